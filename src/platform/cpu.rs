@@ -1,0 +1,28 @@
+//! What the machine grants: processors, and the processor time of a kernel thread.
+
+/// The processors this process may use: affinity and the container's CPU limit counted in.
+pub fn available_processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The CPU clock of one kernel thread, readable from others while that thread lives.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuClock(libc::clockid_t);
+
+impl CpuClock {
+    /// The calling thread's clock; `None` where the kernel has none.
+    pub fn of_this_thread() -> Option<CpuClock> {
+        let mut clock = 0;
+        // SAFETY: `pthread_self` is a live thread and `clock` a place for the answer.
+        let rc = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
+        (rc == 0).then_some(CpuClock(clock))
+    }
+
+    /// Nanoseconds of processor time used so far; `None` once the thread has ended.
+    pub fn nanos(self) -> Option<u64> {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a place for the answer; a dead thread's clock is answered by an error.
+        let rc = unsafe { libc::clock_gettime(self.0, &mut time) };
+        (rc == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    }
+}

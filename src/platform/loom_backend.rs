@@ -1,0 +1,147 @@
+//! The loom backend: exhaustive exploration of interleavings and of weak memory.
+//! Limits: five threads with main; deterministic time and seeds; time-outs never fire.
+
+use std::time::Duration;
+
+/// Whether a checker runs this build.
+pub const MODELLED: bool = true;
+
+pub mod atomic {
+    //! loom's atomics.
+    pub use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+pub mod cell {
+    //! loom's race-checked cell.
+    pub use loom::cell::UnsafeCell;
+}
+
+/// loom's mutex.
+#[derive(Debug)]
+pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+/// The guard of a [`Mutex`].
+pub type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+
+impl<T> Mutex<T> {
+    /// An unlocked mutex.
+    pub fn new(value: T) -> Self {
+        Mutex(loom::sync::Mutex::new(value))
+    }
+
+    /// Blocks the model thread until the lock is had.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// loom's condition variable.
+#[derive(Debug)]
+pub struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    /// A condition variable with no waiter.
+    pub fn new() -> Self {
+        Condvar(loom::sync::Condvar::new())
+    }
+
+    /// Waits until notified.
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Waits until notified: time does not pass in a model.
+    pub fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        _limit: Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        (self.wait(guard), false)
+    }
+
+    /// Wakes one waiter.
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Wakes every waiter.
+    pub fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+pub mod thread {
+    //! Model threads.
+    use std::io;
+
+    /// A started model thread.
+    #[derive(Debug)]
+    pub struct JoinHandle(loom::thread::JoinHandle<()>);
+
+    impl JoinHandle {
+        /// Blocks until the thread has ended; true means that it did not panic.
+        pub fn join(self) -> bool {
+            self.0.join().is_ok()
+        }
+    }
+
+    /// Starts a model thread.
+    pub fn spawn(name: String, f: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle> {
+        loom::thread::Builder::new().name(name).spawn(f).map(JoinHandle)
+    }
+
+    /// Lets the other threads of a rescan loop move on.
+    pub fn yield_now() {
+        loom::thread::yield_now();
+    }
+}
+
+/// One turn of a busy wait.
+pub fn spin_hint() {
+    loom::hint::spin_loop();
+}
+
+pub mod clock {
+    //! Time stands still in a model; what depends on it is decided by the model.
+
+    /// Always zero.
+    pub fn now() -> u64 {
+        0
+    }
+}
+
+/// Models are deterministic.
+pub fn seed() -> u64 {
+    0x9E37_79B9_7F4A_7C15
+}
+
+pub mod tls {
+    //! Thread-locals of the model thread (all model threads share one kernel thread).
+    use super::super::{Arc, Parker};
+    use std::cell::Cell;
+
+    loom::thread_local! {
+        static WORKER: Cell<*const ()> = Cell::new(std::ptr::null());
+        static PARKER: Arc<Parker> = Arc::new(Parker::new());
+    }
+
+    /// The word of the model thread that runs now.
+    #[inline(never)]
+    pub fn worker() -> *const () {
+        WORKER.with(Cell::get)
+    }
+
+    /// Sets the calling model thread's word.
+    #[inline(never)]
+    pub fn set_worker(word: *const ()) {
+        WORKER.with(|w| w.set(word));
+    }
+
+    /// The calling model thread's own parker.
+    #[inline(never)]
+    pub fn parker() -> Option<Arc<Parker>> {
+        Some(PARKER.with(Arc::clone))
+    }
+}

@@ -1,0 +1,55 @@
+//! Floor 0: the thin layer between the runtime and the machine.
+//!
+//! Everything above is written against this module alone. It has one backend a file, each with the
+//! same surface: `std_backend` ships, `loom_backend` and `shuttle_backend` let the checkers decide
+//! what each load returns and who runs next. No other module names `std::sync`, `std::thread`,
+//! `core::sync` or the two features.
+//!
+//! | item | std | loom | shuttle |
+//! |---|---|---|---|
+//! | [`atomic`] | as the machine | C11 subset, SeqCst accesses as AcqRel | SeqCst |
+//! | [`cell`] | free | every access race-checked | free |
+//! | [`Mutex`], [`Condvar`] | std's, never poisoned | modelled | modelled |
+//! | [`fence`] | `membarrier` where the kernel has it | `fence(SeqCst)` both sides | no-op |
+//! | [`clock`] | monotonic | a counter | a counter |
+
+mod cpu;
+pub mod fence;
+mod parker;
+
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod std_backend;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+use std_backend as backend;
+
+#[cfg(feature = "loom")]
+mod loom_backend;
+#[cfg(feature = "loom")]
+use loom_backend as backend;
+
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+mod shuttle_backend;
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+use shuttle_backend as backend;
+
+pub use backend::{
+    Condvar, MODELLED, Mutex, MutexGuard, atomic, cell, clock, seed, spin_hint, thread, tls,
+};
+pub use cpu::{CpuClock, available_processors};
+pub use parker::Parker;
+pub use std::sync::{Arc, OnceLock};
+
+/// Process-wide words that no model explores: registries of signal handlers and kernel facts, which
+/// exist once a process and outlive every modelled execution.
+pub mod unmodelled {
+    pub use std::sync::Mutex;
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    };
+}
+
+/// Whether the calling thread is unwinding. The count behind it belongs to the kernel thread, so
+/// nothing may switch goroutines while this is true.
+pub fn panicking() -> bool {
+    std::thread::panicking()
+}
