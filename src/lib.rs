@@ -1,5 +1,30 @@
-//! selvedge (skeleton)
-#![allow(missing_docs, dead_code)]
+#![doc = include_str!("../README.md")]
+
+#[doc(hidden)]
 pub mod context;
+mod error;
+mod go;
+mod handle;
+#[doc(hidden)]
 pub mod lockfree;
+#[doc(hidden)]
 pub mod platform;
+mod runtime;
+#[doc(hidden)]
+pub mod sched;
+mod scope;
+
+pub use error::{BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind};
+pub use go::{JoinHandle, Spawn, blocking, go, no_suspend, park, pinned, try_go, yield_now};
+pub use handle::{Goroutine, current};
+pub use runtime::{Builder, PanicPolicy, Runtime};
+pub use sched::metrics::Metrics;
+pub use sched::monitor::Stall;
+pub use sched::shutdown::{Remaining, RemainingState};
+pub use scope::{Scope, ScopedJoinHandle, scope};
+
+/// The parts that the project's own checks look into. No part of the API.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::{context, lockfree, platform, sched};
+}

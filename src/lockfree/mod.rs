@@ -1,1 +1,26 @@
-//! Floor 1.
+//! Floor 1: data structures that know no goroutine.
+//!
+//! | file | who writes | who takes | order |
+//! |---|---|---|---|
+//! | [`deque`](mod@deque) | its owner | its owner and any thief | FIFO |
+//! | [`injector`] | anybody | anybody | FIFO |
+//! | [`inbox`] | anybody | its owner, all at once | FIFO |
+//! | [`list`] | its owner | its owner | FIFO |
+//!
+//! The deque holds values; the other three are intrusive: they chain items by the [`Link`] inside
+//! each item and never allocate. [`rng`] picks victims. docs/deque.md tells the whole story.
+
+pub mod deque;
+pub mod inbox;
+pub mod injector;
+pub mod linked;
+pub mod list;
+mod ring;
+pub mod rng;
+
+pub use deque::{Owner, Stealer, deque};
+pub use inbox::Inbox;
+pub use injector::Injector;
+pub use linked::{Link, Linked};
+pub use list::List;
+pub use rng::Rng;

@@ -26,3 +26,18 @@ impl CpuClock {
         (rc == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
     }
 }
+
+/// Whether the kernel says that thread `id` of this process sleeps, rather than runs or waits for a
+/// processor; `None` where it doesn't say.
+pub fn thread_sleeps(id: u32) -> Option<bool> {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).ok()?;
+    // The command's name, in parentheses, may hold anything: the state follows the last one.
+    let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+    Some(state != 'R')
+}
+
+/// The kernel's number for the calling thread.
+pub fn thread_id() -> u32 {
+    // SAFETY: takes no argument.
+    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}

@@ -1,0 +1,279 @@
+//! Errors: small enums that say what to do and give values back.
+
+use crate::context::StackError;
+use crate::sched::goroutine::Ref;
+use crate::sched::shutdown::Remaining;
+use crate::sched::submit::Refusal;
+use crate::sched::task::PanicPayload;
+use std::error::Error;
+use std::{fmt, io};
+
+/// Why [`Builder::build`](crate::Builder::build) made no runtime.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The number of processors is zero, or beyond what the runtime can have.
+    Processors {
+        /// What was asked for.
+        asked: usize,
+        /// The largest number there can be.
+        most: usize,
+    },
+    /// The number of goroutines is zero, or beyond what the address space or the kernel's limit on
+    /// mappings allows at this stack size.
+    Goroutines {
+        /// What was asked for.
+        asked: usize,
+        /// The largest number there can be.
+        most: usize,
+    },
+    /// The cap on kernel threads is below one worker a processor, or beyond what the runtime can
+    /// have.
+    Threads {
+        /// What was asked for.
+        asked: usize,
+        /// The smallest number that works with these processors.
+        least: usize,
+        /// The largest number there can be.
+        most: usize,
+    },
+    /// The stacks can't be had.
+    Stack(StackError),
+    /// The machine grants no kernel thread.
+    Thread(io::Error),
+    /// The thread name holds a NUL byte.
+    ThreadName,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::Processors { asked, most } => {
+                write!(f, "{asked} processors can't be had: ask for 1 to {most}")
+            }
+            BuildError::Goroutines { asked, most } => write!(
+                f,
+                "{asked} goroutines can't be had: ask for 1 to {most}, or for smaller stacks"
+            ),
+            BuildError::Threads { asked, least, most } => write!(
+                f,
+                "a cap of {asked} kernel threads can't be kept: ask for {least} to {most}, or for \
+                 fewer processors"
+            ),
+            BuildError::Stack(error) => error.fmt(f),
+            BuildError::Thread(error) => write!(
+                f,
+                "no kernel thread can be started ({error}): raise the limit on processes or threads"
+            ),
+            BuildError::ThreadName => f.write_str("the thread name holds a NUL byte: remove it"),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            BuildError::Stack(error) => Some(error),
+            BuildError::Thread(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a goroutine was not spawned; gives the closure back.
+pub struct SpawnError<F> {
+    kind: SpawnErrorKind,
+    closure: F,
+}
+
+/// The reasons of a [`SpawnError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnErrorKind {
+    /// As many goroutines are alive as the runtime was built for.
+    Limit,
+    /// The runtime is shutting down.
+    ShuttingDown,
+    /// The caller is no goroutine, so there is no runtime to spawn on.
+    NoRuntime,
+}
+
+impl<F> SpawnError<F> {
+    pub(crate) fn new(refusal: Refusal, closure: F) -> Self {
+        let kind = match refusal {
+            Refusal::Limit => SpawnErrorKind::Limit,
+            Refusal::Stopping => SpawnErrorKind::ShuttingDown,
+        };
+        SpawnError { kind, closure }
+    }
+
+    pub(crate) fn no_runtime(closure: F) -> Self {
+        SpawnError { kind: SpawnErrorKind::NoRuntime, closure }
+    }
+
+    /// Why.
+    pub fn kind(&self) -> SpawnErrorKind {
+        self.kind
+    }
+
+    /// The closure, which was not called.
+    pub fn into_closure(self) -> F {
+        self.closure
+    }
+}
+
+impl<F> fmt::Debug for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnError").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for SpawnErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SpawnErrorKind::Limit => {
+                "the limit of goroutines is reached: join some first, or raise it with \
+                 `Builder::max_goroutines`"
+            }
+            SpawnErrorKind::ShuttingDown => "the runtime is shutting down: spawn before `shutdown`",
+            SpawnErrorKind::NoRuntime => {
+                "not in a goroutine: call `Runtime::go`, or call this within `Runtime::run`"
+            }
+        })
+    }
+}
+
+impl<F> Error for SpawnError<F> {}
+
+/// Why a goroutine has no result.
+pub struct JoinError(Cause);
+
+enum Cause {
+    Panicked(PanicPayload),
+    /// The id and name of the goroutine.
+    Abandoned(u64, Option<String>),
+}
+
+impl JoinError {
+    pub(crate) fn panicked(payload: PanicPayload) -> Self {
+        JoinError(Cause::Panicked(payload))
+    }
+
+    pub(crate) fn abandoned(goroutine: &Ref) -> Self {
+        let goroutine = goroutine.ptr();
+        JoinError(Cause::Abandoned(goroutine.id(), goroutine.name().map(str::to_owned)))
+    }
+
+    /// Whether the goroutine panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Cause::Panicked(_))
+    }
+
+    /// Whether the runtime ended before the goroutine did.
+    pub fn is_abandoned(&self) -> bool {
+        matches!(self.0, Cause::Abandoned(..))
+    }
+
+    /// What the panic carried, to be given to [`std::panic::resume_unwind`]; the error itself if it
+    /// was no panic.
+    pub fn into_panic(self) -> Result<Box<dyn std::any::Any + Send + 'static>, JoinError> {
+        match self.0 {
+            Cause::Panicked(payload) => Ok(payload),
+            other => Err(JoinError(other)),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Panicked(payload) => match message(payload) {
+                Some(message) => write!(f, "the goroutine panicked: {message}"),
+                None => f.write_str("the goroutine panicked"),
+            },
+            Cause::Abandoned(id, name) => {
+                write!(f, "the runtime ended before goroutine {id}")?;
+                if let Some(name) = name {
+                    write!(f, " \"{name}\"")?;
+                }
+                f.write_str(": join it, or call `Runtime::shutdown`, before the runtime is dropped")
+            }
+        }
+    }
+}
+
+impl Error for JoinError {}
+
+fn message(payload: &PanicPayload) -> Option<&str> {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+/// Goroutines were alive when [`Runtime::shutdown`](crate::Runtime::shutdown) ran out of time.
+#[derive(Debug)]
+pub struct ShutdownError {
+    pub(crate) remaining: Vec<Remaining>,
+}
+
+impl ShutdownError {
+    /// Who was left, and where.
+    pub fn remaining(&self) -> &[Remaining] {
+        &self.remaining
+    }
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 10;
+        write!(f, "{} goroutines had not ended at the deadline", self.remaining.len())?;
+        for left in self.remaining.iter().take(SHOWN) {
+            write!(f, "; {}", left.id)?;
+            if let Some(name) = &left.name {
+                write!(f, " \"{name}\"")?;
+            }
+            write!(f, " {:?}", left.state)?;
+            if let Some(place) = left.place {
+                write!(f, " at {place}")?;
+            }
+        }
+        if self.remaining.len() > SHOWN {
+            write!(f, "; and {} more", self.remaining.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ShutdownError {}
+
+/// [`Runtime::set_processors`](crate::Runtime::set_processors) was asked for none, or for more than
+/// the runtime can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResizeError {
+    pub(crate) asked: usize,
+    pub(crate) most: usize,
+}
+
+impl fmt::Display for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (asked, most) = (self.asked, self.most);
+        write!(
+            f,
+            "{asked} processors can't be had: ask for 1 to {most}, or build the runtime with a larger \
+             `Builder::max_processors`"
+        )
+    }
+}
+
+impl Error for ResizeError {}

@@ -1,0 +1,301 @@
+//! Spawning and waiting: `go` and its kin, and join handles.
+#![allow(unsafe_code)]
+
+use crate::error::{JoinError, SpawnError};
+use crate::sched::enter::{current_goroutine, current_worker};
+use crate::sched::goroutine::{Joined, Ref, Traits};
+use crate::sched::submit::spawn;
+use crate::sched::task::Outcome;
+use crate::sched::{Shared, suspend};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+
+/// Spawns a goroutine on the runtime of the calling goroutine.
+///
+/// It may run on any worker. In an anchored runtime, the kernel thread that first runs it is its
+/// home from then on, so that to its code it is no stranger than a plain thread.
+///
+/// Never suspends and never blocks; some 50 ns. A closure or result of more than 80 bytes costs an
+/// allocation.
+///
+/// # Panics
+/// If the caller is not a goroutine, if the runtime's limit of goroutines is reached, or if it is
+/// shutting down: [`try_go`] returns an error instead. On a plain thread call
+/// [`Runtime::go`](crate::Runtime::go).
+///
+/// ```
+/// let runtime = selvedge::Runtime::new()?;
+/// let sum = runtime.run(|| {
+///     let squares: Vec<_> = (1..=10).map(|n| selvedge::go(move || n * n)).collect();
+///     squares.into_iter().map(|square| square.join().unwrap()).sum::<i32>()
+/// });
+/// assert_eq!(sum, 385);
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+#[track_caller]
+pub fn go<T, F>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+}
+
+/// As [`go`], with an error that gives the closure back.
+///
+/// # Errors
+/// If the caller is not a goroutine, the limit is reached, or the runtime is shutting down.
+pub fn try_go<T, F>(f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Spawn::new().try_go(f)
+}
+
+/// A goroutine's traits, set before it is spawned.
+///
+/// ```
+/// selvedge::Runtime::new()?.run(|| {
+///     let who = selvedge::Spawn::new().name("reader").go(|| {
+///         selvedge::current().name().map(str::to_owned)
+///     });
+///     assert_eq!(who.join().unwrap().as_deref(), Some("reader"));
+/// });
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "nothing is spawned until `go` is called"]
+pub struct Spawn {
+    name: Option<Box<str>>,
+}
+
+impl Spawn {
+    /// A goroutine without a name.
+    pub fn new() -> Self {
+        Spawn::default()
+    }
+
+    /// Its name, shown in reports. Costs an allocation.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into_boxed_str());
+        self
+    }
+
+    /// As [`go`](fn@go).
+    ///
+    /// # Panics
+    /// As [`go`](fn@go).
+    #[track_caller]
+    pub fn go<T, F>(self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+    }
+
+    /// As [`try_go`](fn@try_go).
+    ///
+    /// # Errors
+    /// As [`try_go`](fn@try_go).
+    pub fn try_go<T, F>(self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(worker) = current_worker() else { return Err(SpawnError::no_runtime(f)) };
+        self.on(worker.shared(), f)
+    }
+
+    pub(crate) fn on<T, F>(self, shared: &Shared, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let traits = Traits { name: self.name, group: None };
+        // SAFETY: `f` borrows nothing, and `T` neither.
+        match unsafe { spawn(shared, traits, f) } {
+            Ok(goroutine) => Ok(JoinHandle::new(goroutine)),
+            Err((refusal, f)) => Err(SpawnError::new(refusal, f)),
+        }
+    }
+}
+
+/// The right to wait for a goroutine and to take its result.
+///
+/// Dropping it detaches the goroutine, which goes on; its result is then dropped, and a panic is
+/// counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics). Dropping never
+/// suspends.
+pub struct JoinHandle<T> {
+    goroutine: Ref,
+    result: PhantomData<T>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(goroutine: Ref) -> Self {
+        JoinHandle { goroutine, result: PhantomData }
+    }
+
+    /// Waits for the goroutine to end: parks a calling goroutine, blocks a plain thread.
+    ///
+    /// # Errors
+    /// If it panicked, or if its runtime ended first.
+    ///
+    /// # Panics
+    /// If a goroutine joins itself, which could never end.
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        self.join_by(suspend::park)
+    }
+
+    #[track_caller]
+    pub(crate) fn join_by(self, wait: impl Fn()) -> Result<T, JoinError> {
+        let this = ManuallyDrop::new(self);
+        let goroutine = this.goroutine.ptr();
+        if current_goroutine() == Some(goroutine) {
+            panic!("a goroutine can't join itself: send the handle to somebody else");
+        }
+        loop {
+            match goroutine.join(suspend::waiter) {
+                Joined::Done => break,
+                Joined::Abandoned => {
+                    let error = JoinError::abandoned(&this.goroutine);
+                    drop(ManuallyDrop::into_inner(this));
+                    return Err(error);
+                }
+                Joined::Waiting => wait(),
+            }
+        }
+        let body = goroutine.body.with_mut(|body| body);
+        // SAFETY: the body has run and left an `Outcome<T>`, which nobody else reads: there is one
+        // join handle, and it won't be dropped. [G2]
+        let outcome = unsafe {
+            let outcome = (goroutine.vtable().output)(body).cast::<Outcome<T>>().read();
+            (goroutine.vtable().free)(body);
+            outcome
+        };
+        // SAFETY: taken out once; `this` is not used again.
+        drop(unsafe { std::ptr::read(&this.goroutine) });
+        outcome.map_err(JoinError::panicked)
+    }
+
+    /// Whether the goroutine has ended, so that [`join`](Self::join) returns at once.
+    pub fn is_finished(&self) -> bool {
+        self.goroutine.ptr().is_finished()
+    }
+
+    /// The goroutine, to be unparked or asked for its name.
+    pub fn goroutine(&self) -> crate::Goroutine {
+        crate::Goroutine::of(self.goroutine.clone())
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let goroutine = self.goroutine.ptr();
+        if goroutine.detach() {
+            let body = goroutine.body.with_mut(|body| body);
+            // SAFETY: the result is there, and this was the one who could ask for it. [G2]
+            unsafe { (goroutine.vtable().drop_output)(body) };
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let goroutine = self.goroutine.ptr();
+        f.debug_struct("JoinHandle")
+            .field("id", &goroutine.id())
+            .field("name", &goroutine.name())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Lets other goroutines run; the caller goes to the end of the queue. On a plain thread, or while
+/// the caller unwinds, yields the kernel thread.
+///
+/// Suspends. Some 40 ns.
+///
+/// # Panics
+/// Inside [`no_suspend`].
+#[track_caller]
+pub fn yield_now() {
+    suspend::yield_now();
+}
+
+/// Waits until somebody calls [`Goroutine::unpark`](crate::Goroutine::unpark) on the caller's
+/// handle, with the semantics of [`std::thread::park`]: a permit given before makes it return at
+/// once, and there is at most one. May return without one, so call it in a loop.
+///
+/// Parks a goroutine; blocks a plain thread. While the caller unwinds from a panic, its kernel
+/// thread sleeps, and the runtime takes its processor.
+///
+/// # Panics
+/// Inside [`no_suspend`], if it would suspend.
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// static READY: AtomicBool = AtomicBool::new(false);
+///
+/// selvedge::Runtime::new()?.run(|| {
+///     let waiter = selvedge::go(|| {
+///         while !READY.load(Ordering::Acquire) {
+///             selvedge::park();
+///         }
+///     });
+///     READY.store(true, Ordering::Release);
+///     waiter.goroutine().unpark();
+///     waiter.join().unwrap();
+/// });
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+#[track_caller]
+pub fn park() {
+    suspend::park();
+}
+
+/// Calls `f`, which may block its kernel thread: in a system call, on a lock, in foreign code.
+///
+/// Others go on meanwhile. Where no other started goroutine has its home on this kernel thread, `f`
+/// runs in place, and the processor is taken away only if it blocks while work waits: a short call
+/// costs some 10 ns. Otherwise (anchored, with neighbours) `f` runs on a helper thread, while the
+/// goroutine is parked: some 20 µs. On a plain thread, just calls `f`.
+///
+/// May suspend. A panic in `f` goes on in the caller.
+///
+/// Without `blocking`, a call that blocks is noticed too, within some milliseconds: goroutines that
+/// have not begun, and those at home elsewhere, go on; those at home on the blocked thread wait,
+/// and the [watchdog](crate::Builder::watchdog) says for whom.
+///
+/// ```
+/// # let runtime = selvedge::Runtime::new()?;
+/// let bytes = runtime.run(|| selvedge::blocking(|| std::fs::read("Cargo.toml")));
+/// assert!(bytes.is_ok());
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+#[track_caller]
+pub fn blocking<T, F>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    crate::sched::helpers::blocking(f)
+}
+
+/// Calls `f`, during which a migrating goroutine resumes only on the kernel thread that it is on.
+/// Anchored goroutines and plain threads are so anyway.
+pub fn pinned<R>(f: impl FnOnce() -> R) -> R {
+    suspend::pinned(f)
+}
+
+/// Calls `f`, during which a suspension of the calling goroutine is a panic that names the place.
+/// On a plain thread, just calls `f`.
+///
+/// What has to wait all the same, because others use the caller's stack (the end of a
+/// [`scope`](fn@crate::scope)), puts the kernel thread to sleep instead.
+pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
+    suspend::no_suspend(f)
+}

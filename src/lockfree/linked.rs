@@ -1,0 +1,46 @@
+//! Link: the word inside an item by which one intrusive queue at a time chains it.
+//! A queue has the link to itself from the push of the item to the hand-over of the item: nobody
+//! else reads or writes it, and the queue's own atomics or lock publish it together with the item.
+
+use crate::platform::atomic::{AtomicPtr, Ordering};
+use std::ptr;
+
+/// Something that can be linked into one intrusive queue at a time.
+///
+/// # Safety
+/// - [`link`](Self::link) returns the same link of the same item each time, and no other item's.
+/// - Nothing but a queue of this module touches the link.
+pub unsafe trait Linked: Sized {
+    /// This item's link.
+    fn link(&self) -> &Link<Self>;
+}
+
+/// The pointer to the next item of the queue that holds this one.
+#[derive(Debug)]
+pub struct Link<T>(AtomicPtr<T>);
+
+impl<T> Link<T> {
+    /// A link of an item that is in no queue.
+    pub fn new() -> Self {
+        Link(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> *mut T {
+        // Relaxed: whoever holds the queue has synchronized with the last writer by the queue's own
+        // atomics or lock. [B2] [J2]
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn set(&self, next: *mut T) {
+        // Relaxed: see `get`. Published together with the item.
+        self.0.store(next, Ordering::Relaxed);
+    }
+}
+
+impl<T> Default for Link<T> {
+    fn default() -> Self {
+        Link::new()
+    }
+}

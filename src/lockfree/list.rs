@@ -1,0 +1,114 @@
+//! List: an owner-only intrusive FIFO, the building block of the injector and of the inbox.
+//! push_back: link the item behind the last.   pop_front: unlink the first.
+//! [L1] `first`, followed link by link, gives `len` items and ends at `last`, whose link is null.
+//! Checked by: proptests/list.rs; under the injector's lock by verification/loom/injector.rs.
+
+use super::linked::Linked;
+use std::ptr::{self, NonNull};
+
+/// A FIFO of linked items. Dropping it forgets the items: they belong to whoever pushed them.
+#[derive(Debug)]
+pub struct List<T: Linked> {
+    first: *mut T,
+    last: *mut T,
+    len: usize,
+}
+
+// SAFETY: a list touches its items by shared reference alone, which `Sync` allows on any thread.
+unsafe impl<T: Linked + Sync> Send for List<T> {}
+
+impl<T: Linked> List<T> {
+    /// An empty list.
+    pub const fn new() -> Self {
+        List { first: ptr::null_mut(), last: ptr::null_mut(), len: 0 }
+    }
+
+    /// Puts `item` behind all others.
+    ///
+    /// # Safety
+    /// - `item` is in no queue, and stays alive until it leaves this list.
+    #[inline]
+    pub unsafe fn push_back(&mut self, item: NonNull<T>) {
+        // SAFETY: alive and in no queue, by the caller's duty.
+        unsafe { item.as_ref() }.link().set(ptr::null_mut());
+        self.attach(item.as_ptr(), item.as_ptr(), 1);
+    }
+
+    /// Puts `item` before all others.
+    ///
+    /// # Safety
+    /// - As for [`push_back`](Self::push_back).
+    #[inline]
+    pub unsafe fn push_front(&mut self, item: NonNull<T>) {
+        // SAFETY: alive and in no queue, by the caller's duty.
+        unsafe { item.as_ref() }.link().set(self.first);
+        self.first = item.as_ptr();
+        if self.last.is_null() {
+            self.last = item.as_ptr();
+        }
+        self.len += 1;
+    }
+
+    /// Takes the item that has waited longest.
+    #[inline]
+    pub fn pop_front(&mut self) -> Option<NonNull<T>> {
+        let item = NonNull::new(self.first)?;
+        // SAFETY: an item of the list is alive, by the duty of the push. [L1]
+        self.first = unsafe { item.as_ref() }.link().get();
+        if self.first.is_null() {
+            self.last = ptr::null_mut();
+        }
+        self.len -= 1;
+        Some(item)
+    }
+
+    /// Moves all of `other` behind all of this list, in constant time.
+    #[inline]
+    pub fn append(&mut self, other: &mut List<T>) {
+        let List { first, last, len } = std::mem::take(other);
+        if !first.is_null() {
+            self.attach(first, last, len);
+        }
+    }
+
+    /// Moves the first `n` items (all, where there are fewer) to a list of their own.
+    pub fn split_front(&mut self, n: usize) -> List<T> {
+        let mut front = List::new();
+        while front.len < n
+            && let Some(item) = self.pop_front()
+        {
+            // SAFETY: it has just left this list; alive by the duty of its push.
+            unsafe { front.push_back(item) };
+        }
+        front
+    }
+
+    /// How many items wait.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no item waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    /// Links the chain `first ..= last`, which ends in null, behind the last item. [L1]
+    fn attach(&mut self, first: *mut T, last: *mut T, len: usize) {
+        match NonNull::new(self.last) {
+            // SAFETY: an item of the list is alive, by the duty of the push.
+            Some(end) => unsafe { end.as_ref() }.link().set(first),
+            None => self.first = first,
+        }
+        self.last = last;
+        self.len += len;
+    }
+}
+
+impl<T: Linked> Default for List<T> {
+    fn default() -> Self {
+        List::new()
+    }
+}

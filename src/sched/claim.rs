@@ -1,0 +1,88 @@
+//! Claim: decides between a worker that enters the runtime and a monitor that takes its processor.
+//! enter: store inside, light fence, read retaken.    leave: store not inside.
+//! seize: store retaken, heavy fence, read inside; a worker inside keeps its processor.
+//! [H1] A processor has one owner: a worker inside the runtime is never seized, and one that was
+//! seized finds out before it touches the processor.
+//! `retaken` is written only under the roster's lock, so a worker that reads it set takes that lock
+//! to learn the outcome.
+//! Checked by: verification/loom/retake.rs.
+
+use crate::platform::atomic::{AtomicBool, Ordering};
+use crate::platform::fence;
+
+/// One worker's half-open door.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Written by the worker alone.
+    inside: AtomicBool,
+    /// Written under the roster's lock alone.
+    retaken: AtomicBool,
+}
+
+/// What a worker learns when it enters.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// The processor, if there was one, is still its own.
+    Kept,
+    /// Somebody is taking, or has taken, the processor: ask the roster.
+    Disputed,
+}
+
+impl Claim {
+    pub(crate) fn new() -> Self {
+        Claim { inside: AtomicBool::new(true), retaken: AtomicBool::new(false) }
+    }
+
+    /// The worker leaves user code. [H1]
+    #[inline(always)]
+    pub(crate) fn enter(&self) -> Entry {
+        // Relaxed: ordered before the read of `retaken` by the fence pair with `seize`.
+        self.inside.store(true, Ordering::Relaxed);
+        fence::light();
+        // Relaxed: true leads to the roster's lock, which publishes the outcome.
+        if self.retaken.load(Ordering::Relaxed) { Entry::Disputed } else { Entry::Kept }
+    }
+
+    /// The worker goes to user code; from here on its processor may be seized.
+    #[inline(always)]
+    pub(crate) fn leave(&self) {
+        // Release: pairs with the Acquire in `seize`, so that the new owner sees all that this
+        // worker did to the processor. [H1]
+        self.inside.store(false, Ordering::Release);
+    }
+
+    /// Whether the worker is in user code, as a hint.
+    pub(crate) fn is_outside(&self) -> bool {
+        // Relaxed: a hint; `seize` decides.
+        !self.inside.load(Ordering::Relaxed)
+    }
+
+    /// Tries to take the processor of a worker in user code; the roster's lock is held. [H1]
+    pub(crate) fn seize(&self) -> bool {
+        // Relaxed: ordered before the read of `inside` by the fence pair with `enter`.
+        self.retaken.store(true, Ordering::Relaxed);
+        fence::heavy();
+        // Acquire: pairs with the Release in `leave`.
+        if self.inside.load(Ordering::Acquire) {
+            // Relaxed: a worker that saw it set waits for the lock that we hold.
+            self.retaken.store(false, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// Whether the processor is taken; the roster's lock is held.
+    pub(crate) fn is_taken(&self) -> bool {
+        // Relaxed: under the roster's lock.
+        self.retaken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the processor was taken, and forgets it; the roster's lock is held.
+    pub(crate) fn resolve(&self) -> bool {
+        // Relaxed: both accesses are under the roster's lock.
+        let taken = self.retaken.load(Ordering::Relaxed);
+        self.retaken.store(false, Ordering::Relaxed);
+        taken
+    }
+}

@@ -1,0 +1,136 @@
+//! Find: which goroutine runs next.
+//!
+//! Order at a decision: every 61st looks at the injector first; then `run_next`, at most 16 times in
+//! a row; then the ring at home and the deque, each first in turn; then the injector. Without any:
+//! search, that is, steal half of somebody's deque, starting from a random victim.
+//!
+//! [F2] A runnable goroutine waits for at most 2·(1 + those ahead of it in its queue) decisions of
+//! its processor, stretched by 17/16 for `run_next` and 62/61 for the injector; one in the injector
+//! for 61 decisions of some processor for each goroutine ahead of it.
+//! Checked by: proptests/fairness.rs, verification/loom/sched.rs.
+
+use super::goroutine::Ptr;
+use super::processor::{Held, Local};
+use super::shared::Shared;
+use super::worker::Worker;
+use crate::platform::{MODELLED, spin_hint};
+
+const INJECTOR_EVERY: u32 = 61;
+const RUN_NEXT_STREAK: u32 = 16;
+/// Rounds over all victims before a searcher sleeps.
+const ROUNDS: u32 = if MODELLED { 1 } else { 4 };
+/// How many a processor takes from the injector at once.
+const INJECTOR_BATCH: usize = 32;
+
+impl Worker {
+    /// The next goroutine of this processor, or of this home.
+    pub(crate) fn find(&self, held: Held<'_>) -> Option<Ptr> {
+        let shared = self.shared();
+        let decision = held.local(|local| {
+            local.decisions = local.decisions.wrapping_add(1);
+            local.decisions
+        });
+        if decision.is_multiple_of(INJECTOR_EVERY)
+            && let Some(raw) = shared.injector.pop()
+        {
+            return Some(Ptr::from_raw(raw));
+        }
+        self.drain_inbox();
+        if let Some(next) = held.processor().take_next() {
+            if held.local(|local| local.prefer_next()) {
+                return Some(next);
+            }
+            held.push(shared, next);
+        } else {
+            held.local(|local| local.streak = 0);
+        }
+        let deque = || held.local(|local| local.deque.pop());
+        let found = if decision.is_multiple_of(2) {
+            self.pop_home().or_else(deque)
+        } else {
+            deque().or_else(|| self.pop_home())
+        };
+        found.or_else(|| from_injector(shared, held))
+    }
+
+    /// Looks for work elsewhere, as one of the few that do at a time.
+    pub(crate) fn search(&self, held: Held<'_>, searching: &mut bool) -> Option<Ptr> {
+        let shared = self.shared();
+        if !*searching && !shared.roster.start_searching() {
+            return None;
+        }
+        *searching = true;
+        for round in 0..ROUNDS {
+            if let Some(found) = self.steal(held, round + 1 == ROUNDS) {
+                return Some(found);
+            }
+            if let Some(found) = from_injector(shared, held) {
+                return Some(found);
+            }
+            self.drain_inbox();
+            if let Some(found) = self.pop_home() {
+                return Some(found);
+            }
+            if shared.roster.attention() {
+                return None;
+            }
+            spin_hint();
+        }
+        None
+    }
+
+    fn steal(&self, held: Held<'_>, even_next: bool) -> Option<Ptr> {
+        let shared = self.shared();
+        let victims = shared.roster.reach();
+        let start = held.local(|local| local.rng.below(victims as u32)) as usize;
+        for offset in 0..victims {
+            let victim = &shared.processors[(start + offset) % victims];
+            if victim.id == held.processor().id {
+                continue;
+            }
+            let stolen = held.local(|local| victim.stealer.steal_half(&local.deque));
+            if stolen.is_some() {
+                return stolen;
+            }
+            if even_next && let Some(next) = victim.take_next() {
+                return Some(next);
+            }
+        }
+        None
+    }
+}
+
+impl Local {
+    /// Whether `run_next` may go before the others once more.
+    fn prefer_next(&mut self) -> bool {
+        self.streak += 1;
+        if self.streak > RUN_NEXT_STREAK {
+            self.streak = 0;
+            return false;
+        }
+        true
+    }
+}
+
+/// One to run, and a fair share of the others for the deque.
+fn from_injector(shared: &Shared, held: Held<'_>) -> Option<Ptr> {
+    if shared.injector.is_empty() {
+        return None;
+    }
+    let mut first = None;
+    held.local(|local| {
+        let fair = shared.injector.len() / shared.roster.active().max(1) as usize + 1;
+        let most = fair.min(INJECTOR_BATCH).min(local.deque.free() + 1);
+        shared.injector.pop_batch(most, &mut |raw| {
+            let goroutine = Ptr::from_raw(raw);
+            if first.is_none() {
+                first = Some(goroutine);
+            } else {
+                local.deque.push(goroutine, |_| {
+                    super::broken("from_injector", "room in the deque", "none");
+                });
+            }
+        });
+    });
+    first
+}

@@ -1,0 +1,183 @@
+//! Blocking: `f` in place where that holds up nobody, else on a helper thread while the goroutine is
+//! parked.
+//!
+//! in place: mark the section, run `f` in user code, enter the runtime; if the monitor retook the
+//!     processor meanwhile, requeue. Two stores and an entry where it did not.
+//! helper: queue the job, park; a helper runs it and unparks.
+//! [B4] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
+//! Checked by: verification/shuttle/blocking.rs, proptests/lifecycle.rs.
+
+use super::enter::{Inside, current_goroutine, current_worker};
+use super::goroutine::{Ptr, Waiter};
+use super::settle::YIELD;
+use super::shared::Shared;
+use super::suspend;
+use super::task::Outcome;
+use super::worker::Worker;
+use crate::platform::atomic::{AtomicBool, Ordering};
+use crate::platform::{Condvar, Mutex, panicking};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+
+/// Runs `f`, which may block its kernel thread.
+#[track_caller]
+pub(crate) fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+    let place = Location::caller();
+    let (Some(worker), Some(goroutine)) = (current_worker(), current_goroutine()) else {
+        return f();
+    };
+    let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
+    let may_park = !panicking() && goroutine.own.no_suspend.get() == 0;
+    if neighbours > 0 && may_park {
+        goroutine.set_place(place);
+        return on_helper(worker.shared(), f);
+    }
+    let _section = Section::begin(worker, goroutine, may_park);
+    f()
+}
+
+/// A goroutine that blocks its kernel thread, and says so.
+struct Section {
+    goroutine: Ptr,
+    may_park: bool,
+}
+
+impl Section {
+    #[inline]
+    fn begin(worker: &Worker, goroutine: Ptr, may_park: bool) -> Self {
+        // Relaxed: the monitor's hint.
+        worker.section.store(true, Ordering::Relaxed);
+        worker.shared().prompt_monitor();
+        Section { goroutine, may_park }
+    }
+}
+
+impl Drop for Section {
+    #[inline]
+    fn drop(&mut self) {
+        let worker = current_worker().expect("a goroutine runs on a worker");
+        // Relaxed: the monitor's hint.
+        worker.section.store(false, Ordering::Relaxed);
+        let inside = Inside::enter(worker);
+        if inside.held().is_none() && self.may_park && !panicking() {
+            inside.switch(&self.goroutine, YIELD);
+        }
+    }
+}
+
+/// A closure on the stack of a goroutine that waits for it.
+struct Job(*mut (dyn FnMut() + Send));
+
+// SAFETY: the closure is Send, and its owner waits.
+unsafe impl Send for Job {}
+
+/// The helper threads of a runtime.
+pub(crate) struct Helpers {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    stopping: bool,
+}
+
+fn on_helper<T: Send>(shared: &Shared, f: impl FnOnce() -> T + Send) -> T {
+    let mut f = Some(f);
+    let mut outcome: Option<Outcome<T>> = None;
+    let done = AtomicBool::new(false);
+    let waiter = suspend::waiter();
+    let mut run = || {
+        let f = f.take().expect("a job is run once");
+        outcome = Some(catch_unwind(AssertUnwindSafe(f)));
+        // The frame that holds this closure may be gone once `done` is seen.
+        let waiter: Waiter = waiter.clone();
+        // Release: pairs with the Acquire below: the outcome is seen.
+        done.store(true, Ordering::Release);
+        waiter.unpark();
+    };
+    let job: *mut (dyn FnMut() + Send + '_) = &mut run;
+    // SAFETY: only the lifetime changes; this frame waits for `done`. [B4]
+    let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), _>(job) });
+    match shared.helpers.submit(shared, job) {
+        Ok(()) => {
+            // Acquire: pairs with the Release above.
+            while !done.load(Ordering::Acquire) {
+                suspend::park_without_fail();
+            }
+        }
+        // SAFETY: the job came back, so nobody else runs it.
+        Err(job) => unsafe { (*job.0)() },
+    }
+    match outcome.expect("the job has run") {
+        Ok(value) => value,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+impl Helpers {
+    pub(crate) fn new() -> Self {
+        Helpers { state: Mutex::new(State::default()), wake: Condvar::new() }
+    }
+
+    /// Queues a job for a helper; gives it back if there is none and none can be started.
+    fn submit(&self, shared: &Shared, job: Job) -> Result<(), Job> {
+        let mut state = self.state.lock();
+        if state.idle > state.jobs.len() {
+            state.jobs.push_back(job);
+            self.wake.notify_one();
+            return Ok(());
+        }
+        if state.threads < shared.config.max_helpers() {
+            state.threads += 1;
+            drop(state);
+            let started = shared.start_helper();
+            state = self.state.lock();
+            state.threads -= usize::from(!started);
+        }
+        if state.threads == 0 {
+            return Err(job);
+        }
+        state.jobs.push_back(job);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// The life of a helper thread.
+    pub(crate) fn main(&self) {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                // SAFETY: its goroutine waits until the job has run, and it is run here only. [B4]
+                unsafe { (*job.0)() };
+                state = self.state.lock();
+                continue;
+            }
+            if state.stopping {
+                break;
+            }
+            state.idle += 1;
+            let (again, timed_out) = self.wake.wait_timeout(state, super::IDLE_THREAD_LIFE);
+            state = again;
+            state.idle -= 1;
+            if timed_out && state.jobs.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+        self.wake.notify_all();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().stopping = true;
+        self.wake.notify_all();
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.state.lock().threads
+    }
+}

@@ -1,0 +1,63 @@
+//! Metrics: what a runtime counts.
+//! Checked by: proptests/lifecycle.rs.
+
+use super::shared::Shared;
+use crate::platform::atomic::{AtomicU64, Ordering};
+
+/// What a runtime counts; see [`Runtime::metrics`](crate::Runtime::metrics).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Processors that may run goroutines.
+    pub processors: usize,
+    /// Those of them that have nothing to do.
+    pub idle_processors: usize,
+    /// Kernel threads of workers and helpers; the monitor comes on top.
+    pub threads: usize,
+    /// Workers that have runnable goroutines and wait for a processor.
+    pub queueing_workers: usize,
+    /// Goroutines spawned so far.
+    pub spawned: u64,
+    /// Goroutines ended so far.
+    pub finished: u64,
+    /// Panics of goroutines whose handle was gone.
+    pub unclaimed_panics: u64,
+    /// Processors taken from goroutines that blocked or computed for long.
+    pub retakes: u64,
+    /// Reports of goroutines that held up their neighbours.
+    pub stalls: u64,
+    /// Kernel threads that could not be started.
+    pub failed_thread_starts: u64,
+}
+
+/// What happened off any processor, and what went wrong.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(super) spawned: AtomicU64,
+    pub(super) finished: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) stalls: AtomicU64,
+    pub(crate) retakes: AtomicU64,
+    pub(crate) failed_starts: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn metrics(&self) -> Metrics {
+        // Relaxed: counts.
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (threads, queueing_workers) = self.roster.threads();
+        let (spawned, finished) = self.totals();
+        Metrics {
+            processors: self.roster.active() as usize,
+            idle_processors: self.roster.idle_processors() as usize,
+            threads: threads + self.helpers.threads(),
+            queueing_workers,
+            spawned,
+            finished,
+            unclaimed_panics: count(&self.counters.panics),
+            retakes: count(&self.counters.retakes),
+            stalls: count(&self.counters.stalls),
+            failed_thread_starts: count(&self.counters.failed_starts),
+        }
+    }
+}

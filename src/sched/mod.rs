@@ -1,0 +1,59 @@
+//! Floor 2: the scheduler. It runs goroutines on workers that hold processors.
+//!
+//! The contract with everything above is `spawn`, `yield_now`, `park`, `unpark`, and `blocking`.
+//! | file | what it decides |
+//! |---|---|
+//! | `state` | who may resume a goroutine's stack |
+//! | `goroutine`, `task`, `pool` | what a goroutine is, and where its cell comes from |
+//! | `claim`, `enter` | whether a processor is still its worker's own |
+//! | `roster/` | who sleeps, who is woken, who waits for a processor |
+//! | `processor`, `find` | which goroutine runs next |
+//! | `worker`, `entry`, `settle` | how it runs, and where it goes when it stops |
+//! | `suspend`, `group` | how it waits |
+//! | `submit` | where a runnable goroutine waits |
+//! | `monitor`, `helpers` | blocked and computing goroutines |
+//! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
+
+pub(crate) mod claim;
+pub(crate) mod enter;
+pub(crate) mod entry;
+pub(crate) mod find;
+pub(crate) mod goroutine;
+pub(crate) mod group;
+pub(crate) mod helpers;
+pub(crate) mod metrics;
+pub(crate) mod monitor;
+pub(crate) mod pool;
+pub(crate) mod processor;
+pub(crate) mod report;
+pub(crate) mod roster;
+pub(crate) mod settle;
+pub(crate) mod shared;
+pub(crate) mod shutdown;
+pub mod state;
+pub(crate) mod submit;
+pub(crate) mod suspend;
+pub(crate) mod task;
+pub(crate) mod worker;
+
+pub(crate) use shared::{Config, Shared};
+pub(crate) use submit::unpark;
+
+use std::time::Duration;
+
+/// How long a worker beyond the processors' number sleeps before its kernel thread ends.
+const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
+
+/// An invariant of the runtime does not hold: nothing that follows can be trusted.
+#[cold]
+#[track_caller]
+pub(crate) fn broken(function: &str, expected: &str, found: &str) -> ! {
+    use std::io::Write;
+    let place = std::panic::Location::caller();
+    let _ = writeln!(
+        std::io::stderr(),
+        "selvedge: broken invariant at {place}: {function}: expected {expected}, found {found}; \
+         this is a bug in selvedge, please report it"
+    );
+    std::process::abort();
+}

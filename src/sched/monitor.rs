@@ -1,0 +1,211 @@
+//! Monitor: sees workers that don't get on, and gives their processors to others.
+//!
+//! A worker whose tick stands still while it is in user code is, in this order:
+//! - in an announced section: its processor is retaken as soon as work waits;
+//! - blocked in the kernel (CPU clock stands still, the kernel says it sleeps): the same, after
+//!   `BLOCKED_AFTER`;
+//! - a hog: retaken after `HOG_AFTER` while work waits, for at most twice as many as processors.
+//!
+//! Goroutines at home on such a worker wait for it; the watchdog says who holds them up.
+//! Nothing runs: the monitor sleeps until a processor is taken up. The retake itself: [H1], [I5].
+//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, proptests/blocking.rs.
+
+use super::roster::{ProcId, SeatId};
+use super::shared::Shared;
+use super::worker::Worker;
+use crate::platform::atomic::Ordering;
+use crate::platform::{clock, thread_sleeps};
+use std::time::Duration;
+
+const SHORTEST: Duration = Duration::from_micros(20);
+const LONGEST: Duration = Duration::from_millis(5);
+/// Longest period while nothing runs but blocked goroutines.
+const DROWSY: Duration = Duration::from_millis(50);
+const BLOCKED_AFTER: u64 = 500_000;
+const HOG_AFTER: u64 = 10_000_000;
+/// A section longer than this loses its processor even if no work waits yet.
+const LONG_SECTION: u64 = 1_000_000;
+
+/// A goroutine that holds up others, as the watchdog reports it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stall {
+    /// The goroutine's id.
+    pub id: u64,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// For how long it has neither suspended nor called the runtime.
+    pub elapsed: Duration,
+    /// Runnable goroutines that wait for its kernel thread, which is their home.
+    pub waiting: usize,
+    /// Whether it sleeps in the kernel, rather than computes.
+    pub in_kernel: bool,
+}
+
+/// What was seen of one worker.
+#[derive(Clone, Copy, Default)]
+struct Watch {
+    ticks: u32,
+    /// When its tick was first seen to stand still; 0: it does not.
+    since: u64,
+    /// Then, or at the last look: time and CPU clock.
+    looked: Option<(u64, u64)>,
+    in_kernel: bool,
+    next_report: u64,
+}
+
+pub(crate) struct Monitor<'a> {
+    shared: &'a Shared,
+    watches: Vec<Watch>,
+    holds: Vec<Option<ProcId>>,
+    period: Duration,
+}
+
+impl<'a> Monitor<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Monitor { shared, watches: Vec::new(), holds: Vec::new(), period: LONGEST }
+    }
+
+    /// The life of the monitor's thread.
+    pub(crate) fn main(&mut self) {
+        while self.shared.roster.monitor_sleep(self.period) {
+            self.shared.carry_out(self.shared.roster.relieve(|| self.shared.has_stealable_work()));
+            let longest = if self.nothing_runs() { DROWSY } else { LONGEST };
+            self.period = if self.scan() { SHORTEST } else { (2 * self.period).min(longest) };
+        }
+    }
+
+    fn nothing_runs(&self) -> bool {
+        self.shared.roster.idle_processors() >= self.shared.roster.active()
+    }
+
+    /// Looks at every worker once; true if there is reason to look again soon.
+    pub(crate) fn scan(&mut self) -> bool {
+        let roster = &self.shared.roster;
+        let seats = roster.used_seats();
+        self.watches.resize(seats as usize, Watch::default());
+        self.holds.clear();
+        self.holds.resize(seats as usize, None);
+        for proc in 0..roster.reach() as ProcId {
+            if let Some(id) = roster.holder(proc) {
+                self.holds[id as usize] = Some(proc);
+            }
+        }
+        (0..seats).fold(false, |soon, id| self.look_at(id) || soon)
+    }
+
+    fn look_at(&mut self, id: SeatId) -> bool {
+        let worker = &*self.shared.workers[id as usize];
+        let proc = self.holds[id as usize];
+        let watch = &mut self.watches[id as usize];
+        let blocked = self.shared.roster.is_blocked(id);
+        let stands = (proc.is_some() && worker.seat().claim.is_outside()) || blocked;
+        if !stands || worker.ticks() != watch.ticks {
+            *watch = Watch { ticks: worker.ticks(), ..Watch::default() };
+            return false;
+        }
+        let now = clock::now();
+        if watch.since == 0 {
+            watch.since = now.max(1);
+        }
+        let elapsed = now - watch.since.min(now);
+        let soon = match proc {
+            Some(proc) => retake_if_due(self.shared, worker, proc, watch, now, elapsed),
+            None => false,
+        };
+        report_if_due(self.shared, worker, watch, elapsed);
+        soon
+    }
+}
+
+/// A worker with a processor stands still. True if it should be looked at again soon.
+fn retake_if_due(
+    shared: &Shared,
+    worker: &Worker,
+    proc: ProcId,
+    watch: &mut Watch,
+    now: u64,
+    elapsed: u64,
+) -> bool {
+    let processor = &shared.processors[proc as usize];
+    if processor.has_next() && shared.roster.idle_processors() > 0 {
+        free_next(shared, proc);
+    }
+    let waits = shared.has_stealable_work() || processor.has_next() || shared.roster.attention();
+    // Relaxed: a hint.
+    if worker.section.load(Ordering::Relaxed) {
+        watch.in_kernel = true;
+        if waits || elapsed >= LONG_SECTION {
+            return retake(shared, worker.id, proc, false);
+        }
+        return false;
+    }
+    watch.in_kernel = sleeps_in_kernel(worker, watch, now);
+    if watch.in_kernel {
+        let due = if waits { BLOCKED_AFTER } else { HOG_AFTER };
+        return if elapsed >= due { retake(shared, worker.id, proc, false) } else { waits };
+    }
+    if waits && elapsed >= HOG_AFTER {
+        return retake(shared, worker.id, proc, true);
+    }
+    // Until its CPU clock was seen twice it may be one that sleeps in the kernel.
+    waits && elapsed < BLOCKED_AFTER
+}
+
+/// By its CPU clock since the last look, and then by the kernel's word: a thread that merely waits
+/// for its turn on a busy machine has a still clock, too.
+fn sleeps_in_kernel(worker: &Worker, watch: &mut Watch, now: u64) -> bool {
+    let Some(thread) = *worker.thread.lock() else { return false };
+    let Some(cpu) = thread.clock.and_then(|clock| clock.nanos()) else { return false };
+    let before = watch.looked.replace((now, cpu));
+    let Some((then, cpu_then)) = before else { return false };
+    let still = cpu.saturating_sub(cpu_then) < (now - then) / 8;
+    still && thread_sleeps(thread.kernel_id).unwrap_or(true)
+}
+
+/// Takes the processor of a worker in user code, and gives it to who can use it.
+pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bool {
+    if !shared.roster.seize(id, proc, hog) {
+        return false;
+    }
+    shared.counters.retakes.fetch_add(1, Ordering::Relaxed);
+    let processor = &shared.processors[proc as usize];
+    // SAFETY: just seized, and released below. [H1]
+    let held = unsafe { processor.held() };
+    if proc >= shared.roster.active() {
+        held.drain(shared);
+    } else {
+        held.flush_next(shared);
+    }
+    shared.carry_out(shared.roster.release(proc, || shared.has_stealable_work()));
+    true
+}
+
+/// A processor is idle while `run_next` waits for a goroutine that doesn't suspend.
+fn free_next(shared: &Shared, proc: ProcId) {
+    if let Some(next) = shared.processors[proc as usize].take_next() {
+        // SAFETY: it was just taken from `run_next`, so it is in no queue.
+        unsafe { shared.injector.push(next.raw()) };
+        shared.carry_out(shared.roster.notify());
+    }
+}
+
+/// Tells who holds up goroutines at home: after `HOG_AFTER`, and each time that has doubled.
+fn report_if_due(shared: &Shared, worker: &Worker, watch: &mut Watch, elapsed: u64) {
+    let waiting = worker.waiting();
+    if waiting == 0 || elapsed < watch.next_report.max(HOG_AFTER) {
+        return;
+    }
+    let look = || {
+        // SAFETY: the worker stays in this goroutine while the roster's lock is held.
+        let goroutine = unsafe { worker.current().as_ref() }?;
+        Some((goroutine.id(), goroutine.name().map(str::to_owned)))
+    };
+    let Some((id, name)) = shared.roster.observe(worker.id, look).flatten() else { return };
+    watch.next_report = 2 * elapsed;
+    shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
+    if let Some(hook) = &shared.config.watchdog {
+        let elapsed = Duration::from_nanos(elapsed);
+        hook(&Stall { id, name, elapsed, waiting, in_kernel: watch.in_kernel });
+    }
+}

@@ -1,0 +1,128 @@
+//! Pool: the cells of a runtime's goroutines, taken and given back in batches.
+//! Cells come in chunks that are freed only with the runtime; a processor keeps some at hand.
+//! [G3] No more goroutines are alive than the limit; where the limit is large enough for processors
+//! to keep cells at hand, up to one cache a processor more.
+//! Checked by: proptests/lifecycle.rs.
+
+use super::Shared;
+use super::enter::Inside;
+use super::goroutine::{Goroutine, Ptr};
+use crate::platform::{MODELLED, Mutex};
+use std::ptr::NonNull;
+
+const CHUNK: usize = if MODELLED { 4 } else { 64 };
+/// Below this limit no processor keeps cells at hand, so that the limit is exact.
+const CACHED_FROM: usize = 4096;
+
+pub(crate) struct Pool {
+    inner: Mutex<Inner>,
+    limit: usize,
+}
+
+struct Inner {
+    free: Vec<Ptr>,
+    chunks: Vec<Box<[Goroutine]>>,
+    total: usize,
+    /// Once the runtime has ended: how many cells are still out.
+    closed: Option<usize>,
+}
+
+impl Pool {
+    pub(crate) fn new(limit: usize) -> Self {
+        let inner = Inner { free: Vec::new(), chunks: Vec::new(), total: 0, closed: None };
+        Pool { inner: Mutex::new(inner), limit }
+    }
+
+    /// How many cells a processor keeps at hand.
+    pub(crate) fn cache(&self) -> usize {
+        if self.limit < CACHED_FROM { 0 } else { CHUNK }
+    }
+
+    /// A free cell, and up to a cache's worth more for `cache`. `None` at the limit, which is
+    /// checked against `live` once the pool is used up.
+    pub(crate) fn take(
+        &self,
+        shared: *const Shared,
+        cache: Option<&mut Vec<Ptr>>,
+        live: impl FnOnce() -> usize,
+    ) -> Option<Ptr> {
+        let mut inner = self.inner.lock();
+        if inner.free.is_empty() {
+            let room = if inner.total < self.limit {
+                self.limit - inner.total
+            } else {
+                // Cells at hand elsewhere count as used up, though they stand for no goroutine.
+                self.limit.saturating_sub(live())
+            };
+            inner.grow(shared, room.min(CHUNK));
+        }
+        let first = inner.free.pop()?;
+        if let Some(cache) = cache {
+            let kept = inner.free.len() - self.cache().saturating_sub(1).min(inner.free.len());
+            cache.extend(inner.free.drain(kept..));
+        }
+        Some(first)
+    }
+
+    /// Takes cells back. True if the runtime has ended and these were the last.
+    #[must_use]
+    pub(crate) fn give(&self, cells: impl Iterator<Item = Ptr>) -> bool {
+        let mut inner = self.inner.lock();
+        let before = inner.free.len();
+        inner.free.extend(cells);
+        let given = inner.free.len() - before;
+        match &mut inner.closed {
+            Some(out) => {
+                *out -= given;
+                *out == 0 && given > 0
+            }
+            None => false,
+        }
+    }
+
+    /// The runtime has ended, and all caches were given back. The number of cells still out.
+    pub(crate) fn close(&self) -> usize {
+        let mut inner = self.inner.lock();
+        let out = inner.total - inner.free.len();
+        inner.closed = Some(out);
+        out
+    }
+
+    /// Visits every cell. The caller says which of them mean something.
+    pub(crate) fn each(&self, mut visit: impl FnMut(Ptr)) {
+        let inner = self.inner.lock();
+        for cell in inner.chunks.iter().flat_map(|chunk| chunk.iter()) {
+            visit(Ptr::from_raw(NonNull::from(cell)));
+        }
+    }
+}
+
+impl Inner {
+    fn grow(&mut self, shared: *const Shared, by: usize) {
+        if by == 0 {
+            return;
+        }
+        let chunk: Box<[Goroutine]> = (0..by).map(|_| Goroutine::vacant(shared)).collect();
+        let cells = chunk.iter().rev().map(|cell| Ptr::from_raw(NonNull::from(cell)));
+        self.free.extend(cells);
+        self.total += by;
+        self.chunks.push(chunk);
+    }
+}
+
+/// Gives up one reference; the last one recycles the cell. [G1]
+pub(crate) fn drop_reference(goroutine: Ptr) {
+    if !goroutine.drop_reference() {
+        return;
+    }
+    // SAFETY: that was the last reference, and ours.
+    unsafe { goroutine.recycle() };
+    let shared = goroutine.shared;
+    if let Some(inside) = Inside::enter_runtime(shared)
+        && inside.recycle(goroutine)
+    {
+        return;
+    }
+    // SAFETY: a cell that is out keeps the runtime's memory (see `close`).
+    unsafe { (*shared).give_cells(std::iter::once(goroutine)) };
+}

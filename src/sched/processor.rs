@@ -1,0 +1,217 @@
+//! Processor: the right to run goroutines, and the queues and caches that go with it.
+//! Its owner is the worker that holds it (or the monitor that has just seized it); thieves see the
+//! deque's other end and `run_next`.
+//! [P1] Only the owner touches `Local`: it passes from hand to hand under the roster's lock.
+//! [P2] `run_next` displaced or flushed goes to the deque: no goroutine is dropped.
+//! Checked by: verification/loom/sched.rs, verification/loom/retake.rs.
+
+use super::goroutine::{Goroutine, Ptr};
+use super::roster::ProcId;
+use super::shared::Shared;
+use crate::context::Fiber;
+use crate::lockfree::{Owner, Rng, Stealer, deque};
+use crate::platform::MODELLED;
+use crate::platform::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::platform::cell::UnsafeCell;
+use std::ptr::{self, NonNull};
+
+/// How many stacks a processor keeps at hand before it gives half of them back.
+pub(crate) const FIBER_CACHE: usize = if MODELLED { 4 } else { 64 };
+const ID_BATCH: u64 = 1024;
+
+pub(crate) struct Processor {
+    pub(crate) id: ProcId,
+    pub(crate) stealer: Stealer<Ptr>,
+    /// The wake-up partner, to run next. It causes no wake-up; the monitor looks after it.
+    run_next: AtomicPtr<Goroutine>,
+    /// Written by the owner alone.
+    spawned: AtomicU64,
+    finished: AtomicU64,
+    local: UnsafeCell<Local>,
+}
+
+/// The owner's part.
+pub(crate) struct Local {
+    pub(crate) deque: Owner<Ptr>,
+    pub(crate) cells: Vec<Ptr>,
+    pub(crate) fibers: Vec<Fiber>,
+    pub(crate) rng: Rng,
+    /// Decisions taken on this processor.
+    pub(crate) decisions: u32,
+    /// How often in a row `run_next` was preferred.
+    pub(crate) streak: u32,
+    next_id: u64,
+    last_id: u64,
+}
+
+// SAFETY: `local` is the owner's alone [P1]; the rest is atomic or made for sharing.
+unsafe impl Sync for Processor {}
+// SAFETY: as above; everything in it is Send.
+unsafe impl Send for Processor {}
+
+/// A processor in its owner's hands. [P1]
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'a>(&'a Processor);
+
+impl Processor {
+    pub(crate) fn new(id: ProcId, capacity: usize, seed: u64) -> Self {
+        let (deque, stealer) = deque(capacity);
+        let local = Local {
+            deque,
+            cells: Vec::new(),
+            fibers: Vec::new(),
+            rng: Rng::new(seed),
+            decisions: 0,
+            streak: 0,
+            next_id: 0,
+            last_id: 0,
+        };
+        Processor {
+            id,
+            stealer,
+            run_next: AtomicPtr::new(ptr::null_mut()),
+            spawned: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            local: UnsafeCell::new(local),
+        }
+    }
+
+    /// The owner's view.
+    ///
+    /// # Safety
+    /// The caller owns the processor: its worker holds it and is inside the runtime, or it has
+    /// seized it and not yet released it, or no worker runs any more.
+    pub(crate) unsafe fn held(&self) -> Held<'_> {
+        Held(self)
+    }
+
+    /// Takes the goroutine that was to run next: the owner, a thief, or the monitor.
+    pub(crate) fn take_next(&self) -> Option<Ptr> {
+        // Relaxed: a hint that spares the swap.
+        if self.run_next.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // Acquire: pairs with the Release in `push_next`.
+        let raw = self.run_next.swap(ptr::null_mut(), Ordering::Acquire);
+        NonNull::new(raw).map(Ptr::from_raw)
+    }
+
+    pub(crate) fn has_next(&self) -> bool {
+        // Relaxed: a hint.
+        !self.run_next.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Goroutines that ended here. To be read, for all processors, before any `spawned`.
+    pub(crate) fn finished(&self) -> u64 {
+        // Acquire: pairs with the Release in `add_one`: who counts as finished counts as spawned.
+        self.finished.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn spawned(&self) -> u64 {
+        // Acquire: see `finished`.
+        self.spawned.load(Ordering::Acquire)
+    }
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn processor(self) -> &'a Processor {
+        self.0
+    }
+
+    /// The owner's part; no call within may come back here.
+    #[inline]
+    pub(crate) fn local<R>(self, f: impl FnOnce(&mut Local) -> R) -> R {
+        // SAFETY: a `Held` is made for the owner alone [P1], and callers don't nest.
+        self.0.local.with_mut(|local| f(unsafe { &mut *local }))
+    }
+
+    /// Queues a stealable goroutine behind the others.
+    #[inline]
+    pub(crate) fn push(self, shared: &Shared, goroutine: Ptr) {
+        self.local(|local| {
+            local.deque.push(goroutine, |batch| {
+                // SAFETY: they just left the deque, so they are in no queue.
+                unsafe { shared.injector.push_batch(&mut batch.map(Ptr::raw)) }
+            });
+        });
+    }
+
+    /// Puts a stealable goroutine next in line; true if that displaced one, which is now in the
+    /// deque for all to see. [P2]
+    pub(crate) fn push_next(self, shared: &Shared, goroutine: Ptr) -> bool {
+        // Release: pairs with the Acquire in `take_next`. Acquire: the displaced one's stack.
+        let displaced = self.0.run_next.swap(goroutine.raw().as_ptr(), Ordering::AcqRel);
+        match NonNull::new(displaced) {
+            Some(raw) => {
+                self.push(shared, Ptr::from_raw(raw));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Moves `run_next` to where every worker looks. [P2]
+    pub(crate) fn flush_next(self, shared: &Shared) {
+        if let Some(next) = self.0.take_next() {
+            self.push(shared, next);
+        }
+    }
+
+    /// Moves everything to the injector: the processor is about to be retired.
+    pub(crate) fn drain(self, shared: &Shared) {
+        self.flush_next(shared);
+        self.local(|local| {
+            while let Some(goroutine) = local.deque.pop() {
+                // SAFETY: it just left the deque.
+                unsafe { shared.injector.push(goroutine.raw()) };
+            }
+        });
+    }
+
+    pub(crate) fn next_id(self, shared: &Shared) -> u64 {
+        self.local(|local| {
+            if local.next_id == local.last_id {
+                local.next_id = shared.take_ids(ID_BATCH);
+                local.last_id = local.next_id + ID_BATCH;
+            }
+            local.next_id += 1;
+            local.next_id - 1
+        })
+    }
+
+    pub(crate) fn count_spawned(self) {
+        add_one(&self.0.spawned);
+    }
+
+    pub(crate) fn count_finished(self) {
+        add_one(&self.0.finished);
+    }
+
+    pub(crate) fn take_cell(self, shared: &Shared) -> Option<Ptr> {
+        self.local(|local| match local.cells.pop() {
+            Some(cell) => Some(cell),
+            None => shared.pool.take(shared, Some(&mut local.cells), || shared.live()),
+        })
+    }
+
+    /// Keeps a recycled cell at hand; false where the pool wants it back.
+    pub(crate) fn keep_cell(self, shared: &Shared, cell: Ptr) -> bool {
+        let cache = shared.pool.cache();
+        if cache == 0 {
+            return false;
+        }
+        self.local(|local| {
+            local.cells.push(cell);
+            if local.cells.len() >= 2 * cache {
+                let kept = local.cells.len() - cache;
+                shared.give_cells(local.cells.drain(kept..));
+            }
+        });
+        true
+    }
+}
+
+fn add_one(counter: &AtomicU64) {
+    // Relaxed: the owner alone writes. Release: see `Processor::finished`.
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
+}

@@ -1,0 +1,275 @@
+//! Roster: which worker has which processor, and who sleeps.
+//!
+//! One lock guards the lists; it is taken only to sleep, to wake, to queue or to retake. The fast
+//! paths read one packed word, `lookout`, that counts idle processors and searching workers.
+//!
+//! notify (after publishing work): fence, read lookout; if a processor is idle and nobody searches,
+//!     take it from the list and hand it, with a searching token, to a named sleeper.
+//! sleep: put the processor down, stop searching, register as a sleeper; fence; recheck every source.
+//! wake_home (after pushing to an inbox): fence, read that worker's state; wake it if it is parked.
+//! put_down: a processor goes to a queueing worker before it goes idle.
+//!
+//! The parts: `publish` (those who have work), `sleep` (a worker without), `retake` (who takes and
+//! gives processors from outside: the monitor, resize, stop); here the lists they share.
+//!
+//! [I1] Shared work and an idle processor imply a searching worker or a wake-up in flight.
+//! [I2] A parked worker's inbox is empty, or its wake-up is in flight.
+//! [I3] No worker queues while a processor is idle.  [I4] A processor has at most one holder.
+//! Checked by: verification/loom/idle.rs, verification/loom/retake.rs, verification/shuttle/.
+
+mod publish;
+mod retake;
+mod sleep;
+
+use super::claim::Claim;
+use crate::platform::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::platform::{Mutex, Parker};
+use crossbeam_utils::CachePadded;
+use std::collections::VecDeque;
+
+/// A worker's number.
+pub(crate) type SeatId = u32;
+/// A processor's number.
+pub(crate) type ProcId = u32;
+
+const SEARCHING: u32 = 1;
+const IDLE: u32 = 1 << 16;
+const NOBODY: u32 = u32::MAX;
+
+/// No kernel thread sits here.
+pub(crate) const VACANT: u32 = 0;
+/// It has a processor, or is about to learn that it was given one.
+pub(crate) const RUNNING: u32 = 1;
+/// It sleeps without a processor; anybody with one to give may wake it.
+pub(crate) const PARKED: u32 = 2;
+/// It has runnable goroutines at home and waits for a processor.
+pub(crate) const QUEUEING: u32 = 3;
+/// Its processor was retaken while it was in user code.
+pub(crate) const BLOCKED: u32 = 4;
+/// It was, and has come back to the runtime since.
+pub(crate) const RETURNED: u32 = 5;
+
+/// What a worker's sleep ended with.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awake {
+    /// It has this processor; `searching` is a token to hand back.
+    Run { proc: ProcId, searching: bool },
+    /// The runtime stops.
+    Stop,
+    /// It has slept long and nobody needs it: its thread ends.
+    Reaped,
+}
+
+/// What the caller must do once the lock is released.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Nothing,
+    /// The grant is made: unpark this worker.
+    Unpark(SeatId),
+    /// The grant is made: start a kernel thread for this worker.
+    Start(SeatId),
+}
+
+/// The places where a worker rechecks for work.
+pub(crate) trait Sources {
+    /// Anything stealable: deques and the injector.
+    fn shared(&self) -> bool;
+    /// The worker's own ring and inbox.
+    fn home(&self) -> bool;
+    /// Whether started goroutines have their home here, so that the thread may not end. [A1]
+    fn is_home(&self) -> bool;
+}
+
+const GRANT_NONE: u32 = 0;
+const GRANT_STOP: u32 = 1;
+
+/// A worker's place in the roster.
+pub(crate) struct Seat {
+    /// Written under the lock, read by `wake_home`.
+    state: AtomicU32,
+    /// What a sleeper was woken with: nothing, stop, or a processor and a token.
+    grant: AtomicU32,
+    parker: Parker,
+    pub(crate) claim: Claim,
+}
+
+/// What the lock guards.
+pub(crate) struct Lists {
+    idle: Vec<ProcId>,
+    sleepers: Vec<SeatId>,
+    queueing: VecDeque<SeatId>,
+    vacant: Vec<SeatId>,
+    /// Seats whose processor was retaken from a goroutine that computes.
+    hogs: Vec<SeatId>,
+    active: u32,
+    threads: usize,
+    pub(crate) stopping: bool,
+    /// A thread could not be started while work waited: the monitor tries again.
+    starved: bool,
+    monitor_sleeps: bool,
+}
+
+/// See the module.
+pub(crate) struct Roster {
+    lists: Mutex<Lists>,
+    /// Idle processors in the upper half, searching workers in the lower. Written by
+    /// read-modify-writes alone.
+    lookout: CachePadded<AtomicU32>,
+    /// Some worker should look up at its next decision: somebody queues, or the runtime stops or
+    /// shrinks. Written under the lock.
+    attention: CachePadded<AtomicBool>,
+    seats: Box<[CachePadded<Seat>]>,
+    /// The worker that has each processor. Written under the lock.
+    holders: Box<[AtomicU32]>,
+    active: AtomicU32,
+    /// The most processors there ever were: beyond it, no queue was ever used.
+    reach: AtomicU32,
+    /// Seats that have, or had, a thread.
+    used_seats: AtomicU32,
+    max_threads: usize,
+    monitor: Parker,
+    monitor_is_lazy: AtomicBool,
+}
+
+impl Roster {
+    /// `processors` of at most `max_processors` are idle; no worker has a thread yet.
+    pub(crate) fn new(processors: u32, max_processors: u32, max_threads: usize) -> Self {
+        let lists = Lists {
+            idle: (0..processors).rev().collect(),
+            sleepers: Vec::with_capacity(max_threads),
+            queueing: VecDeque::with_capacity(max_threads),
+            vacant: (0..max_threads as u32).rev().collect(),
+            hogs: Vec::new(),
+            active: processors,
+            threads: 0,
+            stopping: false,
+            starved: false,
+            monitor_sleeps: false,
+        };
+        Roster {
+            lists: Mutex::new(lists),
+            lookout: CachePadded::new(AtomicU32::new(processors * IDLE)),
+            attention: CachePadded::new(AtomicBool::new(false)),
+            seats: (0..max_threads).map(|_| CachePadded::new(Seat::new())).collect(),
+            holders: (0..max_processors).map(|_| AtomicU32::new(NOBODY)).collect(),
+            active: AtomicU32::new(processors),
+            reach: AtomicU32::new(processors),
+            used_seats: AtomicU32::new(0),
+            max_threads,
+            monitor: Parker::new(),
+            monitor_is_lazy: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn seat(&self, id: SeatId) -> &Seat {
+        &self.seats[id as usize]
+    }
+
+    /// Seats that have, or had, a thread: no worker beyond was ever used.
+    pub(crate) fn used_seats(&self) -> u32 {
+        // Relaxed: a hint.
+        self.used_seats.load(Ordering::Relaxed)
+    }
+
+    /// The most processors there ever were: beyond it, no queue was ever used.
+    pub(crate) fn reach(&self) -> usize {
+        // Relaxed: who puts work beyond it was told so by the lock, and notifies.
+        self.reach.load(Ordering::Relaxed) as usize
+    }
+
+    /// The owner of `proc` gives it up: to who queues first, else it is idle, or gone if the
+    /// runtime has shrunk. [I3]
+    fn put_down(&self, lists: &mut Lists, proc: ProcId) -> Wake {
+        self.hold(proc, NOBODY);
+        let mut wake = Wake::Nothing;
+        if proc >= lists.active {
+            // It is retired; its queues are empty.
+        } else if let Some(next) = lists.queueing.pop_front() {
+            self.grant(next, proc, false);
+            wake = Wake::Unpark(next);
+        } else {
+            lists.idle.push(proc);
+            // Relaxed: ordered before the recheck by the fence that follows every `put_down`.
+            self.lookout.fetch_add(IDLE, Ordering::Relaxed);
+        }
+        self.set_attention(lists);
+        wake
+    }
+
+    fn take_idle(&self, lists: &mut Lists) -> Option<ProcId> {
+        let proc = lists.idle.pop()?;
+        // Relaxed: under the lock, as are all changes to the count of idle processors.
+        self.lookout.fetch_sub(IDLE, Ordering::Relaxed);
+        self.wake_monitor(lists);
+        Some(proc)
+    }
+
+    fn hold(&self, proc: ProcId, id: SeatId) {
+        // Relaxed: written under the lock; read outside it as a hint only.
+        self.holders[proc as usize].store(id, Ordering::Relaxed);
+    }
+
+    fn grant(&self, id: SeatId, proc: ProcId, is_searching: bool) {
+        self.hold(proc, id);
+        // Relaxed: written under the lock.
+        self.seat(id).state.store(RUNNING, Ordering::Relaxed);
+        let word = (proc + 1) << 2 | (is_searching as u32) << 1;
+        // Release: pairs with the Acquire in `await_grant`.
+        self.seat(id).grant.swap(word, Ordering::Release);
+    }
+
+    fn enqueue(&self, lists: &mut Lists, id: SeatId) {
+        // Relaxed: written under the lock.
+        self.seat(id).state.store(QUEUEING, Ordering::Relaxed);
+        lists.queueing.push_back(id);
+        self.set_attention(lists);
+    }
+
+    fn set_attention(&self, lists: &Lists) {
+        let held = &self.holders[lists.active as usize..];
+        // Relaxed: written under the lock; workers read it at every decision, and one that is
+        // about to sleep takes the lock.
+        let shrinking = held.iter().any(|holder| holder.load(Ordering::Relaxed) != NOBODY);
+        let look_up = lists.stopping || shrinking || !lists.queueing.is_empty();
+        self.attention.store(look_up, Ordering::Relaxed);
+    }
+
+    /// Carries out an [`Wake::Unpark`].
+    pub(crate) fn unpark(&self, wake: Wake) {
+        match wake {
+            Wake::Nothing => {}
+            Wake::Unpark(id) => self.seat(id).parker.unpark(),
+            Wake::Start(_) => super::broken("unpark", "no thread to start", "Start"),
+        }
+    }
+}
+
+impl Wake {
+    fn seat(self) -> SeatId {
+        match self {
+            Wake::Unpark(id) | Wake::Start(id) => id,
+            Wake::Nothing => NOBODY,
+        }
+    }
+}
+
+impl Seat {
+    fn new() -> Self {
+        Seat {
+            state: AtomicU32::new(VACANT),
+            grant: AtomicU32::new(GRANT_NONE),
+            parker: Parker::new(),
+            claim: Claim::new(),
+        }
+    }
+}
+
+fn idle(lookout: u32) -> u32 {
+    lookout / IDLE
+}
+
+fn searching(lookout: u32) -> u32 {
+    lookout % IDLE
+}

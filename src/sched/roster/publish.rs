@@ -1,0 +1,85 @@
+//! Those who have published work, and wake somebody for it. Protocol and invariants: the roster.
+
+use super::*;
+use crate::platform::atomic::fence;
+
+impl Roster {
+    /// To be called after work was put where every worker looks. [I1]
+    #[inline]
+    pub(crate) fn notify(&self) -> Wake {
+        // SeqCst: pairs with the fence in `sleep` and in `stop_searching`: either we see the idle
+        // processor and the missing searcher, or the other side's recheck sees our work. [I1]
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        let seen = self.lookout.load(Ordering::Relaxed);
+        if idle(seen) == 0 || searching(seen) > 0 { Wake::Nothing } else { self.wake_searcher() }
+    }
+
+    /// Hands an idle processor and a searching token to a sleeper, or to a new thread. [I1]
+    #[cold]
+    pub(crate) fn wake_searcher(&self) -> Wake {
+        let mut lists = self.lists.lock();
+        // Relaxed: a searcher that stops after this read rechecks every source.
+        if lists.stopping || searching(self.lookout.load(Ordering::Relaxed)) > 0 {
+            return Wake::Nothing;
+        }
+        if lists.idle.is_empty() {
+            return Wake::Nothing;
+        }
+        let Some(wake) = self.pick(&mut lists) else { return Wake::Nothing };
+        let proc = self.take_idle(&mut lists).expect("just seen");
+        // Relaxed: the token is counted before anybody can see it used, under the lock.
+        self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
+        self.grant(wake.seat(), proc, true);
+        wake
+    }
+
+    /// A sleeper, else a vacant seat while the cap allows. Without either nobody is stranded: all
+    /// threads are in user code, and each rechecks every source before it sleeps.
+    fn pick(&self, lists: &mut Lists) -> Option<Wake> {
+        if let Some(seat) = lists.sleepers.pop() {
+            return Some(Wake::Unpark(seat));
+        }
+        if lists.threads == self.max_threads {
+            return None;
+        }
+        let seat = lists.vacant.pop()?;
+        lists.threads += 1;
+        // Relaxed: written under the lock; a hint.
+        self.used_seats.store(self.used_seats().max(seat + 1), Ordering::Relaxed);
+        Some(Wake::Start(seat))
+    }
+
+    /// To be called after a push to `seat`'s inbox. [I2]
+    #[inline]
+    pub(crate) fn wake_home(&self, id: SeatId) -> Wake {
+        // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees
+        // the inbox. [I2]
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        if self.seat(id).state.load(Ordering::Relaxed) != PARKED {
+            return Wake::Nothing;
+        }
+        self.wake_named(id)
+    }
+
+    #[cold]
+    fn wake_named(&self, id: SeatId) -> Wake {
+        let mut lists = self.lists.lock();
+        // Relaxed: written under this lock.
+        if self.seat(id).state.load(Ordering::Relaxed) != PARKED {
+            return Wake::Nothing;
+        }
+        lists.sleepers.retain(|sleeper| *sleeper != id);
+        match self.take_idle(&mut lists) {
+            Some(proc) => {
+                self.grant(id, proc, false);
+                Wake::Unpark(id)
+            }
+            None => {
+                self.enqueue(&mut lists, id);
+                Wake::Nothing
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Who takes and gives processors from outside: the monitor, resize, stop.
+//!
+//! seize: under the lock, claim a worker in user code; its processor is then the caller's.
+//! release: give it to who queues, else put it into the idle list, and wake somebody if work is there.
+//! dispute: the worker, on its next entry, learns under the same lock that it has no processor.
+//! [H1] as in `claim`.  [I5] A retaken processor with work in its queues is not left idle unseen.
+//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs.
+
+use super::*;
+use crate::platform::atomic::fence;
+use std::time::Duration;
+
+/// A monitor's wait that is worth cutting short.
+const LAZY: Duration = Duration::from_micros(100);
+
+impl Roster {
+    /// Takes `proc` from worker `id` if that is in user code. The caller then owns the processor,
+    /// and must [`release`](Self::release) it. [H1]
+    pub(crate) fn seize(&self, id: SeatId, proc: ProcId, hog: bool) -> bool {
+        let mut lists = self.lists.lock();
+        // Relaxed: written under this lock.
+        let holder = self.holders[proc as usize].load(Ordering::Relaxed);
+        if holder != id || (hog && lists.hogs.len() >= self.max_hogs(&lists)) {
+            return false;
+        }
+        if !self.seat(id).claim.seize() {
+            return false;
+        }
+        self.seat(id).state.store(BLOCKED, Ordering::Relaxed);
+        if hog {
+            lists.hogs.push(id);
+        }
+        true
+    }
+
+    /// Lets `look` see what worker `id` runs, if that is in user code and so stays there meanwhile.
+    pub(crate) fn observe<R>(&self, id: SeatId, look: impl FnOnce() -> R) -> Option<R> {
+        let _lists = self.lists.lock();
+        let claim = &self.seat(id).claim;
+        if self.is_blocked(id) {
+            // It is in user code, or waits for this lock. [H1]
+            return claim.is_taken().then(look);
+        }
+        let seen = claim.seize().then(look);
+        if seen.is_some() {
+            // It keeps its processor: the dispute, if it comes to one, finds nothing taken.
+            claim.resolve();
+        }
+        seen
+    }
+
+    pub(crate) fn is_blocked(&self, id: SeatId) -> bool {
+        // Relaxed: written under the lock; else a hint.
+        self.seat(id).state.load(Ordering::Relaxed) == BLOCKED
+    }
+
+    /// A worker's thread has ended, or will never again do anything.
+    pub(crate) fn leave(&self, id: SeatId) {
+        let mut lists = self.lists.lock();
+        // Relaxed: written under the lock.
+        self.seat(id).state.store(VACANT, Ordering::Relaxed);
+        lists.threads -= 1;
+    }
+
+    /// After `stop`: calls `then` once every worker has left, or is in user code, where it has no
+    /// processor from now on. No worker enters the runtime meanwhile. [T1]
+    pub(crate) fn when_stopped<R>(&self, then: impl FnOnce() -> R) -> Option<R> {
+        let lists = self.lists.lock();
+        debug_assert!(lists.stopping);
+        // Relaxed: written under this lock.
+        let stopped = |id| match self.seat(id).state.load(Ordering::Relaxed) {
+            VACANT | BLOCKED => true,
+            _ => self.seize_stopped(id),
+        };
+        (0..self.used_seats()).all(stopped).then(then)
+    }
+
+    fn seize_stopped(&self, id: SeatId) -> bool {
+        if !self.seat(id).claim.seize() {
+            return false;
+        }
+        // Relaxed: written under the lock.
+        self.seat(id).state.store(BLOCKED, Ordering::Relaxed);
+        for holder in &self.holders {
+            if holder.load(Ordering::Relaxed) == id {
+                holder.store(NOBODY, Ordering::Relaxed);
+            }
+        }
+        true
+    }
+
+    /// How many goroutines may compute beyond the number of processors.
+    fn max_hogs(&self, lists: &Lists) -> usize {
+        (2 * lists.active as usize).max(4)
+    }
+
+    /// The caller owns `proc`: after a seizure, or after its thread could not go on. [I5]
+    pub(crate) fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> Wake {
+        let mut lists = self.lists.lock();
+        let wake = self.put_down(&mut lists, proc);
+        drop(lists);
+        if wake != Wake::Nothing {
+            return wake;
+        }
+        // SeqCst: pairs with the fence in `notify`: either a submitter sees this idle processor, or
+        // we see its work. [I1]
+        fence(Ordering::SeqCst);
+        if shared_work() { self.wake_searcher() } else { Wake::Nothing }
+    }
+
+    /// The worker's answer to a disputed entry: whether its processor is gone. [H1]
+    #[cold]
+    pub(crate) fn dispute(&self, id: SeatId) -> bool {
+        let mut lists = self.lists.lock();
+        let taken = self.seat(id).claim.resolve();
+        if taken {
+            lists.hogs.retain(|hog| *hog != id);
+            // Relaxed: written under the lock.
+            self.seat(id).state.store(RETURNED, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// From now on `processors` may be held. Those too many are given up by their holders at the
+    /// next decision; new ones are idle. The caller then calls [`notify`](Self::notify).
+    pub(crate) fn set_active(&self, processors: u32) {
+        let mut lists = self.lists.lock();
+        let before = lists.active;
+        lists.active = processors;
+        // Relaxed: read outside the lock as a hint.
+        self.active.store(processors, Ordering::Relaxed);
+        self.reach.store(processors.max(self.reach() as u32), Ordering::Relaxed);
+        let kept: Vec<ProcId> = lists.idle.iter().copied().filter(|p| *p < processors).collect();
+        let dropped = lists.idle.len() - kept.len();
+        lists.idle = kept;
+        // Relaxed: under the lock, as are all changes to the count of idle processors.
+        self.lookout.fetch_sub(dropped as u32 * IDLE, Ordering::Relaxed);
+        for proc in before..processors {
+            // One that its holder has not yet given up stays with it.
+            if self.holders[proc as usize].load(Ordering::Relaxed) == NOBODY {
+                let wake = self.put_down(&mut lists, proc);
+                self.unpark(wake);
+            }
+        }
+        self.set_attention(&lists);
+    }
+
+    /// Tells every worker to stop: the sleeping now, the running at their next decision.
+    pub(crate) fn stop(&self) {
+        let mut lists = self.lists.lock();
+        lists.stopping = true;
+        self.set_attention(&lists);
+        let waiting: Vec<SeatId> = lists
+            .sleepers
+            .drain(..)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .chain(lists.queueing.drain(..))
+            .collect();
+        for id in waiting {
+            // Relaxed: written under the lock.
+            self.seat(id).state.store(RUNNING, Ordering::Relaxed);
+            // Release: pairs with the Acquire in `await_grant`.
+            self.seat(id).grant.swap(GRANT_STOP, Ordering::Release);
+            self.seat(id).parker.unpark();
+        }
+        self.wake_monitor(&mut lists);
+        self.monitor.unpark();
+    }
+
+    // ---- the monitor -------------------------------------------------------------------------------
+
+    /// Wakes the monitor if it sleeps for as long as nothing runs.
+    pub(super) fn wake_monitor(&self, lists: &mut Lists) {
+        if std::mem::take(&mut lists.monitor_sleeps) {
+            self.monitor.unpark();
+        }
+    }
+
+    /// Makes the monitor look now.
+    pub(crate) fn prompt_monitor(&self) {
+        self.monitor.unpark();
+    }
+
+    /// The monitor waits: for `period`, or while nothing runs until something does. False means
+    /// that the runtime stops.
+    pub(crate) fn monitor_sleep(&self, period: Duration) -> bool {
+        let mut lists = self.lists.lock();
+        if lists.stopping {
+            return false;
+        }
+        // Relaxed: written under this lock.
+        let nobody = |holder: &AtomicU32| holder.load(Ordering::Relaxed) == NOBODY;
+        let calm = !lists.starved && (0..self.used_seats()).all(|id| !self.is_blocked(id));
+        lists.monitor_sleeps = calm && self.holders.iter().all(nobody);
+        let deep = lists.monitor_sleeps;
+        drop(lists);
+        if deep {
+            self.monitor.park();
+        } else {
+            // Relaxed: a hint for who may prompt us.
+            self.monitor_is_lazy.store(period > LAZY, Ordering::Relaxed);
+            self.monitor.park_timeout(period);
+            self.monitor_is_lazy.store(false, Ordering::Relaxed);
+        }
+        !self.lists.lock().stopping
+    }
+
+    /// Whether the monitor sleeps for so long that who blocks should prompt it.
+    #[inline]
+    pub(crate) fn monitor_is_lazy(&self) -> bool {
+        // Relaxed: a hint.
+        self.monitor_is_lazy.load(Ordering::Relaxed)
+    }
+
+    /// Tries again what a failed thread start left undone.
+    pub(crate) fn relieve(&self, shared_work: impl Fn() -> bool) -> Wake {
+        if !std::mem::take(&mut self.lists.lock().starved) {
+            return Wake::Nothing;
+        }
+        if shared_work() { self.wake_searcher() } else { Wake::Nothing }
+    }
+
+    /// The worker that has `proc`, as a hint.
+    pub(crate) fn holder(&self, proc: ProcId) -> Option<SeatId> {
+        // Relaxed: a hint; `seize` decides under the lock.
+        let id = self.holders[proc as usize].load(Ordering::Relaxed);
+        (id != NOBODY).then_some(id)
+    }
+
+    /// Whether workers queue for a processor, the runtime stops, or it shrinks.
+    #[inline]
+    pub(crate) fn attention(&self) -> bool {
+        // Relaxed: see `set_attention`.
+        self.attention.load(Ordering::Relaxed)
+    }
+
+    /// The number of processors that may be held.
+    pub(crate) fn active(&self) -> u32 {
+        // Relaxed: a hint.
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// Processors that nobody has, as a hint.
+    pub(crate) fn idle_processors(&self) -> u32 {
+        // Relaxed: a hint.
+        idle(self.lookout.load(Ordering::Relaxed))
+    }
+
+    /// Kernel threads of workers, and those queueing, as a snapshot.
+    pub(crate) fn threads(&self) -> (usize, usize) {
+        let lists = self.lists.lock();
+        (lists.threads, lists.queueing.len())
+    }
+}

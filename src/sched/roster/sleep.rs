@@ -1,0 +1,182 @@
+//! A worker that found no work: search, sleep, queue, end. Protocol and invariants: the roster.
+
+use super::*;
+use crate::platform::atomic::fence;
+
+impl Roster {
+    /// Counts the caller as searching, unless half of those at work already do.
+    pub(crate) fn start_searching(&self) -> bool {
+        // Relaxed: a limit on wasted effort, not a protocol.
+        let seen = self.lookout.load(Ordering::Relaxed);
+        let busy = self.active.load(Ordering::Relaxed).saturating_sub(idle(seen));
+        if 2 * searching(seen) >= busy.max(1) {
+            return false;
+        }
+        // Relaxed: raising the count only spares others a wake-up, and we look at every source
+        // after this.
+        self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
+        true
+    }
+
+    /// The caller has found work. If it was the last to search, and more work is there, another
+    /// must search: a submitter may have relied on it. [I1]
+    pub(crate) fn stop_searching(&self, sources: &impl Sources) -> Wake {
+        // Relaxed: ordered by the fence.
+        let before = self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
+        if searching(before) != 1 || idle(before) == 0 {
+            return Wake::Nothing;
+        }
+        // SeqCst: pairs with the fence in `notify`. [I1]
+        fence(Ordering::SeqCst);
+        if sources.shared() { self.wake_searcher() } else { Wake::Nothing }
+    }
+
+    /// Sleeps until granted a processor. `held`, if any, is put down first; `unpark` carries out
+    /// the wake-up which that entails. [I1] [I2]
+    pub(crate) fn sleep(
+        &self,
+        id: SeatId,
+        held: Option<ProcId>,
+        is_searching: bool,
+        sources: &impl Sources,
+    ) -> Awake {
+        let seat = self.seat(id);
+        let mut lists = self.lists.lock();
+        let wake = held.map_or(Wake::Nothing, |proc| self.put_down(&mut lists, proc));
+        if is_searching {
+            // Relaxed: ordered before the recheck by the fence below.
+            self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
+        }
+        if lists.stopping {
+            drop(lists);
+            self.unpark(wake);
+            return Awake::Stop;
+        }
+        // Relaxed: written under the lock; ordered before the recheck by the fence below.
+        seat.state.store(PARKED, Ordering::Relaxed);
+        lists.sleepers.push(id);
+        let surplus = lists.sleepers.len() > lists.idle.len();
+        drop(lists);
+        self.unpark(wake);
+        // SeqCst: pairs with the fences in `notify` and `wake_home`. [I1] [I2]
+        fence(Ordering::SeqCst);
+        let home = sources.home();
+        if (home || sources.shared())
+            && let Some(awake) = self.rise(id, home)
+        {
+            return awake;
+        }
+        self.await_grant(id, surplus && !sources.is_home())
+    }
+
+    /// The recheck found something: be up again, if nobody has woken us meanwhile.
+    fn rise(&self, id: SeatId, home: bool) -> Option<Awake> {
+        let mut lists = self.lists.lock();
+        // Relaxed: written under this lock.
+        if self.seat(id).state.load(Ordering::Relaxed) != PARKED {
+            return None;
+        }
+        match self.take_idle(&mut lists) {
+            Some(proc) => {
+                lists.sleepers.retain(|sleeper| *sleeper != id);
+                self.seat(id).state.store(RUNNING, Ordering::Relaxed);
+                self.hold(proc, id);
+                // Relaxed: as in `start_searching`.
+                self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
+                Some(Awake::Run { proc, searching: true })
+            }
+            None => {
+                if home {
+                    lists.sleepers.retain(|sleeper| *sleeper != id);
+                    self.enqueue(&mut lists, id);
+                }
+                None
+            }
+        }
+    }
+
+    /// Waits for a processor, in line. `held` is put down for those who wait already. [I3]
+    pub(crate) fn queue(&self, id: SeatId, held: Option<ProcId>) -> Awake {
+        let mut lists = self.lists.lock();
+        let wake = held.map_or(Wake::Nothing, |proc| self.put_down(&mut lists, proc));
+        if lists.stopping {
+            drop(lists);
+            self.unpark(wake);
+            return Awake::Stop;
+        }
+        if let Some(proc) = self.take_idle(&mut lists) {
+            // Relaxed: written under the lock.
+            self.seat(id).state.store(RUNNING, Ordering::Relaxed);
+            self.hold(proc, id);
+            drop(lists);
+            self.unpark(wake);
+            return Awake::Run { proc, searching: false };
+        }
+        self.enqueue(&mut lists, id);
+        drop(lists);
+        self.unpark(wake);
+        self.await_grant(id, false)
+    }
+
+    /// Blocks the kernel thread until it is granted something; where `may_end`, not for ever.
+    pub(crate) fn await_grant(&self, id: SeatId, may_end: bool) -> Awake {
+        let seat = self.seat(id);
+        loop {
+            // Acquire: pairs with the Release in `grant`; the processor came through the lock.
+            match seat.grant.swap(GRANT_NONE, Ordering::Acquire) {
+                GRANT_NONE => {}
+                GRANT_STOP => return Awake::Stop,
+                word => {
+                    return Awake::Run { proc: (word >> 2) - 1, searching: word & 2 != 0 };
+                }
+            }
+            if !may_end {
+                seat.parker.park();
+            } else if !seat.parker.park_timeout(crate::sched::IDLE_THREAD_LIFE) && self.reap(id) {
+                return Awake::Reaped;
+            }
+        }
+    }
+
+    fn reap(&self, id: SeatId) -> bool {
+        let mut lists = self.lists.lock();
+        // Relaxed: written under this lock.
+        if self.seat(id).state.load(Ordering::Relaxed) != PARKED || lists.stopping {
+            return false;
+        }
+        lists.sleepers.retain(|sleeper| *sleeper != id);
+        self.vacate(&mut lists, id);
+        true
+    }
+
+    /// A thread that was to be started for `id` could not be: its grant goes to somebody else, and
+    /// nothing is stranded meanwhile: the monitor tries again. [I1]
+    pub(crate) fn start_failed(&self, id: SeatId) -> Wake {
+        let mut lists = self.lists.lock();
+        // Relaxed: nobody else looks at the grant of a seat without a thread.
+        let word = self.seat(id).grant.swap(GRANT_NONE, Ordering::Relaxed);
+        self.vacate(&mut lists, id);
+        lists.starved = true;
+        self.wake_monitor(&mut lists);
+        if word <= GRANT_STOP {
+            return Wake::Nothing;
+        }
+        if word & 2 != 0 {
+            // Relaxed: under the lock; the monitor, or the sleeper below, takes over the search.
+            self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
+        }
+        let wake = self.put_down(&mut lists, (word >> 2) - 1);
+        if wake != Wake::Nothing || lists.sleepers.is_empty() {
+            return wake;
+        }
+        drop(lists);
+        self.wake_searcher()
+    }
+
+    fn vacate(&self, lists: &mut Lists, id: SeatId) {
+        // Relaxed: written under the lock.
+        self.seat(id).state.store(VACANT, Ordering::Relaxed);
+        lists.vacant.push(id);
+        lists.threads -= 1;
+    }
+}

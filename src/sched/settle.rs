@@ -1,0 +1,128 @@
+//! Settle: what becomes of a goroutine that has just switched out. Runs on the worker's own stack, so
+//! that nobody can resume a stack that is still in use. [S1]
+//! yield: requeue.   park: `begin_park`, or requeue if a permit came first.   exit: recycle.
+//! Where it is requeued: at home if it has one, else in the deque, else (no processor) the injector.
+//! Checked by: verification/loom/sched.rs, proptests/lifecycle.rs.
+
+use super::goroutine::Ptr;
+use super::processor::{FIBER_CACHE, Held};
+use super::state::BeginPark;
+use super::worker::Worker;
+use crate::context::Fiber;
+
+pub(crate) const EXIT: usize = 0;
+pub(crate) const YIELD: usize = 1;
+pub(crate) const PARK: usize = 2;
+
+impl Worker {
+    #[inline]
+    pub(crate) fn settle(&self, goroutine: Ptr, why: usize) {
+        if why != EXIT && self.shared().is_stopping() {
+            return self.strand(goroutine);
+        }
+        match why {
+            YIELD => self.requeue(goroutine),
+            PARK => match goroutine.word.begin_park() {
+                BeginPark::Parked => {}
+                BeginPark::Readied => self.requeue(goroutine),
+            },
+            EXIT => self.bury(goroutine),
+            other => super::broken("settle", "EXIT, YIELD or PARK", &other.to_string()),
+        }
+    }
+
+    /// The runtime stops: nobody will resume it, and its joiner learns so. [T2] [T3]
+    #[cold]
+    fn strand(&self, goroutine: Ptr) {
+        self.shared().arena.leak();
+        goroutine.abandon();
+    }
+
+    fn requeue(&self, goroutine: Ptr) {
+        let shared = self.shared();
+        if goroutine.home().is_some() {
+            self.push_home(goroutine);
+        } else if let Some(held) = self.held() {
+            held.push(shared, goroutine);
+            // One alone is ours to run again; with two there is one for somebody else. [I1]
+            if held.local(|local| local.deque.len()) > 1 {
+                shared.carry_out(shared.roster.notify());
+            }
+        } else {
+            // SAFETY: it has just switched out, so it is in no queue.
+            unsafe { shared.injector.push(goroutine.raw()) };
+            shared.carry_out(shared.roster.notify());
+        }
+    }
+
+    /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1]
+    pub(crate) fn begin(&self, held: Held<'_>, goroutine: Ptr) {
+        let shared = self.shared();
+        if !shared.config.migrating {
+            goroutine.set_home(Some(self.id));
+            self.count_homed(1);
+        }
+        let fiber = held.local(|local| {
+            if local.fibers.is_empty()
+                && let Err(error) = shared.arena.take(&mut local.fibers, FIBER_CACHE / 2)
+            {
+                no_stack(goroutine, &error);
+            }
+            local.fibers.pop().expect("the arena gave at least one")
+        });
+        // SAFETY: this worker's own while it runs it.
+        unsafe { *goroutine.own.fiber.get() = Some(fiber) };
+    }
+
+    /// It has ended: its stack serves the next one, its cell too unless somebody refers to it.
+    fn bury(&self, goroutine: Ptr) {
+        let shared = self.shared();
+        if goroutine.home().is_some() {
+            self.count_homed(-1);
+        }
+        // SAFETY: this worker's own: the goroutine has switched out for good.
+        let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
+        let held = self.held();
+        match held {
+            Some(held) => {
+                keep_fiber(shared, held, fiber);
+                held.count_finished();
+            }
+            None => {
+                shared.arena.give(std::iter::once(fiber));
+                shared.count_finished();
+            }
+        }
+        shared.note_finished();
+        if !goroutine.drop_reference() {
+            return;
+        }
+        // SAFETY: that was the last reference, and ours. [G1]
+        unsafe { goroutine.recycle() };
+        if !held.is_some_and(|held| held.keep_cell(shared, goroutine)) {
+            shared.give_cells(std::iter::once(goroutine));
+        }
+    }
+}
+
+fn keep_fiber(shared: &super::Shared, held: Held<'_>, fiber: Fiber) {
+    held.local(|local| {
+        local.fibers.push(fiber);
+        if local.fibers.len() > FIBER_CACHE {
+            let half = local.fibers.len() / 2;
+            // The coldest go back.
+            shared.arena.give(local.fibers.drain(..half));
+        }
+    });
+}
+
+#[cold]
+fn no_stack(goroutine: Ptr, error: &crate::context::StackError) -> ! {
+    use std::io::Write;
+    let _ = writeln!(
+        std::io::stderr(),
+        "selvedge: no stack for goroutine {}: {error}; aborting, since it was accepted and must run",
+        goroutine.id()
+    );
+    std::process::abort();
+}

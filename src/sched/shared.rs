@@ -1,0 +1,299 @@
+//! Shared: one runtime as its threads see it. It lives in an `Arc` that every thread of its holds,
+//! and, once the runtime has ended, the cells that are still referred to.
+//! Checked by: proptests/lifecycle.rs, verification/shuttle/.
+
+use super::goroutine::{Goroutine, Ptr};
+use super::helpers::Helpers;
+use super::metrics::Counters;
+use super::monitor::{Monitor, Stall};
+use super::pool::Pool;
+use super::processor::{FIBER_CACHE, Held, Processor};
+use super::roster::{Awake, Roster, SeatId, Wake};
+use super::worker::Worker;
+use crate::context::{Arena, StackError};
+use crate::lockfree::Injector;
+use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::platform::{Arc, Condvar, Mutex, Parker, fence, thread};
+use crossbeam_utils::CachePadded;
+use std::io;
+
+/// What a runtime is built from; validated by the builder.
+pub(crate) struct Config {
+    pub(crate) migrating: bool,
+    pub(crate) processors: u32,
+    pub(crate) max_processors: u32,
+    pub(crate) stack_size: usize,
+    pub(crate) max_goroutines: usize,
+    pub(crate) max_threads: usize,
+    pub(crate) thread_name: String,
+    pub(crate) seed: u64,
+    pub(crate) abort_on_panic: bool,
+    pub(crate) watchdog: Option<Box<dyn Fn(&Stall) + Send + Sync>>,
+    /// False in models, which retake when they choose.
+    pub(crate) monitor: bool,
+    pub(crate) deque_capacity: usize,
+    /// How long a worker keeps its processor while others queue for one.
+    pub(crate) slice_nanos: u64,
+}
+
+impl Config {
+    pub(crate) fn max_helpers(&self) -> usize {
+        self.max_threads.saturating_sub(self.max_processors as usize)
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) roster: Roster,
+    pub(crate) processors: Box<[CachePadded<Processor>]>,
+    pub(crate) workers: Box<[CachePadded<Worker>]>,
+    pub(crate) injector: Injector<Goroutine>,
+    pub(crate) pool: Pool,
+    pub(crate) arena: Arc<Arena>,
+    pub(crate) helpers: Helpers,
+    pub(crate) counters: Counters,
+    next_id: AtomicU64,
+    /// Somebody waits for the last goroutine to end.
+    draining: AtomicBool,
+    pub(crate) drain: Mutex<()>,
+    pub(crate) drained: Condvar,
+    stopping: AtomicBool,
+    pub(super) threads: Mutex<Vec<Option<thread::JoinHandle>>>,
+}
+
+impl Shared {
+    /// A runtime without threads. The arena is made by the caller, who knows what a fiber runs.
+    pub(crate) fn new(config: Config, arena: Arc<Arena>) -> Arc<Shared> {
+        fence::prepare();
+        let mut place = Arc::<Shared>::new_uninit();
+        let shared: *const Shared = Arc::as_ptr(&place).cast();
+        let roster = Roster::new(config.processors, config.max_processors, config.max_threads);
+        let worker =
+            |id| CachePadded::new(Worker::new(id, shared, std::ptr::from_ref(roster.seat(id))));
+        let workers = (0..config.max_threads as u32).map(worker).collect();
+        let processor = |id: u32| {
+            let seed = config.seed.wrapping_add(u64::from(id));
+            CachePadded::new(Processor::new(id, config.deque_capacity, seed))
+        };
+        let value = Shared {
+            processors: (0..config.max_processors).map(processor).collect(),
+            workers,
+            roster,
+            injector: Injector::new(),
+            pool: Pool::new(config.max_goroutines),
+            arena,
+            helpers: Helpers::new(),
+            counters: Counters::default(),
+            next_id: AtomicU64::new(1),
+            draining: AtomicBool::new(false),
+            drain: Mutex::new(()),
+            drained: Condvar::new(),
+            stopping: AtomicBool::new(false),
+            threads: Mutex::new((0..config.max_threads + 1).map(|_| None).collect()),
+            config,
+        };
+        Arc::get_mut(&mut place).expect("nobody else has it yet").write(value);
+        // SAFETY: just written.
+        unsafe { place.assume_init() }
+    }
+
+    /// How many stacks a runtime of these sizes can have in use or at hand.
+    pub(crate) fn stacks(max_goroutines: usize, max_processors: u32) -> usize {
+        max_goroutines + (FIBER_CACHE + 1) * max_processors as usize
+    }
+
+    // ---- threads -----------------------------------------------------------------------------------
+
+    /// Starts the monitor, and a first worker, so that a machine that grants no thread says so now.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        if self.config.monitor {
+            let this = self.counted();
+            let name = format!("{}-monitor", self.config.thread_name);
+            let monitor = thread::spawn(name, move || Monitor::new(&this).main())?;
+            *self.threads.lock().last_mut().expect("one place more than workers") = Some(monitor);
+        }
+        match self.roster.wake_searcher() {
+            Wake::Start(id) => self.start_worker(id).inspect_err(|_| {
+                let _ = self.roster.start_failed(id);
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does what the roster asked for: wakes a sleeper, or starts a thread.
+    #[inline]
+    pub(crate) fn carry_out(&self, wake: Wake) {
+        if wake != Wake::Nothing {
+            self.carry_out_slow(wake);
+        }
+    }
+
+    #[cold]
+    fn carry_out_slow(&self, mut wake: Wake) {
+        while let Wake::Start(id) = wake {
+            if self.start_worker(id).is_ok() {
+                return;
+            }
+            self.counters.failed_starts.fetch_add(1, Ordering::Relaxed);
+            wake = self.roster.start_failed(id);
+            if matches!(wake, Wake::Start(_)) {
+                // Threads are not to be had: the monitor tries again later.
+                continue;
+            }
+        }
+        self.roster.unpark(wake);
+    }
+
+    fn start_worker(&self, id: SeatId) -> io::Result<()> {
+        let this = self.counted();
+        let name = format!("{}-{id}", self.config.thread_name);
+        let handle = thread::spawn(name, move || {
+            let worker = &this.workers[id as usize];
+            let ended = worker.main();
+            let is_home = worker.homed() > 0;
+            if ended == Awake::Stop {
+                this.roster.leave(id);
+                drop(this.drain.lock());
+                this.drained.notify_all();
+            }
+            if is_home {
+                // Goroutines are suspended here for ever, and may refer to thread-locals. [A1]
+                std::mem::forget(this);
+                let never = Parker::new();
+                loop {
+                    never.park();
+                }
+            }
+        })?;
+        self.threads.lock()[id as usize] = Some(handle);
+        Ok(())
+    }
+
+    pub(crate) fn start_helper(&self) -> bool {
+        let this = self.counted();
+        let name = format!("{}-helper", self.config.thread_name);
+        thread::spawn(name, move || this.helpers.main()).is_ok()
+    }
+
+    /// One more reference to this runtime.
+    fn counted(&self) -> Arc<Shared> {
+        // SAFETY: a `Shared` is always in an `Arc`, of which somebody who called this has a count.
+        unsafe {
+            Arc::increment_strong_count(self);
+            Arc::from_raw(self)
+        }
+    }
+
+    /// The last cell of a runtime that has ended came back.
+    pub(crate) fn give_cells(&self, cells: impl Iterator<Item = Ptr>) {
+        if self.pool.give(cells) {
+            // SAFETY: `close` forgot one count on behalf of the cells that were out.
+            drop(unsafe { Arc::from_raw(self) });
+        }
+    }
+
+    // ---- work ------------------------------------------------------------------------------------
+
+    /// Whether anything waits where every worker looks. After a fence, see [I1].
+    pub(crate) fn has_stealable_work(&self) -> bool {
+        let reach = self.roster.reach();
+        !self.injector.is_empty() || self.processors[..reach].iter().any(|p| !p.stealer.is_empty())
+    }
+
+    pub(crate) fn take_ids(&self, count: u64) -> u64 {
+        // Relaxed: only uniqueness matters.
+        self.next_id.fetch_add(count, Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_spawned(&self) {
+        // Release: see `live`.
+        self.counters.spawned.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn count_finished(&self) {
+        // Release: see `live`.
+        self.counters.finished.fetch_add(1, Ordering::Release);
+    }
+
+    /// Goroutines spawned and not ended; exact when nothing moves, never too few.
+    pub(crate) fn live(&self) -> usize {
+        let (spawned, finished) = self.totals();
+        spawned.saturating_sub(finished) as usize
+    }
+
+    /// Goroutines spawned and ended so far.
+    pub(crate) fn totals(&self) -> (u64, u64) {
+        // Acquire, and the ended first: who counts as ended counts as spawned.
+        let off = self.counters.finished.load(Ordering::Acquire);
+        let reach = &self.processors[..self.roster.reach()];
+        let finished = off + reach.iter().map(|p| p.finished()).sum::<u64>();
+        let off = self.counters.spawned.load(Ordering::Acquire);
+        let spawned = off + reach.iter().map(|p| p.spawned()).sum::<u64>();
+        (spawned, finished)
+    }
+
+    /// A goroutine has ended and is counted.
+    #[inline]
+    pub(crate) fn note_finished(&self) {
+        // Pairs with the heavy fence in `start_draining`: either that side sees our count, or we
+        // see that it waits.
+        fence::light();
+        // Relaxed: ordered by the fence.
+        if self.draining.load(Ordering::Relaxed) {
+            drop(self.drain.lock());
+            self.drained.notify_all();
+        }
+    }
+
+    pub(crate) fn start_draining(&self) {
+        // Relaxed: ordered by the fence.
+        self.draining.store(true, Ordering::Relaxed);
+        fence::heavy();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        // Relaxed: workers read it at their next decision.
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_stopping(&self) {
+        // Relaxed: see `is_stopping`; the roster's lock orders it for sleepers.
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// A worker is about to sleep: memory of stacks that a burst left behind goes back.
+    pub(crate) fn trim(&self, held: Held<'_>) {
+        held.local(|local| {
+            if local.fibers.len() > FIBER_CACHE / 2 {
+                self.arena.give(local.fibers.drain(..FIBER_CACHE / 2));
+            }
+        });
+        self.arena.trim(KEPT_STACKS);
+    }
+
+    /// Announces a blocking section to a monitor that sleeps for long, if work waits.
+    #[inline]
+    pub(crate) fn prompt_monitor(&self) {
+        if self.roster.monitor_is_lazy() && self.has_stealable_work() {
+            self.roster.prompt_monitor();
+        }
+    }
+
+    /// Changes the number of processors.
+    pub(crate) fn resize(&self, processors: u32) {
+        self.roster.set_active(processors);
+        self.carry_out(self.roster.notify());
+    }
+
+    /// Room for every goroutine's stack.
+    pub(crate) fn make_arena(
+        config: &Config,
+        entry: crate::context::Entry,
+    ) -> Result<Arc<Arena>, StackError> {
+        let slots = Shared::stacks(config.max_goroutines, config.max_processors);
+        Arena::new(config.stack_size, slots, entry)
+    }
+}
+
+/// Warm stacks that an idle runtime keeps.
+const KEPT_STACKS: usize = 1024;

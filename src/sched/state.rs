@@ -1,0 +1,168 @@
+//! State word: who owns a goroutine's stack, and whether it has a permit.
+//! park: `take_permit`, else suspend; the worker's stack then runs `begin_park`; after the resume,
+//! `end_park`.    unpark: `unpark`; who finds `PARKED` without a permit makes it runnable.
+//!
+//! | state | owner of the stack | where it is |
+//! |---|---|---|
+//! | `ACTIVE` | the worker that runs it, or nobody | on a worker, or in exactly one run queue |
+//! | `PARKED` | nobody | nowhere but in its wakers' hands |
+//! | `PARKED` + `PERMIT` | nobody, until resumed | in exactly one run queue |
+//! | `IN_PLACE` | its worker, which sleeps beneath it | on that worker |
+//! | `DEAD` | nobody | in its handles' hands |
+//!
+//! [S1] Only the worker's own stack moves a goroutine to `PARKED`, after the switch: nobody resumes
+//! a stack in use. [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is
+//! consumed once and is not lost. [S4] What happened before `unpark` is seen after `park`.
+//! The word is written by read-modify-writes alone, from the spawn on.
+//! Checked by: verification/loom/state.rs, proptests/state.rs.
+
+use crate::platform::atomic::{AtomicU32, Ordering};
+use std::fmt;
+
+const ACTIVE: u32 = 0;
+const PARKED: u32 = 1;
+const IN_PLACE: u32 = 2;
+const DEAD: u32 = 4;
+const PERMIT: u32 = 8;
+
+/// See the module.
+pub struct StateWord(AtomicU32);
+
+/// What became of an attempt to park.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeginPark {
+    /// It is parked; it may already run elsewhere.
+    Parked,
+    /// A permit came first: it is runnable, and the caller requeues it.
+    Readied,
+}
+
+/// What an unpark obliges the caller to do.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unparked {
+    /// Nothing: it runs, or somebody else has readied it, or it is dead.
+    Nothing,
+    /// Put it into a run queue. [S2]
+    Enqueue,
+    /// Wake the worker that sleeps beneath it.
+    WakeInPlace,
+}
+
+impl StateWord {
+    /// A goroutine that is about to be queued for the first time.
+    pub fn new() -> Self {
+        StateWord(AtomicU32::new(ACTIVE))
+    }
+
+    /// Makes the word of a recycled cell new again; the caller is its only owner.
+    pub fn reset(&self) {
+        // Relaxed: the cell has one owner; the queue that takes it publishes.
+        self.0.store(ACTIVE, Ordering::Relaxed);
+    }
+
+    /// Consumes a permit, if there is one. [S3]
+    pub fn take_permit(&self) -> bool {
+        // Relaxed: only a hint that spares the read-modify-write.
+        if self.0.load(Ordering::Relaxed) & PERMIT == 0 {
+            return false;
+        }
+        // Acquire: pairs with the Release in `unpark`. [S4]
+        let before = self.0.fetch_and(!PERMIT, Ordering::Acquire);
+        before & PERMIT != 0
+    }
+
+    /// On the worker's stack, after the switch. [S1]
+    pub fn begin_park(&self) -> BeginPark {
+        self.settle(PARKED)
+    }
+
+    /// The goroutine will sleep with its worker beneath it.
+    pub fn begin_park_in_place(&self) -> BeginPark {
+        self.settle(IN_PLACE)
+    }
+
+    fn settle(&self, to: u32) -> BeginPark {
+        // Release: pairs with the Acquire in `unpark`: the next owner sees the whole stack. [S1]
+        // Relaxed on failure: the permit is consumed by `end_park`, which acquires.
+        match self.0.compare_exchange(ACTIVE, to, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => BeginPark::Parked,
+            Err(PERMIT) => BeginPark::Readied,
+            Err(other) => broken("settle", "ACTIVE, with or without PERMIT", other),
+        }
+    }
+
+    /// In the goroutine, after the resume: consumes the permit that ended the park. [S3]
+    pub fn end_park(&self) {
+        // Acquire: pairs with the Release in every `unpark` so far. [S4]
+        let before = self.0.swap(ACTIVE, Ordering::Acquire);
+        if before & PERMIT == 0 || before & DEAD != 0 {
+            broken("end_park", "PERMIT", before);
+        }
+    }
+
+    /// Whether a park in place has been given its permit.
+    pub fn has_permit(&self) -> bool {
+        // Relaxed: `end_park` acquires.
+        self.0.load(Ordering::Relaxed) & PERMIT != 0
+    }
+
+    /// Gives a permit. [S2] [S3]
+    pub fn unpark(&self) -> Unparked {
+        // Acquire: pairs with the Release in `settle`. Release: pairs with the Acquire in
+        // `end_park` and `take_permit`. [S4]
+        match self.0.fetch_or(PERMIT, Ordering::AcqRel) {
+            PARKED => Unparked::Enqueue,
+            IN_PLACE => Unparked::WakeInPlace,
+            _ => Unparked::Nothing,
+        }
+    }
+
+    /// It has finished; permits given from now on go nowhere.
+    pub fn die(&self) {
+        // Relaxed: what it leaves behind is published by the join word.
+        self.0.fetch_or(DEAD, Ordering::Relaxed);
+    }
+
+    /// Whether it is parked or waits in a queue after a park.
+    pub fn is_parked(&self) -> bool {
+        // Relaxed: a report.
+        self.0.load(Ordering::Relaxed) & (PARKED | IN_PLACE | PERMIT | DEAD) == PARKED
+    }
+
+    /// Whether it has finished.
+    pub fn is_dead(&self) -> bool {
+        // Relaxed: a report.
+        self.0.load(Ordering::Relaxed) & DEAD != 0
+    }
+}
+
+impl Default for StateWord {
+    fn default() -> Self {
+        StateWord::new()
+    }
+}
+
+impl fmt::Debug for StateWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Relaxed: a report.
+        f.write_str(&decode(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+fn decode(word: u32) -> String {
+    let state = match word & !PERMIT {
+        ACTIVE => "ACTIVE",
+        PARKED => "PARKED",
+        IN_PLACE => "IN_PLACE",
+        DEAD => "DEAD",
+        _ => "IMPOSSIBLE",
+    };
+    format!("State {{ {state}, permit: {} }}", word & PERMIT != 0)
+}
+
+#[cold]
+fn broken(function: &str, expected: &str, found: u32) -> ! {
+    super::broken(function, expected, &decode(found))
+}

@@ -1,0 +1,114 @@
+//! Submit: where a goroutine that has become runnable waits, and who is woken for it.
+//!
+//! | goroutine | caller | goes to | wakes |
+//! |---|---|---|---|
+//! | new | worker with a processor | its deque | a searcher, if a processor is idle |
+//! | unparked, stealable | worker with a processor | `run_next`; the displaced one to the deque | as above, for the displaced one |
+//! | unparked, at home here | its own worker | the ring | nobody |
+//! | unparked, at home elsewhere | anyone | that worker's inbox | that worker, if parked |
+//! | stealable | anyone else | the injector | a searcher, if a processor is idle |
+//!
+//! Nothing here suspends the caller.
+//! Checked by: verification/loom/sched.rs, verification/loom/idle.rs.
+
+use super::enter::Inside;
+use super::goroutine::{Ptr, Ref, Traits};
+use super::roster::Wake;
+use super::shared::Shared;
+use super::state::Unparked;
+use super::task::Task;
+
+/// Why a goroutine was not spawned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Limit,
+    Stopping,
+}
+
+/// Spawns a goroutine; gives the closure back where that is refused.
+///
+/// # Safety
+/// What `f` borrows and what it returns stays valid until the goroutine has ended, or is never
+/// reclaimed.
+pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
+    shared: &Shared,
+    traits: Traits,
+    f: F,
+) -> Result<Ref, (Refusal, F)> {
+    let inside = Inside::enter_runtime(shared);
+    let held = inside.as_ref().and_then(Inside::held);
+    if shared.is_stopping() {
+        return Err((Refusal::Stopping, f));
+    }
+    let cell = match held {
+        Some(held) => held.take_cell(shared),
+        None => shared.pool.take(shared, None, || shared.live()),
+    };
+    let Some(cell) = cell else { return Err((Refusal::Limit, f)) };
+    let id = held.map_or_else(|| shared.take_ids(1), |held| held.next_id(shared));
+    // SAFETY: the cell is vacant and ours until it is queued.
+    unsafe {
+        cell.body.with_mut(|body| Task::<F, T>::write(body, f));
+        cell.init(id, traits, Task::<F, T>::VTABLE);
+    }
+    match held {
+        Some(held) => {
+            held.count_spawned();
+            held.push(shared, cell);
+        }
+        None => {
+            shared.count_spawned();
+            // SAFETY: it is new, so it is in no queue.
+            unsafe { shared.injector.push(cell.raw()) };
+        }
+    }
+    shared.carry_out(shared.roster.notify());
+    Ok(Ref::adopt(cell))
+}
+
+/// Gives a goroutine its permit. Never suspends.
+pub(crate) fn unpark(goroutine: &Ref) {
+    let goroutine = goroutine.ptr();
+    match goroutine.word.unpark() {
+        Unparked::Nothing => {}
+        Unparked::Enqueue => ready(goroutine),
+        Unparked::WakeInPlace => {
+            let home = goroutine.home().expect("who parks in place has a home");
+            // SAFETY: a goroutine that sleeps in place keeps its runtime.
+            unsafe { &*goroutine.shared }.workers[home as usize].in_place.unpark();
+        }
+    }
+}
+
+fn ready(goroutine: Ptr) {
+    // SAFETY: a parked goroutine's cell is out, and keeps its runtime's memory.
+    let shared = unsafe { &*goroutine.shared };
+    let inside = Inside::enter_runtime(shared);
+    let here = inside.as_ref().map(Inside::worker);
+    let held = inside.as_ref().and_then(Inside::held);
+    let wake = match (goroutine.home(), held) {
+        (Some(home), _) => match here {
+            Some(worker) if worker.id == home => {
+                worker.push_home(goroutine);
+                Wake::Nothing
+            }
+            _ => {
+                shared.workers[home as usize].send_home(goroutine);
+                shared.roster.wake_home(home)
+            }
+        },
+        (None, Some(held)) => {
+            if held.push_next(shared, goroutine) {
+                shared.roster.notify()
+            } else {
+                Wake::Nothing
+            }
+        }
+        (None, None) => {
+            // SAFETY: it was just unparked, so it is in no queue. [S2]
+            unsafe { shared.injector.push(goroutine.raw()) };
+            shared.roster.notify()
+        }
+    };
+    shared.carry_out(wake);
+}

@@ -1,0 +1,151 @@
+//! Suspend: `park`, `yield_now`, and the sections that change what they may do.
+//!
+//! While the kernel thread unwinds, nothing switches: its panic count is a thread-local. A park then
+//! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor.
+//! Checked by: verification/loom/state.rs, proptests/lifecycle.rs.
+
+use super::enter::{Inside, current_goroutine, current_worker};
+use super::goroutine::{Goroutine, Ptr, Ref, Waiter};
+use super::settle::{PARK, YIELD};
+use super::state::BeginPark;
+use crate::platform::atomic::Ordering;
+use crate::platform::{Arc, Parker, panicking, thread, tls};
+use std::panic::Location;
+
+/// Waits for a permit: parks the goroutine, or blocks a plain thread.
+#[track_caller]
+pub(crate) fn park() {
+    let place = Location::caller();
+    let Some(goroutine) = current_goroutine() else { return thread_parker().park() };
+    if goroutine.word.take_permit() {
+        return;
+    }
+    if panicking() {
+        return park_in_place(goroutine);
+    }
+    suspend(goroutine, PARK, place);
+    goroutine.word.end_park();
+}
+
+/// Lets others run.
+#[track_caller]
+pub(crate) fn yield_now() {
+    let place = Location::caller();
+    match current_goroutine() {
+        Some(goroutine) if !panicking() => suspend(goroutine, YIELD, place),
+        _ => thread::yield_now(),
+    }
+}
+
+#[inline]
+fn suspend(goroutine: Ptr, why: usize, place: &'static Location<'static>) {
+    if goroutine.own.no_suspend.get() > 0 {
+        refuse_to_suspend(place);
+    }
+    goroutine.set_place(place);
+    let worker = current_worker().expect("a goroutine runs on a worker");
+    Inside::enter(worker).switch(&goroutine, why);
+}
+
+/// As [`park`], for a wait that must not be left by unwinding, since others use the caller's stack:
+/// where nothing may switch, the kernel thread itself sleeps.
+#[track_caller]
+pub(crate) fn park_without_fail() {
+    match current_goroutine() {
+        Some(goroutine) if goroutine.own.no_suspend.get() > 0 => {
+            if !goroutine.word.take_permit() {
+                park_in_place(goroutine);
+            }
+        }
+        _ => park(),
+    }
+}
+
+#[cold]
+fn refuse_to_suspend(place: &'static Location<'static>) -> ! {
+    panic!("suspension at {place} inside `no_suspend`: move the call out of the section");
+}
+
+/// The goroutine unwinds, so its kernel thread sleeps; the processor may be retaken meanwhile.
+#[cold]
+fn park_in_place(goroutine: Ptr) {
+    let worker = current_worker().expect("a goroutine runs on a worker");
+    let home = goroutine.home();
+    goroutine.set_home(Some(worker.id));
+    match goroutine.word.begin_park_in_place() {
+        BeginPark::Readied => {}
+        BeginPark::Parked => {
+            // Relaxed: the monitor's hint.
+            worker.section.store(true, Ordering::Relaxed);
+            while !goroutine.word.has_permit() {
+                worker.in_place.park();
+            }
+            worker.section.store(false, Ordering::Relaxed);
+        }
+    }
+    goroutine.word.end_park();
+    goroutine.set_home(home);
+}
+
+/// Whoever calls, to be unparked by somebody else.
+pub(crate) fn waiter() -> Waiter {
+    match current_goroutine() {
+        Some(goroutine) => Waiter::Goroutine(Ref::new(goroutine)),
+        None => Waiter::Thread(thread_parker()),
+    }
+}
+
+fn thread_parker() -> Arc<Parker> {
+    tls::parker().expect("a thread whose thread-locals are gone can't wait for goroutines")
+}
+
+/// Runs `f` on this kernel thread throughout, suspensions included.
+pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
+    struct Unpin(Option<Ptr>);
+    impl Drop for Unpin {
+        fn drop(&mut self) {
+            let Some(goroutine) = self.0 else { return };
+            let pins = goroutine.own.pins.get() - 1;
+            goroutine.own.pins.set(pins);
+            if pins == 0 && is_migrating(&goroutine) {
+                goroutine.set_home(None);
+                current_worker().expect("a goroutine runs on a worker").count_homed(-1);
+            }
+        }
+    }
+    let goroutine = current_goroutine();
+    if let Some(goroutine) = goroutine {
+        let pins = goroutine.own.pins.get();
+        goroutine.own.pins.set(pins + 1);
+        if pins == 0 && is_migrating(&goroutine) {
+            let worker = current_worker().expect("a goroutine runs on a worker");
+            goroutine.set_home(Some(worker.id));
+            worker.count_homed(1);
+        }
+    }
+    let _unpin = Unpin(goroutine);
+    f()
+}
+
+fn is_migrating(goroutine: &Goroutine) -> bool {
+    // SAFETY: the goroutine runs, so its runtime is there.
+    unsafe { &*goroutine.shared }.config.migrating
+}
+
+/// Runs `f`; a suspension within is a panic that names the place.
+pub(crate) fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
+    struct Allow(Option<Ptr>);
+    impl Drop for Allow {
+        fn drop(&mut self) {
+            if let Some(goroutine) = self.0 {
+                goroutine.own.no_suspend.set(goroutine.own.no_suspend.get() - 1);
+            }
+        }
+    }
+    let goroutine = current_goroutine();
+    if let Some(goroutine) = goroutine {
+        goroutine.own.no_suspend.set(goroutine.own.no_suspend.get() + 1);
+    }
+    let _allow = Allow(goroutine);
+    f()
+}

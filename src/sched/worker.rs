@@ -1,0 +1,326 @@
+//! Worker: a kernel thread that runs goroutines while it holds a processor.
+//!
+//! loop: attend to what the roster wants; find a goroutine; leave the runtime; switch to it; (it
+//! enters the runtime and switches back) settle it; if the processor was retaken, wait for one.
+//!
+//! [A1] A goroutine with a home resumes on that worker alone, and the thread of a worker with
+//! started goroutines at home never ends.
+//! [F1] A queueing worker gets a processor after at most one slice of each worker ahead of it.
+//! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/lifecycle.rs.
+
+use super::goroutine::{Goroutine, Ptr};
+use super::processor::Held;
+use super::roster::{Awake, ProcId, Seat, SeatId, Sources};
+use super::shared::Shared;
+use crate::context::overflow;
+use crate::lockfree::{Inbox, List};
+use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id, tls};
+use std::cell::{Cell, UnsafeCell};
+use std::ptr;
+
+pub(crate) struct Worker {
+    pub(crate) id: SeatId,
+    pub(crate) shared: *const Shared,
+    seat: *const Seat,
+    /// Goroutines at home here that somebody else unparked.
+    inbox: Inbox<Goroutine>,
+    inbox_len: AtomicUsize,
+    /// Goroutines resumed so far: the monitor sees by it whether the worker gets on.
+    ticks: AtomicU32,
+    current: AtomicPtr<Goroutine>,
+    /// In a section announced by `blocking`.
+    pub(crate) section: AtomicBool,
+    /// Started goroutines whose home this is. Written by this thread alone, as `waiting` is.
+    homed: AtomicUsize,
+    waiting: AtomicUsize,
+    /// Puts the thread to sleep beneath a goroutine that unwinds.
+    pub(crate) in_place: Parker,
+    /// The thread's clock and kernel id, while there is one.
+    pub(crate) thread: Mutex<Option<Thread>>,
+    /// This thread's own.
+    proc: Cell<Option<ProcId>>,
+    ring: UnsafeCell<List<Goroutine>>,
+    slice_start: Cell<u64>,
+}
+
+/// What the monitor knows a kernel thread by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread {
+    pub(crate) clock: Option<CpuClock>,
+    pub(crate) kernel_id: u32,
+}
+
+// SAFETY: `proc`, `ring` and `slice_start` are touched by the worker's own thread alone; the rest is
+// atomic or locked; the pointers lead to the runtime, which outlives its workers.
+unsafe impl Sync for Worker {}
+// SAFETY: as above.
+unsafe impl Send for Worker {}
+
+impl Worker {
+    pub(crate) fn new(id: SeatId, shared: *const Shared, seat: *const Seat) -> Self {
+        Worker {
+            id,
+            shared,
+            seat,
+            inbox: Inbox::new(),
+            inbox_len: AtomicUsize::new(0),
+            ticks: AtomicU32::new(0),
+            current: AtomicPtr::new(ptr::null_mut()),
+            section: AtomicBool::new(false),
+            homed: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            in_place: Parker::new(),
+            thread: Mutex::new(None),
+            proc: Cell::new(None),
+            ring: UnsafeCell::new(List::new()),
+            slice_start: Cell::new(0),
+        }
+    }
+
+    // ---- the thread ------------------------------------------------------------------------------
+
+    /// The life of the worker's kernel thread.
+    pub(crate) fn main(&self) -> Awake {
+        overflow::ensure_alternate_stack();
+        tls::set_worker(ptr::from_ref(self).cast());
+        let this = Thread::this();
+        *self.thread.lock() = Some(this);
+        let mut awake = self.shared().roster.await_grant(self.id, false);
+        loop {
+            awake = match awake {
+                Awake::Run { proc, searching } => {
+                    self.proc.set(Some(proc));
+                    self.slice_start.set(clock::now());
+                    self.work(searching)
+                }
+                Awake::Stop | Awake::Reaped => break,
+            };
+        }
+        let mut known = self.thread.lock();
+        // A reaped worker's seat may have a new thread already.
+        if known.is_some_and(|thread| thread.kernel_id == this.kernel_id) {
+            *known = None;
+        }
+        drop(known);
+        tls::set_worker(ptr::null());
+        awake
+    }
+
+    /// Runs goroutines until there is none, or the processor is gone.
+    fn work(&self, mut searching: bool) -> Awake {
+        let shared = self.shared();
+        loop {
+            if shared.roster.attention()
+                && let Some(awake) = self.attend(&mut searching)
+            {
+                return awake;
+            }
+            let Some(held) = self.held() else { return self.regain() };
+            let found = match self.find(held) {
+                Some(goroutine) => Some(goroutine),
+                None => self.search(held, &mut searching),
+            };
+            let Some(goroutine) = found else { return self.idle(held, searching) };
+            if std::mem::take(&mut searching) {
+                shared.carry_out(shared.roster.stop_searching(self));
+            }
+            self.run(held, goroutine);
+        }
+    }
+
+    /// Lets one goroutine run until it suspends or ends.
+    fn run(&self, held: Held<'_>, goroutine: Ptr) {
+        if !goroutine.has_begun() {
+            self.begin(held, goroutine);
+        }
+        // Relaxed: the monitor reads these as hints, or under a claim.
+        self.current.store(goroutine.raw().as_ptr(), Ordering::Relaxed);
+        self.ticks.store(self.ticks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.seat().claim.leave();
+        // SAFETY: the goroutine is in no queue and not parked, so it is this worker's; it has
+        // begun, so it has a fiber, at rest. [S1]
+        let why = unsafe {
+            let fiber = (*goroutine.own.fiber.get()).as_mut().expect("it has begun");
+            fiber.resume(goroutine.raw().as_ptr().cast())
+        };
+        // Relaxed: as above. The goroutine entered the runtime before it switched.
+        self.current.store(ptr::null_mut(), Ordering::Relaxed);
+        self.settle(goroutine, why);
+    }
+
+    // ---- processors --------------------------------------------------------------------------------
+
+    /// Its processor, while it is inside the runtime.
+    #[inline]
+    pub(crate) fn held(&self) -> Option<Held<'_>> {
+        let proc = self.proc.get()?;
+        // SAFETY: `proc` is what the roster granted and no dispute took away, and callers are on
+        // this thread, inside the runtime. [H1]
+        Some(unsafe { self.shared().processors[proc as usize].held() })
+    }
+
+    /// Asks the roster whether the processor is gone.
+    #[cold]
+    pub(crate) fn dispute(&self) {
+        if self.shared().roster.dispute(self.id) {
+            self.proc.set(None);
+        }
+    }
+
+    /// The processor was retaken while a goroutine ran: wait for one, if there is need of it.
+    fn regain(&self) -> Awake {
+        let roster = &self.shared().roster;
+        if self.home() {
+            roster.queue(self.id, None)
+        } else {
+            roster.sleep(self.id, None, false, self)
+        }
+    }
+
+    fn idle(&self, held: Held<'_>, searching: bool) -> Awake {
+        let shared = self.shared();
+        shared.trim(held);
+        self.put_down(|roster, proc| roster.sleep(self.id, Some(proc), searching, self))
+    }
+
+    fn put_down<R>(&self, f: impl FnOnce(&super::roster::Roster, ProcId) -> R) -> R {
+        let proc = self.proc.take().expect("the caller holds a processor");
+        f(&self.shared().roster, proc)
+    }
+
+    /// Somebody queues for a processor, or the runtime shrinks or stops.
+    #[cold]
+    fn attend(&self, searching: &mut bool) -> Option<Awake> {
+        let shared = self.shared();
+        let held = self.held()?;
+        let retired = held.processor().id >= shared.roster.active();
+        if !retired && !shared.is_stopping() && !self.slice_is_over() {
+            return None;
+        }
+        if std::mem::take(searching) {
+            shared.carry_out(shared.roster.stop_searching(self));
+        }
+        if retired || shared.is_stopping() {
+            held.drain(shared);
+            shared.carry_out(shared.roster.notify());
+        }
+        held.flush_next(shared);
+        Some(self.put_down(|roster, proc| {
+            if self.home() {
+                roster.queue(self.id, Some(proc))
+            } else {
+                roster.sleep(self.id, Some(proc), false, self)
+            }
+        }))
+    }
+
+    fn slice_is_over(&self) -> bool {
+        let slice = self.shared().config.slice_nanos;
+        slice == 0 || clock::now().saturating_sub(self.slice_start.get()) >= slice
+    }
+
+    // ---- goroutines at home -------------------------------------------------------------------------
+
+    /// On this thread: queues a goroutine at home.
+    pub(crate) fn push_home(&self, goroutine: Ptr) {
+        // SAFETY: this thread's own [A1]; the goroutine is in no other queue.
+        let len = unsafe {
+            let ring = &mut *self.ring.get();
+            ring.push_back(goroutine.raw());
+            ring.len()
+        };
+        // Relaxed: the watchdog's count.
+        self.waiting.store(len, Ordering::Relaxed);
+    }
+
+    pub(crate) fn pop_home(&self) -> Option<Ptr> {
+        // SAFETY: this thread's own.
+        let (popped, len) = unsafe {
+            let ring = &mut *self.ring.get();
+            (ring.pop_front(), ring.len())
+        };
+        // Relaxed: the watchdog's count.
+        self.waiting.store(len, Ordering::Relaxed);
+        popped.map(Ptr::from_raw)
+    }
+
+    /// From any thread: queues a goroutine whose home this is.
+    pub(crate) fn send_home(&self, goroutine: Ptr) {
+        // Relaxed: the watchdog's count.
+        self.inbox_len.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: it was just unparked, so it is in no queue. [S2]
+        unsafe { self.inbox.push(goroutine.raw()) };
+    }
+
+    /// On this thread: moves the inbox to the ring.
+    pub(crate) fn drain_inbox(&self) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        let drained = self.inbox.drain(|raw| self.push_home(Ptr::from_raw(raw)));
+        // Relaxed: the watchdog's count.
+        self.inbox_len.fetch_sub(drained, Ordering::Relaxed);
+    }
+
+    /// On this thread: one more, or one fewer, started goroutine at home.
+    pub(crate) fn count_homed(&self, change: isize) {
+        // Relaxed: written by this thread alone.
+        let homed = self.homed.load(Ordering::Relaxed);
+        self.homed.store(homed.wrapping_add_signed(change), Ordering::Relaxed);
+    }
+
+    pub(crate) fn homed(&self) -> usize {
+        // Relaxed: this thread's own, or a report.
+        self.homed.load(Ordering::Relaxed)
+    }
+
+    // ---- for the monitor ----------------------------------------------------------------------------
+
+    pub(crate) fn ticks(&self) -> u32 {
+        // Relaxed: a hint.
+        self.ticks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn current(&self) -> *const Goroutine {
+        // Relaxed: this thread's own, or read under a claim.
+        self.current.load(Ordering::Relaxed)
+    }
+
+    /// Runnable goroutines at home that wait for this worker.
+    pub(crate) fn waiting(&self) -> usize {
+        // Relaxed: a report.
+        self.waiting.load(Ordering::Relaxed) + self.inbox_len.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn seat(&self) -> &Seat {
+        // SAFETY: the runtime's roster outlives its workers.
+        unsafe { &*self.seat }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        // SAFETY: the runtime outlives its workers.
+        unsafe { &*self.shared }
+    }
+}
+
+impl Sources for Worker {
+    fn shared(&self) -> bool {
+        Worker::shared(self).has_stealable_work()
+    }
+
+    fn home(&self) -> bool {
+        // SAFETY: asked by this thread alone.
+        !self.inbox.is_empty() || unsafe { !(*self.ring.get()).is_empty() }
+    }
+
+    fn is_home(&self) -> bool {
+        self.homed() > 0
+    }
+}
+
+impl Thread {
+    fn this() -> Self {
+        Thread { clock: CpuClock::of_this_thread(), kernel_id: thread_id() }
+    }
+}

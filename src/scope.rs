@@ -1,0 +1,136 @@
+//! Scopes: goroutines that borrow from their parent's stack, and are always joined.
+
+use crate::error::{JoinError, SpawnError};
+use crate::go::JoinHandle;
+use crate::platform::Arc;
+use crate::sched::enter::current_worker;
+use crate::sched::goroutine::Traits;
+use crate::sched::group::Group;
+use crate::sched::submit::spawn;
+use crate::sched::suspend;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
+#[derive(Debug)]
+pub struct Scope<'scope, 'env: 'scope> {
+    group: GroupRef,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+struct GroupRef(Arc<Group>);
+
+impl std::fmt::Debug for GroupRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
+    }
+}
+
+/// Calls `f` with a scope whose goroutines may borrow whatever outlives the call, and returns once
+/// all of them have ended.
+///
+/// Waits by parking; in a [`no_suspend`](crate::no_suspend) section, or while the caller unwinds,
+/// by putting the kernel thread to sleep.
+///
+/// # Panics
+/// If `f` panicked, or a goroutine that nobody joined did; and on a plain thread, which has no
+/// runtime: call it within [`Runtime::run`](crate::Runtime::run).
+///
+/// ```
+/// let mut numbers = vec![1, 2, 3, 4];
+/// selvedge::Runtime::new()?.run(|| {
+///     let (left, right) = numbers.split_at_mut(2);
+///     selvedge::scope(|s| {
+///         s.go(|| left.iter_mut().for_each(|n| *n *= 10));
+///         s.go(|| right.iter_mut().for_each(|n| *n *= 100));
+///     });
+/// });
+/// assert_eq!(numbers, [10, 20, 300, 400]);
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    assert!(current_worker().is_some(), "scope: not in a goroutine: call it within `Runtime::run`");
+    let group = Arc::new(Group::new());
+    let scope = Scope { group: GroupRef(Arc::clone(&group)), scope: PhantomData, env: PhantomData };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    let child_panicked = group.wait();
+    match result {
+        Err(payload) => resume_unwind(payload),
+        Ok(_) if child_panicked => panic!("a scoped goroutine panicked, and nobody joined it"),
+        Ok(value) => value,
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Spawns a goroutine that the scope will wait for. Never suspends.
+    ///
+    /// # Panics
+    /// If the runtime's limit of goroutines is reached, or if it is shutting down.
+    #[track_caller]
+    pub fn go<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+    }
+
+    /// As [`go`](Self::go), with an error that gives the closure back.
+    ///
+    /// # Errors
+    /// If the limit is reached, or the runtime is shutting down.
+    pub fn try_go<F, T>(&'scope self, f: F) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let Some(worker) = current_worker() else { return Err(SpawnError::no_runtime(f)) };
+        self.group.0.enter();
+        let traits = Traits { name: None, group: Some(Arc::clone(&self.group.0)) };
+        // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
+        // once the closure was consumed and its result dropped or left to the handle, which does
+        // not outlive 'scope. [G4]
+        match unsafe { spawn(worker.shared(), traits, f) } {
+            Ok(goroutine) => {
+                Ok(ScopedJoinHandle { handle: JoinHandle::new(goroutine), scope: PhantomData })
+            }
+            Err((refusal, f)) => {
+                self.group.0.leave(false);
+                Err(SpawnError::new(refusal, f))
+            }
+        }
+    }
+}
+
+/// The right to wait for a scoped goroutine and to take its result.
+#[derive(Debug)]
+pub struct ScopedJoinHandle<'scope, T> {
+    handle: JoinHandle<T>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Errors
+    /// If the goroutine panicked.
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        self.handle.join_by(suspend::park)
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// As [`JoinHandle::goroutine`].
+    pub fn goroutine(&self) -> crate::Goroutine {
+        self.handle.goroutine()
+    }
+}
