@@ -3,7 +3,7 @@
 
 use crate::error::{JoinError, SpawnError};
 use crate::sched::enter::{current_goroutine, current_worker};
-use crate::sched::goroutine::{Joined, Ref, Traits};
+use crate::sched::goroutine::{Joined, Ref, Traits, Waiter};
 use crate::sched::submit::spawn;
 use crate::sched::task::Outcome;
 use crate::sched::{Shared, suspend};
@@ -16,7 +16,7 @@ use std::mem::ManuallyDrop;
 /// It may run on any worker. In an anchored runtime, the kernel thread that first runs it is its
 /// home from then on, so that to its code it is no stranger than a plain thread.
 ///
-/// Never suspends and never blocks; some 50 ns. A closure or result of more than 80 bytes costs an
+/// Never suspends and never blocks; some 50 ns. A closure, or result, of more than 96 bytes costs an
 /// allocation.
 ///
 /// # Panics
@@ -147,18 +147,24 @@ impl<T> JoinHandle<T> {
     /// If a goroutine joins itself, which could never end.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        self.join_by(suspend::park)
+        self.join_by(suspend::waiter, suspend::park)
     }
 
     #[track_caller]
-    pub(crate) fn join_by(self, wait: impl Fn()) -> Result<T, JoinError> {
+    pub(crate) fn join_by(
+        self,
+        waiter: impl FnOnce() -> Waiter,
+        wait: impl Fn(),
+    ) -> Result<T, JoinError> {
         let this = ManuallyDrop::new(self);
         let goroutine = this.goroutine.ptr();
         if current_goroutine() == Some(goroutine) {
             panic!("a goroutine can't join itself: send the handle to somebody else");
         }
+        let mut waiter = Some(waiter);
         loop {
-            match goroutine.join(suspend::waiter) {
+            let register = || waiter.take().expect("registered once")();
+            match goroutine.join(register) {
                 Joined::Done => break,
                 Joined::Abandoned => {
                     let error = JoinError::abandoned(&this.goroutine);
@@ -168,14 +174,8 @@ impl<T> JoinHandle<T> {
                 Joined::Waiting => wait(),
             }
         }
-        let body = goroutine.body.with_mut(|body| body);
-        // SAFETY: the body has run and left an `Outcome<T>`, which nobody else reads: there is one
-        // join handle, and it won't be dropped. [G2]
-        let outcome = unsafe {
-            let outcome = (goroutine.vtable().output)(body).cast::<Outcome<T>>().read();
-            (goroutine.vtable().free)(body);
-            outcome
-        };
+        // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
+        let outcome = unsafe { this.take_outcome() };
         // SAFETY: taken out once; `this` is not used again.
         drop(unsafe { std::ptr::read(&this.goroutine) });
         outcome.map_err(JoinError::panicked)
@@ -192,14 +192,49 @@ impl<T> JoinHandle<T> {
     }
 }
 
+impl<T> JoinHandle<T> {
+    /// Detaches the goroutine; true if it has panicked, and so nobody will hear of it otherwise.
+    pub(crate) fn detach(&self) -> bool {
+        let goroutine = self.goroutine.ptr();
+        if !goroutine.detach() {
+            return false;
+        }
+        // SAFETY: the result is there, and this was the one who could ask for it. [G2]
+        let outcome = unsafe { self.take_outcome() };
+        let panicked = outcome.is_err();
+        if panicked {
+            // SAFETY: a cell that is out keeps its runtime's memory.
+            unsafe { &*goroutine.shared }.counters.count_panic();
+        }
+        panicked
+    }
+
+    /// # Safety
+    /// The goroutine has left its result, and this is called once in the life of the handle.
+    unsafe fn take_outcome(&self) -> Outcome<T> {
+        let goroutine = self.goroutine.ptr();
+        let body = goroutine.body.with_mut(|body| body);
+        // SAFETY: the body has run and left an `Outcome<T>`, which nobody else reads. [G2]
+        unsafe {
+            let outcome = (goroutine.vtable().output)(body).cast::<Outcome<T>>().read();
+            (goroutine.vtable().free)(body);
+            outcome
+        }
+    }
+
+    /// Does what `drop` would, and says what [`detach`](Self::detach) does.
+    pub(crate) fn forget(self) -> bool {
+        let this = ManuallyDrop::new(self);
+        let panicked = this.detach();
+        // SAFETY: taken out once; `this` is not used again.
+        drop(unsafe { std::ptr::read(&this.goroutine) });
+        panicked
+    }
+}
+
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        let goroutine = self.goroutine.ptr();
-        if goroutine.detach() {
-            let body = goroutine.body.with_mut(|body| body);
-            // SAFETY: the result is there, and this was the one who could ask for it. [G2]
-            unsafe { (goroutine.vtable().drop_output)(body) };
-        }
+        self.detach();
     }
 }
 
@@ -264,7 +299,8 @@ pub fn park() {
 /// costs some 10 ns. Otherwise (anchored, with neighbours) `f` runs on a helper thread, while the
 /// goroutine is parked: some 20 µs. On a plain thread, just calls `f`.
 ///
-/// May suspend. A panic in `f` goes on in the caller.
+/// May suspend. A panic in `f` goes on in the caller. On a helper thread, `f` is no goroutine: it
+/// can't call [`go`], and [`park`] there blocks the helper.
 ///
 /// Without `blocking`, a call that blocks is noticed too, within some milliseconds: goroutines that
 /// have not begun, and those at home elsewhere, go on; those at home on the blocked thread wait,

@@ -1,6 +1,6 @@
 //! The runtime, and how one is built.
 
-use crate::context::{Arena, DEFAULT_STACK_SIZE};
+use crate::context::{Arena, DEFAULT_STACK_SIZE, StackError};
 use crate::error::{BuildError, ResizeError, ShutdownError, SpawnError};
 use crate::go::{JoinHandle, Spawn};
 use crate::platform::{Arc, MODELLED, available_processors, seed};
@@ -84,13 +84,15 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        // Before the spawn: nothing may unwind between it and the wait.
+        let waiter = suspend::waiter();
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
         // since it is borrowed.
         let goroutine = match unsafe { spawn(self.shared(), Traits::default(), f) } {
             Ok(goroutine) => goroutine,
             Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
         };
-        match JoinHandle::<T>::new(goroutine).join_by(suspend::park_without_fail) {
+        match JoinHandle::<T>::new(goroutine).join_by(|| waiter, suspend::park_without_fail) {
             Ok(value) => value,
             Err(error) => match error.into_panic() {
                 Ok(payload) => resume_unwind(payload),
@@ -373,6 +375,9 @@ impl Builder {
         if max_threads < processors || max_threads > MAX_THREADS {
             let (asked, least) = (max_threads, processors);
             return Err(BuildError::Threads { asked, least, most: MAX_THREADS });
+        }
+        if Arena::max_slots(self.stack_size) == 0 {
+            return Err(BuildError::Stack(StackError::Size { asked: self.stack_size }));
         }
         let slack = Shared::stacks(0, max_processors as u32);
         let most = Arena::max_slots(self.stack_size).saturating_sub(slack);

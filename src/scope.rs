@@ -97,7 +97,9 @@ impl<'scope> Scope<'scope, '_> {
         // not outlive 'scope. [G4]
         match unsafe { spawn(worker.shared(), traits, f) } {
             Ok(goroutine) => {
-                Ok(ScopedJoinHandle { handle: JoinHandle::new(goroutine), scope: PhantomData })
+                let group = GroupRef(Arc::clone(&self.group.0));
+                let handle = Some(JoinHandle::new(goroutine));
+                Ok(ScopedJoinHandle { handle, group, scope: PhantomData })
             }
             Err((refusal, f)) => {
                 self.group.0.leave(false);
@@ -110,7 +112,9 @@ impl<'scope> Scope<'scope, '_> {
 /// The right to wait for a scoped goroutine and to take its result.
 #[derive(Debug)]
 pub struct ScopedJoinHandle<'scope, T> {
-    handle: JoinHandle<T>,
+    /// `None` once joined or dropped.
+    handle: Option<JoinHandle<T>>,
+    group: GroupRef,
     scope: PhantomData<&'scope ()>,
 }
 
@@ -120,17 +124,30 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Errors
     /// If the goroutine panicked.
     #[track_caller]
-    pub fn join(self) -> Result<T, JoinError> {
-        self.handle.join_by(suspend::park)
+    pub fn join(mut self) -> Result<T, JoinError> {
+        let handle = self.handle.take().expect("only `join` and `drop` take it");
+        handle.join_by(suspend::waiter, suspend::park)
     }
 
     /// As [`JoinHandle::is_finished`].
     pub fn is_finished(&self) -> bool {
-        self.handle.is_finished()
+        self.handle().is_finished()
     }
 
     /// As [`JoinHandle::goroutine`].
     pub fn goroutine(&self) -> crate::Goroutine {
-        self.handle.goroutine()
+        self.handle().goroutine()
+    }
+
+    fn handle(&self) -> &JoinHandle<T> {
+        self.handle.as_ref().expect("only `join` and `drop` take it")
+    }
+}
+
+impl<T> Drop for ScopedJoinHandle<'_, T> {
+    fn drop(&mut self) {
+        if self.handle.take().is_some_and(JoinHandle::forget) {
+            self.group.0.note_panic();
+        }
     }
 }

@@ -1,1 +1,32 @@
-//! x
+//! The runtime as its users meet it: random programs, results and drops, nesting, faults, blocking,
+//! thread-locals, fairness; and the state word against a sequential oracle.
+//!
+//! | file | what is checked |
+//! |---|---|
+//! | `lifecycle` | random trees of goroutines against an oracle |
+//! | `results` | closures and results: each value arrives, or is dropped, exactly once |
+//! | `nesting` | runtimes within runtimes, and runtimes dropped in goroutines |
+//! | `faults` | numbers out of range, limits, joins that are refused, `no_suspend` |
+//! | `panics` | whom a panic reaches, and suspension while unwinding |
+//! | `shutdown` | who is left, where, and what their joiners learn |
+//! | `children` | what ends the process, or needs a process of its own |
+//! | `blocking` | calls that block or compute, announced or not |
+//! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
+//! | `fairness` | [F1], [F2] |
+//! | `state` | [S2], [S3] |
+//!
+//! Tests that measure time run alone (`common::alone`); the others side by side.
+#![cfg(not(any(feature = "loom", feature = "shuttle")))]
+
+mod blocking;
+mod children;
+mod common;
+mod fairness;
+mod faults;
+mod lifecycle;
+mod nesting;
+mod panics;
+mod results;
+mod shutdown;
+mod soundness;
+mod state;

@@ -12,6 +12,8 @@
 //! [C1] A slot is out, warm, trimmed, bare or fresh: exactly one of these.
 //! [C2] A fiber runs only on a slot whose guard is in place.
 //! [C3] A mapping is unmapped only if no fiber is out and nobody called `leak`.
+//! Costs: a cold fiber 4.3 us on a fresh slot; a warm one 36 ns alone, 13 ns in batches of 64, taken
+//! and given back (measured: `measure.rs`).
 //! The lock is taken for a batch of fibers at a time and never across a switch; the checkers don't
 //! see it. Making a cold fiber (two page-table updates and a page fault) happens outside it.
 //! Checked by: src/context/tests.rs.

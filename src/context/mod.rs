@@ -7,7 +7,7 @@
 //! ```text
 //!   arena: ONE mapping            slot (64 KiB)
 //!   +--------+--------+---        +--------------------+ high
-//!   | slot 0 | slot 1 | ...       | colour: 0..1984 B  | (slot % 32) * 64, never touched
+//!   | slot 0 | slot 1 | ...       | colour: 0..960 B   | (slot % 16) * 64, never touched
 //!   +--------+--------+---        +--------------------+ top
 //!                                 | frames, downwards  |
 //!                                 ~                    ~ pages appear as they are touched
@@ -25,7 +25,7 @@
 //! [C2] A fiber runs only on a slot whose guard is in place.
 //! [C3] A mapping is unmapped only if no fiber is out and nobody called `leak`.
 //! [C4] A fiber is never unwound from outside: dropping one runs no code.
-//! Checked by: src/context/tests.rs, src/context/overflow_tests.rs.
+//! Checked by: src/context/tests.rs, src/context/overflow_tests.rs. Figures: src/context/measure.rs.
 //!
 //! Nothing here is modelled: no lock is held across a switch, and a fiber passes from thread to
 //! thread by means of the scheduler's own, modelled, synchronization.

@@ -138,10 +138,7 @@ fn nameless_goroutine_is_called_a_goroutine() {
 fn overflow_needs_only_the_stack_we_ensure() {
     let death = death_by("overflow_needs_only_the_stack_we_ensure", || {
         overflow::install(describe);
-        let none =
-            libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        // SAFETY: this thread is on its ordinary stack.
-        unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) };
+        disable_alternate_stack();
         overflow::ensure_alternate_stack();
         let arena = Arena::new(DEFAULT_STACK_SIZE, 1, serve).unwrap();
         overflow_in(&mut one(&arena));
@@ -154,30 +151,42 @@ fn alternate_stack_goes_with_its_thread() {
     if MODELLED {
         return;
     }
-    static LOW: AtomicUsize = AtomicUsize::new(0);
-    fn current() -> libc::stack_t {
-        // SAFETY: all zeroes is a valid answer, and the call asks only.
-        unsafe {
-            let mut stack = std::mem::zeroed();
-            assert_eq!(libc::sigaltstack(std::ptr::null(), &mut stack), 0);
-            stack
-        }
-    }
-    let thread = crate::platform::thread::spawn("bare".into(), || {
-        let none =
-            libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-        // SAFETY: this thread is on its ordinary stack.
-        unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) };
-        overflow::ensure_alternate_stack();
-        let first = current();
-        assert_eq!(first.ss_flags & libc::SS_DISABLE, 0);
-        overflow::ensure_alternate_stack();
-        assert_eq!(current().ss_sp, first.ss_sp);
-        // Relaxed: the join publishes it.
-        LOW.store(first.ss_sp.addr(), Ordering::Relaxed);
+    static PLACE: AtomicUsize = AtomicUsize::new(0);
+    // In a child, so that no other test maps something at the same place.
+    let death = death_by("alternate_stack_goes_with_its_thread", || {
+        let thread = crate::platform::thread::spawn("bare".into(), || {
+            disable_alternate_stack();
+            overflow::ensure_alternate_stack();
+            let first = alternate_stack();
+            assert_eq!(first.ss_flags & libc::SS_DISABLE, 0);
+            overflow::ensure_alternate_stack();
+            assert_eq!(alternate_stack().ss_sp, first.ss_sp);
+            // Relaxed: the join publishes it.
+            PLACE.store(first.ss_sp.addr(), Ordering::Relaxed);
+        });
+        assert!(thread.unwrap().join());
+        let place = std::ptr::without_provenance_mut(PLACE.load(Ordering::Relaxed));
+        // SAFETY: asks only whether the page is mapped.
+        let gone = unsafe { libc::mincore(place, 1, &mut 0) } != 0;
+        std::process::exit(if gone { 45 } else { 1 });
     });
-    assert!(thread.unwrap().join());
-    assert_ne!(LOW.load(Ordering::Relaxed), 0);
+    assert_eq!(death.code, Some(45), "{}", death.stderr);
+}
+
+fn alternate_stack() -> libc::stack_t {
+    // SAFETY: all zeroes is a valid answer, and the call asks only.
+    unsafe {
+        let mut stack = std::mem::zeroed();
+        assert_eq!(libc::sigaltstack(std::ptr::null(), &mut stack), 0);
+        stack
+    }
+}
+
+fn disable_alternate_stack() {
+    let none =
+        libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+    // SAFETY: this thread is on its ordinary stack.
+    unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) };
 }
 
 #[test]

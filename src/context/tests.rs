@@ -157,6 +157,28 @@ fn exhausted_arena_says_so_and_recovers() {
 }
 
 #[test]
+fn refused_guard_is_tried_again() {
+    if Guards::of_this_kernel() == Guards::Protected {
+        return;
+    }
+    let arena = Arena::new(DEFAULT_STACK_SIZE, 3, serve).unwrap();
+    let page = std::ptr::without_provenance(arena.low_of(0));
+    // Locked memory takes no guards.
+    // SAFETY: nobody uses the slot.
+    assert_eq!(unsafe { libc::mlock(page, page_size()) }, 0);
+    let mut none = Vec::new();
+    let error = arena.take(&mut none, 1).unwrap_err();
+    assert_eq!(error, StackError::Guard { errno: libc::EINVAL });
+    assert_eq!((arena.in_use(), none.len()), (0, 0));
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::munlock(page, page_size()) }, 0);
+    let fiber = one(&arena);
+    assert_eq!(fiber.slot(), 0);
+    assert!(!readable(arena.low_of(0)));
+    arena.give([fiber].into_iter());
+}
+
+#[test]
 fn sizes_are_checked_and_rounded() {
     for asked in [0, MIN_STACK_SIZE - 1, super::MAX_STACK_SIZE + 1, usize::MAX] {
         let error = Arena::new(asked, 1, serve).unwrap_err();
@@ -224,12 +246,14 @@ fn fiber_may_resume_on_another_thread() {
 }
 
 #[test]
-fn parked_fiber_has_one_page_at_every_colour() {
+fn fiber_parked_below_2_kib_has_one_page_at_every_colour() {
     let arena = Arena::new(DEFAULT_STACK_SIZE, 64, serve).unwrap();
     let mut fibers: Vec<_> = (0..64).map(|_| one(&arena)).collect();
     for fiber in &mut fibers {
         let why = start(fiber, |suspender| {
+            let frames = black_box([1_u8; 2048]);
             suspender.suspend(PAUSED);
+            assert_eq!(frames[black_box(2047)], 1);
         });
         assert_eq!(why, PAUSED);
     }

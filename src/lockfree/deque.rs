@@ -22,7 +22,7 @@
 //! [D4] A slot is overwritten only after its last reader is done: `tail - released ≤ capacity`.
 //! [D5] At most one batch (thief or overflow) copies at a time: `unreleased != 0` keeps others out.
 //! [D6] `Stealer::is_empty`, after a fence(SeqCst), is firm for all that was pushed before it.
-//! Indices are u32 and wrap; they start just below the wrap-around, so that every run crosses it.
+//! Indices are u32 and wrap; they start at the last one, so that every run crosses the wrap-around.
 //! Source: the run queues of Go (proc.go, `runqgrab`) and tokio (multi-thread `queue.rs`); there the
 //! head is a pair of indices, here an index and a distance, which makes the release one wait-free
 //! `fetch_and`.
@@ -168,7 +168,7 @@ impl<T: Send> Stealer<T> {
     pub fn steal_half(&self, into: &Owner<T>) -> Option<T> {
         let mut tail = into.tail.get();
         let room = into.room(tail);
-        let mut claim = self.ring.claim(|available| available.min(room + 1))?;
+        let mut claim = self.ring.claim(|available| available.div_ceil(2).min(room + 1))?;
         let first = claim.next();
         if claim.left() > 0 {
             for item in claim.by_ref() {

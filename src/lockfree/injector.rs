@@ -6,9 +6,10 @@
 //! [J1] An item leaves exactly once.
 //! [J2] Whoever pops an item sees what its pusher wrote.
 //! [J3] Items leave in the order in which their pushes took the lock; a batch stays together.
-//! [J4] Each value of `len` is the length of the list at the end of one critical section, in the
-//!      order of those sections. So a zero that is read after a fence(SeqCst) proves that every item
-//!      whose pusher's fence(SeqCst) came earlier has been popped.
+//! [J4] `len` counts an item before it can be popped. So a zero that is read after a fence(SeqCst)
+//!      proves that every item whose pusher's fence(SeqCst) came earlier has been popped.
+//! All counting is done under the lock: counted late, a popper could take `len` below zero; uncounted
+//! late, it would keep idle workers looking for an item that is gone.
 //! Checked by: verification/loom/injector.rs, proptests/injector.rs.
 
 use super::linked::Linked;

@@ -9,8 +9,8 @@ use crate::platform::cell::UnsafeCell;
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
 
-/// The first index: the third push wraps around.
-pub(super) const FIRST: u32 = u32::MAX - 2;
+/// The first index: the first push wraps `tail` around.
+pub(super) const FIRST: u32 = u32::MAX;
 
 pub(super) struct Ring<T> {
     pub(super) head: CachePadded<AtomicU64>,

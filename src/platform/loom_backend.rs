@@ -72,6 +72,12 @@ impl Condvar {
     }
 }
 
+impl Default for Condvar {
+    fn default() -> Self {
+        Condvar::new()
+    }
+}
+
 pub mod thread {
     //! Model threads.
     use std::io;

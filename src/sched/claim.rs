@@ -12,7 +12,7 @@ use crate::platform::fence;
 
 /// One worker's half-open door.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub struct Claim {
     /// Written by the worker alone.
     inside: AtomicBool,
     /// Written under the roster's lock alone.
@@ -22,7 +22,7 @@ pub(crate) struct Claim {
 /// What a worker learns when it enters.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub enum Entry {
     /// The processor, if there was one, is still its own.
     Kept,
     /// Somebody is taking, or has taken, the processor: ask the roster.
@@ -30,36 +30,37 @@ pub(crate) enum Entry {
 }
 
 impl Claim {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Claim { inside: AtomicBool::new(true), retaken: AtomicBool::new(false) }
     }
 
     /// The worker leaves user code. [H1]
     #[inline(always)]
-    pub(crate) fn enter(&self) -> Entry {
+    pub fn enter(&self) -> Entry {
         // Relaxed: ordered before the read of `retaken` by the fence pair with `seize`.
         self.inside.store(true, Ordering::Relaxed);
         fence::light();
-        // Relaxed: true leads to the roster's lock, which publishes the outcome.
-        if self.retaken.load(Ordering::Relaxed) { Entry::Disputed } else { Entry::Kept }
+        // Acquire: pairs with the Release in `resolve`: what an observer looked at is changed only
+        // after it has looked. True leads to the roster's lock, which publishes the outcome.
+        if self.retaken.load(Ordering::Acquire) { Entry::Disputed } else { Entry::Kept }
     }
 
     /// The worker goes to user code; from here on its processor may be seized.
     #[inline(always)]
-    pub(crate) fn leave(&self) {
+    pub fn leave(&self) {
         // Release: pairs with the Acquire in `seize`, so that the new owner sees all that this
         // worker did to the processor. [H1]
         self.inside.store(false, Ordering::Release);
     }
 
     /// Whether the worker is in user code, as a hint.
-    pub(crate) fn is_outside(&self) -> bool {
+    pub fn is_outside(&self) -> bool {
         // Relaxed: a hint; `seize` decides.
         !self.inside.load(Ordering::Relaxed)
     }
 
     /// Tries to take the processor of a worker in user code; the roster's lock is held. [H1]
-    pub(crate) fn seize(&self) -> bool {
+    pub fn seize(&self) -> bool {
         // Relaxed: ordered before the read of `inside` by the fence pair with `enter`.
         self.retaken.store(true, Ordering::Relaxed);
         fence::heavy();
@@ -73,16 +74,17 @@ impl Claim {
     }
 
     /// Whether the processor is taken; the roster's lock is held.
-    pub(crate) fn is_taken(&self) -> bool {
+    pub fn is_taken(&self) -> bool {
         // Relaxed: under the roster's lock.
         self.retaken.load(Ordering::Relaxed)
     }
 
     /// Whether the processor was taken, and forgets it; the roster's lock is held.
-    pub(crate) fn resolve(&self) -> bool {
-        // Relaxed: both accesses are under the roster's lock.
+    pub fn resolve(&self) -> bool {
+        // Relaxed: under the roster's lock.
         let taken = self.retaken.load(Ordering::Relaxed);
-        self.retaken.store(false, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `enter`.
+        self.retaken.store(false, Ordering::Release);
         taken
     }
 }

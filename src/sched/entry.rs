@@ -6,7 +6,6 @@ use super::enter::{Inside, current_worker};
 use super::goroutine::{Goroutine, Ptr};
 use super::settle::EXIT;
 use crate::context::Suspender;
-use crate::platform::atomic::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
@@ -38,8 +37,7 @@ fn live(goroutine: Ptr) {
     let unclaimed = goroutine.complete();
     if unclaimed {
         if panicked {
-            // Relaxed: a count.
-            shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+            shared.counters.count_panic();
         }
         // SAFETY: nobody will ask for the result [G2]; the body has run.
         let drop_it = || unsafe { (goroutine.vtable().drop_output)(body) };

@@ -5,7 +5,7 @@
 //! search, that is, steal half of somebody's deque, starting from a random victim.
 //!
 //! [F2] A runnable goroutine waits for at most 2·(1 + those ahead of it in its queue) decisions of
-//! its processor, stretched by 17/16 for `run_next` and 62/61 for the injector; one in the injector
+//! its processor, each stretched by up to 16 for `run_next`, and by 61/60 for the injector; one in the injector
 //! for 61 decisions of some processor for each goroutine ahead of it.
 //! Checked by: proptests/fairness.rs, verification/loom/sched.rs.
 
@@ -37,20 +37,26 @@ impl Worker {
         }
         self.drain_inbox();
         if let Some(next) = held.processor().take_next() {
-            if held.local(|local| local.prefer_next()) {
+            if held.local(Local::prefer_next) {
                 return Some(next);
             }
             held.push(shared, next);
-        } else {
-            held.local(|local| local.streak = 0);
+            shared.carry_out(shared.roster.notify());
         }
         let deque = || held.local(|local| local.deque.pop());
-        let found = if decision.is_multiple_of(2) {
+        let found = if held.local(Local::home_is_first) {
             self.pop_home().or_else(deque)
         } else {
             deque().or_else(|| self.pop_home())
         };
-        found.or_else(|| from_injector(shared, held))
+        found.or_else(|| {
+            let (first, moved) = from_injector(shared, held);
+            if moved > 1 {
+                // While they were on their way nobody saw them. [I1]
+                shared.carry_out(shared.roster.notify());
+            }
+            first
+        })
     }
 
     /// Looks for work elsewhere, as one of the few that do at a time.
@@ -64,7 +70,7 @@ impl Worker {
             if let Some(found) = self.steal(held, round + 1 == ROUNDS) {
                 return Some(found);
             }
-            if let Some(found) = from_injector(shared, held) {
+            if let (Some(found), _) = from_injector(shared, held) {
                 return Some(found);
             }
             self.drain_inbox();
@@ -104,24 +110,28 @@ impl Local {
     /// Whether `run_next` may go before the others once more.
     fn prefer_next(&mut self) -> bool {
         self.streak += 1;
-        if self.streak > RUN_NEXT_STREAK {
-            self.streak = 0;
-            return false;
-        }
-        true
+        self.streak <= RUN_NEXT_STREAK
+    }
+
+    /// Whose turn it is; asked whenever `run_next` did not go first, so that neither starves.
+    fn home_is_first(&mut self) -> bool {
+        self.streak = 0;
+        self.home_first = !self.home_first;
+        self.home_first
     }
 }
 
-/// One to run, and a fair share of the others for the deque.
-fn from_injector(shared: &Shared, held: Held<'_>) -> Option<Ptr> {
+/// One to run, and a fair share of the others for the deque; and how many these were together.
+fn from_injector(shared: &Shared, held: Held<'_>) -> (Option<Ptr>, usize) {
     if shared.injector.is_empty() {
-        return None;
+        return (None, 0);
     }
     let mut first = None;
+    let mut moved = 0;
     held.local(|local| {
         let fair = shared.injector.len() / shared.roster.active().max(1) as usize + 1;
         let most = fair.min(INJECTOR_BATCH).min(local.deque.free() + 1);
-        shared.injector.pop_batch(most, &mut |raw| {
+        moved = shared.injector.pop_batch(most, &mut |raw| {
             let goroutine = Ptr::from_raw(raw);
             if first.is_none() {
                 first = Some(goroutine);
@@ -132,5 +142,5 @@ fn from_injector(shared: &Shared, held: Held<'_>) -> Option<Ptr> {
             }
         });
     });
-    first
+    (first, moved)
 }

@@ -85,6 +85,8 @@ pub(crate) struct Own {
     pub(crate) suspender: std::cell::Cell<*const Suspender>,
     pub(crate) pins: std::cell::Cell<u32>,
     pub(crate) no_suspend: std::cell::Cell<u32>,
+    /// Announced blocking sections that it is in.
+    pub(crate) sections: std::cell::Cell<u32>,
 }
 
 // SAFETY: `own` is touched by the one worker that runs the goroutine [S1]; the cells guarded by the
@@ -157,6 +159,7 @@ impl Goroutine {
                 suspender: std::cell::Cell::new(ptr::null()),
                 pins: std::cell::Cell::new(0),
                 no_suspend: std::cell::Cell::new(0),
+                sections: std::cell::Cell::new(0),
             },
         }
     }
@@ -185,6 +188,7 @@ impl Goroutine {
         }
         self.own.pins.set(0);
         self.own.no_suspend.set(0);
+        self.own.sections.set(0);
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -248,7 +252,6 @@ impl Goroutine {
     }
 
     fn end(&self, how: u32) -> bool {
-        self.word.die();
         // Release: pairs with the Acquire in `join` and `is_finished`: the result is seen.
         // Acquire: pairs with the Release in `join`: the waiter is seen, or `detach`ed for good.
         let before = self.join.fetch_or(how, Ordering::AcqRel);

@@ -41,6 +41,12 @@ impl Group {
         }
     }
 
+    /// A child has panicked, and its handle was dropped.
+    pub(crate) fn note_panic(&self) {
+        // Relaxed: the handle's holder is the parent, or a child that has not left yet.
+        self.panicked.store(true, Ordering::Relaxed);
+    }
+
     /// Parks the parent until all have left; true if a child panicked and nobody joined it.
     #[track_caller]
     pub(crate) fn wait(&self) -> bool {

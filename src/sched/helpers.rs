@@ -45,8 +45,8 @@ struct Section {
 impl Section {
     #[inline]
     fn begin(worker: &Worker, goroutine: Ptr, may_park: bool) -> Self {
-        // Relaxed: the monitor's hint.
-        worker.section.store(true, Ordering::Relaxed);
+        goroutine.own.sections.set(goroutine.own.sections.get() + 1);
+        worker.show_section(true);
         worker.shared().prompt_monitor();
         Section { goroutine, may_park }
     }
@@ -56,8 +56,9 @@ impl Drop for Section {
     #[inline]
     fn drop(&mut self) {
         let worker = current_worker().expect("a goroutine runs on a worker");
-        // Relaxed: the monitor's hint.
-        worker.section.store(false, Ordering::Relaxed);
+        let sections = self.goroutine.own.sections.get() - 1;
+        self.goroutine.own.sections.set(sections);
+        worker.show_section(sections > 0);
         let inside = Inside::enter(worker);
         if inside.held().is_none() && self.may_park && !panicking() {
             inside.switch(&self.goroutine, YIELD);
@@ -131,12 +132,13 @@ impl Helpers {
             self.wake.notify_one();
             return Ok(());
         }
-        if state.threads < shared.config.max_helpers() {
-            state.threads += 1;
-            drop(state);
-            let started = shared.start_helper();
-            state = self.state.lock();
-            state.threads -= usize::from(!started);
+        // Under the lock: whoever finds a helper counted can rely on it.
+        if shared.roster.add_helper() {
+            if shared.start_helper() {
+                state.threads += 1;
+            } else {
+                shared.roster.remove_helper();
+            }
         }
         if state.threads == 0 {
             return Err(job);
@@ -147,7 +149,7 @@ impl Helpers {
     }
 
     /// The life of a helper thread.
-    pub(crate) fn main(&self) {
+    pub(crate) fn main(&self, shared: &Shared) {
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
@@ -169,15 +171,11 @@ impl Helpers {
             }
         }
         state.threads -= 1;
-        self.wake.notify_all();
+        shared.roster.remove_helper();
     }
 
     pub(crate) fn stop(&self) {
         self.state.lock().stopping = true;
         self.wake.notify_all();
-    }
-
-    pub(crate) fn threads(&self) -> usize {
-        self.state.lock().threads
     }
 }

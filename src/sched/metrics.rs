@@ -41,6 +41,14 @@ pub(crate) struct Counters {
     pub(crate) failed_starts: AtomicU64,
 }
 
+impl Counters {
+    /// A goroutine panicked, and nobody will ask for its result.
+    pub(crate) fn count_panic(&self) {
+        // Relaxed: a count.
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Shared {
     pub(crate) fn metrics(&self) -> Metrics {
         // Relaxed: counts.
@@ -50,7 +58,7 @@ impl Shared {
         Metrics {
             processors: self.roster.active() as usize,
             idle_processors: self.roster.idle_processors() as usize,
-            threads: threads + self.helpers.threads(),
+            threads,
             queueing_workers,
             spawned,
             finished,

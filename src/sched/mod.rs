@@ -14,7 +14,7 @@
 //! | `monitor`, `helpers` | blocked and computing goroutines |
 //! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
-pub(crate) mod claim;
+pub mod claim;
 pub(crate) mod enter;
 pub(crate) mod entry;
 pub(crate) mod find;
@@ -26,7 +26,7 @@ pub(crate) mod monitor;
 pub(crate) mod pool;
 pub(crate) mod processor;
 pub(crate) mod report;
-pub(crate) mod roster;
+pub mod roster;
 pub(crate) mod settle;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

@@ -70,7 +70,12 @@ impl<'a> Monitor<'a> {
     pub(crate) fn main(&mut self) {
         while self.shared.roster.monitor_sleep(self.period) {
             self.shared.carry_out(self.shared.roster.relieve(|| self.shared.has_stealable_work()));
-            let longest = if self.nothing_runs() { DROWSY } else { LONGEST };
+            let longest = if self.nothing_runs() {
+                self.shared.trim();
+                DROWSY
+            } else {
+                LONGEST
+            };
             self.period = if self.scan() { SHORTEST } else { (2 * self.period).min(longest) };
         }
     }
@@ -98,8 +103,8 @@ impl<'a> Monitor<'a> {
         let worker = &*self.shared.workers[id as usize];
         let proc = self.holds[id as usize];
         let watch = &mut self.watches[id as usize];
-        let blocked = self.shared.roster.is_blocked(id);
-        let stands = (proc.is_some() && worker.seat().claim.is_outside()) || blocked;
+        let without = self.shared.roster.is_without(id);
+        let stands = (proc.is_some() || without) && worker.seat().claim.is_outside();
         if !stands || worker.ticks() != watch.ticks {
             *watch = Watch { ticks: worker.ticks(), ..Watch::default() };
             return false;
@@ -132,8 +137,7 @@ fn retake_if_due(
         free_next(shared, proc);
     }
     let waits = shared.has_stealable_work() || processor.has_next() || shared.roster.attention();
-    // Relaxed: a hint.
-    if worker.section.load(Ordering::Relaxed) {
+    if worker.in_section() {
         watch.in_kernel = true;
         if waits || elapsed >= LONG_SECTION {
             return retake(shared, worker.id, proc, false);

@@ -1,7 +1,7 @@
 //! Pool: the cells of a runtime's goroutines, taken and given back in batches.
 //! Cells come in chunks that are freed only with the runtime; a processor keeps some at hand.
 //! [G3] No more goroutines are alive than the limit; where the limit is large enough for processors
-//! to keep cells at hand, up to one cache a processor more.
+//! to keep cells at hand, up to two chunks a processor more.
 //! Checked by: proptests/lifecycle.rs.
 
 use super::Shared;
@@ -10,7 +10,8 @@ use super::goroutine::{Goroutine, Ptr};
 use crate::platform::{MODELLED, Mutex};
 use std::ptr::NonNull;
 
-const CHUNK: usize = if MODELLED { 4 } else { 64 };
+/// Cells that the pool grows by, and that a processor keeps at hand; up to twice as many.
+pub(crate) const CHUNK: usize = if MODELLED { 4 } else { 64 };
 /// Below this limit no processor keeps cells at hand, so that the limit is exact.
 const CACHED_FROM: usize = 4096;
 
@@ -123,6 +124,5 @@ pub(crate) fn drop_reference(goroutine: Ptr) {
     {
         return;
     }
-    // SAFETY: a cell that is out keeps the runtime's memory (see `close`).
-    unsafe { (*shared).give_cells(std::iter::once(goroutine)) };
+    Shared::give_cells(shared, std::iter::once(goroutine));
 }

@@ -40,6 +40,8 @@ pub(crate) struct Local {
     pub(crate) decisions: u32,
     /// How often in a row `run_next` was preferred.
     pub(crate) streak: u32,
+    /// Whether the ring at home went before the deque the last time.
+    pub(crate) home_first: bool,
     next_id: u64,
     last_id: u64,
 }
@@ -63,6 +65,7 @@ impl Processor {
             rng: Rng::new(seed),
             decisions: 0,
             streak: 0,
+            home_first: false,
             next_id: 0,
             last_id: 0,
         };
@@ -154,6 +157,7 @@ impl<'a> Held<'a> {
     pub(crate) fn flush_next(self, shared: &Shared) {
         if let Some(next) = self.0.take_next() {
             self.push(shared, next);
+            shared.carry_out(shared.roster.notify());
         }
     }
 
@@ -204,7 +208,7 @@ impl<'a> Held<'a> {
             local.cells.push(cell);
             if local.cells.len() >= 2 * cache {
                 let kept = local.cells.len() - cache;
-                shared.give_cells(local.cells.drain(kept..));
+                Shared::give_cells(shared, local.cells.drain(kept..));
             }
         });
         true

@@ -4,8 +4,11 @@
 //! Where it is requeued: at home if it has one, else in the deque, else (no processor) the injector.
 //! Checked by: verification/loom/sched.rs, proptests/lifecycle.rs.
 
+use super::enter::Inside;
 use super::goroutine::Ptr;
 use super::processor::{FIBER_CACHE, Held};
+use super::roster::Sources;
+use super::shared::Shared;
 use super::state::BeginPark;
 use super::worker::Worker;
 use crate::context::Fiber;
@@ -35,7 +38,10 @@ impl Worker {
     #[cold]
     fn strand(&self, goroutine: Ptr) {
         self.shared().arena.leak();
+        // Its joiner is unparked as user code would do it, which may enter the runtime.
+        self.seat().claim.leave();
         goroutine.abandon();
+        std::mem::forget(Inside::enter(self));
     }
 
     fn requeue(&self, goroutine: Ptr) {
@@ -44,8 +50,7 @@ impl Worker {
             self.push_home(goroutine);
         } else if let Some(held) = self.held() {
             held.push(shared, goroutine);
-            // One alone is ours to run again; with two there is one for somebody else. [I1]
-            if held.local(|local| local.deque.len()) > 1 {
+            if !self.is_alone(held) {
                 shared.carry_out(shared.roster.notify());
             }
         } else {
@@ -53,6 +58,14 @@ impl Worker {
             unsafe { shared.injector.push(goroutine.raw()) };
             shared.carry_out(shared.roster.notify());
         }
+    }
+
+    /// Whether what was just pushed is this worker's next, so that nobody else need come for it. [I1]
+    fn is_alone(&self, held: Held<'_>) -> bool {
+        held.local(|local| local.deque.len()) == 1
+            && !held.processor().has_next()
+            && !self.home()
+            && self.shared().injector.is_empty()
     }
 
     /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1]
@@ -82,6 +95,7 @@ impl Worker {
         }
         // SAFETY: this worker's own: the goroutine has switched out for good.
         let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
+        goroutine.word.die();
         let held = self.held();
         match held {
             Some(held) => {
@@ -100,12 +114,12 @@ impl Worker {
         // SAFETY: that was the last reference, and ours. [G1]
         unsafe { goroutine.recycle() };
         if !held.is_some_and(|held| held.keep_cell(shared, goroutine)) {
-            shared.give_cells(std::iter::once(goroutine));
+            Shared::give_cells(shared, std::iter::once(goroutine));
         }
     }
 }
 
-fn keep_fiber(shared: &super::Shared, held: Held<'_>, fiber: Fiber) {
+fn keep_fiber(shared: &Shared, held: Held<'_>, fiber: Fiber) {
     held.local(|local| {
         local.fibers.push(fiber);
         if local.fibers.len() > FIBER_CACHE {

@@ -6,8 +6,8 @@ use super::goroutine::{Goroutine, Ptr};
 use super::helpers::Helpers;
 use super::metrics::Counters;
 use super::monitor::{Monitor, Stall};
-use super::pool::Pool;
-use super::processor::{FIBER_CACHE, Held, Processor};
+use super::pool::{self, Pool};
+use super::processor::{FIBER_CACHE, Processor};
 use super::roster::{Awake, Roster, SeatId, Wake};
 use super::worker::Worker;
 use crate::context::{Arena, StackError};
@@ -34,12 +34,6 @@ pub(crate) struct Config {
     pub(crate) deque_capacity: usize,
     /// How long a worker keeps its processor while others queue for one.
     pub(crate) slice_nanos: u64,
-}
-
-impl Config {
-    pub(crate) fn max_helpers(&self) -> usize {
-        self.max_threads.saturating_sub(self.max_processors as usize)
-    }
 }
 
 pub(crate) struct Shared {
@@ -99,7 +93,7 @@ impl Shared {
 
     /// How many stacks a runtime of these sizes can have in use or at hand.
     pub(crate) fn stacks(max_goroutines: usize, max_processors: u32) -> usize {
-        max_goroutines + (FIBER_CACHE + 1) * max_processors as usize
+        max_goroutines + (2 * pool::CHUNK + FIBER_CACHE + 1) * max_processors as usize
     }
 
     // ---- threads -----------------------------------------------------------------------------------
@@ -150,7 +144,7 @@ impl Shared {
         let handle = thread::spawn(name, move || {
             let worker = &this.workers[id as usize];
             let ended = worker.main();
-            let is_home = worker.homed() > 0;
+            let is_home = ended == Awake::Stop && worker.homed() > 0;
             if ended == Awake::Stop {
                 this.roster.leave(id);
                 drop(this.drain.lock());
@@ -172,7 +166,7 @@ impl Shared {
     pub(crate) fn start_helper(&self) -> bool {
         let this = self.counted();
         let name = format!("{}-helper", self.config.thread_name);
-        thread::spawn(name, move || this.helpers.main()).is_ok()
+        thread::spawn(name, move || this.helpers.main(&this)).is_ok()
     }
 
     /// One more reference to this runtime.
@@ -184,11 +178,12 @@ impl Shared {
         }
     }
 
-    /// The last cell of a runtime that has ended came back.
-    pub(crate) fn give_cells(&self, cells: impl Iterator<Item = Ptr>) {
-        if self.pool.give(cells) {
+    /// Takes cells back. The last one of a runtime that has ended frees it.
+    pub(crate) fn give_cells(this: *const Shared, cells: impl Iterator<Item = Ptr>) {
+        // SAFETY: a cell that is out keeps the runtime's memory.
+        if unsafe { (*this).pool.give(cells) } {
             // SAFETY: `close` forgot one count on behalf of the cells that were out.
-            drop(unsafe { Arc::from_raw(self) });
+            drop(unsafe { Arc::from_raw(this) });
         }
     }
 
@@ -225,7 +220,7 @@ impl Shared {
     pub(crate) fn totals(&self) -> (u64, u64) {
         // Acquire, and the ended first: who counts as ended counts as spawned.
         let off = self.counters.finished.load(Ordering::Acquire);
-        let reach = &self.processors[..self.roster.reach()];
+        let reach = &self.processors;
         let finished = off + reach.iter().map(|p| p.finished()).sum::<u64>();
         let off = self.counters.spawned.load(Ordering::Acquire);
         let spawned = off + reach.iter().map(|p| p.spawned()).sum::<u64>();
@@ -261,13 +256,8 @@ impl Shared {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// A worker is about to sleep: memory of stacks that a burst left behind goes back.
-    pub(crate) fn trim(&self, held: Held<'_>) {
-        held.local(|local| {
-            if local.fibers.len() > FIBER_CACHE / 2 {
-                self.arena.give(local.fibers.drain(..FIBER_CACHE / 2));
-            }
-        });
+    /// Nothing runs: memory of stacks that a burst left behind goes back to the kernel.
+    pub(crate) fn trim(&self) {
         self.arena.trim(KEPT_STACKS);
     }
 

@@ -86,9 +86,10 @@ impl Shared {
         let workers = self.workers.len();
         for (id, thread) in threads.into_iter().enumerate() {
             let Some(thread) = thread else { continue };
-            let stays =
-                id < workers && (self.roster.is_blocked(id as u32) || self.workers[id].homed() > 0);
-            if !stays {
+            // A worker in user code comes back when it does; one that is somebody's home stays.
+            let ends = id >= workers
+                || (self.roster.is_vacant(id as u32) && self.workers[id].homed() == 0);
+            if ends {
                 thread.join();
             }
         }
@@ -120,8 +121,10 @@ impl Shared {
                     unsafe { (goroutine.vtable().drop_closure)(body) };
                 }));
                 if let Some(group) = goroutine.take_group() {
-                    group.leave(false);
+                    // The scope must not take it for done.
+                    group.leave(true);
                 }
+                goroutine.word.die();
                 goroutine.abandon();
                 super::pool::drop_reference(goroutine);
             }
@@ -134,6 +137,9 @@ impl Shared {
     }
 
     fn state_of(&self, goroutine: Ptr) -> RemainingState {
+        if goroutine.word.is_parked_in_place() {
+            return RemainingState::Parked;
+        }
         let runs = |id| self.workers[id as usize].current() == goroutine.raw().as_ptr();
         if (0..self.roster.used_seats()).any(runs) {
             return RemainingState::Running;
@@ -151,7 +157,7 @@ impl Shared {
             // SAFETY: no worker has a processor any more, nor will. [T1]
             unsafe { processor.held() }.local(|local| {
                 self.arena.give(local.fibers.drain(..));
-                self.give_cells(local.cells.drain(..));
+                Shared::give_cells(Arc::as_ptr(self), local.cells.drain(..));
             });
         }
         if self.pool.close() > 0 {

@@ -125,16 +125,16 @@ impl StateWord {
         self.0.fetch_or(DEAD, Ordering::Relaxed);
     }
 
-    /// Whether it is parked or waits in a queue after a park.
+    /// Whether it is parked and nobody has unparked it.
     pub fn is_parked(&self) -> bool {
         // Relaxed: a report.
-        self.0.load(Ordering::Relaxed) & (PARKED | IN_PLACE | PERMIT | DEAD) == PARKED
+        self.0.load(Ordering::Relaxed) == PARKED
     }
 
-    /// Whether it has finished.
-    pub fn is_dead(&self) -> bool {
+    /// Whether it sleeps with its worker beneath it.
+    pub fn is_parked_in_place(&self) -> bool {
         // Relaxed: a report.
-        self.0.load(Ordering::Relaxed) & DEAD != 0
+        self.0.load(Ordering::Relaxed) == IN_PLACE
     }
 }
 

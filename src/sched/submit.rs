@@ -73,8 +73,9 @@ pub(crate) fn unpark(goroutine: &Ref) {
         Unparked::Nothing => {}
         Unparked::Enqueue => ready(goroutine),
         Unparked::WakeInPlace => {
-            let home = goroutine.home().expect("who parks in place has a home");
-            // SAFETY: a goroutine that sleeps in place keeps its runtime.
+            // Without a home it has seen its permit and gone on.
+            let Some(home) = goroutine.home() else { return };
+            // SAFETY: a cell that is out keeps its runtime's memory.
             unsafe { &*goroutine.shared }.workers[home as usize].in_place.unpark();
         }
     }

@@ -8,7 +8,6 @@ use super::enter::{Inside, current_goroutine, current_worker};
 use super::goroutine::{Goroutine, Ptr, Ref, Waiter};
 use super::settle::{PARK, YIELD};
 use super::state::BeginPark;
-use crate::platform::atomic::Ordering;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
 use std::panic::Location;
 
@@ -75,12 +74,11 @@ fn park_in_place(goroutine: Ptr) {
     match goroutine.word.begin_park_in_place() {
         BeginPark::Readied => {}
         BeginPark::Parked => {
-            // Relaxed: the monitor's hint.
-            worker.section.store(true, Ordering::Relaxed);
+            worker.show_section(true);
             while !goroutine.word.has_permit() {
                 worker.in_place.park();
             }
-            worker.section.store(false, Ordering::Relaxed);
+            worker.show_section(goroutine.own.sections.get() > 0);
         }
     }
     goroutine.word.end_park();

@@ -30,7 +30,7 @@ pub(crate) struct Worker {
     ticks: AtomicU32,
     current: AtomicPtr<Goroutine>,
     /// In a section announced by `blocking`.
-    pub(crate) section: AtomicBool,
+    section: AtomicBool,
     /// Started goroutines whose home this is. Written by this thread alone, as `waiting` is.
     homed: AtomicUsize,
     waiting: AtomicUsize,
@@ -121,7 +121,7 @@ impl Worker {
                 Some(goroutine) => Some(goroutine),
                 None => self.search(held, &mut searching),
             };
-            let Some(goroutine) = found else { return self.idle(held, searching) };
+            let Some(goroutine) = found else { return self.idle(searching) };
             if std::mem::take(&mut searching) {
                 shared.carry_out(shared.roster.stop_searching(self));
             }
@@ -137,6 +137,10 @@ impl Worker {
         // Relaxed: the monitor reads these as hints, or under a claim.
         self.current.store(goroutine.raw().as_ptr(), Ordering::Relaxed);
         self.ticks.store(self.ticks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let in_section = goroutine.own.sections.get() > 0;
+        if in_section {
+            self.show_section(true);
+        }
         self.seat().claim.leave();
         // SAFETY: the goroutine is in no queue and not parked, so it is this worker's; it has
         // begun, so it has a fiber, at rest. [S1]
@@ -146,6 +150,9 @@ impl Worker {
         };
         // Relaxed: as above. The goroutine entered the runtime before it switched.
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
+        if self.in_section() {
+            self.show_section(false);
+        }
         self.settle(goroutine, why);
     }
 
@@ -178,9 +185,7 @@ impl Worker {
         }
     }
 
-    fn idle(&self, held: Held<'_>, searching: bool) -> Awake {
-        let shared = self.shared();
-        shared.trim(held);
+    fn idle(&self, searching: bool) -> Awake {
         self.put_down(|roster, proc| roster.sleep(self.id, Some(proc), searching, self))
     }
 
@@ -204,8 +209,9 @@ impl Worker {
         if retired || shared.is_stopping() {
             held.drain(shared);
             shared.carry_out(shared.roster.notify());
+        } else {
+            held.flush_next(shared);
         }
-        held.flush_next(shared);
         Some(self.put_down(|roster, proc| {
             if self.home() {
                 roster.queue(self.id, Some(proc))
@@ -275,7 +281,18 @@ impl Worker {
         self.homed.load(Ordering::Relaxed)
     }
 
+    /// On this thread: whether what runs has announced that it may block.
+    pub(crate) fn show_section(&self, in_section: bool) {
+        // Relaxed: the monitor's hint.
+        self.section.store(in_section, Ordering::Relaxed);
+    }
+
     // ---- for the monitor ----------------------------------------------------------------------------
+
+    pub(crate) fn in_section(&self) -> bool {
+        // Relaxed: this thread's own, or a hint.
+        self.section.load(Ordering::Relaxed)
+    }
 
     pub(crate) fn ticks(&self) -> u32 {
         // Relaxed: a hint.

@@ -1,2 +1,16 @@
-//! x
-fn main() {}
+//! The models: every interleaving and every value that loom's C11 subset allows, on the code that
+//! ships. One file a protocol, one test a scenario, one printed row a test.
+//!
+//! `cargo test --features loom`                        two preemptions, or complete where it is small
+//! `SELVEDGE_CHECK=long cargo test --features loom`    three preemptions, more of it complete
+
+mod deque;
+mod harness;
+mod idle;
+mod inbox;
+mod injector;
+mod parker;
+mod retake;
+mod sched;
+mod shutdown;
+mod state;

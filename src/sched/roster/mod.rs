@@ -28,31 +28,31 @@ use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
 
 /// A worker's number.
-pub(crate) type SeatId = u32;
+pub type SeatId = u32;
 /// A processor's number.
-pub(crate) type ProcId = u32;
+pub type ProcId = u32;
 
 const SEARCHING: u32 = 1;
 const IDLE: u32 = 1 << 16;
 const NOBODY: u32 = u32::MAX;
 
 /// No kernel thread sits here.
-pub(crate) const VACANT: u32 = 0;
+pub const VACANT: u32 = 0;
 /// It has a processor, or is about to learn that it was given one.
-pub(crate) const RUNNING: u32 = 1;
+pub const RUNNING: u32 = 1;
 /// It sleeps without a processor; anybody with one to give may wake it.
-pub(crate) const PARKED: u32 = 2;
+pub const PARKED: u32 = 2;
 /// It has runnable goroutines at home and waits for a processor.
-pub(crate) const QUEUEING: u32 = 3;
+pub const QUEUEING: u32 = 3;
 /// Its processor was retaken while it was in user code.
-pub(crate) const BLOCKED: u32 = 4;
+pub const BLOCKED: u32 = 4;
 /// It was, and has come back to the runtime since.
-pub(crate) const RETURNED: u32 = 5;
+pub const RETURNED: u32 = 5;
 
 /// What a worker's sleep ended with.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awake {
+pub enum Awake {
     /// It has this processor; `searching` is a token to hand back.
     Run { proc: ProcId, searching: bool },
     /// The runtime stops.
@@ -64,7 +64,7 @@ pub(crate) enum Awake {
 /// What the caller must do once the lock is released.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wake {
+pub enum Wake {
     Nothing,
     /// The grant is made: unpark this worker.
     Unpark(SeatId),
@@ -73,7 +73,7 @@ pub(crate) enum Wake {
 }
 
 /// The places where a worker rechecks for work.
-pub(crate) trait Sources {
+pub trait Sources {
     /// Anything stealable: deques and the injector.
     fn shared(&self) -> bool;
     /// The worker's own ring and inbox.
@@ -86,17 +86,17 @@ const GRANT_NONE: u32 = 0;
 const GRANT_STOP: u32 = 1;
 
 /// A worker's place in the roster.
-pub(crate) struct Seat {
+pub struct Seat {
     /// Written under the lock, read by `wake_home`.
     state: AtomicU32,
     /// What a sleeper was woken with: nothing, stop, or a processor and a token.
     grant: AtomicU32,
     parker: Parker,
-    pub(crate) claim: Claim,
+    pub claim: Claim,
 }
 
 /// What the lock guards.
-pub(crate) struct Lists {
+pub struct Lists {
     idle: Vec<ProcId>,
     sleepers: Vec<SeatId>,
     queueing: VecDeque<SeatId>,
@@ -104,15 +104,17 @@ pub(crate) struct Lists {
     /// Seats whose processor was retaken from a goroutine that computes.
     hogs: Vec<SeatId>,
     active: u32,
+    /// Of workers, and of helpers.
     threads: usize,
-    pub(crate) stopping: bool,
+    helpers: usize,
+    pub stopping: bool,
     /// A thread could not be started while work waited: the monitor tries again.
     starved: bool,
     monitor_sleeps: bool,
 }
 
 /// See the module.
-pub(crate) struct Roster {
+pub struct Roster {
     lists: Mutex<Lists>,
     /// Idle processors in the upper half, searching workers in the lower. Written by
     /// read-modify-writes alone.
@@ -135,7 +137,7 @@ pub(crate) struct Roster {
 
 impl Roster {
     /// `processors` of at most `max_processors` are idle; no worker has a thread yet.
-    pub(crate) fn new(processors: u32, max_processors: u32, max_threads: usize) -> Self {
+    pub fn new(processors: u32, max_processors: u32, max_threads: usize) -> Self {
         let lists = Lists {
             idle: (0..processors).rev().collect(),
             sleepers: Vec::with_capacity(max_threads),
@@ -144,6 +146,7 @@ impl Roster {
             hogs: Vec::new(),
             active: processors,
             threads: 0,
+            helpers: 0,
             stopping: false,
             starved: false,
             monitor_sleeps: false,
@@ -163,18 +166,18 @@ impl Roster {
         }
     }
 
-    pub(crate) fn seat(&self, id: SeatId) -> &Seat {
+    pub fn seat(&self, id: SeatId) -> &Seat {
         &self.seats[id as usize]
     }
 
     /// Seats that have, or had, a thread: no worker beyond was ever used.
-    pub(crate) fn used_seats(&self) -> u32 {
+    pub fn used_seats(&self) -> u32 {
         // Relaxed: a hint.
         self.used_seats.load(Ordering::Relaxed)
     }
 
     /// The most processors there ever were: beyond it, no queue was ever used.
-    pub(crate) fn reach(&self) -> usize {
+    pub fn reach(&self) -> usize {
         // Relaxed: who puts work beyond it was told so by the lock, and notifies.
         self.reach.load(Ordering::Relaxed) as usize
     }
@@ -191,8 +194,9 @@ impl Roster {
             wake = Wake::Unpark(next);
         } else {
             lists.idle.push(proc);
-            // Relaxed: ordered before the recheck by the fence that follows every `put_down`.
-            self.lookout.fetch_add(IDLE, Ordering::Relaxed);
+            // Acquire: pairs with the Release in `stop_searching`. Release: see there. Ordered before
+            // the recheck by the fence that follows every `put_down`.
+            self.lookout.fetch_add(IDLE, Ordering::AcqRel);
         }
         self.set_attention(lists);
         wake
@@ -237,7 +241,7 @@ impl Roster {
     }
 
     /// Carries out an [`Wake::Unpark`].
-    pub(crate) fn unpark(&self, wake: Wake) {
+    pub fn unpark(&self, wake: Wake) {
         match wake {
             Wake::Nothing => {}
             Wake::Unpark(id) => self.seat(id).parker.unpark(),

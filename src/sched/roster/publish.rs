@@ -6,7 +6,7 @@ use crate::platform::atomic::fence;
 impl Roster {
     /// To be called after work was put where every worker looks. [I1]
     #[inline]
-    pub(crate) fn notify(&self) -> Wake {
+    pub fn notify(&self) -> Wake {
         // SeqCst: pairs with the fence in `sleep` and in `stop_searching`: either we see the idle
         // processor and the missing searcher, or the other side's recheck sees our work. [I1]
         fence(Ordering::SeqCst);
@@ -17,7 +17,7 @@ impl Roster {
 
     /// Hands an idle processor and a searching token to a sleeper, or to a new thread. [I1]
     #[cold]
-    pub(crate) fn wake_searcher(&self) -> Wake {
+    pub fn wake_searcher(&self) -> Wake {
         let mut lists = self.lists.lock();
         // Relaxed: a searcher that stops after this read rechecks every source.
         if lists.stopping || searching(self.lookout.load(Ordering::Relaxed)) > 0 {
@@ -40,19 +40,28 @@ impl Roster {
         if let Some(seat) = lists.sleepers.pop() {
             return Some(Wake::Unpark(seat));
         }
-        if lists.threads == self.max_threads {
+        self.take_seat_locked(lists).map(Wake::Start)
+    }
+
+    /// A seat for one more thread.
+    pub fn take_seat(&self) -> Option<SeatId> {
+        self.take_seat_locked(&mut self.lists.lock())
+    }
+
+    fn take_seat_locked(&self, lists: &mut Lists) -> Option<SeatId> {
+        if lists.threads + lists.helpers >= self.max_threads {
             return None;
         }
         let seat = lists.vacant.pop()?;
         lists.threads += 1;
         // Relaxed: written under the lock; a hint.
         self.used_seats.store(self.used_seats().max(seat + 1), Ordering::Relaxed);
-        Some(Wake::Start(seat))
+        Some(seat)
     }
 
     /// To be called after a push to `seat`'s inbox. [I2]
     #[inline]
-    pub(crate) fn wake_home(&self, id: SeatId) -> Wake {
+    pub fn wake_home(&self, id: SeatId) -> Wake {
         // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees
         // the inbox. [I2]
         fence(Ordering::SeqCst);

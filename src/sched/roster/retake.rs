@@ -16,7 +16,7 @@ const LAZY: Duration = Duration::from_micros(100);
 impl Roster {
     /// Takes `proc` from worker `id` if that is in user code. The caller then owns the processor,
     /// and must [`release`](Self::release) it. [H1]
-    pub(crate) fn seize(&self, id: SeatId, proc: ProcId, hog: bool) -> bool {
+    pub fn seize(&self, id: SeatId, proc: ProcId, hog: bool) -> bool {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
         let holder = self.holders[proc as usize].load(Ordering::Relaxed);
@@ -34,12 +34,12 @@ impl Roster {
     }
 
     /// Lets `look` see what worker `id` runs, if that is in user code and so stays there meanwhile.
-    pub(crate) fn observe<R>(&self, id: SeatId, look: impl FnOnce() -> R) -> Option<R> {
+    pub fn observe<R>(&self, id: SeatId, look: impl FnOnce() -> R) -> Option<R> {
         let _lists = self.lists.lock();
         let claim = &self.seat(id).claim;
-        if self.is_blocked(id) {
+        if claim.is_taken() {
             // It is in user code, or waits for this lock. [H1]
-            return claim.is_taken().then(look);
+            return Some(look());
         }
         let seen = claim.seize().then(look);
         if seen.is_some() {
@@ -49,13 +49,21 @@ impl Roster {
         seen
     }
 
-    pub(crate) fn is_blocked(&self, id: SeatId) -> bool {
-        // Relaxed: written under the lock; else a hint.
-        self.seat(id).state.load(Ordering::Relaxed) == BLOCKED
+    /// Whether its processor was retaken and it does not yet wait for another, as a hint.
+    pub fn is_without(&self, id: SeatId) -> bool {
+        // Relaxed: written under the lock.
+        matches!(self.seat(id).state.load(Ordering::Relaxed), BLOCKED | RETURNED)
+    }
+
+    /// Whether nobody sits there; final once the roster has stopped.
+    pub fn is_vacant(&self, id: SeatId) -> bool {
+        let _lists = self.lists.lock();
+        // Relaxed: written under this lock.
+        self.seat(id).state.load(Ordering::Relaxed) == VACANT
     }
 
     /// A worker's thread has ended, or will never again do anything.
-    pub(crate) fn leave(&self, id: SeatId) {
+    pub fn leave(&self, id: SeatId) {
         let mut lists = self.lists.lock();
         // Relaxed: written under the lock.
         self.seat(id).state.store(VACANT, Ordering::Relaxed);
@@ -64,7 +72,7 @@ impl Roster {
 
     /// After `stop`: calls `then` once every worker has left, or is in user code, where it has no
     /// processor from now on. No worker enters the runtime meanwhile. [T1]
-    pub(crate) fn when_stopped<R>(&self, then: impl FnOnce() -> R) -> Option<R> {
+    pub fn when_stopped<R>(&self, then: impl FnOnce() -> R) -> Option<R> {
         let lists = self.lists.lock();
         debug_assert!(lists.stopping);
         // Relaxed: written under this lock.
@@ -95,7 +103,7 @@ impl Roster {
     }
 
     /// The caller owns `proc`: after a seizure, or after its thread could not go on. [I5]
-    pub(crate) fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> Wake {
+    pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> Wake {
         let mut lists = self.lists.lock();
         let wake = self.put_down(&mut lists, proc);
         drop(lists);
@@ -110,11 +118,11 @@ impl Roster {
 
     /// The worker's answer to a disputed entry: whether its processor is gone. [H1]
     #[cold]
-    pub(crate) fn dispute(&self, id: SeatId) -> bool {
-        let mut lists = self.lists.lock();
+    pub fn dispute(&self, id: SeatId) -> bool {
+        let _lists = self.lists.lock();
         let taken = self.seat(id).claim.resolve();
         if taken {
-            lists.hogs.retain(|hog| *hog != id);
+            // One that computes stays in `hogs` until it waits for a processor.
             // Relaxed: written under the lock.
             self.seat(id).state.store(RETURNED, Ordering::Relaxed);
         }
@@ -123,7 +131,7 @@ impl Roster {
 
     /// From now on `processors` may be held. Those too many are given up by their holders at the
     /// next decision; new ones are idle. The caller then calls [`notify`](Self::notify).
-    pub(crate) fn set_active(&self, processors: u32) {
+    pub fn set_active(&self, processors: u32) {
         let mut lists = self.lists.lock();
         let before = lists.active;
         lists.active = processors;
@@ -146,7 +154,7 @@ impl Roster {
     }
 
     /// Tells every worker to stop: the sleeping now, the running at their next decision.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         let mut lists = self.lists.lock();
         lists.stopping = true;
         self.set_attention(&lists);
@@ -178,20 +186,20 @@ impl Roster {
     }
 
     /// Makes the monitor look now.
-    pub(crate) fn prompt_monitor(&self) {
+    pub fn prompt_monitor(&self) {
         self.monitor.unpark();
     }
 
     /// The monitor waits: for `period`, or while nothing runs until something does. False means
     /// that the runtime stops.
-    pub(crate) fn monitor_sleep(&self, period: Duration) -> bool {
+    pub fn monitor_sleep(&self, period: Duration) -> bool {
         let mut lists = self.lists.lock();
         if lists.stopping {
             return false;
         }
         // Relaxed: written under this lock.
         let nobody = |holder: &AtomicU32| holder.load(Ordering::Relaxed) == NOBODY;
-        let calm = !lists.starved && (0..self.used_seats()).all(|id| !self.is_blocked(id));
+        let calm = !lists.starved && (0..self.used_seats()).all(|id| !self.is_without(id));
         lists.monitor_sleeps = calm && self.holders.iter().all(nobody);
         let deep = lists.monitor_sleeps;
         drop(lists);
@@ -208,13 +216,13 @@ impl Roster {
 
     /// Whether the monitor sleeps for so long that who blocks should prompt it.
     #[inline]
-    pub(crate) fn monitor_is_lazy(&self) -> bool {
+    pub fn monitor_is_lazy(&self) -> bool {
         // Relaxed: a hint.
         self.monitor_is_lazy.load(Ordering::Relaxed)
     }
 
     /// Tries again what a failed thread start left undone.
-    pub(crate) fn relieve(&self, shared_work: impl Fn() -> bool) -> Wake {
+    pub fn relieve(&self, shared_work: impl Fn() -> bool) -> Wake {
         if !std::mem::take(&mut self.lists.lock().starved) {
             return Wake::Nothing;
         }
@@ -222,7 +230,7 @@ impl Roster {
     }
 
     /// The worker that has `proc`, as a hint.
-    pub(crate) fn holder(&self, proc: ProcId) -> Option<SeatId> {
+    pub fn holder(&self, proc: ProcId) -> Option<SeatId> {
         // Relaxed: a hint; `seize` decides under the lock.
         let id = self.holders[proc as usize].load(Ordering::Relaxed);
         (id != NOBODY).then_some(id)
@@ -230,26 +238,40 @@ impl Roster {
 
     /// Whether workers queue for a processor, the runtime stops, or it shrinks.
     #[inline]
-    pub(crate) fn attention(&self) -> bool {
+    pub fn attention(&self) -> bool {
         // Relaxed: see `set_attention`.
         self.attention.load(Ordering::Relaxed)
     }
 
     /// The number of processors that may be held.
-    pub(crate) fn active(&self) -> u32 {
+    pub fn active(&self) -> u32 {
         // Relaxed: a hint.
         self.active.load(Ordering::Relaxed)
     }
 
     /// Processors that nobody has, as a hint.
-    pub(crate) fn idle_processors(&self) -> u32 {
+    pub fn idle_processors(&self) -> u32 {
         // Relaxed: a hint.
         idle(self.lookout.load(Ordering::Relaxed))
     }
 
-    /// Kernel threads of workers, and those queueing, as a snapshot.
-    pub(crate) fn threads(&self) -> (usize, usize) {
+    /// Kernel threads of workers and helpers, and workers queueing, as a snapshot.
+    pub fn threads(&self) -> (usize, usize) {
         let lists = self.lists.lock();
-        (lists.threads, lists.queueing.len())
+        (lists.threads + lists.helpers, lists.queueing.len())
+    }
+
+    /// Counts one more helper thread; false at the cap, which keeps one worker for each processor.
+    pub fn add_helper(&self) -> bool {
+        let mut lists = self.lists.lock();
+        let workers = lists.threads.max(lists.active as usize);
+        let room = workers + lists.helpers < self.max_threads;
+        lists.helpers += usize::from(room);
+        room
+    }
+
+    /// A helper thread has ended, or could not be started.
+    pub fn remove_helper(&self) {
+        self.lists.lock().helpers -= 1;
     }
 }

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::platform::atomic::fence;
+use crate::platform::thread;
 
 impl Roster {
     /// Counts the caller as searching, unless half of those at work already do.
-    pub(crate) fn start_searching(&self) -> bool {
+    pub fn start_searching(&self) -> bool {
         // Relaxed: a limit on wasted effort, not a protocol.
         let seen = self.lookout.load(Ordering::Relaxed);
         let busy = self.active.load(Ordering::Relaxed).saturating_sub(idle(seen));
@@ -20,9 +21,10 @@ impl Roster {
 
     /// The caller has found work. If it was the last to search, and more work is there, another
     /// must search: a submitter may have relied on it. [I1]
-    pub(crate) fn stop_searching(&self, sources: &impl Sources) -> Wake {
-        // Relaxed: ordered by the fence.
-        let before = self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
+    pub fn stop_searching(&self, sources: &impl Sources) -> Wake {
+        // Release: pairs with the Acquire in `sleep` and `put_down`: who is the last to search, or
+        // goes idle, after us sees what we have put into our deque. Acquire: so do we.
+        let before = self.lookout.fetch_sub(SEARCHING, Ordering::AcqRel);
         if searching(before) != 1 || idle(before) == 0 {
             return Wake::Nothing;
         }
@@ -33,7 +35,7 @@ impl Roster {
 
     /// Sleeps until granted a processor. `held`, if any, is put down first; `unpark` carries out
     /// the wake-up which that entails. [I1] [I2]
-    pub(crate) fn sleep(
+    pub fn sleep(
         &self,
         id: SeatId,
         held: Option<ProcId>,
@@ -44,9 +46,11 @@ impl Roster {
         let mut lists = self.lists.lock();
         let wake = held.map_or(Wake::Nothing, |proc| self.put_down(&mut lists, proc));
         if is_searching {
-            // Relaxed: ordered before the recheck by the fence below.
-            self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
+            // AcqRel: pairs with itself and with `stop_searching`; ordered before the recheck by the
+            // fence below.
+            self.lookout.fetch_sub(SEARCHING, Ordering::AcqRel);
         }
+        lists.hogs.retain(|hog| *hog != id);
         if lists.stopping {
             drop(lists);
             self.unpark(wake);
@@ -64,6 +68,8 @@ impl Roster {
         if (home || sources.shared())
             && let Some(awake) = self.rise(id, home)
         {
+            // What was seen may be somebody's unfinished steal: let him finish it.
+            thread::yield_now();
             return awake;
         }
         self.await_grant(id, surplus && !sources.is_home())
@@ -96,8 +102,9 @@ impl Roster {
     }
 
     /// Waits for a processor, in line. `held` is put down for those who wait already. [I3]
-    pub(crate) fn queue(&self, id: SeatId, held: Option<ProcId>) -> Awake {
+    pub fn queue(&self, id: SeatId, held: Option<ProcId>) -> Awake {
         let mut lists = self.lists.lock();
+        lists.hogs.retain(|hog| *hog != id);
         let wake = held.map_or(Wake::Nothing, |proc| self.put_down(&mut lists, proc));
         if lists.stopping {
             drop(lists);
@@ -119,7 +126,7 @@ impl Roster {
     }
 
     /// Blocks the kernel thread until it is granted something; where `may_end`, not for ever.
-    pub(crate) fn await_grant(&self, id: SeatId, may_end: bool) -> Awake {
+    pub fn await_grant(&self, id: SeatId, may_end: bool) -> Awake {
         let seat = self.seat(id);
         loop {
             // Acquire: pairs with the Release in `grant`; the processor came through the lock.
@@ -151,7 +158,7 @@ impl Roster {
 
     /// A thread that was to be started for `id` could not be: its grant goes to somebody else, and
     /// nothing is stranded meanwhile: the monitor tries again. [I1]
-    pub(crate) fn start_failed(&self, id: SeatId) -> Wake {
+    pub fn start_failed(&self, id: SeatId) -> Wake {
         let mut lists = self.lists.lock();
         // Relaxed: nobody else looks at the grant of a seat without a thread.
         let word = self.seat(id).grant.swap(GRANT_NONE, Ordering::Relaxed);

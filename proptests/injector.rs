@@ -1,0 +1,102 @@
+//! The injector against a `VecDeque`, then with real threads. [J1] [J3]
+
+use crate::{Node, assert_conserved};
+use proptest::prelude::*;
+use selvedge::internals::lockfree::Injector;
+use std::collections::VecDeque;
+use std::thread;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push,
+    PushBatch(usize),
+    Pop,
+    PopBatch(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::Push),
+        (0usize..6).prop_map(Step::PushBatch),
+        Just(Step::Pop),
+        (0usize..6).prop_map(Step::PopBatch),
+    ]
+}
+
+fn push_batch(injector: &Injector<Node>, ids: std::ops::Range<usize>) {
+    // SAFETY:
+    // - fresh, each once;
+    // - freed only after it was popped;
+    // - a number and a link, for any thread.
+    unsafe { injector.push_batch(&mut ids.map(Node::boxed)) };
+}
+
+fn pop_batch(injector: &Injector<Node>, max: usize) -> Vec<usize> {
+    let mut batch = Vec::new();
+    let n = injector.pop_batch(max, &mut |node| batch.push(Node::unbox(node)));
+    assert_eq!(n, batch.len());
+    batch
+}
+
+proptest! {
+    #[test]
+    fn injector_does_as_the_oracle_says(steps in prop::collection::vec(step(), 0..200)) {
+        let injector = Injector::new();
+        let mut oracle = VecDeque::new();
+        let mut ids = 0;
+        for step in steps {
+            match step {
+                Step::Push => {
+                    // SAFETY: as in `push_batch`.
+                    unsafe { injector.push(Node::boxed(ids)) };
+                    oracle.push_back(ids);
+                    ids += 1;
+                }
+                Step::PushBatch(n) => {
+                    push_batch(&injector, ids..ids + n);
+                    oracle.extend(ids..ids + n);
+                    ids += n;
+                }
+                Step::Pop => prop_assert_eq!(injector.pop().map(Node::unbox), oracle.pop_front()),
+                Step::PopBatch(max) => {
+                    let expected: Vec<_> = oracle.drain(..max.min(oracle.len())).collect();
+                    prop_assert_eq!(pop_batch(&injector, max), expected);
+                }
+            }
+            prop_assert_eq!(injector.len(), oracle.len());
+            prop_assert_eq!(injector.is_empty(), oracle.is_empty());
+        }
+        prop_assert_eq!(pop_batch(&injector, usize::MAX), Vec::from(oracle));
+    }
+}
+
+#[test]
+fn threads_conserve_items() {
+    const PUSHERS: usize = 2;
+    const EACH: usize = 30_000;
+    let injector = Injector::new();
+    let left = thread::scope(|scope| {
+        for pusher in 0..PUSHERS {
+            let (injector, first) = (&injector, pusher * EACH);
+            scope.spawn(move || {
+                for at in (first..first + EACH).step_by(3) {
+                    push_batch(injector, at..at + 3);
+                }
+            });
+        }
+        let takers = [1, 7].map(|max| {
+            let injector = &injector;
+            scope.spawn(move || {
+                let mut taken = Vec::new();
+                for _ in 0..EACH {
+                    taken.extend(pop_batch(injector, max));
+                }
+                taken
+            })
+        });
+        takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect::<Vec<_>>()
+    });
+    let left = [left, pop_batch(&injector, usize::MAX)].concat();
+    assert!(injector.is_empty());
+    assert_conserved(PUSHERS * EACH, left);
+}

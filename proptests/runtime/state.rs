@@ -1,0 +1,140 @@
+//! The state word against a sequential oracle, under random sequences of what the protocol allows.
+//! [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is consumed once.
+
+use crate::common::beside;
+use proptest::prelude::*;
+use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked};
+
+/// What the scheduler may do, where the protocol allows it; skipped where it does not.
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Unpark,
+    TakePermit,
+    Park,
+    ParkInPlace,
+    /// The run queue, or the thread that sleeps beneath it, lets it go on.
+    GoOn,
+    Die,
+    Recycle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    Parked,
+    Queued,
+    InPlace,
+    Dead,
+}
+
+struct Oracle {
+    state: State,
+    permit: bool,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => Just(Op::Unpark),
+        3 => Just(Op::TakePermit),
+        4 => Just(Op::Park),
+        3 => Just(Op::ParkInPlace),
+        5 => Just(Op::GoOn),
+        1 => Just(Op::Die),
+        2 => Just(Op::Recycle),
+    ]
+}
+
+impl Oracle {
+    fn unpark(&mut self) -> Unparked {
+        let first = !std::mem::replace(&mut self.permit, true);
+        match self.state {
+            State::Parked if first => {
+                self.state = State::Queued;
+                Unparked::Enqueue
+            }
+            State::InPlace if first => Unparked::WakeInPlace,
+            _ => Unparked::Nothing,
+        }
+    }
+
+    fn park(&mut self, asleep: State) -> BeginPark {
+        if self.permit {
+            self.state = State::Queued;
+            return BeginPark::Readied;
+        }
+        self.state = asleep;
+        BeginPark::Parked
+    }
+
+    fn step(&mut self, word: &StateWord, op: Op) -> Result<(), TestCaseError> {
+        match (op, self.state) {
+            (Op::Unpark, _) => prop_assert_eq!(word.unpark(), self.unpark()),
+            (Op::TakePermit, State::Running) => {
+                prop_assert_eq!(word.take_permit(), std::mem::take(&mut self.permit));
+            }
+            (Op::Park, State::Running) => {
+                prop_assert_eq!(word.begin_park(), self.park(State::Parked));
+            }
+            (Op::ParkInPlace, State::Running) => {
+                prop_assert_eq!(word.begin_park_in_place(), self.park(State::InPlace));
+            }
+            (Op::GoOn, State::Queued | State::InPlace) if self.permit => {
+                word.end_park();
+                self.permit = false;
+                self.state = State::Running;
+            }
+            (Op::Die, State::Running) => {
+                word.die();
+                self.state = State::Dead;
+            }
+            (Op::Recycle, State::Dead) => {
+                word.reset();
+                *self = Oracle { state: State::Running, permit: false };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compare(&self, word: &StateWord) -> Result<(), TestCaseError> {
+        prop_assert_eq!(word.has_permit(), self.permit);
+        prop_assert_eq!(word.is_parked(), self.state == State::Parked);
+        prop_assert_eq!(word.is_dead(), self.state == State::Dead);
+        let text = format!("{word:?}");
+        prop_assert!(text.contains(&format!("permit: {}", self.permit)), "{}", text);
+        prop_assert!(!text.contains("IMPOSSIBLE"), "{}", text);
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn the_word_does_as_the_oracle_says(ops in prop::collection::vec(op(), 0..80)) {
+        let word = StateWord::new();
+        let mut oracle = Oracle { state: State::Running, permit: false };
+        for op in ops {
+            oracle.step(&word, op)?;
+            oracle.compare(&word)?;
+        }
+    }
+}
+
+#[test]
+fn of_many_unparks_at_once_exactly_one_enqueues() {
+    beside(|| {
+        for round in 0..500 {
+            let word = StateWord::new();
+            assert_eq!(word.begin_park(), BeginPark::Parked);
+            let enqueued: usize = std::thread::scope(|s| {
+                let unpark = || usize::from(word.unpark() == Unparked::Enqueue);
+                let threads: Vec<_> = (0..3).map(|_| s.spawn(unpark)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            assert_eq!(enqueued, 1, "round {round}");
+            word.end_park();
+            assert!(!word.take_permit(), "the permit was consumed by the park");
+        }
+    });
+}

@@ -1,0 +1,235 @@
+//! The roster, between those who publish work and workers that go to sleep: [I1]–[I4], [F1].
+//!
+//! Work conservation shows only where somebody really blocks: who publishes here then blocks its
+//! thread until the work is done, so that a lost wake-up is a deadlock, which loom reports.
+
+use crate::harness::{Bound, Scenario, join, spawn};
+use crate::injector::Node;
+use selvedge::internals::lockfree::Injector;
+use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
+use selvedge::internals::platform::{Arc, Mutex, Parker, thread};
+use selvedge::internals::sched::roster::{Awake, Roster, SeatId, Sources, Wake};
+
+/// Workers that take numbers from one shared queue, or from their own inbox, and answer each.
+struct World {
+    roster: Roster,
+    queue: Injector<Node>,
+    /// A worker's inbox: what only it may do.
+    home: [AtomicU32; 2],
+    done: Parker,
+    child_done: Parker,
+    threads: Mutex<Vec<thread::JoinHandle>>,
+}
+
+struct At<'a>(&'a World, SeatId);
+
+impl Sources for At<'_> {
+    fn shared(&self) -> bool {
+        !self.0.queue.is_empty()
+    }
+
+    fn home(&self) -> bool {
+        // Relaxed: the roster's fence orders it.
+        self.0.home[self.1 as usize].load(Ordering::Relaxed) > 0
+    }
+
+    fn is_home(&self) -> bool {
+        true
+    }
+}
+
+fn world(processors: u32) -> Arc<World> {
+    Arc::new(World {
+        roster: Roster::new(processors, processors, 2),
+        queue: Injector::new(),
+        home: [AtomicU32::new(0), AtomicU32::new(0)],
+        done: Parker::new(),
+        child_done: Parker::new(),
+        threads: Mutex::new(Vec::new()),
+    })
+}
+
+impl World {
+    fn carry_out(self: &Arc<Self>, wake: Wake) {
+        match wake {
+            Wake::Start(id) => {
+                let world = Arc::clone(self);
+                let handle = spawn(move || world.work(id));
+                self.threads.lock().push(handle);
+            }
+            other => self.roster.unpark(other),
+        }
+    }
+
+    fn publish(self: &Arc<Self>, number: usize) {
+        // SAFETY:
+        // - fresh, so in no queue;
+        // - freed only after it was taken;
+        // - made of race-checked cells, for any thread.
+        unsafe { self.queue.push(Node::boxed(number)) };
+        self.carry_out(self.roster.notify());
+    }
+
+    fn send_home(self: &Arc<Self>, id: SeatId) {
+        // Relaxed: what follows fences.
+        self.home[id as usize].fetch_add(1, Ordering::Relaxed);
+        self.carry_out(self.roster.wake_home(id));
+    }
+
+    /// A worker: as the real one, with numbers for goroutines.
+    fn work(self: &Arc<Self>, id: SeatId) {
+        let mut awake = self.roster.await_grant(id, false);
+        while let Awake::Run { proc, mut searching } = awake {
+            while self.take(id, &mut searching) {}
+            awake = self.roster.sleep(id, Some(proc), searching, &At(self, id));
+        }
+    }
+
+    fn take(self: &Arc<Self>, id: SeatId, searching: &mut bool) -> bool {
+        let number = self.queue.pop().map(Node::unbox);
+        let at_home = number.is_none() && {
+            // Relaxed: only this worker takes out.
+            let home = &self.home[id as usize];
+            home.load(Ordering::Relaxed) > 0 && home.fetch_sub(1, Ordering::Relaxed) > 0
+        };
+        if number.is_none() && !at_home {
+            return false;
+        }
+        if std::mem::take(searching) {
+            self.carry_out(self.roster.stop_searching(&At(self, id)));
+        }
+        match number {
+            // The parent publishes its child, and blocks its kernel thread on it.
+            Some(PARENT) => {
+                self.publish(CHILD);
+                self.child_done.park();
+                self.done.unpark();
+            }
+            Some(CHILD) => self.child_done.unpark(),
+            _ => self.done.unpark(),
+        }
+        true
+    }
+
+    fn stop(self: &Arc<Self>) {
+        self.roster.stop();
+        loop {
+            let Some(handle) = self.threads.lock().pop() else { break };
+            join(handle);
+        }
+    }
+}
+
+const NUMBER: usize = 1;
+const PARENT: usize = 2;
+const CHILD: usize = 3;
+
+/// 2 threads: twice, publish and block until it is done | 1 worker with 1 processor.
+#[test]
+fn work_published_while_the_worker_goes_to_sleep_is_done() {
+    Scenario {
+        name: "idle: work published while the worker goes to sleep is done [I1]",
+        threads: 2,
+        operations: "2 (publish, block) | worker",
+    }
+    .check(Bound::usual(), || {
+        let world = world(1);
+        for _ in 0..2 {
+            world.publish(NUMBER);
+            world.done.park();
+        }
+        world.stop();
+    });
+}
+
+/// 3 threads: main publishes | a parent that publishes a child and blocks its thread on it | the
+/// other worker. 2 processors.
+#[test]
+fn a_worker_blocked_on_its_child_does_not_keep_the_child() {
+    Scenario {
+        name: "idle: a worker blocked on its child does not keep the child [I1]",
+        threads: 3,
+        operations: "publish, block | parent blocks on child | worker",
+    }
+    .check(Bound::usual(), || {
+        let world = world(2);
+        world.publish(PARENT);
+        world.done.park();
+        world.stop();
+    });
+}
+
+/// 3 threads: 2 publishers | 1 worker. Neither's work is lost.
+#[test]
+fn two_publishers_need_not_both_wake() {
+    Scenario {
+        name: "idle: two publishers need not both wake [I1]",
+        threads: 3,
+        operations: "publish, block twice | publish | worker",
+    }
+    .check(Bound::usual(), || {
+        let world = world(1);
+        let other = {
+            let world = Arc::clone(&world);
+            spawn(move || world.publish(NUMBER))
+        };
+        world.publish(NUMBER);
+        join(other);
+        while !world.queue.is_empty() {
+            thread::yield_now();
+        }
+        world.stop();
+    });
+}
+
+/// 2 threads: start a worker, then send it something home and block | the worker goes to sleep.
+#[test]
+fn a_parked_worker_is_woken_for_its_inbox() {
+    Scenario {
+        name: "idle: a parked worker is woken for its inbox [I2]",
+        threads: 2,
+        operations: "publish, block; send home, block | worker",
+    }
+    .check(Bound::usual(), || {
+        let world = world(1);
+        world.publish(NUMBER);
+        world.done.park();
+        world.send_home(0);
+        world.done.park();
+        world.stop();
+    });
+}
+
+/// 3 threads, 1 processor: both workers get work at home and share the processor. [I3] [I4]
+#[test]
+fn a_queueing_worker_gets_the_processor_of_one_that_sleeps() {
+    Scenario {
+        name: "idle: a queueing worker gets the processor of one that sleeps [I3]",
+        threads: 3,
+        operations: "send home to both, block | worker | worker queues",
+    }
+    .check(Bound::usual(), || {
+        let world = world(1);
+        world.publish(NUMBER);
+        world.done.park();
+        // The second worker has a thread, but no processor: it queues.
+        let second = {
+            let world = Arc::clone(&world);
+            let id = world.roster.take_seat().expect("a vacant seat");
+            world.home[id as usize].fetch_add(1, Ordering::Relaxed);
+            spawn(move || {
+                let mut awake = world.roster.queue(id, None);
+                while let Awake::Run { proc, mut searching } = awake {
+                    while world.take(id, &mut searching) {}
+                    awake = world.roster.sleep(id, Some(proc), searching, &At(&world, id));
+                }
+            })
+        };
+        world.done.park();
+        world.send_home(0);
+        world.done.park();
+        world.roster.stop();
+        join(second);
+        world.stop();
+    });
+}

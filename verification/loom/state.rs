@@ -1,0 +1,154 @@
+//! The state word, between a worker that settles, and those who unpark: [S1]–[S4].
+
+use crate::harness::{Bound, Payload, Scenario, join, spawn};
+use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
+use selvedge::internals::platform::{Arc, Parker, thread};
+use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked};
+
+/// One goroutine, as its word, its stack and its run queue see it.
+struct Goroutine {
+    word: StateWord,
+    /// Touched by who owns the stack.
+    stack: Payload,
+    /// Written by the unparker before it unparks.
+    message: Payload,
+    /// How often it was put into a run queue.
+    queued: AtomicU32,
+}
+
+fn goroutine() -> Arc<Goroutine> {
+    Arc::new(Goroutine {
+        word: StateWord::new(),
+        stack: Payload::new(1),
+        message: Payload::new(0),
+        queued: AtomicU32::new(0),
+    })
+}
+
+fn unpark(goroutine: &Goroutine) {
+    match goroutine.word.unpark() {
+        Unparked::Nothing => {}
+        // Release: as a run queue publishes.
+        Unparked::Enqueue => drop(goroutine.queued.fetch_add(1, Ordering::Release)),
+        Unparked::WakeInPlace => unreachable!("nobody parks in place here"),
+    }
+}
+
+/// The worker's stack settles it, and a worker resumes it once it is in a queue.
+fn park(goroutine: &Goroutine) {
+    if goroutine.word.take_permit() {
+        return;
+    }
+    goroutine.stack.write(2);
+    if goroutine.word.begin_park() == BeginPark::Parked {
+        // Acquire: as a run queue.
+        while goroutine.queued.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        // Relaxed: only this thread takes out.
+        assert_eq!(goroutine.queued.fetch_sub(1, Ordering::Relaxed), 1, "S2: queued once");
+    }
+    assert_eq!(goroutine.stack.take(), 2, "S1");
+    goroutine.word.end_park();
+}
+
+/// 2 threads: park | write a message, unpark; complete. The park returns, and the message is seen.
+#[test]
+fn an_unpark_is_not_lost_and_carries_what_came_before() {
+    Scenario {
+        name: "state: an unpark is not lost and carries what came before",
+        threads: 2,
+        operations: "park, read | write, unpark",
+    }
+    .check(Bound::Complete, || {
+        let goroutine = goroutine();
+        let waker = {
+            let goroutine = Arc::clone(&goroutine);
+            spawn(move || {
+                goroutine.message.write(7);
+                unpark(&goroutine);
+            })
+        };
+        park(&goroutine);
+        assert_eq!(goroutine.message.take(), 7, "S4");
+        join(waker);
+        assert!(!goroutine.word.take_permit(), "S3: one unpark, one permit");
+    });
+}
+
+/// 3 threads: park | unpark | unpark. It is queued exactly once; at most one permit is left.
+#[test]
+fn of_two_unparks_one_makes_it_runnable() {
+    Scenario {
+        name: "state: of two unparks one makes it runnable",
+        threads: 3,
+        operations: "park | unpark | unpark",
+    }
+    .check(Bound::complete_if_long(), || {
+        let goroutine = goroutine();
+        let wakers = [(), ()].map(|()| {
+            let goroutine = Arc::clone(&goroutine);
+            spawn(move || unpark(&goroutine))
+        });
+        park(&goroutine);
+        wakers.into_iter().for_each(join);
+        // Relaxed: both wakers were joined.
+        assert_eq!(goroutine.queued.load(Ordering::Relaxed), 0, "S2");
+    });
+}
+
+/// 2 threads: 2 parks | 2 unparks, the second once the first was consumed. Both parks return.
+#[test]
+fn a_permit_given_while_it_runs_is_kept() {
+    Scenario {
+        name: "state: a permit given while it runs is kept",
+        threads: 2,
+        operations: "2 park | 2 unpark",
+    }
+    .check(Bound::complete_if_long(), || {
+        let goroutine = goroutine();
+        let consumed = Arc::new(Parker::new());
+        let waker = {
+            let (goroutine, consumed) = (Arc::clone(&goroutine), Arc::clone(&consumed));
+            spawn(move || {
+                unpark(&goroutine);
+                consumed.park();
+                unpark(&goroutine);
+            })
+        };
+        park(&goroutine);
+        consumed.unpark();
+        park(&goroutine);
+        join(waker);
+        assert!(!goroutine.word.take_permit(), "S3");
+    });
+}
+
+/// 2 threads: park in place | unpark. The worker that sleeps beneath is woken.
+#[test]
+fn a_park_in_place_is_woken() {
+    Scenario {
+        name: "state: a park in place is woken",
+        threads: 2,
+        operations: "park in place | unpark",
+    }
+    .check(Bound::Complete, || {
+        let goroutine = goroutine();
+        let beneath = Arc::new(Parker::new());
+        let waker = {
+            let (goroutine, beneath) = (Arc::clone(&goroutine), Arc::clone(&beneath));
+            spawn(move || match goroutine.word.unpark() {
+                Unparked::WakeInPlace => beneath.unpark(),
+                Unparked::Nothing => {}
+                Unparked::Enqueue => unreachable!("it never left its worker"),
+            })
+        };
+        if goroutine.word.begin_park_in_place() == BeginPark::Parked {
+            while !goroutine.word.has_permit() {
+                beneath.park();
+            }
+        }
+        goroutine.word.end_park();
+        join(waker);
+    });
+}
