@@ -7,7 +7,7 @@ use crate::platform::{Arc, MODELLED, available_processors, seed};
 use crate::sched::entry::fiber_main;
 use crate::sched::goroutine::Traits;
 use crate::sched::metrics::Metrics;
-use crate::sched::monitor::Stall;
+use crate::sched::monitor::{Stall, Watchdog};
 use crate::sched::submit::spawn;
 use crate::sched::{Config, Shared, suspend};
 use std::fmt;
@@ -235,7 +235,7 @@ pub struct Builder {
     thread_name: String,
     seed: Option<u64>,
     panic_policy: PanicPolicy,
-    watchdog: Option<Box<dyn Fn(&Stall) + Send + Sync>>,
+    watchdog: Option<Watchdog>,
     monitor: bool,
     deque_capacity: usize,
 }

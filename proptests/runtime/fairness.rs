@@ -102,22 +102,23 @@ fn those_that_begin_and_those_at_home_do_not_starve_each_other() {
         let late = Arc::clone(&latest);
         runtime.run(move || {
             // 30 wait in the deque at any time.
-            let mut children = std::collections::VecDeque::new();
-            for _ in 0..500 {
+            let mut children = Vec::new();
+            for _ in 0..1000 {
                 while children.len() < 30 {
                     let (court, late) = (Arc::clone(&parent), Arc::clone(&late));
                     let (at, ahead) = (court.decisions.load(SeqCst), children.len() as u64);
-                    children.push_back(selvedge::go(move || {
+                    children.push(selvedge::go(move || {
                         let waited = court.decide() - at;
                         late.fetch_max(waited.saturating_sub(bound(ahead)), SeqCst);
                     }));
                 }
-                children.pop_front().unwrap().join().unwrap();
+                selvedge::yield_now();
                 parent.decide();
+                children.retain(|child| !child.is_finished());
             }
+            parent.stop.store(true, SeqCst);
             children.into_iter().for_each(|child| child.join().unwrap());
         });
-        court.stop.store(true, SeqCst);
         residents.into_iter().for_each(|resident| resident.join().unwrap());
         assert_eq!(latest.load(SeqCst), 0, "decisions beyond the bound, for one that begins");
         let longest = court.longest.load(SeqCst);

@@ -19,6 +19,12 @@ pub struct Claim {
     retaken: AtomicBool,
 }
 
+impl Default for Claim {
+    fn default() -> Self {
+        Claim::new()
+    }
+}
+
 /// What a worker learns when it enters.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]

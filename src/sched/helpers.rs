@@ -66,8 +66,10 @@ impl Drop for Section {
     }
 }
 
+type AnyJob = *mut (dyn FnMut() + Send + 'static);
+
 /// A closure on the stack of a goroutine that waits for it.
-struct Job(*mut (dyn FnMut() + Send));
+struct Job(AnyJob);
 
 // SAFETY: the closure is Send, and its owner waits.
 unsafe impl Send for Job {}
@@ -102,7 +104,7 @@ fn on_helper<T: Send>(shared: &Shared, f: impl FnOnce() -> T + Send) -> T {
     };
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
     // SAFETY: only the lifetime changes; this frame waits for `done`. [B4]
-    let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), _>(job) });
+    let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
     match shared.helpers.submit(shared, job) {
         Ok(()) => {
             // Acquire: pairs with the Release above.

@@ -42,6 +42,9 @@ pub struct Stall {
     pub in_kernel: bool,
 }
 
+/// What the watchdog calls.
+pub(crate) type Watchdog = Box<dyn Fn(&Stall) + Send + Sync>;
+
 /// What was seen of one worker.
 #[derive(Clone, Copy, Default)]
 struct Watch {
@@ -96,7 +99,11 @@ impl<'a> Monitor<'a> {
                 self.holds[id as usize] = Some(proc);
             }
         }
-        (0..seats).fold(false, |soon, id| self.look_at(id) || soon)
+        let mut soon = false;
+        for id in 0..seats {
+            soon |= self.look_at(id);
+        }
+        soon
     }
 
     fn look_at(&mut self, id: SeatId) -> bool {

@@ -5,7 +5,7 @@
 use super::goroutine::{Goroutine, Ptr};
 use super::helpers::Helpers;
 use super::metrics::Counters;
-use super::monitor::{Monitor, Stall};
+use super::monitor::{Monitor, Watchdog};
 use super::pool::{self, Pool};
 use super::processor::{FIBER_CACHE, Processor};
 use super::roster::{Awake, Roster, SeatId, Wake};
@@ -28,7 +28,7 @@ pub(crate) struct Config {
     pub(crate) thread_name: String,
     pub(crate) seed: u64,
     pub(crate) abort_on_panic: bool,
-    pub(crate) watchdog: Option<Box<dyn Fn(&Stall) + Send + Sync>>,
+    pub(crate) watchdog: Option<Watchdog>,
     /// False in models, which retake when they choose.
     pub(crate) monitor: bool,
     pub(crate) deque_capacity: usize,
