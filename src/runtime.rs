@@ -184,6 +184,13 @@ impl Runtime {
         if remaining.is_empty() { Ok(()) } else { Err(ShutdownError { remaining }) }
     }
 
+    /// For models, whose monitor they are: takes the processor of every goroutine that is in user
+    /// code; returns of how many.
+    #[doc(hidden)]
+    pub fn retake_all(&self) -> usize {
+        crate::sched::monitor::retake_all(self.shared())
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         self.shared.as_ref().expect("only `shutdown` and `drop` take it")
     }

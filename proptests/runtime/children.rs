@@ -176,19 +176,45 @@ fn limit(room: Option<u64>) {
 /// Less than a thread's stack, enough for small allocations.
 const NO_THREAD: u64 = 1 << 20;
 
+/// While it lives, no thread can be started: neither on new memory nor on a stack left by another.
+struct Hoard {
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Hoard {
+    fn new() -> Self {
+        limit(Some(NO_THREAD));
+        let mut threads = Vec::new();
+        while let Ok(thread) = std::thread::Builder::new().spawn(std::thread::park) {
+            threads.push(thread);
+        }
+        Hoard { threads }
+    }
+}
+
+impl Drop for Hoard {
+    fn drop(&mut self) {
+        limit(None);
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            thread.join().unwrap();
+        }
+    }
+}
+
 #[test]
 fn where_no_thread_can_be_started_goroutines_still_run_and_later_more_threads_do() {
     fn starved(placement: Placement) {
         let runtime = placement.runtime(4);
         assert_eq!(runtime.run(|| 1), 1);
-        limit(Some(NO_THREAD));
+        let hoard = Hoard::new();
         let spread = |n| runtime.go(move || work(n));
         let handles: Vec<_> = (0..200).map(spread).collect();
         let sum: u64 = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
         assert_eq!(sum, (0..200).sum());
         assert!(runtime.metrics().failed_thread_starts > 0, "{:?}", runtime.metrics());
         let before = runtime.metrics().threads;
-        limit(None);
+        drop(hoard);
         // Whoever has work for them gets threads again.
         eventually("there are more threads", || {
             let handles: Vec<_> = (0..20).map(spread).collect();
@@ -220,7 +246,7 @@ fn a_blocked_thread_that_can_not_be_replaced_strands_nobody() {
     fn blocked(placement: Placement) {
         let runtime = placement.runtime(1);
         assert_eq!(runtime.run(|| 1), 1);
-        limit(Some(NO_THREAD));
+        let hoard = Hoard::new();
         let (go_on, wait) = std::sync::mpsc::channel::<()>();
         let blocker = runtime.go(move || wait.recv().unwrap());
         let done = Arc::new(AtomicUsize::new(0));
@@ -229,7 +255,7 @@ fn a_blocked_thread_that_can_not_be_replaced_strands_nobody() {
             drop(runtime.go(move || done.fetch_add(1, SeqCst)));
         }
         eventually("a thread is refused", || runtime.metrics().failed_thread_starts > 0);
-        limit(None);
+        drop(hoard);
         // Nobody spawns, nobody unparks: the monitor alone tries again.
         eventually("the others run", || done.load(SeqCst) == 50);
         go_on.send(()).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// No test takes longer, unless something hangs.
 const WATCHDOG: Duration = Duration::from_secs(120);
 /// No condition takes longer to come true.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 static MACHINE: RwLock<()> = RwLock::new(());
 

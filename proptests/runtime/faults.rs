@@ -120,6 +120,34 @@ fn the_limit_is_exact_gives_the_closure_back_and_holds_again_after_a_join() {
     });
 }
 
+/// More stacks than the limit allows would be used otherwise, and there are not so many.
+#[test]
+fn the_limit_holds_after_handles_of_ended_goroutines_were_kept() {
+    beside(|| {
+        for placement in BOTH {
+            let builder = Runtime::builder().processors(1).max_processors(1).max_goroutines(10);
+            let runtime = placement.build(builder);
+            let mut kept: Vec<JoinHandle<()>> = Vec::new();
+            while kept.len() < 60 {
+                // Refused while the last ones have not ended.
+                kept.extend(runtime.try_go(|| ()).ok());
+            }
+            eventually("all ended", || runtime.metrics().finished == 60);
+            kept.into_iter().for_each(|handle| handle.join().unwrap());
+            let gate = Arc::new(Gate::default());
+            let spawn = || {
+                let gate = Arc::clone(&gate);
+                runtime.try_go(move || gate.pass())
+            };
+            let alive: Vec<_> = (0..30).filter_map(|_| spawn().ok()).collect();
+            gate.open();
+            assert_eq!(alive.len(), 10, "[G3] {placement:?}");
+            alive.into_iter().for_each(|handle| handle.join().unwrap());
+            finish(runtime);
+        }
+    });
+}
+
 #[test]
 fn a_large_limit_is_kept_to_within_what_processors_have_at_hand() {
     beside(|| {

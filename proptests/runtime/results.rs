@@ -203,7 +203,11 @@ fn is_aligned<T>(value: &T) -> bool {
 
 #[test]
 fn closures_and_results_of_every_shape_arrive_whole() {
-    everywhere(|_, runtime| {
+    everywhere(|placement, first| {
+        finish(first);
+        let builder = Runtime::builder().processors(2).max_goroutines(100);
+        // Each move of a page takes two of stack.
+        let runtime = placement.build(builder.stack_size(512 * 1024));
         let twins = [5_u8; 96];
         runtime.run(move || {
             for n in 0..20_u64 {

@@ -192,6 +192,14 @@ pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bo
     true
 }
 
+/// What a model does instead of a monitor: retakes whatever can be retaken.
+pub(crate) fn retake_all(shared: &Shared) -> usize {
+    let roster = &shared.roster;
+    let held = |proc| roster.holder(proc).map(|id| (id, proc));
+    let due = (0..roster.reach() as ProcId).filter_map(held);
+    due.filter(|(id, proc)| retake(shared, *id, *proc, false)).count()
+}
+
 /// A processor is idle while `run_next` waits for a goroutine that doesn't suspend.
 fn free_next(shared: &Shared, proc: ProcId) {
     if let Some(next) = shared.processors[proc as usize].take_next() {
