@@ -55,11 +55,14 @@ fn main() -> ExitCode {
     if options.time {
         report += &format!("seconds {:.3}\n", start.elapsed().as_secs_f64());
     }
-    let written = io::stdout().write_all(report.as_bytes());
-    if written.is_err() || walk.totals.errors.load(Relaxed) > 0 {
+    if let Err(error) = io::stdout().write_all(report.as_bytes()) {
+        eprintln!("tree: stdout: {error}");
         return ExitCode::FAILURE;
     }
-    ExitCode::SUCCESS
+    match walk.totals.errors.load(Relaxed) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 #[derive(Default)]
@@ -109,7 +112,7 @@ fn parse_threads(number: &OsString) -> Result<usize, String> {
 
 struct Walk {
     totals: Totals,
-    /// Goroutines that have not ended.
+    /// Goroutines spawned that have not ended.
     waiting: AtomicUsize,
     terminal: bool,
 }

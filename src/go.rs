@@ -156,8 +156,8 @@ impl<T> JoinHandle<T> {
         waiter: impl FnOnce() -> Waiter,
         wait: impl Fn(),
     ) -> Result<T, JoinError> {
-        let this = ManuallyDrop::new(self);
-        let goroutine = this.goroutine.ptr();
+        // Until the result is taken, a panic here drops the handle as usual.
+        let goroutine = self.goroutine.ptr();
         if current_goroutine() == Some(goroutine) {
             panic!("a goroutine can't join itself: send the handle to somebody else");
         }
@@ -166,14 +166,11 @@ impl<T> JoinHandle<T> {
             let register = || waiter.take().expect("registered once")();
             match goroutine.join(register) {
                 Joined::Done => break,
-                Joined::Abandoned => {
-                    let error = JoinError::abandoned(&this.goroutine);
-                    drop(ManuallyDrop::into_inner(this));
-                    return Err(error);
-                }
+                Joined::Abandoned => return Err(JoinError::abandoned(&self.goroutine)),
                 Joined::Waiting => wait(),
             }
         }
+        let this = ManuallyDrop::new(self);
         // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
         let outcome = unsafe { this.take_outcome() };
         // SAFETY: taken out once; `this` is not used again.

@@ -2,6 +2,7 @@
 #![cfg(not(all(doctest, any(feature = "loom", feature = "shuttle"))))]
 #![doc = include_str!("../README.md")]
 
+mod builder;
 #[doc(hidden)]
 pub mod context;
 mod error;
@@ -16,10 +17,11 @@ mod runtime;
 pub mod sched;
 mod scope;
 
+pub use builder::{Builder, PanicPolicy};
 pub use error::{BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind};
 pub use go::{JoinHandle, Spawn, blocking, go, no_suspend, park, pinned, try_go, yield_now};
 pub use handle::{Goroutine, current};
-pub use runtime::{Builder, PanicPolicy, Runtime};
+pub use runtime::Runtime;
 pub use sched::metrics::Metrics;
 pub use sched::monitor::Stall;
 pub use sched::shutdown::{Remaining, RemainingState};

@@ -1,24 +1,16 @@
-//! The runtime, and how one is built.
+//! The runtime.
 
-use crate::context::{Arena, DEFAULT_STACK_SIZE, StackError};
+use crate::Builder;
 use crate::error::{BuildError, ResizeError, ShutdownError, SpawnError};
 use crate::go::{JoinHandle, Spawn};
-use crate::platform::{Arc, MODELLED, available_processors, seed};
-use crate::sched::entry::fiber_main;
+use crate::platform::Arc;
 use crate::sched::goroutine::Traits;
 use crate::sched::metrics::Metrics;
-use crate::sched::monitor::{Stall, Watchdog};
 use crate::sched::submit::spawn;
-use crate::sched::{Config, Shared, suspend};
+use crate::sched::{Shared, suspend};
 use std::fmt;
 use std::panic::resume_unwind;
 use std::time::Duration;
-
-const MAX_PROCESSORS: usize = 1024;
-const MAX_THREADS: usize = 1 << 16;
-const DEFAULT_MAX_GOROUTINES: usize = 4 << 20;
-const DEFAULT_MAX_THREADS: usize = 512;
-const SLICE: Duration = Duration::from_millis(1);
 
 /// A scheduler with its processors, kernel threads and goroutines.
 ///
@@ -191,6 +183,10 @@ impl Runtime {
         crate::sched::monitor::retake_all(self.shared())
     }
 
+    pub(crate) fn of(shared: Arc<Shared>) -> Runtime {
+        Runtime { shared: Some(shared) }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         self.shared.as_ref().expect("only `shutdown` and `drop` take it")
     }
@@ -207,225 +203,5 @@ impl Drop for Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("metrics", &self.metrics()).finish_non_exhaustive()
-    }
-}
-
-/// What a goroutine's panic does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PanicPolicy {
-    /// It ends that goroutine, and travels to who joins it.
-    #[default]
-    Carry,
-    /// It aborts the process, after the panic hook.
-    Abort,
-}
-
-/// Sets a runtime up.
-///
-/// ```
-/// let runtime = selvedge::Runtime::builder()
-///     .processors(2)
-///     .stack_size(128 * 1024)
-///     .watchdog(|stall| eprintln!("{stall:?}"))
-///     .build()?;
-/// assert_eq!(runtime.processors(), 2);
-/// # Ok::<(), selvedge::BuildError>(())
-/// ```
-#[must_use = "nothing is built until `build` is called"]
-pub struct Builder {
-    processors: Option<usize>,
-    max_processors: Option<usize>,
-    stack_size: usize,
-    max_goroutines: Option<usize>,
-    max_threads: Option<usize>,
-    thread_name: String,
-    seed: Option<u64>,
-    panic_policy: PanicPolicy,
-    watchdog: Option<Watchdog>,
-    monitor: bool,
-    deque_capacity: usize,
-}
-
-impl Builder {
-    /// The defaults, which each method names.
-    pub fn new() -> Self {
-        Builder {
-            processors: None,
-            max_processors: None,
-            stack_size: DEFAULT_STACK_SIZE,
-            max_goroutines: None,
-            max_threads: None,
-            thread_name: String::from("selvedge"),
-            seed: None,
-            panic_policy: PanicPolicy::Carry,
-            watchdog: None,
-            monitor: !MODELLED,
-            deque_capacity: if MODELLED { 4 } else { 256 },
-        }
-    }
-
-    /// How many goroutines may run at a time. Default: the processors that this process may use,
-    /// its affinity and its container's CPU limit counted in.
-    pub fn processors(mut self, processors: usize) -> Self {
-        self.processors = Some(processors);
-        self
-    }
-
-    /// How far [`Runtime::set_processors`] may go. Default: 64, or more if there are more.
-    pub fn max_processors(mut self, processors: usize) -> Self {
-        self.max_processors = Some(processors);
-        self
-    }
-
-    /// The bytes of a goroutine's stack, rounded up to pages, its guard page included. Default:
-    /// 64 KiB. Only touched pages take memory. A panic that prints a backtrace needs 22 KiB.
-    pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = bytes;
-        self
-    }
-
-    /// How many goroutines may be alive. Default: 4,194,304, or what the kernel's limit on mappings
-    /// allows. Above 4096 the limit is exact to within 64 a processor.
-    pub fn max_goroutines(mut self, goroutines: usize) -> Self {
-        self.max_goroutines = Some(goroutines);
-        self
-    }
-
-    /// The cap on kernel threads, workers and helpers, without the monitor. Default: 512, or four a
-    /// processor if that is more. At the cap, goroutines wait for a thread to come back.
-    pub fn max_threads(mut self, threads: usize) -> Self {
-        self.max_threads = Some(threads);
-        self
-    }
-
-    /// The prefix of kernel threads' names. Default: `selvedge`.
-    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.thread_name = name.into();
-        self
-    }
-
-    /// The seed of the order in which victims are tried. Default: a random one.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// What a goroutine's panic does. Default: [`PanicPolicy::Carry`].
-    pub fn panic_policy(mut self, policy: PanicPolicy) -> Self {
-        self.panic_policy = policy;
-        self
-    }
-
-    /// Called, on the monitor's thread, when a goroutine holds up others that have their home on
-    /// the same kernel thread: first after 10 ms, then each time that has doubled. Default: none;
-    /// [`Metrics::stalls`] counts all the same.
-    pub fn watchdog(mut self, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
-        self.watchdog = Some(Box::new(hook));
-        self
-    }
-
-    /// For models, which retake when they choose, and fill small queues soon.
-    #[doc(hidden)]
-    pub fn modelled(mut self, deque_capacity: usize) -> Self {
-        self.monitor = false;
-        self.deque_capacity = deque_capacity;
-        self
-    }
-
-    /// Builds an anchored runtime; see [`Runtime::new`].
-    ///
-    /// # Errors
-    /// If a number is out of range, or if the machine grants no thread or no memory.
-    pub fn build(self) -> Result<Runtime, BuildError> {
-        self.build_as(false)
-    }
-
-    /// Builds a migrating runtime.
-    ///
-    /// # Safety
-    /// As [`Runtime::migrating`].
-    ///
-    /// # Errors
-    /// As [`build`](Self::build).
-    pub unsafe fn build_migrating(self) -> Result<Runtime, BuildError> {
-        self.build_as(true)
-    }
-
-    fn build_as(self, migrating: bool) -> Result<Runtime, BuildError> {
-        let config = self.validate(migrating)?;
-        crate::sched::report::install();
-        let arena = Shared::make_arena(&config, fiber_main).map_err(BuildError::Stack)?;
-        let shared = Shared::new(config, arena);
-        let started = shared.start();
-        // From here on, `drop` ends what was started.
-        let runtime = Runtime { shared: Some(shared) };
-        started.map_err(BuildError::Thread)?;
-        Ok(runtime)
-    }
-
-    fn validate(self, migrating: bool) -> Result<Config, BuildError> {
-        let processors =
-            self.processors.unwrap_or_else(|| available_processors().min(MAX_PROCESSORS));
-        let default_most = if MODELLED { processors } else { processors.max(64) };
-        let max_processors = self.max_processors.unwrap_or(default_most);
-        if max_processors > MAX_PROCESSORS {
-            return Err(BuildError::Processors { asked: max_processors, most: MAX_PROCESSORS });
-        }
-        if processors == 0 || processors > max_processors {
-            let most = if self.max_processors.is_some() { max_processors } else { MAX_PROCESSORS };
-            return Err(BuildError::Processors { asked: processors, most });
-        }
-        let default_threads =
-            if MODELLED { 2 * processors } else { DEFAULT_MAX_THREADS.max(4 * processors) };
-        let max_threads = self.max_threads.unwrap_or(default_threads);
-        if max_threads < processors || max_threads > MAX_THREADS {
-            let (asked, least) = (max_threads, processors);
-            return Err(BuildError::Threads { asked, least, most: MAX_THREADS });
-        }
-        if Arena::max_slots(self.stack_size) == 0 {
-            return Err(BuildError::Stack(StackError::Size { asked: self.stack_size }));
-        }
-        let slack = Shared::stacks(0, max_processors as u32);
-        let most = Arena::max_slots(self.stack_size).saturating_sub(slack);
-        let max_goroutines = self.max_goroutines.unwrap_or(DEFAULT_MAX_GOROUTINES.min(most));
-        if max_goroutines == 0 || max_goroutines > most {
-            return Err(BuildError::Goroutines { asked: max_goroutines, most });
-        }
-        if self.thread_name.contains('\0') {
-            return Err(BuildError::ThreadName);
-        }
-        Ok(Config {
-            migrating,
-            processors: processors as u32,
-            max_processors: max_processors as u32,
-            stack_size: self.stack_size,
-            max_goroutines,
-            max_threads,
-            thread_name: self.thread_name,
-            seed: self.seed.unwrap_or_else(seed),
-            abort_on_panic: self.panic_policy == PanicPolicy::Abort,
-            watchdog: self.watchdog,
-            monitor: self.monitor,
-            deque_capacity: self.deque_capacity,
-            slice_nanos: if MODELLED { 0 } else { SLICE.as_nanos() as u64 },
-        })
-    }
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Builder::new()
-    }
-}
-
-impl fmt::Debug for Builder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("processors", &self.processors)
-            .field("stack_size", &self.stack_size)
-            .field("max_goroutines", &self.max_goroutines)
-            .field("max_threads", &self.max_threads)
-            .finish_non_exhaustive()
     }
 }

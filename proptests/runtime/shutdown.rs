@@ -94,6 +94,46 @@ fn shutdown_with_work_left_names_who_and_where() {
     beside(|| BOTH.into_iter().for_each(remains_of));
 }
 
+/// Each way to wait, by the line it is written on.
+fn places_of(placement: Placement) {
+    let (outer, runtime) = (placement.runtime(2), placement.runtime(2));
+    let shared = Arc::new(outer);
+    let begun = Arc::new(AtomicUsize::new(0));
+    let stuck = || runtime.go(loop_park);
+    let (joined, inner) = (stuck(), Arc::clone(&shared));
+    let wait = |name: &str, f: Box<dyn FnOnce() + Send>| {
+        let begun = Arc::clone(&begun);
+        named(&runtime, name, move || {
+            begun.fetch_add(1, SeqCst);
+            f();
+        });
+    };
+    let line = line!();
+    wait("park", Box::new(|| selvedge::park()));
+    wait("join", Box::new(|| drop(joined.join())));
+    wait("scope", Box::new(|| selvedge::scope(|s| drop(s.go(loop_park)))));
+    wait("run", Box::new(move || inner.run(loop_park)));
+    wait("blocking", Box::new(|| selvedge::blocking(std::thread::park)));
+    eventually("all have begun, and wait", || begun.load(SeqCst) == 5);
+    let error = runtime.shutdown(10 * SOON).unwrap_err();
+    for (offset, name) in ["park", "join", "scope", "run"].into_iter().enumerate() {
+        let mut all = error.remaining().iter();
+        let left = all.find(|left| left.name.as_deref() == Some(name)).expect(name);
+        let place = left.place.expect("it waits");
+        let place = (place.file().rsplit('/').next().unwrap(), place.line());
+        assert_eq!(place, ("shutdown.rs", line + 1 + offset as u32), "{name}, {placement:?}");
+    }
+    // Where it blocks in place, it has not suspended.
+    let mut all = error.remaining().iter();
+    let left = all.find(|left| left.name.as_deref() == Some("blocking")).unwrap();
+    assert!(left.place.is_none_or(|place| place.line() == line + 5), "{:?}", left.place);
+}
+
+#[test]
+fn whoever_waits_is_reported_at_the_line_that_called() {
+    beside(|| BOTH.into_iter().for_each(places_of));
+}
+
 #[test]
 fn a_long_list_of_who_is_left_is_cut_short_in_words_only() {
     everywhere(|_, runtime| {

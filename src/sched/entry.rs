@@ -34,6 +34,7 @@ fn live(goroutine: Ptr) {
         std::process::abort();
     }
     let group = goroutine.take_group();
+    shared.pool.note_ending();
     let unclaimed = goroutine.complete();
     if unclaimed {
         if panicked {

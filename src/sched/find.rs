@@ -26,6 +26,19 @@ impl Worker {
     /// The next goroutine of this processor, or of this home.
     pub(crate) fn find(&self, held: Held<'_>) -> Option<Ptr> {
         let shared = self.shared();
+        let (found, from_deque) = match self.find_first(held) {
+            Some(found) => (Some(found), false),
+            None => self.find_queued(held),
+        };
+        if held.local(|local| std::mem::take(&mut local.unannounced)) && !from_deque {
+            shared.carry_out(shared.roster.notify());
+        }
+        found
+    }
+
+    /// What goes before the queues: the injector's turn, and the wake-up partner.
+    fn find_first(&self, held: Held<'_>) -> Option<Ptr> {
+        let shared = self.shared();
         let decision = held.local(|local| {
             local.decisions = local.decisions.wrapping_add(1);
             local.decisions
@@ -35,28 +48,35 @@ impl Worker {
         {
             return Some(Ptr::from_raw(raw));
         }
-        self.drain_inbox();
-        if let Some(next) = held.processor().take_next() {
-            if held.local(Local::prefer_next) {
-                return Some(next);
-            }
-            held.push(shared, next);
-            shared.carry_out(shared.roster.notify());
+        let next = held.processor().take_next()?;
+        if held.local(Local::prefer_next) {
+            return Some(next);
         }
-        let deque = || held.local(|local| local.deque.pop());
-        let found = if held.local(Local::home_is_first) {
-            self.pop_home().or_else(deque)
-        } else {
-            deque().or_else(|| self.pop_home())
-        };
-        found.or_else(|| {
+        held.push(shared, next);
+        shared.carry_out(shared.roster.notify());
+        None
+    }
+
+    /// The ring and the deque, in turn, then the injector; and whether it came from the deque.
+    fn find_queued(&self, held: Held<'_>) -> (Option<Ptr>, bool) {
+        self.drain_inbox();
+        let home_first = held.local(Local::home_is_first);
+        if home_first && let Some(found) = self.pop_home() {
+            return (Some(found), false);
+        }
+        if let Some(found) = held.local(|local| local.deque.pop()) {
+            return (Some(found), true);
+        }
+        let shared = self.shared();
+        let found = self.pop_home().or_else(|| {
             let (first, moved) = from_injector(shared, held);
             if moved > 1 {
                 // While they were on their way nobody saw them. [I1]
                 shared.carry_out(shared.roster.notify());
             }
             first
-        })
+        });
+        (found, false)
     }
 
     /// Looks for work elsewhere, as one of the few that do at a time.

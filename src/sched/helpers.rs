@@ -139,7 +139,7 @@ impl Helpers {
             if shared.start_helper() {
                 state.threads += 1;
             } else {
-                shared.roster.remove_helper();
+                shared.remove_helper();
             }
         }
         if state.threads == 0 {
@@ -173,7 +173,8 @@ impl Helpers {
             }
         }
         state.threads -= 1;
-        shared.roster.remove_helper();
+        drop(state);
+        shared.remove_helper();
     }
 
     pub(crate) fn stop(&self) {

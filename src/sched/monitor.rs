@@ -15,6 +15,7 @@ use super::shared::Shared;
 use super::worker::Worker;
 use crate::platform::atomic::Ordering;
 use crate::platform::{clock, thread_sleeps};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_micros(20);
@@ -71,14 +72,15 @@ impl<'a> Monitor<'a> {
 
     /// The life of the monitor's thread.
     pub(crate) fn main(&mut self) {
-        while self.shared.roster.monitor_sleep(self.period) {
-            self.shared.carry_out(self.shared.roster.relieve(|| self.shared.has_stealable_work()));
-            let longest = if self.nothing_runs() {
+        loop {
+            if self.nothing_runs() {
                 self.shared.trim();
-                DROWSY
-            } else {
-                LONGEST
-            };
+            }
+            if !self.shared.roster.monitor_sleep(self.period) {
+                return;
+            }
+            self.shared.carry_out(self.shared.roster.relieve(|| self.shared.has_stealable_work()));
+            let longest = if self.nothing_runs() { DROWSY } else { LONGEST };
             self.period = if self.scan() { SHORTEST } else { (2 * self.period).min(longest) };
         }
     }
@@ -95,8 +97,10 @@ impl<'a> Monitor<'a> {
         self.holds.clear();
         self.holds.resize(seats as usize, None);
         for proc in 0..roster.reach() as ProcId {
-            if let Some(id) = roster.holder(proc) {
-                self.holds[id as usize] = Some(proc);
+            // A seat taken up since is seen the next time.
+            let seat = roster.holder(proc).and_then(|id| self.holds.get_mut(id as usize));
+            if let Some(seat) = seat {
+                *seat = Some(proc);
             }
         }
         let mut soon = false;
@@ -225,6 +229,8 @@ fn report_if_due(shared: &Shared, worker: &Worker, watch: &mut Watch, elapsed: u
     shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
     if let Some(hook) = &shared.config.watchdog {
         let elapsed = Duration::from_nanos(elapsed);
-        hook(&Stall { id, name, elapsed, waiting, in_kernel: watch.in_kernel });
+        let stall = Stall { id, name, elapsed, waiting, in_kernel: watch.in_kernel };
+        // The panic hook has reported it; the monitor is needed further on.
+        let _ = catch_unwind(AssertUnwindSafe(|| hook(&stall)));
     }
 }

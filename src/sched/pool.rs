@@ -24,23 +24,30 @@ struct Inner {
     free: Vec<Ptr>,
     chunks: Vec<Box<[Goroutine]>>,
     total: usize,
+    /// Goroutines spawned and not ended, where the limit is exact.
+    alive: usize,
     /// Once the runtime has ended: how many cells are still out.
     closed: Option<usize>,
 }
 
 impl Pool {
     pub(crate) fn new(limit: usize) -> Self {
-        let inner = Inner { free: Vec::new(), chunks: Vec::new(), total: 0, closed: None };
+        let inner =
+            Inner { free: Vec::new(), chunks: Vec::new(), total: 0, alive: 0, closed: None };
         Pool { inner: Mutex::new(inner), limit }
     }
 
     /// How many cells a processor keeps at hand.
     pub(crate) fn cache(&self) -> usize {
-        if self.limit < CACHED_FROM { 0 } else { CHUNK }
+        if self.is_exact() { 0 } else { CHUNK }
     }
 
-    /// A free cell, and up to a cache's worth more for `cache`. `None` at the limit, which is
-    /// checked against `live` once the pool is used up.
+    fn is_exact(&self) -> bool {
+        self.limit < CACHED_FROM
+    }
+
+    /// A free cell, and up to a cache's worth more for `cache`. `None` at the limit, of which `live`
+    /// tells about how near it is. [G3]
     pub(crate) fn take(
         &self,
         shared: *const Shared,
@@ -48,21 +55,28 @@ impl Pool {
         live: impl FnOnce() -> usize,
     ) -> Option<Ptr> {
         let mut inner = self.inner.lock();
-        if inner.free.is_empty() {
-            let room = if inner.total < self.limit {
-                self.limit - inner.total
-            } else {
-                // Cells at hand elsewhere count as used up, though they stand for no goroutine.
-                self.limit.saturating_sub(live())
-            };
-            inner.grow(shared, room.min(CHUNK));
+        let alive = if self.is_exact() { inner.alive } else { live() };
+        if alive >= self.limit {
+            return None;
         }
-        let first = inner.free.pop()?;
+        inner.alive += 1;
+        if inner.free.is_empty() {
+            inner.grow(shared);
+        }
+        let first = inner.free.pop().expect("just grown");
         if let Some(cache) = cache {
-            let kept = inner.free.len() - self.cache().saturating_sub(1).min(inner.free.len());
+            let more = self.cache().saturating_sub(1).min(inner.free.len());
+            let kept = inner.free.len() - more;
             cache.extend(inner.free.drain(kept..));
         }
         Some(first)
+    }
+
+    /// A goroutine is about to end: its joiner may count on there being room for another. [G3]
+    pub(crate) fn note_ending(&self) {
+        if self.is_exact() {
+            self.inner.lock().alive -= 1;
+        }
     }
 
     /// Takes cells back. True if the runtime has ended and these were the last.
@@ -99,14 +113,11 @@ impl Pool {
 }
 
 impl Inner {
-    fn grow(&mut self, shared: *const Shared, by: usize) {
-        if by == 0 {
-            return;
-        }
-        let chunk: Box<[Goroutine]> = (0..by).map(|_| Goroutine::vacant(shared)).collect();
+    fn grow(&mut self, shared: *const Shared) {
+        let chunk: Box<[Goroutine]> = (0..CHUNK).map(|_| Goroutine::vacant(shared)).collect();
         let cells = chunk.iter().rev().map(|cell| Ptr::from_raw(NonNull::from(cell)));
         self.free.extend(cells);
-        self.total += by;
+        self.total += CHUNK;
         self.chunks.push(chunk);
     }
 }

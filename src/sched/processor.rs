@@ -42,6 +42,8 @@ pub(crate) struct Local {
     pub(crate) streak: u32,
     /// Whether the ring at home went before the deque the last time.
     pub(crate) home_first: bool,
+    /// What `settle` put into the deque, alone and without a wake-up, is still there. [I1]
+    pub(crate) unannounced: bool,
     next_id: u64,
     last_id: u64,
 }
@@ -66,6 +68,7 @@ impl Processor {
             decisions: 0,
             streak: 0,
             home_first: false,
+            unannounced: false,
             next_id: 0,
             last_id: 0,
         };
@@ -194,7 +197,7 @@ impl<'a> Held<'a> {
     pub(crate) fn take_cell(self, shared: &Shared) -> Option<Ptr> {
         self.local(|local| match local.cells.pop() {
             Some(cell) => Some(cell),
-            None => shared.pool.take(shared, Some(&mut local.cells), || shared.live()),
+            None => shared.pool.take(shared, Some(&mut local.cells), || shared.surely_live()),
         })
     }
 

@@ -7,7 +7,6 @@
 use super::enter::Inside;
 use super::goroutine::Ptr;
 use super::processor::{FIBER_CACHE, Held};
-use super::roster::Sources;
 use super::shared::Shared;
 use super::state::BeginPark;
 use super::worker::Worker;
@@ -50,7 +49,10 @@ impl Worker {
             self.push_home(goroutine);
         } else if let Some(held) = self.held() {
             held.push(shared, goroutine);
-            if !self.is_alone(held) {
+            let alone = held.local(|local| local.deque.len()) == 1 && !held.processor().has_next();
+            // One alone is ours to run again; `find` announces it if something else goes first. [I1]
+            held.local(|local| local.unannounced = alone);
+            if !alone {
                 shared.carry_out(shared.roster.notify());
             }
         } else {
@@ -58,14 +60,6 @@ impl Worker {
             unsafe { shared.injector.push(goroutine.raw()) };
             shared.carry_out(shared.roster.notify());
         }
-    }
-
-    /// Whether what was just pushed is this worker's next, so that nobody else need come for it. [I1]
-    fn is_alone(&self, held: Held<'_>) -> bool {
-        held.local(|local| local.deque.len()) == 1
-            && !held.processor().has_next()
-            && !self.home()
-            && self.shared().injector.is_empty()
     }
 
     /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1]

@@ -13,7 +13,7 @@ use super::worker::Worker;
 use crate::context::{Arena, StackError};
 use crate::lockfree::Injector;
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::platform::{Arc, Condvar, Mutex, Parker, fence, thread};
+use crate::platform::{Arc, Condvar, MODELLED, Mutex, Parker, fence, panicking, thread};
 use crossbeam_utils::CachePadded;
 use std::io;
 
@@ -103,7 +103,10 @@ impl Shared {
         if self.config.monitor {
             let this = self.counted();
             let name = format!("{}-monitor", self.config.thread_name);
-            let monitor = thread::spawn(name, move || Monitor::new(&this).main())?;
+            let monitor = thread::spawn(name, move || {
+                let _bomb = AbortIfUnwinding("the monitor");
+                Monitor::new(&this).main();
+            })?;
             *self.threads.lock().last_mut().expect("one place more than workers") = Some(monitor);
         }
         match self.roster.wake_searcher() {
@@ -142,6 +145,7 @@ impl Shared {
         let this = self.counted();
         let name = format!("{}-{id}", self.config.thread_name);
         let handle = thread::spawn(name, move || {
+            let _bomb = AbortIfUnwinding("a worker");
             let worker = &this.workers[id as usize];
             let ended = worker.main();
             let is_home = ended == Awake::Stop && worker.homed() > 0;
@@ -167,6 +171,11 @@ impl Shared {
         let this = self.counted();
         let name = format!("{}-helper", self.config.thread_name);
         thread::spawn(name, move || this.helpers.main(&this)).is_ok()
+    }
+
+    /// A helper thread has ended, or could not be started.
+    pub(crate) fn remove_helper(&self) {
+        self.carry_out(self.roster.remove_helper(|| self.has_stealable_work()));
     }
 
     /// One more reference to this runtime.
@@ -214,6 +223,11 @@ impl Shared {
     pub(crate) fn live(&self) -> usize {
         let (spawned, finished) = self.totals();
         spawned.saturating_sub(finished) as usize
+    }
+
+    /// As `live`, without those that may have ended but are not yet settled.
+    pub(crate) fn surely_live(&self) -> usize {
+        self.live().saturating_sub(self.roster.reach())
     }
 
     /// Goroutines spawned and ended so far.
@@ -287,3 +301,15 @@ impl Shared {
 
 /// Warm stacks that an idle runtime keeps.
 const KEPT_STACKS: usize = 1024;
+
+/// The runtime's own threads run no user code outside goroutines: a panic there is a broken
+/// invariant, and without the thread the rest would hang.
+struct AbortIfUnwinding(&'static str);
+
+impl Drop for AbortIfUnwinding {
+    fn drop(&mut self) {
+        if panicking() && !MODELLED {
+            super::broken(self.0, "no panic", "a panic, reported above");
+        }
+    }
+}

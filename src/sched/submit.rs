@@ -42,7 +42,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     }
     let cell = match held {
         Some(held) => held.take_cell(shared),
-        None => shared.pool.take(shared, None, || shared.live()),
+        None => shared.pool.take(shared, None, || shared.surely_live()),
     };
     let Some(cell) = cell else { return Err((Refusal::Limit, f)) };
     let id = held.map_or_else(|| shared.take_ids(1), |held| held.next_id(shared));

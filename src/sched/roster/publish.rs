@@ -50,6 +50,8 @@ impl Roster {
 
     fn take_seat_locked(&self, lists: &mut Lists) -> Option<SeatId> {
         if lists.threads + lists.helpers >= self.max_threads {
+            // A helper's end, or the monitor, tries again.
+            lists.starved = true;
             return None;
         }
         let seat = lists.vacant.pop()?;

@@ -270,8 +270,10 @@ impl Roster {
         room
     }
 
-    /// A helper thread has ended, or could not be started.
-    pub fn remove_helper(&self) {
+    /// A helper thread has ended, or could not be started: there is room for a worker, if one is
+    /// missing.
+    pub fn remove_helper(&self, shared_work: impl Fn() -> bool) -> Wake {
         self.lists.lock().helpers -= 1;
+        self.relieve(shared_work)
     }
 }

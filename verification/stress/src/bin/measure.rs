@@ -113,6 +113,9 @@ fn million(runtime: &Runtime, n: u64) {
     let joined = begin.elapsed();
     assert_eq!(sum, n * (n - 1) / 2, "every goroutine gives its number back");
     println!("all unparked in {woken:.2?}, joined after {joined:.2?}; {:?}", runtime.metrics());
+    let begin = Instant::now();
+    runtime.run(|| ());
+    println!("an empty `run` right after that: {:.2?}", begin.elapsed());
     std::thread::sleep(Duration::from_secs(1));
     println!("a second later: RSS {} MiB", status("VmRSS:") / 1024);
 }

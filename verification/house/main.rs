@@ -1,0 +1,71 @@
+//! House rules: what the compiler does not check of `src/` and `docs/`.
+//!
+//! | rule | file |
+//! |---|---|
+//! | `std::sync`, `std::thread` and the checkers' features only in `src/platform/` | `rules` |
+//! | no module imports from a floor above | `rules` |
+//! | each `unsafe` block and impl says why, each ordering what for | `rules` |
+//! | files and functions stay short | `rules` |
+//! | each invariant has code and a check; each citation resolves | `docs` |
+//!
+//! Each rule is a function from a tree of files to violations: here it is held against the real
+//! tree, and in `seeded` against trees with one violation, which it must see.
+#![forbid(unsafe_code)]
+
+mod docs;
+mod lexer;
+mod rules;
+mod seeded;
+mod tree;
+
+use tree::Tree;
+
+fn hold(rule: fn(&Tree) -> Vec<String>) {
+    let violations = rule(&Tree::of_this_repository());
+    assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
+}
+
+#[test]
+fn only_the_platform_names_std_sync_and_the_features() {
+    hold(rules::platform_alone);
+}
+
+#[test]
+fn imports_go_down() {
+    hold(rules::imports_go_down);
+}
+
+#[test]
+fn every_unsafe_says_why() {
+    hold(rules::unsafe_says_why);
+}
+
+#[test]
+fn every_ordering_says_what_for() {
+    hold(rules::ordering_says_what_for);
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    hold(rules::sizes);
+}
+
+#[test]
+fn checks_named_in_heads_exist() {
+    hold(docs::heads_name_checks_that_exist);
+}
+
+#[test]
+fn citations_resolve() {
+    hold(docs::citations_resolve);
+}
+
+#[test]
+fn invariants_have_code_and_checks() {
+    hold(docs::invariants_are_traced);
+}
+
+#[test]
+fn every_chapter_is_in_the_table_of_contents() {
+    hold(docs::chapters_are_listed);
+}

@@ -1,0 +1,185 @@
+//! The rules about code. Each answers with its violations, each with path, line and function.
+
+use crate::tree::{Source, Tree, has_word, is_word};
+
+const PLATFORM: &str = "src/platform/";
+const MOST_LINES: usize = 400;
+const LONGEST_FUNCTION: usize = 60;
+/// How far above an `unsafe`, or an ordering, its comment may begin.
+const NEAR: usize = 8;
+
+/// `std::sync`, `std::thread`, `core::sync` and the checkers' features are the platform's alone.
+pub fn platform_alone(tree: &Tree) -> Vec<String> {
+    let mut violations = Vec::new();
+    let tests = tree.test_files();
+    for source in tree.sources("src/") {
+        if source.path.starts_with(PLATFORM) || tests.iter().any(|test| test == source.path) {
+            continue;
+        }
+        for (number, line) in source.lines.iter().enumerate().take(source.shipped()) {
+            let features = ["\"loom\"", "\"shuttle\""];
+            if line.text.contains("feature") && features.iter().any(|f| line.text.contains(f)) {
+                violations.push(format!("{}: a feature of a checker", source.place(number)));
+            }
+            if let Some(name) = names_std(&line.code) {
+                violations.push(format!("{}: names {name}", source.place(number)));
+            }
+        }
+    }
+    violations
+}
+
+fn names_std(code: &str) -> Option<String> {
+    for root in ["std", "core", "alloc"] {
+        for module in ["sync", "thread"] {
+            let path = format!("{root}::{module}");
+            let grouped = children(code, root).iter().any(|child| child == module);
+            if has_word(code, &path) || grouped {
+                return Some(path);
+            }
+        }
+    }
+    None
+}
+
+/// The floor of a file or of a module of the crate; see docs/README.md.
+fn floor(module: &str) -> u32 {
+    match module {
+        "platform" | "context" => 0,
+        "lockfree" => 1,
+        "sched" => 2,
+        "sync" | "chan" | "time" | "net" => 3,
+        _ => 4,
+    }
+}
+
+fn module_of(path: &str) -> &str {
+    let rest = path.strip_prefix("src/").unwrap_or(path);
+    rest.split_once('/').map_or("", |(module, _)| module)
+}
+
+/// A file names, by `crate::`, modules of its own floor and of those below.
+pub fn imports_go_down(tree: &Tree) -> Vec<String> {
+    let mut violations = Vec::new();
+    for source in tree.sources("src/") {
+        let own = module_of(source.path);
+        for (number, line) in source.lines.iter().enumerate() {
+            for other in children(&line.code, "crate").into_iter().filter(|name| !name.is_empty()) {
+                let upward = floor(&other) > floor(own);
+                // The two of floor 0: stacks stand on the platform, never the reverse.
+                let across = own == "platform" && other == "context";
+                if upward || across {
+                    violations.push(format!("{}: imports crate::{other}", source.place(number)));
+                }
+            }
+        }
+    }
+    violations
+}
+
+/// The names that follow `root::` in a line, those of a group included.
+fn children(code: &str, root: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let path = format!("{root}::");
+    for (at, _) in code.match_indices(&path) {
+        if code[..at].chars().next_back().is_some_and(|c| is_word(&c) || c == ':' || c == '$') {
+            continue;
+        }
+        let rest = &code[at + path.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push(rest.chars().take_while(is_word).collect());
+            continue;
+        };
+        let mut depth = 0;
+        let mut name = String::new();
+        for c in group.chars().chain([',']) {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth <= 0 => {
+                    let first = std::mem::take(&mut name);
+                    found.push(first.trim().chars().take_while(is_word).collect());
+                }
+                _ if depth == 0 => name.push(c),
+                _ => {}
+            }
+            if depth < 0 {
+                let first = std::mem::take(&mut name);
+                found.push(first.trim().chars().take_while(is_word).collect());
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Each `unsafe` block and impl has a comment with SAFETY near above it.
+pub fn unsafe_says_why(tree: &Tree) -> Vec<String> {
+    let mut violations = Vec::new();
+    for source in tree.sources("src/") {
+        for (number, line) in source.lines.iter().enumerate() {
+            let mut opens = line.code.match_indices("unsafe").map(|(at, word)| {
+                let after = line.code[at + word.len()..].trim_start();
+                let next = source.lines.get(number + 1).map_or("", |next| next.code.trim_start());
+                let after = if after.is_empty() { next } else { after };
+                after.starts_with('{') || after.starts_with("impl")
+            });
+            if opens.any(|opens| opens) && !says(&source, number, &["SAFETY"]) {
+                violations.push(format!("{}: `unsafe` without SAFETY", source.place(number)));
+            }
+        }
+    }
+    violations
+}
+
+const ORDERINGS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
+
+/// Each memory ordering, outside of tests, is named by a comment near above it.
+pub fn ordering_says_what_for(tree: &Tree) -> Vec<String> {
+    let mut violations = Vec::new();
+    let tests = tree.test_files();
+    for source in tree.sources("src/") {
+        if tests.iter().any(|test| test == source.path) {
+            continue;
+        }
+        for (number, line) in source.lines.iter().enumerate().take(source.shipped()) {
+            let names = |word: &&str| {
+                let path = format!("::{word}");
+                line.code.match_indices(&path).any(|(at, _)| {
+                    let before = &line.code[..at];
+                    before.ends_with("Ordering") || before.ends_with("Plain")
+                })
+            };
+            if ORDERINGS.iter().any(|word| names(&word)) && !says(&source, number, &ORDERINGS) {
+                violations.push(format!("{}: an ordering without a reason", source.place(number)));
+            }
+        }
+    }
+    violations
+}
+
+fn says(source: &Source<'_>, number: usize, words: &[&str]) -> bool {
+    let near = &source.lines[number.saturating_sub(NEAR)..=number];
+    near.iter().any(|line| words.iter().any(|word| line.comment.contains(word)))
+}
+
+/// Files and functions are short enough to be read at once.
+pub fn sizes(tree: &Tree) -> Vec<String> {
+    let mut violations = Vec::new();
+    for directory in ["src/", "verification/", "proptests/", "benches/", "examples/"] {
+        for source in tree.sources(directory) {
+            let lines = source.lines.len();
+            if lines > MOST_LINES {
+                violations.push(format!("{}: {lines} lines", source.path));
+            }
+            for function in source.functions() {
+                let length = function.last - function.first + 1;
+                if length > LONGEST_FUNCTION {
+                    let place = source.place(function.first);
+                    violations.push(format!("{place}: a function of {length} lines"));
+                }
+            }
+        }
+    }
+    violations
+}

@@ -1,0 +1,138 @@
+//! Each rule, against a tree with one violation that it must see, and its twin that it must pass.
+
+use crate::tree::Tree;
+use crate::{docs, rules};
+
+/// The rule sees exactly one violation, which says `what`, and none once `good` stands instead.
+fn sees(rule: fn(&Tree) -> Vec<String>, what: &str, bad: &[(&str, &str)], good: &[(&str, &str)]) {
+    let violations = rule(&Tree::of(bad));
+    assert_eq!(violations.len(), 1, "{violations:?}");
+    assert!(violations[0].contains(what), "{violations:?}");
+    assert_eq!(rule(&Tree::of(good)), Vec::<String>::new());
+}
+
+/// As [`sees`], for one file at `path`.
+fn sees_in(rule: fn(&Tree) -> Vec<String>, path: &str, what: &str, bad: &str, good: &str) {
+    sees(rule, what, &[(path, bad)], &[(path, good)]);
+}
+
+#[test]
+fn std_sync_outside_the_platform() {
+    let rule = rules::platform_alone;
+    let doc = "/// use std::sync::Arc;\nfn f() { let text = \"std::thread\"; }";
+    sees_in(rule, "src/sched/a.rs", "std::sync", "fn f() {\n std::sync::Arc::new(0);\n}", doc);
+    sees_in(rule, "src/a.rs", "std::thread", "use std::{fmt, thread};", "use std::{fmt, io};");
+    let text = "use std::sync::Arc;";
+    sees(rule, "src/b.rs", &[("src/b.rs", text)], &[("src/platform/b.rs", text)]);
+    let test = "#[cfg(test)]\nmod tests {\n    use std::thread;\n}";
+    sees_in(rule, "src/c.rs", "std::thread", "use std::thread;", test);
+    let (parent, child) = ("#[cfg(test)]\nmod tests;", "use std::thread;");
+    let good = [("src/x/mod.rs", parent), ("src/x/tests.rs", child)];
+    sees(rule, "tests.rs", &[("src/x/mod.rs", "mod tests;"), good[1]], &good);
+}
+
+#[test]
+fn feature_of_a_checker_outside_the_platform() {
+    let bad = "#[cfg(feature = \"loom\")]\nfn f() {}";
+    let good = "#[cfg(feature = \"net\")]\nfn f() {}";
+    sees_in(rules::platform_alone, "src/lockfree/a.rs", "feature", bad, good);
+}
+
+#[test]
+fn import_of_a_floor_above() {
+    let rule = rules::imports_go_down;
+    let (up, down) = ("use crate::sched::Shared;", "use crate::platform::Mutex;");
+    sees_in(rule, "src/lockfree/a.rs", "crate::sched", up, down);
+    sees_in(rule, "src/sched/a.rs", "crate::error", "use crate::error::E;", up);
+    let group = "use crate::{context::Fiber, go, lockfree::{List, Link}};";
+    sees_in(rule, "src/sched/b.rs", "crate::go", group, "use crate::{context::Fiber};");
+    sees_in(rule, "src/platform/a.rs", "crate::context", "use crate::context::Fiber;", down);
+}
+
+#[test]
+fn unsafe_without_a_reason() {
+    let rule = rules::unsafe_says_why;
+    let bad = "fn f() {\n    unsafe { g() }\n}";
+    sees_in(rule, "src/a.rs", "in `f`", bad, "fn f() {\n    // SAFETY: so.\n    unsafe { g() }\n}");
+    let impls = "// SAFETY: so.\nunsafe impl Send for A {}\nunsafe fn f() {}";
+    sees_in(rule, "src/b.rs", "SAFETY", "unsafe impl Send for A {}", impls);
+    let text = "fn f() { let text = \"unsafe { }\"; } // unsafe {";
+    sees_in(rule, "src/c.rs", "SAFETY", "fn f() {\n    g(unsafe\n    { h() });\n}", text);
+}
+
+#[test]
+fn ordering_without_a_reason() {
+    let rule = rules::ordering_says_what_for;
+    let bad = "fn f() {\n    a.load(Ordering::Acquire);\n}";
+    let good = "fn f() {\n    // Acquire: pairs with g.\n    a.load(Ordering::Acquire);\n}";
+    sees_in(rule, "src/a.rs", "in `f`", bad, good);
+    let tests = "#[cfg(test)]\nmod tests {\n    fn f() { a.load(Ordering::SeqCst); }\n}";
+    sees_in(rule, "src/b.rs", "ordering", "fn f() { a.load(Ordering::SeqCst); }", tests);
+    let order = "fn f() { a.cmp(b) == Ordering::Less; }";
+    sees_in(rule, "src/c.rs", "ordering", "fn f() { fence(Plain::SeqCst); }", order);
+}
+
+#[test]
+fn long_file_and_long_function() {
+    let long = "// A line.\n".repeat(401);
+    sees_in(rules::sizes, "src/a.rs", "401 lines", &long, &long[11..]);
+    let function =
+        |lines: usize| format!("fn f(a: [u8; 2]) {{\n{}}}\n", "    g();\n".repeat(lines));
+    let (bad, good) = (function(59), function(58));
+    sees_in(rules::sizes, "proptests/a.rs", "`f`: a function of 61 lines", &bad, &good);
+    let declared = format!("trait T {{\n    fn g();\n{}}}\n", "    // x\n".repeat(80));
+    assert_eq!(rules::sizes(&Tree::of(&[("src/b.rs", &declared)])), Vec::<String>::new());
+}
+
+#[test]
+fn check_that_does_not_exist() {
+    let bad = "//! A.\n//! Checked by: verification/loom/a.rs,\n//! proptests/b.rs.\n//! C.";
+    let files = [("src/a.rs", bad), ("verification/loom/a.rs", ""), ("proptests/b.rs", "")];
+    sees(docs::heads_name_checks_that_exist, "proptests/b.rs", &files[..2], &files);
+}
+
+#[test]
+fn citation_that_does_not_resolve() {
+    let rule = docs::citations_resolve;
+    let code = ("src/a.rs", "fn begin_park() {}");
+    let bad = "See `src/a.rs` (`begin_park`,\n`end_park`).";
+    let good = "See `src/a.rs`\n(`StateWord::begin_park`), `src/`, and `src/a.rs::begin_park`.";
+    sees(rule, "`end_park`", &[("docs/a.md", bad), code], &[("docs/a.md", good), code]);
+    let fenced = "```\n`src/b.rs`\n```\n";
+    sees_in(rule, "docs/b.md", "src/b.rs", "Not there: `src/b.rs`.", fenced);
+    let bad = "| `src/a.rs::park` |";
+    sees(rule, "test `park`", &[("docs/c.md", bad), code], &[("docs/c.md", ""), code]);
+}
+
+#[test]
+fn invariant_without_code_check_or_use() {
+    let rule = docs::invariants_are_traced;
+    let code = ("src/a.rs", "//! [S1] One.\nfn f() {}");
+    let table =
+        |row: &str| format!("| ID | statement | code | checks |\n|---|---|---|---|\n{row}\n");
+    let good = table("| [S1] | One. | `src/a.rs` | `proptests/a.rs::one` |");
+    let seen = |what, bad: &str| {
+        let bad = table(bad);
+        sees(
+            rule,
+            what,
+            &[("docs/invariants.md", &bad), code],
+            &[("docs/invariants.md", &good), code],
+        );
+    };
+    seen("[S1] has no code", "| [S1] | One. | nowhere | `proptests/a.rs::one` |");
+    seen("[S1] has no check", "| [S1] | One. | `src/a.rs` | `proptests/a.rs` |");
+    seen("[S1] is missing", "");
+    let both = "| [S1] | One. | `src/a.rs` | `proptests/a.rs::one` |\n\
+                | [S2] | Two. | `src/a.rs` | `proptests/a.rs::two` |";
+    seen("no code names [S2]", both);
+}
+
+#[test]
+fn chapter_that_nobody_finds() {
+    let contents = ("docs/README.md", "[A](a.md)");
+    let (found, lost) = (("docs/a.md", ""), ("docs/b.md", ""));
+    sees(docs::chapters_are_listed, "b.md", &[contents, found, lost], &[contents, found]);
+    let long = "A line.\n".repeat(251);
+    sees(docs::chapters_are_listed, "251", &[contents, ("docs/a.md", &long)], &[contents, found]);
+}
