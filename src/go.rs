@@ -10,6 +10,7 @@ use crate::sched::{Shared, suspend};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 
 /// Spawns a goroutine on the runtime of the calling goroutine.
 ///
@@ -147,7 +148,8 @@ impl<T> JoinHandle<T> {
     /// If a goroutine joins itself, which could never end.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
-        self.join_by(suspend::waiter, suspend::park)
+        let place = Location::caller();
+        self.join_by(suspend::waiter, || suspend::park(place))
     }
 
     #[track_caller]
@@ -255,7 +257,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// Inside [`no_suspend`].
 #[track_caller]
 pub fn yield_now() {
-    suspend::yield_now();
+    suspend::yield_now(Location::caller());
 }
 
 /// Waits until somebody calls [`Goroutine::unpark`](crate::Goroutine::unpark) on the caller's
@@ -286,7 +288,7 @@ pub fn yield_now() {
 /// ```
 #[track_caller]
 pub fn park() {
-    suspend::park();
+    suspend::park(Location::caller());
 }
 
 /// Calls `f`, which may block its kernel thread: in a system call, on a lock, in foreign code.

@@ -9,7 +9,7 @@ use crate::sched::metrics::Metrics;
 use crate::sched::submit::spawn;
 use crate::sched::{Shared, suspend};
 use std::fmt;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::time::Duration;
 
 /// A scheduler with its processors, kernel threads and goroutines.
@@ -78,13 +78,16 @@ impl Runtime {
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         // Before the spawn: nothing may unwind between it and the wait.
         let waiter = suspend::waiter();
+        let place = Location::caller();
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
         // since it is borrowed.
         let goroutine = match unsafe { spawn(self.shared(), Traits::default(), f) } {
             Ok(goroutine) => goroutine,
             Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
         };
-        match JoinHandle::<T>::new(goroutine).join_by(|| waiter, suspend::park_without_fail) {
+        match JoinHandle::<T>::new(goroutine)
+            .join_by(|| waiter, || suspend::park_without_fail(place))
+        {
             Ok(value) => value,
             Err(error) => match error.into_panic() {
                 Ok(payload) => resume_unwind(payload),

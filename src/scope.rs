@@ -9,7 +9,7 @@ use crate::sched::group::Group;
 use crate::sched::submit::spawn;
 use crate::sched::suspend;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 /// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
 #[derive(Debug)]
@@ -55,10 +55,11 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     assert!(current_worker().is_some(), "scope: not in a goroutine: call it within `Runtime::run`");
+    let place = Location::caller();
     let group = Arc::new(Group::new());
     let scope = Scope { group: GroupRef(Arc::clone(&group)), scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    let child_panicked = group.wait();
+    let child_panicked = group.wait(place);
     match result {
         Err(payload) => resume_unwind(payload),
         Ok(_) if child_panicked => panic!("a scoped goroutine panicked, and nobody joined it"),
@@ -126,7 +127,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     #[track_caller]
     pub fn join(mut self) -> Result<T, JoinError> {
         let handle = self.handle.take().expect("only `join` and `drop` take it");
-        handle.join_by(suspend::waiter, suspend::park)
+        let place = Location::caller();
+        handle.join_by(suspend::waiter, || suspend::park(place))
     }
 
     /// As [`JoinHandle::is_finished`].

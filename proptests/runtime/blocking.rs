@@ -134,9 +134,9 @@ fn observe(placement: Placement, kind: Kind, said: Said) -> Seen {
     drop(held);
     let id = blocker.goroutine().id().unwrap();
     blocker.join().unwrap();
-    let gap = Duration::from_nanos(ticker.gap_nanos.load(SeqCst));
     let before = ticker.ticks.load(SeqCst);
     eventually("they go on", || ticker.ticks.load(SeqCst) > before + 100);
+    let gap = Duration::from_nanos(ticker.gap_nanos.load(SeqCst));
     let ticks_after = ticker.ticks.load(SeqCst) - before;
     ticker.stop.store(true, SeqCst);
     residents.into_iter().for_each(|resident| resident.join().unwrap());

@@ -273,24 +273,26 @@ fn a_machine_that_grants_nothing_is_a_typed_error_that_says_what_to_do() {
     beside(|| {
         let name = "a_machine_that_grants_nothing_is_a_typed_error_that_says_what_to_do";
         child(name, || {
-            let builder = || Runtime::builder().processors(2).max_goroutines(16);
+            let builder = || Runtime::builder().processors(2).max_processors(2).max_goroutines(16);
             limit(Some(64 << 20));
             let error = Runtime::builder().max_goroutines(1 << 20).build().map(drop).unwrap_err();
             assert!(matches!(error, BuildError::Stack(_)), "{error:?}");
             assert!(error.to_string().contains("ask for fewer or smaller stacks"), "{error}");
-            // Room for its stacks (under 9 MiB), but for no thread.
-            for room in (8..12).map(|mib| mib << 20).rev() {
-                limit(Some(room + NO_THREAD));
-                match builder().max_processors(2).build() {
-                    Ok(runtime) => drop(runtime),
-                    Err(BuildError::Thread(error)) => {
-                        let text = BuildError::Thread(error).to_string();
+            limit(None);
+            // Upwards, so that nothing was started before: room for its stacks, but for no thread.
+            let hoard = Hoard::new();
+            for room in (2..64).map(|halves| halves * NO_THREAD / 2) {
+                limit(Some(room));
+                match builder().build().map(drop) {
+                    Err(BuildError::Stack(_)) => {}
+                    Err(error @ BuildError::Thread(_)) => {
+                        let text = error.to_string();
                         assert!(text.contains("raise the limit on processes or threads"), "{text}");
-                        limit(None);
+                        drop(hoard);
                         assert_eq!(builder().build().unwrap().run(|| 5), 5);
                         return;
                     }
-                    Err(other) => assert!(matches!(other, BuildError::Stack(_)), "{other:?}"),
+                    other => panic!("{other:?}"),
                 }
             }
             panic!("no limit made the start of a thread fail");

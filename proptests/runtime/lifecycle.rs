@@ -316,17 +316,26 @@ fn programs(placement: Placement, cases: u32) {
     let config = ProptestConfig { cases, failure_persistence: None, ..Default::default() };
     let processors = prop_oneof![Just(1_usize), Just(2), Just(4), Just(8)];
     let program = (processors, node());
+    let goroutines = AtomicU64::new(0);
     TestRunner::new(config)
-        .run(&program, |(processors, root)| run_program(placement, processors, &root))
+        .run(&program, |(processors, root)| {
+            let mut expected = Expected::default();
+            let _ = expect(&root, 1, &mut expected);
+            goroutines.fetch_add(expected.count, SeqCst);
+            run_program(placement, processors, &root)
+        })
         .unwrap_or_else(|error| panic!("{error}"));
+    // The programs are not all trivial ones.
+    let each = goroutines.into_inner() / u64::from(cases);
+    assert!(each >= 4, "{each} goroutines a program");
 }
 
 #[test]
 fn anchored_programs_do_as_the_oracle_says() {
-    beside(|| programs(BOTH[0], 250));
+    beside(|| programs(BOTH[0], 1500));
 }
 
 #[test]
 fn migrating_programs_do_as_the_oracle_says() {
-    beside(|| programs(BOTH[1], 250));
+    beside(|| programs(BOTH[1], 1500));
 }

@@ -22,6 +22,7 @@ use super::mapping::{Guards, Mapping, stride_for};
 use super::{Entry, Fiber, StackError};
 use crate::platform::unmodelled::{AtomicU32, Mutex, Ordering};
 use crate::platform::{Arc, MODELLED};
+use std::collections::VecDeque;
 use std::fmt;
 use std::mem::ManuallyDrop;
 
@@ -40,7 +41,7 @@ pub struct Arena {
 #[derive(Default)]
 struct State {
     /// Fibers at rest, the most recently used last.
-    warm: Vec<Fiber>,
+    warm: VecDeque<Fiber>,
     /// Slots without fiber and memory; their guards are in place.
     trimmed: Vec<u32>,
     /// Slots whose guard the kernel refused, to be tried again.
@@ -142,7 +143,7 @@ impl Arena {
                 foreign(&fiber, self);
             }
             state.out -= 1;
-            state.warm.push(fiber);
+            state.warm.push_back(fiber);
         }
     }
 

@@ -37,6 +37,8 @@ fn live(goroutine: Ptr) {
     shared.pool.note_ending();
     let unclaimed = goroutine.complete();
     if unclaimed {
+        // Its stack is in use until the result is dropped, which may take as long as it likes.
+        shared.pool.note_going_on();
         if panicked {
             shared.counters.count_panic();
         }
@@ -46,6 +48,7 @@ fn live(goroutine: Ptr) {
             eprintln!("selvedge: aborting: the result of a goroutine panicked while dropped");
             std::process::abort();
         }
+        shared.pool.note_ending();
     }
     if let Some(group) = group {
         group.leave(panicked && unclaimed);

@@ -7,6 +7,7 @@
 use super::goroutine::Waiter;
 use super::suspend;
 use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::panic::Location;
 
 pub(crate) struct Group {
     running: AtomicUsize,
@@ -48,11 +49,10 @@ impl Group {
     }
 
     /// Parks the parent until all have left; true if a child panicked and nobody joined it.
-    #[track_caller]
-    pub(crate) fn wait(&self) -> bool {
+    pub(crate) fn wait(&self, place: &'static Location<'static>) -> bool {
         // Acquire: pairs with the Release in `leave`. [G4]
         while self.running.load(Ordering::Acquire) > 0 {
-            suspend::park_without_fail();
+            suspend::park_without_fail(place);
         }
         // Relaxed: see `leave`.
         self.panicked.load(Ordering::Relaxed)

@@ -29,8 +29,7 @@ pub(crate) fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
     let may_park = !panicking() && goroutine.own.no_suspend.get() == 0;
     if neighbours > 0 && may_park {
-        goroutine.set_place(place);
-        return on_helper(worker.shared(), f);
+        return on_helper(worker.shared(), place, f);
     }
     let _section = Section::begin(worker, goroutine, may_park);
     f()
@@ -88,7 +87,11 @@ struct State {
     stopping: bool,
 }
 
-fn on_helper<T: Send>(shared: &Shared, f: impl FnOnce() -> T + Send) -> T {
+fn on_helper<T: Send>(
+    shared: &Shared,
+    place: &'static Location<'static>,
+    f: impl FnOnce() -> T + Send,
+) -> T {
     let mut f = Some(f);
     let mut outcome: Option<Outcome<T>> = None;
     let done = AtomicBool::new(false);
@@ -109,7 +112,7 @@ fn on_helper<T: Send>(shared: &Shared, f: impl FnOnce() -> T + Send) -> T {
         Ok(()) => {
             // Acquire: pairs with the Release above.
             while !done.load(Ordering::Acquire) {
-                suspend::park_without_fail();
+                suspend::park_without_fail(place);
             }
         }
         // SAFETY: the job came back, so nobody else runs it.

@@ -50,9 +50,9 @@ pub(crate) type Watchdog = Box<dyn Fn(&Stall) + Send + Sync>;
 #[derive(Clone, Copy, Default)]
 struct Watch {
     ticks: u32,
-    /// When its tick was first seen to stand still; 0: it does not.
+    /// When this tick was first seen.
     since: u64,
-    /// Then, or at the last look: time and CPU clock.
+    /// At the last look: time and CPU clock.
     looked: Option<(u64, u64)>,
     in_kernel: bool,
     next_report: u64,
@@ -116,13 +116,11 @@ impl<'a> Monitor<'a> {
         let watch = &mut self.watches[id as usize];
         let without = self.shared.roster.is_without(id);
         let stands = (proc.is_some() || without) && worker.seat().claim.is_outside();
-        if !stands || worker.ticks() != watch.ticks {
-            *watch = Watch { ticks: worker.ticks(), ..Watch::default() };
-            return false;
-        }
         let now = clock::now();
-        if watch.since == 0 {
-            watch.since = now.max(1);
+        if !stands || worker.ticks() != watch.ticks {
+            let looked = if stands { cpu_time(worker).map(|cpu| (now, cpu)) } else { None };
+            *watch = Watch { ticks: worker.ticks(), since: now, looked, ..Watch::default() };
+            return false;
         }
         let elapsed = now - watch.since.min(now);
         let soon = match proc {
@@ -170,12 +168,20 @@ fn retake_if_due(
 /// By its CPU clock since the last look, and then by the kernel's word: a thread that merely waits
 /// for its turn on a busy machine has a still clock, too.
 fn sleeps_in_kernel(worker: &Worker, watch: &mut Watch, now: u64) -> bool {
-    let Some(thread) = *worker.thread.lock() else { return false };
-    let Some(cpu) = thread.clock.and_then(|clock| clock.nanos()) else { return false };
+    let Some(cpu) = cpu_time(worker) else { return false };
     let before = watch.looked.replace((now, cpu));
     let Some((then, cpu_then)) = before else { return false };
-    let still = cpu.saturating_sub(cpu_then) < (now - then) / 8;
-    still && thread_sleeps(thread.kernel_id).unwrap_or(true)
+    if cpu.saturating_sub(cpu_then) >= (now - then) / 8 {
+        return false;
+    }
+    let kernel_id = worker.thread.lock().map(|thread| thread.kernel_id);
+    kernel_id.is_some_and(|id| thread_sleeps(id).unwrap_or(true))
+}
+
+fn cpu_time(worker: &Worker) -> Option<u64> {
+    // Under the lock: the clock of a thread that has ended may be another's.
+    let thread = worker.thread.lock();
+    thread.as_ref()?.clock?.nanos()
 }
 
 /// Takes the processor of a worker in user code, and gives it to who can use it.

@@ -79,6 +79,13 @@ impl Pool {
         }
     }
 
+    /// It has not ended yet, after all.
+    pub(crate) fn note_going_on(&self) {
+        if self.is_exact() {
+            self.inner.lock().alive += 1;
+        }
+    }
+
     /// Takes cells back. True if the runtime has ended and these were the last.
     #[must_use]
     pub(crate) fn give(&self, cells: impl Iterator<Item = Ptr>) -> bool {

@@ -48,8 +48,8 @@ impl Worker {
         if goroutine.home().is_some() {
             self.push_home(goroutine);
         } else if let Some(held) = self.held() {
+            let alone = held.local(|local| local.deque.is_empty()) && !held.processor().has_next();
             held.push(shared, goroutine);
-            let alone = held.local(|local| local.deque.len()) == 1 && !held.processor().has_next();
             // One alone is ours to run again; `find` announces it if something else goes first. [I1]
             held.local(|local| local.unannounced = alone);
             if !alone {

@@ -102,7 +102,7 @@ impl Shared {
     pub(crate) fn start(&self) -> io::Result<()> {
         if self.config.monitor {
             let this = self.counted();
-            let name = format!("{}-monitor", self.config.thread_name);
+            let name = format!("{}-watch", self.config.thread_name);
             let monitor = thread::spawn(name, move || {
                 let _bomb = AbortIfUnwinding("the monitor");
                 Monitor::new(&this).main();

@@ -11,10 +11,8 @@ use super::state::BeginPark;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
 use std::panic::Location;
 
-/// Waits for a permit: parks the goroutine, or blocks a plain thread.
-#[track_caller]
-pub(crate) fn park() {
-    let place = Location::caller();
+/// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
+pub(crate) fn park(place: &'static Location<'static>) {
     let Some(goroutine) = current_goroutine() else { return thread_parker().park() };
     if goroutine.word.take_permit() {
         return;
@@ -27,9 +25,7 @@ pub(crate) fn park() {
 }
 
 /// Lets others run.
-#[track_caller]
-pub(crate) fn yield_now() {
-    let place = Location::caller();
+pub(crate) fn yield_now(place: &'static Location<'static>) {
     match current_goroutine() {
         Some(goroutine) if !panicking() => suspend(goroutine, YIELD, place),
         _ => thread::yield_now(),
@@ -48,15 +44,14 @@ fn suspend(goroutine: Ptr, why: usize, place: &'static Location<'static>) {
 
 /// As [`park`], for a wait that must not be left by unwinding, since others use the caller's stack:
 /// where nothing may switch, the kernel thread itself sleeps.
-#[track_caller]
-pub(crate) fn park_without_fail() {
+pub(crate) fn park_without_fail(place: &'static Location<'static>) {
     match current_goroutine() {
         Some(goroutine) if goroutine.own.no_suspend.get() > 0 => {
             if !goroutine.word.take_permit() {
                 park_in_place(goroutine);
             }
         }
-        _ => park(),
+        _ => park(place),
     }
 }
 

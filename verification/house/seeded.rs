@@ -36,6 +36,8 @@ fn feature_of_a_checker_outside_the_platform() {
     let bad = "#[cfg(feature = \"loom\")]\nfn f() {}";
     let good = "#[cfg(feature = \"net\")]\nfn f() {}";
     sees_in(rules::platform_alone, "src/lockfree/a.rs", "feature", bad, good);
+    let doctest = "#![cfg(not(all(doctest, feature = \"loom\")))]";
+    sees_in(rules::platform_alone, "src/lib.rs", "feature", bad, doctest);
 }
 
 #[test]

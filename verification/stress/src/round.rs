@@ -169,7 +169,7 @@ fn check(metrics: &Metrics, book: &Book, plan: &Plan) {
     if metrics.unclaimed_panics != unclaimed {
         crate::violation(&format!("{unclaimed} panics were unclaimed: {metrics:?}"));
     }
-    if metrics.threads > plan.max_threads && std::env::var_os("STRESS_LAX_CAP").is_none() {
+    if metrics.threads > plan.max_threads {
         crate::violation(&format!("the cap is {} threads: {metrics:?}", plan.max_threads));
     }
     if metrics.processors != plan.processors {

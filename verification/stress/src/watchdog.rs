@@ -35,8 +35,8 @@ pub fn start(books: Vec<&'static Book>, hold: bool) {
             for watch in &mut watches {
                 if let Some(what) = watch.look() {
                     say_all(watch.book, &what);
-                    while hold {
-                        sleep(Duration::from_secs(1));
+                    if hold {
+                        wait_for_debugger();
                     }
                     crate::violation(&what);
                 }
@@ -44,6 +44,12 @@ pub fn start(books: Vec<&'static Book>, hold: bool) {
         }
     };
     std::thread::Builder::new().name("watchdog".into()).spawn(watch).expect("a thread");
+}
+
+fn wait_for_debugger() -> ! {
+    loop {
+        sleep(Duration::from_secs(1));
+    }
 }
 
 struct Watch {

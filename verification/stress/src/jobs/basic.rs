@@ -56,7 +56,7 @@ pub fn burst(ctx: &Ctx<'_>, life: &Life, rng: &mut Rng) {
         .map(|i| {
             ctx.free("burst", move |life| {
                 (0..work * 200).for_each(|n| _ = black_box(n));
-                if i % 64 == 0 {
+                if i.is_multiple_of(64) {
                     life.yields(1);
                 }
                 i
@@ -114,7 +114,7 @@ pub fn values(ctx: &Ctx<'_>, life: &Life, rng: &mut Rng) {
         let padding = [turn; 40];
         let handle = ctx.free("values", move |life| {
             let _small = small;
-            if turn % 3 == 0 {
+            if turn.is_multiple_of(3) {
                 life.yields(1);
             }
             (large, padding)

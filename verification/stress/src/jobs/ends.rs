@@ -15,7 +15,7 @@ pub fn panics(ctx: &Ctx<'_>, _: &Life, rng: &mut Rng) {
             let seed = rng.next();
             let child = ctx.go(s, "panics", move |life| {
                 life.yields(seed % 3);
-                if seed % 4 == 0 {
+                if seed.is_multiple_of(4) {
                     fail_aloud(seed);
                 }
                 fail(seed)

@@ -134,7 +134,7 @@ pub fn strays(ctx: &Ctx<'_>, life: &Life, rng: &mut Rng) {
                     ctx.go(s, "strays", move |life| {
                         for turn in 0..times {
                             gate.stray();
-                            life.yields(u64::from(turn % 7 == 0));
+                            life.yields(u64::from(turn.is_multiple_of(7)));
                         }
                     });
                 }
