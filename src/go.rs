@@ -160,12 +160,14 @@ impl<T> JoinHandle<T> {
     ) -> Result<T, JoinError> {
         // Until the result is taken, a panic here drops the handle as usual.
         let goroutine = self.goroutine.ptr();
-        if current_goroutine() == Some(goroutine) {
-            panic!("a goroutine can't join itself: send the handle to somebody else");
-        }
         let mut waiter = Some(waiter);
         loop {
-            let register = || waiter.take().expect("registered once")();
+            let register = || {
+                if current_goroutine() == Some(goroutine) {
+                    panic!("a goroutine can't join itself: send the handle to somebody else");
+                }
+                waiter.take().expect("registered once")()
+            };
             match goroutine.join(register) {
                 Joined::Done => break,
                 Joined::Abandoned => return Err(JoinError::abandoned(&self.goroutine)),

@@ -19,11 +19,18 @@ pub(crate) fn current_worker<'a>() -> Option<&'a Worker> {
     unsafe { tls::worker().cast::<Worker>().as_ref() }
 }
 
+/// The calling thread's worker and the goroutine that it runs. See `current_worker`.
+#[inline]
+pub(crate) fn current<'a>() -> Option<(&'a Worker, Ptr)> {
+    let worker = current_worker()?;
+    let goroutine = NonNull::new(worker.current().cast_mut())?;
+    Some((worker, Ptr::from_raw(goroutine)))
+}
+
 /// The goroutine that the calling thread runs.
 #[inline]
 pub(crate) fn current_goroutine() -> Option<Ptr> {
-    let goroutine = current_worker()?.current();
-    NonNull::new(goroutine.cast_mut()).map(Ptr::from_raw)
+    Some(current()?.1)
 }
 
 /// A worker inside the runtime.

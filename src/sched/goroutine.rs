@@ -275,8 +275,9 @@ impl Goroutine {
             word if word & WAITED != 0 => return Joined::Waiting,
             _ => {}
         }
+        let waiter = Some(waiter());
         // SAFETY: without WAITED nobody else looks at the joiner, and there is one join handle.
-        self.joiner.with_mut(|joiner| unsafe { *joiner = Some(waiter()) });
+        self.joiner.with_mut(|joiner| unsafe { *joiner = waiter });
         // Release: publishes the joiner. Acquire: as above, if the end came first.
         let before = self.join.fetch_or(WAITED, Ordering::AcqRel);
         if before & (DONE | ABANDONED) == 0 {

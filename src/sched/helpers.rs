@@ -7,7 +7,7 @@
 //! [B4] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
 //! Checked by: verification/shuttle/blocking.rs, proptests/lifecycle.rs.
 
-use super::enter::{Inside, current_goroutine, current_worker};
+use super::enter::{Inside, current, current_worker};
 use super::goroutine::{Ptr, Waiter};
 use super::settle::YIELD;
 use super::shared::Shared;
@@ -23,9 +23,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 #[track_caller]
 pub(crate) fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     let place = Location::caller();
-    let (Some(worker), Some(goroutine)) = (current_worker(), current_goroutine()) else {
-        return f();
-    };
+    let Some((worker, goroutine)) = current() else { return f() };
     let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
     let may_park = !panicking() && goroutine.own.no_suspend.get() == 0;
     if neighbours > 0 && may_park {

@@ -4,41 +4,41 @@
 //! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor.
 //! Checked by: verification/loom/state.rs, proptests/lifecycle.rs.
 
-use super::enter::{Inside, current_goroutine, current_worker};
+use super::enter::{Inside, current, current_goroutine, current_worker};
 use super::goroutine::{Goroutine, Ptr, Ref, Waiter};
 use super::settle::{PARK, YIELD};
 use super::state::BeginPark;
+use super::worker::Worker;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
 use std::panic::Location;
 
 /// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
-    let Some(goroutine) = current_goroutine() else { return thread_parker().park() };
+    let Some((worker, goroutine)) = current() else { return thread_parker().park() };
     if goroutine.word.take_permit() {
         return;
     }
     if panicking() {
         return park_in_place(goroutine);
     }
-    suspend(goroutine, PARK, place);
+    suspend(worker, goroutine, PARK, place);
     goroutine.word.end_park();
 }
 
 /// Lets others run.
 pub(crate) fn yield_now(place: &'static Location<'static>) {
-    match current_goroutine() {
-        Some(goroutine) if !panicking() => suspend(goroutine, YIELD, place),
+    match current() {
+        Some((worker, goroutine)) if !panicking() => suspend(worker, goroutine, YIELD, place),
         _ => thread::yield_now(),
     }
 }
 
 #[inline]
-fn suspend(goroutine: Ptr, why: usize, place: &'static Location<'static>) {
+fn suspend(worker: &Worker, goroutine: Ptr, why: usize, place: &'static Location<'static>) {
     if goroutine.own.no_suspend.get() > 0 {
         refuse_to_suspend(place);
     }
     goroutine.set_place(place);
-    let worker = current_worker().expect("a goroutine runs on a worker");
     Inside::enter(worker).switch(&goroutine, why);
 }
 

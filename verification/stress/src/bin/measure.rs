@@ -2,6 +2,7 @@
 //!
 //! `measure million [MILLIONS]`  so many million goroutines parked at once, then woken and joined
 //! `measure flat`                ten million spawned and ended, in batches: memory stays flat
+//! `measure cycles [N]`          N runtimes built, used and ended: time of each, and memory
 //! `measure idle`                an idle runtime for 10 s: CPU time used
 //! `measure hot WHAT [N]`        N times `spawn`, `yield`, `park`, `blocking` or `none`, to be run under
 //!                               `strace -c -f` or `perf stat -e raw_syscalls:sys_enter`
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "usage: measure million [MILLIONS] | flat | idle | hot WHAT [N] \
+const USAGE: &str = "usage: measure million [MILLIONS] | flat | cycles [N] | idle | hot WHAT [N] \
                      [--migrating] [--processors P]";
 
 fn main() {
@@ -26,6 +27,7 @@ fn main() {
             million(&build(migrating, processors), number(1).unwrap_or(1) * 1_000_000)
         }
         Some("flat") => flat(&build(migrating, processors)),
+        Some("cycles") => cycles(migrating, processors, number(1).unwrap_or(10_000)),
         Some("idle") => idle(&build(migrating, processors)),
         Some("hot") => {
             let what = words.get(1).map_or("", String::as_str);
@@ -138,6 +140,19 @@ fn flat(runtime: &Runtime) {
             status("VmRSS:"),
             begin.elapsed()
         );
+    }
+}
+
+fn cycles(migrating: bool, processors: Option<usize>, n: u64) {
+    for part in 1..=10 {
+        let begin = Instant::now();
+        for _ in 0..n / 10 {
+            let runtime = build(migrating, processors);
+            runtime.run(|| go(|| ()).join().expect("it does nothing"));
+            runtime.shutdown(Duration::from_secs(10)).expect("all have ended");
+        }
+        let each = begin.elapsed().as_micros() as u64 * 10 / n;
+        println!("{} runtimes: {each} µs each, RSS {} KiB", part * n / 10, status("VmRSS:"));
     }
 }
 
