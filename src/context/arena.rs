@@ -148,13 +148,14 @@ impl Arena {
     }
 
     /// Gives the memory of warm fibers back to the kernel, the least recently used first, until
-    /// `keep` are left; returns how many it were. Their guards stay, and their slots are used again
-    /// before any fresh one.
-    pub fn trim(&self, keep: usize) -> usize {
+    /// `keep` are left, at most `most` of them; returns how many it were. Their guards stay, and
+    /// their slots are used again before any fresh one.
+    pub fn trim(&self, keep: usize, most: usize) -> usize {
         let mut trimmed = 0;
         loop {
             let mut state = self.lock();
-            let batch = state.warm.len().saturating_sub(keep).min(TRIM_BATCH);
+            let surplus = state.warm.len().saturating_sub(keep);
+            let batch = surplus.min(most - trimmed).min(TRIM_BATCH);
             if batch == 0 {
                 return trimmed;
             }

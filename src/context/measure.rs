@@ -84,13 +84,13 @@ fn taking_and_giving() {
     });
     println!("cold fiber on a fresh slot: {fresh:.0} ns");
     arena.give(all.into_iter());
-    arena.trim(0);
+    arena.trim(0, usize::MAX);
     let trimmed = least_nanos(count, || {
         for _ in 0..count {
             arena.take(&mut fibers, 1).unwrap();
         }
         arena.give(fibers.drain(..));
-        arena.trim(0);
+        arena.trim(0, usize::MAX);
     });
     println!("cold fiber on a trimmed slot, and trim: {trimmed:.0} ns");
     arena.take(&mut fibers, 1).unwrap();

@@ -277,8 +277,8 @@ fn trim_returns_memory_and_keeps_guards() {
         let low = arena.low_of(0);
         let all = 100 * arena.stack_size();
         assert_eq!(resident_pages(low, all), 100, "{guards:?}");
-        assert_eq!(arena.trim(3), 97);
-        assert_eq!(arena.trim(3), 0);
+        assert_eq!(arena.trim(3, usize::MAX), 97);
+        assert_eq!(arena.trim(3, usize::MAX), 0);
         assert_eq!(resident_pages(low, all), 3, "{guards:?}");
         for slot in 0..100 {
             assert!(!readable(arena.low_of(slot)), "{guards:?}: a guard is gone");
@@ -375,7 +375,7 @@ fn two_hundred_thousand_fibers_are_alive_at_once() {
     }
     assert!(fibers.iter_mut().all(|fiber| go_on(fiber) == DONE));
     arena.give(fibers.into_iter());
-    assert_eq!(arena.trim(0), 200_000);
+    assert_eq!(arena.trim(0, usize::MAX), 200_000);
 }
 
 #[test]

@@ -22,6 +22,8 @@ const SHORTEST: Duration = Duration::from_micros(20);
 const LONGEST: Duration = Duration::from_millis(5);
 /// Longest period while nothing runs but blocked goroutines.
 const DROWSY: Duration = Duration::from_millis(50);
+/// Between two rounds of giving stacks' memory back.
+const TRIM_PAUSE: Duration = Duration::from_micros(500);
 const BLOCKED_AFTER: u64 = 500_000;
 const HOG_AFTER: u64 = 10_000_000;
 /// A section longer than this loses its processor even if no work waits yet.
@@ -73,10 +75,9 @@ impl<'a> Monitor<'a> {
     /// The life of the monitor's thread.
     pub(crate) fn main(&mut self) {
         loop {
-            if self.nothing_runs() {
-                self.shared.trim();
-            }
-            if !self.shared.roster.monitor_sleep(self.period) {
+            let trims = self.nothing_runs() && self.shared.trim();
+            let period = if trims { TRIM_PAUSE } else { self.period };
+            if !self.shared.roster.monitor_sleep(period, !trims) {
                 return;
             }
             self.shared.carry_out(self.shared.roster.relieve(|| self.shared.has_stealable_work()));

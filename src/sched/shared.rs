@@ -270,9 +270,10 @@ impl Shared {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing runs: memory of stacks that a burst left behind goes back to the kernel.
-    pub(crate) fn trim(&self) {
-        self.arena.trim(KEPT_STACKS);
+    /// Nothing runs: memory of stacks that a burst left behind goes back to the kernel, some at a
+    /// time. True if there may be more.
+    pub(crate) fn trim(&self) -> bool {
+        self.arena.trim(KEPT_STACKS, TRIMMED_AT_ONCE) == TRIMMED_AT_ONCE
     }
 
     /// Announces a blocking section to a monitor that sleeps for long, if work waits.
@@ -301,6 +302,8 @@ impl Shared {
 
 /// Warm stacks that an idle runtime keeps.
 const KEPT_STACKS: usize = 1024;
+/// So many that it takes well below a millisecond.
+const TRIMMED_AT_ONCE: usize = 256;
 
 /// The runtime's own threads run no user code outside goroutines: a panic there is a broken
 /// invariant, and without the thread the rest would hang.

@@ -73,8 +73,14 @@ impl Shared {
         };
         drop(guard);
         this.join_threads();
+        // All joiners first: what is dropped below may join any of them.
         for (goroutine, remaining) in &left {
             this.abandon(*goroutine, remaining.state);
+        }
+        for (goroutine, remaining) in &left {
+            if remaining.state == RemainingState::NotBegun {
+                drop_unbegun(*goroutine);
+            }
         }
         this.close();
         left.into_iter().map(|(_, remaining)| remaining).collect()
@@ -112,22 +118,7 @@ impl Shared {
     /// Lets its joiner know. One in user code will do so itself, when it ends or suspends. [T2]
     fn abandon(&self, goroutine: Ptr, state: RemainingState) {
         match state {
-            RemainingState::NotBegun => {
-                // A destructor that panics must not keep the others from ending; the panic hook
-                // has spoken.
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    let body = goroutine.body.with_mut(|body| body);
-                    // SAFETY: written at its spawn, never run, and no worker will. [T1]
-                    unsafe { (goroutine.vtable().drop_closure)(body) };
-                }));
-                if let Some(group) = goroutine.take_group() {
-                    // The scope must not take it for done.
-                    group.leave(true);
-                }
-                goroutine.word.die();
-                goroutine.abandon();
-                super::pool::drop_reference(goroutine);
-            }
+            RemainingState::NotBegun => goroutine.abandon(),
             RemainingState::Parked | RemainingState::Runnable => {
                 self.arena.leak();
                 goroutine.abandon();
@@ -165,4 +156,20 @@ impl Shared {
             std::mem::forget(Arc::clone(self));
         }
     }
+}
+
+/// Drops the closure of a goroutine that will not run.
+fn drop_unbegun(goroutine: Ptr) {
+    // A destructor that panics must not keep the others from ending; the panic hook has spoken.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let body = goroutine.body.with_mut(|body| body);
+        // SAFETY: written at its spawn, never run, and no worker will. [T1]
+        unsafe { (goroutine.vtable().drop_closure)(body) };
+    }));
+    if let Some(group) = goroutine.take_group() {
+        // The scope must not take it for done.
+        group.leave(true);
+    }
+    goroutine.word.die();
+    super::pool::drop_reference(goroutine);
 }

@@ -190,20 +190,21 @@ impl Roster {
         self.monitor.unpark();
     }
 
-    /// The monitor waits: for `period`, or while nothing runs until something does. False means
-    /// that the runtime stops.
-    pub fn monitor_sleep(&self, period: Duration) -> bool {
+    /// The monitor waits: for `period`, or, if it `may_rest`, while nothing runs until something
+    /// does. False means that the runtime stops.
+    pub fn monitor_sleep(&self, period: Duration, may_rest: bool) -> bool {
         let mut lists = self.lists.lock();
         if lists.stopping {
             return false;
         }
         // Relaxed: written under this lock.
         let nobody = |holder: &AtomicU32| holder.load(Ordering::Relaxed) == NOBODY;
+        let nothing_runs = may_rest && self.holders.iter().all(nobody);
         let calm = !lists.starved && (0..self.used_seats()).all(|id| !self.is_without(id));
-        lists.monitor_sleeps = calm && self.holders.iter().all(nobody);
-        let deep = lists.monitor_sleeps;
+        // Who takes up a processor then wakes it.
+        lists.monitor_sleeps = nothing_runs;
         drop(lists);
-        if deep {
+        if nothing_runs && calm {
             self.monitor.park();
         } else {
             // Relaxed: a hint for who may prompt us.
@@ -211,7 +212,9 @@ impl Roster {
             self.monitor.park_timeout(period);
             self.monitor_is_lazy.store(false, Ordering::Relaxed);
         }
-        !self.lists.lock().stopping
+        let mut lists = self.lists.lock();
+        lists.monitor_sleeps = false;
+        !lists.stopping
     }
 
     /// Whether the monitor sleeps for so long that who blocks should prompt it.

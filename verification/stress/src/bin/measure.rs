@@ -98,11 +98,11 @@ fn million(runtime: &Runtime, n: u64) {
     while parked.load(Ordering::Relaxed) < n {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let all_parked = begin.elapsed();
+    let (all_parked, used) = (begin.elapsed(), cpu());
     let memory = status("VmRSS:");
     println!(
         "{n} goroutines parked: spawned from a plain thread in {spawned:.2?}, parked after \
-         {all_parked:.2?}; RSS {:.2} GiB, {} bytes each, page tables {} MiB, {} mappings",
+         {all_parked:.2?} and {used:.2?} of CPU; RSS {:.2} GiB, {} bytes each, page tables {} MiB, {} mappings",
         memory as f64 / f64::from(1 << 20),
         (memory - before) * 1024 / n,
         status("VmPTE:") / 1024,
@@ -192,9 +192,11 @@ fn hot(runtime: &Runtime, what: &str, n: u64) {
     };
     // Once before, so that memory and threads are there.
     runtime.run(|| run(n.min(100_000)));
-    let begin = Instant::now();
+    let (begin, cpu_before) = (Instant::now(), cpu());
     runtime.run(|| run(n));
-    println!("{what}: {n} times, {:.1} ns each", begin.elapsed().as_nanos() as f64 / n as f64);
+    let each = |spent: Duration| spent.as_nanos() as f64 / n as f64;
+    let (wall, used) = (each(begin.elapsed()), each(cpu() - cpu_before));
+    println!("{what}: {n} times, {wall:.1} ns each, {used:.1} ns of CPU");
 }
 
 fn spawn_and_join(n: u64) {
