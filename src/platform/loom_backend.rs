@@ -140,8 +140,11 @@ pub mod tls {
     }
 
     /// Sets the calling model thread's word.
+    ///
+    /// # Safety
+    /// Null, or what it leads to stays valid until the thread sets another, or ends.
     #[inline(never)]
-    pub fn set_worker(word: *const ()) {
+    pub unsafe fn set_worker(word: *const ()) {
         WORKER.with(|w| w.set(word));
     }
 

@@ -178,8 +178,11 @@ pub mod tls {
     }
 
     /// Sets the calling thread's word.
+    ///
+    /// # Safety
+    /// Null, or what it leads to stays valid until the thread sets another, or ends.
     #[inline(never)]
-    pub fn set_worker(word: *const ()) {
+    pub unsafe fn set_worker(word: *const ()) {
         opaque();
         WORKER.with(|w| w.set(word));
     }

@@ -4,7 +4,7 @@
 //! [G1] A cell is recycled once its goroutine is dead and its last handle is gone.
 //! [G2] The result is read once: by the joiner, or dropped by whoever comes last.
 //! Cells are type-stable: their memory stays a cell's until the runtime and all handles are gone.
-//! Checked by: verification/loom/join.rs, proptests/lifecycle.rs.
+//! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 use super::Shared;
 use super::group::Group;

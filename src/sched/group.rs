@@ -2,7 +2,7 @@
 //! enter, before the spawn.   leave, after the child's result is stored, or dropped if unclaimed.
 //! [G4] `wait` returns only after every child has left: nothing of theirs refers to the parent's
 //! frame any more.
-//! Checked by: verification/loom/join.rs, proptests/lifecycle.rs.
+//! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 use super::goroutine::Waiter;
 use super::suspend;

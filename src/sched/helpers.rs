@@ -4,8 +4,8 @@
 //! in place: mark the section, run `f` in user code, enter the runtime; if the monitor retook the
 //!     processor meanwhile, requeue. Two stores and an entry where it did not.
 //! helper: queue the job, park; a helper runs it and unparks.
-//! [B4] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
-//! Checked by: verification/shuttle/blocking.rs, proptests/lifecycle.rs.
+//! [Q1] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
+//! Checked by: verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current, current_worker};
 use super::goroutine::{Ptr, Waiter};
@@ -104,7 +104,7 @@ fn on_helper<T: Send>(
         waiter.unpark();
     };
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
-    // SAFETY: only the lifetime changes; this frame waits for `done`. [B4]
+    // SAFETY: only the lifetime changes; this frame waits for `done`. [Q1]
     let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
     match shared.helpers.submit(shared, job) {
         Ok(()) => {
@@ -157,7 +157,7 @@ impl Helpers {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                // SAFETY: its goroutine waits until the job has run, and it is run here only. [B4]
+                // SAFETY: its goroutine waits until the job has run, and it is run here only. [Q1]
                 unsafe { (*job.0)() };
                 state = self.state.lock();
                 continue;

@@ -1,5 +1,5 @@
 //! Metrics: what a runtime counts.
-//! Checked by: proptests/lifecycle.rs.
+//! Checked by: proptests/runtime/lifecycle.rs.
 
 use super::shared::Shared;
 use crate::platform::atomic::{AtomicU64, Ordering};

@@ -8,7 +8,7 @@
 //!
 //! Goroutines at home on such a worker wait for it; the watchdog says who holds them up.
 //! Nothing runs: the monitor sleeps until a processor is taken up. The retake itself: [H1], [I5].
-//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, proptests/blocking.rs.
+//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, proptests/runtime/blocking.rs.
 
 use super::roster::{ProcId, SeatId};
 use super::shared::Shared;
@@ -54,10 +54,21 @@ struct Watch {
     ticks: u32,
     /// When this tick was first seen.
     since: u64,
+    /// The thread's CPU clock then.
+    cpu_since: u64,
     /// At the last look: time and CPU clock.
     looked: Option<(u64, u64)>,
     in_kernel: bool,
     next_report: u64,
+}
+
+impl Watch {
+    /// Whether the thread really had a CPU; one that merely waits for its turn on a busy machine is
+    /// not helped by more threads, unless it waits for long.
+    fn has_computed(&self, elapsed: u64) -> bool {
+        let ran = self.looked.map_or(0, |(_, cpu)| cpu.saturating_sub(self.cpu_since));
+        ran >= HOG_AFTER / 2 || elapsed >= 5 * HOG_AFTER
+    }
 }
 
 pub(crate) struct Monitor<'a> {
@@ -119,8 +130,14 @@ impl<'a> Monitor<'a> {
         let stands = (proc.is_some() || without) && worker.seat().claim.is_outside();
         let now = clock::now();
         if !stands || worker.ticks() != watch.ticks {
-            let looked = if stands { cpu_time(worker).map(|cpu| (now, cpu)) } else { None };
-            *watch = Watch { ticks: worker.ticks(), since: now, looked, ..Watch::default() };
+            let cpu = if stands { cpu_time(worker) } else { None };
+            *watch = Watch {
+                ticks: worker.ticks(),
+                since: now,
+                cpu_since: cpu.unwrap_or(0),
+                looked: cpu.map(|cpu| (now, cpu)),
+                ..Watch::default()
+            };
             return false;
         }
         let elapsed = now - watch.since.min(now);
@@ -159,7 +176,7 @@ fn retake_if_due(
         let due = if waits { BLOCKED_AFTER } else { HOG_AFTER };
         return if elapsed >= due { retake(shared, worker.id, proc, false) } else { waits };
     }
-    if waits && elapsed >= HOG_AFTER {
+    if waits && elapsed >= HOG_AFTER && watch.has_computed(elapsed) {
         return retake(shared, worker.id, proc, true);
     }
     // Until its CPU clock was seen twice it may be one that sleeps in the kernel.
@@ -190,6 +207,7 @@ pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bo
     if !shared.roster.seize(id, proc, hog) {
         return false;
     }
+    // Relaxed: a count.
     shared.counters.retakes.fetch_add(1, Ordering::Relaxed);
     let processor = &shared.processors[proc as usize];
     // SAFETY: just seized, and released below. [H1]
@@ -233,6 +251,7 @@ fn report_if_due(shared: &Shared, worker: &Worker, watch: &mut Watch, elapsed: u
     };
     let Some((id, name)) = shared.roster.observe(worker.id, look).flatten() else { return };
     watch.next_report = 2 * elapsed;
+    // Relaxed: a count.
     shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
     if let Some(hook) = &shared.config.watchdog {
         let elapsed = Duration::from_nanos(elapsed);

@@ -2,7 +2,7 @@
 //! Cells come in chunks that are freed only with the runtime; a processor keeps some at hand.
 //! [G3] No more goroutines are alive than the limit; where the limit is large enough for processors
 //! to keep cells at hand, up to two chunks a processor more.
-//! Checked by: proptests/lifecycle.rs.
+//! Checked by: proptests/runtime/lifecycle.rs.
 
 use super::Shared;
 use super::enter::Inside;

@@ -1,6 +1,6 @@
 //! What a stack overflow says about the goroutine it happened in. Runs in a signal handler: no
 //! allocation, no lock.
-//! Checked by: proptests/faults.rs.
+//! Checked by: proptests/runtime/faults.rs.
 
 use super::enter::current_goroutine;
 use crate::context::overflow::{self, Report};

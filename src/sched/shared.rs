@@ -1,6 +1,6 @@
 //! Shared: one runtime as its threads see it. It lives in an `Arc` that every thread of its holds,
 //! and, once the runtime has ended, the cells that are still referred to.
-//! Checked by: proptests/lifecycle.rs, verification/shuttle/.
+//! Checked by: proptests/runtime/lifecycle.rs, verification/shuttle/.
 
 use super::goroutine::{Goroutine, Ptr};
 use super::helpers::Helpers;
@@ -131,6 +131,7 @@ impl Shared {
             if self.start_worker(id).is_ok() {
                 return;
             }
+            // Relaxed: a count.
             self.counters.failed_starts.fetch_add(1, Ordering::Relaxed);
             wake = self.roster.start_failed(id);
             if matches!(wake, Wake::Start(_)) {

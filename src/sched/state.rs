@@ -14,7 +14,7 @@
 //! a stack in use. [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is
 //! consumed once and is not lost. [S4] What happened before `unpark` is seen after `park`.
 //! The word is written by read-modify-writes alone, from the spawn on.
-//! Checked by: verification/loom/state.rs, proptests/state.rs.
+//! Checked by: verification/loom/state.rs, proptests/runtime/state.rs.
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use std::fmt;

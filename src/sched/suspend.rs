@@ -2,7 +2,7 @@
 //!
 //! While the kernel thread unwinds, nothing switches: its panic count is a thread-local. A park then
 //! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor.
-//! Checked by: verification/loom/state.rs, proptests/lifecycle.rs.
+//! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current, current_goroutine, current_worker};
 use super::goroutine::{Goroutine, Ptr, Ref, Waiter};

@@ -1,7 +1,7 @@
 //! Task: a goroutine's closure, and then its result, in the same place.
 //! write: inline where it fits, else boxed.  run: take the closure out, call it, leave the result.
 //! The types are erased: a cell keeps a `Payload` and the `Vtable` that knows what lies in it.
-//! Checked by: proptests/lifecycle.rs, and unit tests here.
+//! Checked by: proptests/runtime/lifecycle.rs, and unit tests here.
 
 use std::any::Any;
 use std::marker::PhantomData;

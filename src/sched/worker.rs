@@ -6,7 +6,7 @@
 //! [A1] A goroutine with a home resumes on that worker alone, and the thread of a worker with
 //! started goroutines at home never ends.
 //! [F1] A queueing worker gets a processor after at most one slice of each worker ahead of it.
-//! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/lifecycle.rs.
+//! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
 use super::goroutine::{Goroutine, Ptr};
 use super::processor::Held;
@@ -83,7 +83,8 @@ impl Worker {
     /// The life of the worker's kernel thread.
     pub(crate) fn main(&self) -> Awake {
         overflow::ensure_alternate_stack();
-        tls::set_worker(ptr::from_ref(self).cast());
+        // SAFETY: this thread holds the runtime, and with it the worker.
+        unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
         let this = Thread::this();
         *self.thread.lock() = Some(this);
         let mut awake = self.shared().roster.await_grant(self.id, false);
@@ -103,7 +104,8 @@ impl Worker {
             *known = None;
         }
         drop(known);
-        tls::set_worker(ptr::null());
+        // SAFETY: null.
+        unsafe { tls::set_worker(ptr::null()) };
         awake
     }
 

@@ -84,7 +84,11 @@ impl Roster {
         lists.sleepers.retain(|sleeper| *sleeper != id);
         match self.take_idle(&mut lists) {
             Some(proc) => {
-                self.grant(id, proc, false);
+                // With a token: it may have seen shared work in its recheck just now, and then
+                // runs what is at home first. [I1]
+                // Relaxed: as in `wake_searcher`.
+                self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
+                self.grant(id, proc, true);
                 Wake::Unpark(id)
             }
             None => {
