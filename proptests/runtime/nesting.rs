@@ -156,14 +156,14 @@ fn a_runtime_dropped_in_its_own_goroutine_lets_that_end() {
 fn a_goroutine_that_suspends_after_its_runtime_ended_is_abandoned() {
     everywhere(|_, runtime| {
         let (give, take) = channel::<Runtime>();
-        let neighbours: Vec<_> = (0..10).map(|_| runtime.go(|| loop_park())).collect();
+        let neighbours: Vec<_> = (0..10).map(|_| runtime.go(loop_park)).collect();
         let handle = runtime.go(move || {
             drop(take.recv().unwrap());
             selvedge::yield_now();
             unreachable!("it is never resumed");
         });
         give.send(runtime).unwrap();
-        assert!(handle.join().map(|()| ()).unwrap_err().is_abandoned());
+        assert!(handle.join().unwrap_err().is_abandoned());
         for neighbour in neighbours {
             assert!(neighbour.join().unwrap_err().is_abandoned());
         }

@@ -88,7 +88,7 @@ fn panic_with_captures<const N: usize>(runtime: &Runtime) {
                 std::panic::resume_unwind(Box::new(payload));
             });
             if n % 2 == 0 {
-                let error = handle.join().map(|()| ()).unwrap_err();
+                let error = handle.join().unwrap_err();
                 drop(error.into_panic().unwrap().downcast::<Counted<N>>().unwrap());
             }
         }
@@ -236,7 +236,7 @@ fn a_permit_for_one_that_has_ended_reaches_nobody_else() {
     everywhere(|_, runtime| {
         runtime.run(|| {
             for _ in 0..100 {
-                let ended = selvedge::go(|| selvedge::current()).join().unwrap();
+                let ended = selvedge::go(selvedge::current).join().unwrap();
                 let next = selvedge::go(|| {
                     selvedge::yield_now();
                     selvedge::current()

@@ -151,7 +151,7 @@ fn a_long_list_of_who_is_left_is_cut_short_in_words_only() {
 #[test]
 fn whoever_waits_for_an_abandoned_goroutine_gets_an_error() {
     everywhere(|placement, runtime| {
-        let spawn = || runtime.go_with(Spawn::new().name("stuck"), || loop_park()).unwrap();
+        let spawn = || runtime.go_with(Spawn::new().name("stuck"), loop_park).unwrap();
         let (early, late, other) = (spawn(), spawn(), spawn());
         let nested = runtime.go(move || other.join());
         let outer = placement.runtime(1);
