@@ -158,6 +158,10 @@ impl Shared {
             if is_home {
                 // Goroutines are suspended here for ever, and may refer to thread-locals. [A1]
                 std::mem::forget(this);
+                if MODELLED {
+                    // A model has no detached threads, and tears no thread-locals down under anybody.
+                    return;
+                }
                 let never = Parker::new();
                 loop {
                     never.park();

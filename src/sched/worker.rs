@@ -41,7 +41,9 @@ pub(crate) struct Worker {
     /// This thread's own.
     proc: Cell<Option<ProcId>>,
     ring: UnsafeCell<List<Goroutine>>,
-    slice_start: Cell<u64>,
+    /// When it first ran something since it was granted its processor: each grant is good for one
+    /// goroutine at least. [F1]
+    slice_start: Cell<Option<u64>>,
 }
 
 /// What the monitor knows a kernel thread by.
@@ -74,7 +76,7 @@ impl Worker {
             thread: Mutex::new(None),
             proc: Cell::new(None),
             ring: UnsafeCell::new(List::new()),
-            slice_start: Cell::new(0),
+            slice_start: Cell::new(None),
         }
     }
 
@@ -92,7 +94,7 @@ impl Worker {
             awake = match awake {
                 Awake::Run { proc, searching } => {
                     self.proc.set(Some(proc));
-                    self.slice_start.set(clock::now());
+                    self.slice_start.set(None);
                     self.work(searching)
                 }
                 Awake::Stop | Awake::Reaped => break,
@@ -135,6 +137,9 @@ impl Worker {
     fn run(&self, held: Held<'_>, goroutine: Ptr) {
         if !goroutine.has_begun() {
             self.begin(held, goroutine);
+        }
+        if self.slice_start.get().is_none() {
+            self.slice_start.set(Some(clock::now()));
         }
         // Relaxed: the monitor reads these as hints, or under a claim.
         self.current.store(goroutine.raw().as_ptr(), Ordering::Relaxed);
@@ -225,7 +230,7 @@ impl Worker {
 
     fn slice_is_over(&self) -> bool {
         let slice = self.shared().config.slice_nanos;
-        slice == 0 || clock::now().saturating_sub(self.slice_start.get()) >= slice
+        self.slice_start.get().is_some_and(|start| clock::now().saturating_sub(start) >= slice)
     }
 
     // ---- goroutines at home -------------------------------------------------------------------------
