@@ -2,10 +2,11 @@
 #![allow(unsafe_code)]
 
 use crate::error::{JoinError, SpawnError};
-use crate::sched::enter::{current_goroutine, current_worker};
+use crate::sched::enter::current_worker;
 use crate::sched::goroutine::{Joined, Ref, Traits, Waiter};
 use crate::sched::submit::spawn;
 use crate::sched::task::Outcome;
+use crate::sched::worker::Worker;
 use crate::sched::{Shared, suspend};
 use std::fmt;
 use std::marker::PhantomData;
@@ -107,17 +108,23 @@ impl Spawn {
         T: Send + 'static,
     {
         let Some(worker) = current_worker() else { return Err(SpawnError::no_runtime(f)) };
-        self.on(worker.shared(), f)
+        self.on(worker.shared(), Some(worker), f)
     }
 
-    pub(crate) fn on<T, F>(self, shared: &Shared, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+    /// `caller` is the calling thread's worker, if it is one.
+    pub(crate) fn on<T, F>(
+        self,
+        shared: &Shared,
+        caller: Option<&Worker>,
+        f: F,
+    ) -> Result<JoinHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         let traits = Traits { name: self.name, group: None };
         // SAFETY: `f` borrows nothing, and `T` neither.
-        match unsafe { spawn(shared, traits, f) } {
+        match unsafe { spawn(shared, caller, traits, f) } {
             Ok(goroutine) => Ok(JoinHandle::new(goroutine)),
             Err((refusal, f)) => Err(SpawnError::new(refusal, f)),
         }
@@ -163,10 +170,11 @@ impl<T> JoinHandle<T> {
         let mut waiter = Some(waiter);
         loop {
             let register = || {
-                if current_goroutine() == Some(goroutine) {
+                let waiter = waiter.take().expect("registered once")();
+                if waiter.is(goroutine) {
                     panic!("a goroutine can't join itself: send the handle to somebody else");
                 }
-                waiter.take().expect("registered once")()
+                waiter
             };
             match goroutine.join(register) {
                 Joined::Done => break,

@@ -4,6 +4,7 @@ use crate::Builder;
 use crate::error::{BuildError, ResizeError, ShutdownError, SpawnError};
 use crate::go::{JoinHandle, Spawn};
 use crate::platform::Arc;
+use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::metrics::Metrics;
 use crate::sched::submit::spawn;
@@ -81,10 +82,11 @@ impl Runtime {
         let place = Location::caller();
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
         // since it is borrowed.
-        let goroutine = match unsafe { spawn(self.shared(), Traits::default(), f) } {
-            Ok(goroutine) => goroutine,
-            Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
-        };
+        let goroutine =
+            match unsafe { spawn(self.shared(), current_worker(), Traits::default(), f) } {
+                Ok(goroutine) => goroutine,
+                Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
+            };
         match JoinHandle::<T>::new(goroutine)
             .join_by(|| waiter, || suspend::park_without_fail(place))
         {
@@ -130,7 +132,7 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        traits.on(self.shared(), f)
+        traits.on(self.shared(), current_worker(), f)
     }
 
     /// The number of processors.

@@ -96,7 +96,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
         // once the closure was consumed and its result dropped or left to the handle, which does
         // not outlive 'scope. [G4]
-        match unsafe { spawn(worker.shared(), traits, f) } {
+        match unsafe { spawn(worker.shared(), Some(worker), traits, f) } {
             Ok(goroutine) => {
                 let group = GroupRef(Arc::clone(&self.group.0));
                 let handle = Some(JoinHandle::new(goroutine));

@@ -14,7 +14,6 @@ enum Op {
     ParkInPlace,
     /// The run queue, or the thread that sleeps beneath it, lets it go on.
     GoOn,
-    Die,
     Recycle,
 }
 
@@ -24,7 +23,6 @@ enum State {
     Parked,
     Queued,
     InPlace,
-    Dead,
 }
 
 struct Oracle {
@@ -39,8 +37,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Park),
         3 => Just(Op::ParkInPlace),
         5 => Just(Op::GoOn),
-        1 => Just(Op::Die),
-        2 => Just(Op::Recycle),
+        1 => Just(Op::Recycle),
     ]
 }
 
@@ -83,11 +80,7 @@ impl Oracle {
                 self.permit = false;
                 self.state = State::Running;
             }
-            (Op::Die, State::Running) => {
-                word.die();
-                self.state = State::Dead;
-            }
-            (Op::Recycle, State::Dead) => {
+            (Op::Recycle, State::Running) => {
                 word.reset();
                 *self = Oracle { state: State::Running, permit: false };
             }
@@ -101,7 +94,6 @@ impl Oracle {
         prop_assert_eq!(word.is_parked(), self.state == State::Parked);
 
         let text = format!("{word:?}");
-        prop_assert_eq!(text.contains("DEAD"), self.state == State::Dead, "{}", text);
         prop_assert!(text.contains(&format!("permit: {}", self.permit)), "{}", text);
         prop_assert!(!text.contains("IMPOSSIBLE"), "{}", text);
         Ok(())

@@ -129,6 +129,11 @@ pub(crate) enum Waiter {
 }
 
 impl Waiter {
+    /// Whether it is this goroutine.
+    pub(crate) fn is(&self, goroutine: Ptr) -> bool {
+        matches!(self, Waiter::Goroutine(own) if own.ptr() == goroutine)
+    }
+
     pub(crate) fn unpark(&self) {
         match self {
             Waiter::Goroutine(goroutine) => super::unpark(goroutine),

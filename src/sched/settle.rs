@@ -89,7 +89,6 @@ impl Worker {
         }
         // SAFETY: this worker's own: the goroutine has switched out for good.
         let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
-        goroutine.word.die();
         let held = self.held();
         match held {
             Some(held) => {

@@ -170,6 +170,5 @@ fn drop_unbegun(goroutine: Ptr) {
         // The scope must not take it for done.
         group.leave(true);
     }
-    goroutine.word.die();
     super::pool::drop_reference(goroutine);
 }

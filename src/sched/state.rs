@@ -4,11 +4,10 @@
 //!
 //! | state | owner of the stack | where it is |
 //! |---|---|---|
-//! | `ACTIVE` | the worker that runs it, or nobody | on a worker, or in exactly one run queue |
+//! | `ACTIVE` | the worker that runs it, or nobody | on a worker, or in exactly one run queue, or ended |
 //! | `PARKED` | nobody | nowhere but in its wakers' hands |
 //! | `PARKED` + `PERMIT` | nobody, until resumed | in exactly one run queue |
 //! | `IN_PLACE` | its worker, which sleeps beneath it | on that worker |
-//! | `DEAD` | nobody | in its handles' hands |
 //!
 //! [S1] Only the worker's own stack moves a goroutine to `PARKED`, after the switch: nobody resumes
 //! a stack in use. [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is
@@ -22,8 +21,7 @@ use std::fmt;
 const ACTIVE: u32 = 0;
 const PARKED: u32 = 1;
 const IN_PLACE: u32 = 2;
-const DEAD: u32 = 4;
-const PERMIT: u32 = 8;
+const PERMIT: u32 = 4;
 
 /// See the module.
 pub struct StateWord(AtomicU32);
@@ -42,7 +40,8 @@ pub enum BeginPark {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unparked {
-    /// Nothing: it runs, or somebody else has readied it, or it is dead.
+    /// Nothing: it runs, or somebody else has readied it, or it has ended: then it stays `ACTIVE`,
+    /// and its permits go nowhere.
     Nothing,
     /// Put it into a run queue. [S2]
     Enqueue,
@@ -97,7 +96,7 @@ impl StateWord {
     pub fn end_park(&self) {
         // Acquire: pairs with the Release in every `unpark` so far. [S4]
         let before = self.0.swap(ACTIVE, Ordering::Acquire);
-        if before & PERMIT == 0 || before & DEAD != 0 {
+        if before & PERMIT == 0 {
             broken("end_park", "PERMIT", before);
         }
     }
@@ -117,12 +116,6 @@ impl StateWord {
             IN_PLACE => Unparked::WakeInPlace,
             _ => Unparked::Nothing,
         }
-    }
-
-    /// It has finished; permits given from now on go nowhere.
-    pub fn die(&self) {
-        // Relaxed: what it leaves behind is published by the join word.
-        self.0.fetch_or(DEAD, Ordering::Relaxed);
     }
 
     /// Whether it is parked and nobody has unparked it.
@@ -156,7 +149,6 @@ fn decode(word: u32) -> String {
         ACTIVE => "ACTIVE",
         PARKED => "PARKED",
         IN_PLACE => "IN_PLACE",
-        DEAD => "DEAD",
         _ => "IMPOSSIBLE",
     };
     format!("State {{ {state}, permit: {} }}", word & PERMIT != 0)

@@ -17,6 +17,8 @@ use super::roster::Wake;
 use super::shared::Shared;
 use super::state::Unparked;
 use super::task::Task;
+use super::worker::Worker;
+use std::ptr;
 
 /// Why a goroutine was not spawned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +27,20 @@ pub(crate) enum Refusal {
     Stopping,
 }
 
-/// Spawns a goroutine; gives the closure back where that is refused.
+/// Spawns a goroutine; gives the closure back where that is refused. `caller` is the calling thread's
+/// worker, if it is one.
 ///
 /// # Safety
 /// What `f` borrows and what it returns stays valid until the goroutine has ended, or is never
 /// reclaimed.
 pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
+    caller: Option<&Worker>,
     traits: Traits,
     f: F,
 ) -> Result<Ref, (Refusal, F)> {
-    let inside = Inside::enter_runtime(shared);
+    let caller = caller.filter(|worker| ptr::eq(worker.shared, shared));
+    let inside = caller.map(Inside::enter);
     let held = inside.as_ref().and_then(Inside::held);
     if shared.is_stopping() {
         return Err((Refusal::Stopping, f));

@@ -18,6 +18,7 @@ struct World {
     home: [AtomicU32; 2],
     done: Parker,
     child_done: Parker,
+    home_waits_for_child: bool,
     threads: Mutex<Vec<thread::JoinHandle>>,
 }
 
@@ -39,14 +40,19 @@ impl Sources for At<'_> {
 }
 
 fn world(processors: u32) -> Arc<World> {
-    Arc::new(World {
+    Arc::new(new_world(processors))
+}
+
+fn new_world(processors: u32) -> World {
+    World {
         roster: Roster::new(processors, processors, 2),
         queue: Injector::new(),
         home: [AtomicU32::new(0), AtomicU32::new(0)],
         done: Parker::new(),
         child_done: Parker::new(),
+        home_waits_for_child: false,
         threads: Mutex::new(Vec::new()),
-    })
+    }
 }
 
 impl World {
@@ -81,17 +87,19 @@ impl World {
         let mut awake = self.roster.await_grant(id, false);
         while let Awake::Run { proc, mut searching } = awake {
             while self.take(id, &mut searching) {}
+            if !searching && self.roster.start_searching() {
+                searching = true;
+                while self.take(id, &mut searching) {}
+            }
             awake = self.roster.sleep(id, Some(proc), searching, &At(self, id));
         }
     }
 
     fn take(self: &Arc<Self>, id: SeatId, searching: &mut bool) -> bool {
-        let number = self.queue.pop().map(Node::unbox);
-        let at_home = number.is_none() && {
-            // Relaxed: only this worker takes out.
-            let home = &self.home[id as usize];
-            home.load(Ordering::Relaxed) > 0 && home.fetch_sub(1, Ordering::Relaxed) > 0
-        };
+        // Relaxed: only this worker takes out.
+        let home = &self.home[id as usize];
+        let at_home = home.load(Ordering::Relaxed) > 0 && home.fetch_sub(1, Ordering::Relaxed) > 0;
+        let number = if at_home { None } else { self.queue.pop().map(Node::unbox) };
         if number.is_none() && !at_home {
             return false;
         }
@@ -106,6 +114,11 @@ impl World {
                 self.done.unpark();
             }
             Some(CHILD) => self.child_done.unpark(),
+            // What is at home blocks the kernel thread until somebody has run the child.
+            None if self.home_waits_for_child => {
+                self.child_done.park();
+                self.done.unpark();
+            }
             _ => self.done.unpark(),
         }
         true
@@ -230,6 +243,26 @@ fn a_queueing_worker_gets_the_processor_of_one_that_sleeps() {
         world.done.park();
         world.roster.stop();
         join(second);
+        world.stop();
+    });
+}
+
+/// 3 threads, 2 processors: publish, then send home what waits for it | the worker that rechecks |
+/// the other. What a recheck saw is not forgotten when a wake-up for home overtakes it.
+#[test]
+fn a_recheck_overtaken_by_a_wake_up_is_not_forgotten() {
+    Scenario {
+        name: "idle: a recheck overtaken by a wake-up is not forgotten [I1]",
+        threads: 3,
+        operations: "publish, send home, block | worker rechecks | worker",
+    }
+    .check(Bound::usual(), || {
+        let world = Arc::new(World { home_waits_for_child: true, ..new_world(2) });
+        world.publish(NUMBER);
+        world.done.park();
+        world.publish(CHILD);
+        world.send_home(0);
+        world.done.park();
         world.stop();
     });
 }

@@ -1,5 +1,5 @@
 //! A goroutine's end, and those who ask for it: join, detach, `is_finished`, a scope; and the cell
-//! that serves the next one: [G1], [G2], [G4]. And a job that a helper runs: [B4].
+//! that serves the next one: [G1], [G2], [G4]. And a job that a helper runs: [Q1].
 //!
 //! The cell itself is private to the scheduler, so whole runtimes are run here, as small as can be.
 //! A result lies in a race-checked place, as does a name: whoever reads one without an edge from its
@@ -117,7 +117,7 @@ fn a_scope_sees_what_its_child_did_elsewhere() {
 #[test]
 fn a_helper_s_job_is_run_once_and_seen() {
     Scenario {
-        name: "join: a helper's job is run once and seen [B4]",
+        name: "join: a helper's job is run once and seen [Q1]",
         threads: 3,
         operations: "run(go(yield), yield, blocking, join) | 1 worker | helper",
     }

@@ -1,5 +1,5 @@
 //! Goroutines that block their kernel thread or compute without end, with a monitor that takes their
-//! processors: [A1], [B4], [F1], [H1], [I5].
+//! processors: [A1], [Q1], [F1], [H1], [I5].
 
 use crate::harness::{Plan, Scenario};
 use crate::support::{
@@ -44,7 +44,7 @@ fn a_blocking_section_gives_its_processor_up() {
 /// go on at home, and so does the one that blocked, once it is back.
 #[test]
 fn a_neighbour_s_blocking_is_done_by_a_helper() {
-    let name = "blocking: a neighbour's blocking is done by a helper [A1] [B4]";
+    let name = "blocking: a neighbour's blocking is done by a helper [A1] [Q1]";
     Scenario { name, threads: 5, goroutines: 3 }.check(&Plan::usual(1500), || {
         let ledger = Ledger::new(2);
         let mine = ledger.clone();
@@ -75,19 +75,23 @@ fn a_neighbour_s_blocking_is_done_by_a_helper() {
 /// 4 threads, 3 goroutines; sampled. No helper is to be had at the cap, so it is done in place.
 #[test]
 fn without_a_helper_it_is_done_in_place() {
-    Scenario { name: "blocking: without a helper it is done in place [B4]", threads: 4, goroutines: 3 }
-        .check(&Plan::usual(1500), || {
-            run_retaken(anchored(1, 2), || {
-                let both = [1, 2].map(|i| {
-                    go(move || {
-                        yield_now();
-                        blocking(move || i)
-                    })
-                });
-                let sum: usize = both.into_iter().map(|handle| handle.join().expect("no panic")).sum();
-                assert_eq!(sum, 3);
+    Scenario {
+        name: "blocking: without a helper it is done in place [Q1]",
+        threads: 4,
+        goroutines: 3,
+    }
+    .check(&Plan::usual(1500), || {
+        run_retaken(anchored(1, 2), || {
+            let both = [1, 2].map(|i| {
+                go(move || {
+                    yield_now();
+                    blocking(move || i)
+                })
             });
+            let sum: usize = both.into_iter().map(|handle| handle.join().expect("no panic")).sum();
+            assert_eq!(sum, 3);
         });
+    });
 }
 
 /// 4 threads, 2 goroutines; sampled. It blocks in the kernel and says nothing; its child, which it
@@ -142,8 +146,9 @@ fn a_kernel_lock_is_handed_on() {
 /// 4 threads, 3 goroutines; sampled. One computes until others have run, and never suspends.
 #[test]
 fn a_hog_loses_its_processor() {
-    Scenario { name: "blocking: a hog loses its processor [I5]", threads: 4, goroutines: 3 }
-        .check(&Plan::usual(2000), || {
+    Scenario { name: "blocking: a hog loses its processor [I5]", threads: 4, goroutines: 3 }.check(
+        &Plan::usual(2000),
+        || {
             let ledger = Ledger::new(2);
             let mine = ledger.clone();
             run_retaken(anchored(1, 2), move || {
@@ -161,7 +166,8 @@ fn a_hog_loses_its_processor() {
                 first.join().expect("no panic").join().expect("no panic");
             });
             ledger.assert_each_ran_once();
-        });
+        },
+    );
 }
 
 /// 4 threads, 6 goroutines; sampled. A hog without a processor spawns, unparks and drops handles.
@@ -193,14 +199,12 @@ fn whoever_lost_its_processor_still_spawns() {
 /// 4 threads, 2 goroutines; sampled. A panic leaves a section as a value does.
 #[test]
 fn a_panic_comes_out_of_a_blocking_section() {
-    let name = "blocking: a panic comes out of a section [B4]";
+    let name = "blocking: a panic comes out of a section [Q1]";
     Scenario { name, threads: 5, goroutines: 2 }.check(&Plan::usual(1500), || {
         run_retaken(anchored(1, 3), || {
             let child = go(|| {
                 for i in 0..2 {
-                    let result = catch_unwind(AssertUnwindSafe(|| {
-                        blocking(|| panic_with(i))
-                    }));
+                    let result = catch_unwind(AssertUnwindSafe(|| blocking(|| panic_with(i))));
                     let payload: Box<dyn std::any::Any + Send> = match result {
                         Ok(()) => unreachable!("it panicked"),
                         Err(payload) => payload,
@@ -217,8 +221,9 @@ fn a_panic_comes_out_of_a_blocking_section() {
 /// 4 threads, 3 goroutines; sampled. Sections nest, and suspend, and go on elsewhere.
 #[test]
 fn sections_nest_and_suspend() {
-    Scenario { name: "blocking: sections nest and suspend", threads: 4, goroutines: 3 }
-        .check(&Plan::usual(1500), || {
+    Scenario { name: "blocking: sections nest and suspend", threads: 4, goroutines: 3 }.check(
+        &Plan::usual(1500),
+        || {
             run_retaken(migrating(2, 3), || {
                 let both = [(), ()].map(|()| {
                     go(|| {
@@ -231,7 +236,8 @@ fn sections_nest_and_suspend() {
                 });
                 both.into_iter().for_each(|handle| handle.join().expect("no panic"));
             });
-        });
+        },
+    );
 }
 
 /// 5 threads, 3 goroutines; sampled. A goroutine parked while its home is blocked is woken there once

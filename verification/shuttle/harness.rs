@@ -48,9 +48,7 @@ impl Plan {
     fn scheduler(self, seed: u64) -> Box<dyn Scheduler + Send> {
         match self {
             Plan::Random(_) => Box::new(RandomScheduler::new_from_seed(seed, self.most())),
-            Plan::Pct(depth, _) => {
-                Box::new(PctScheduler::new_from_seed(seed, depth, self.most()))
-            }
+            Plan::Pct(depth, _) => Box::new(PctScheduler::new_from_seed(seed, depth, self.most())),
             Plan::DepthFirst(_) => Box::new(DfsScheduler::new(Some(self.most()), false)),
         }
     }

@@ -5,8 +5,8 @@ use crate::support::{Gate, Home, Ledger, Monitor, anchored, end, migrating, run_
 use selvedge::internals::platform::Mutex;
 use selvedge::{Goroutine, Runtime, current, go, park, yield_now};
 use shuttle::thread;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A counter that goroutines wait for.
 #[derive(Clone, Default)]

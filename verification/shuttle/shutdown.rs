@@ -91,7 +91,8 @@ fn ended_with_work_left(runtime: Runtime) {
     }
     let ended = [2, 3].into_iter().zip(others).map(|(i, handle)| join_or_abandoned(handle, i));
     let ended = ended.filter(|ended| *ended).count();
-    let running = left.iter().filter(|remaining| remaining.state == RemainingState::Running).count();
+    let running =
+        left.iter().filter(|remaining| remaining.state == RemainingState::Running).count();
     assert!(left.len() - running + ended <= 4, "only one in user code both is left and ends");
 }
 

@@ -182,10 +182,10 @@ fn resized(runtime: Runtime) {
 /// 5 threads, 7 goroutines; sampled. Nobody is lost with a processor that is given up.
 #[test]
 fn processors_come_and_go() {
-    Scenario { name: "steal: processors come and go [I4]", threads: 5, goroutines: 7 }.check(
-        &Plan::usual(1500),
-        || resized(builder(1, 3).max_processors(3).build().expect("granted")),
-    );
+    Scenario { name: "steal: processors come and go [I4]", threads: 5, goroutines: 7 }
+        .check(&Plan::usual(1500), || {
+            resized(builder(1, 3).max_processors(3).build().expect("granted"))
+        });
 }
 
 /// 5 threads, 7 goroutines; sampled. The same, migrating.
@@ -203,32 +203,36 @@ fn processors_come_and_go_migrating() {
 /// waits is run by it, though nobody publishes anything any more.
 #[test]
 fn a_processor_that_comes_takes_what_waits() {
-    Scenario { name: "steal: a processor that comes takes what waits [I1]", threads: 4, goroutines: 3 }
-        .check(&Plan::usual(2000), || {
-            let ledger = Ledger::new(2);
-            let runtime = Arc::new(builder(1, 3).max_processors(2).build().expect("granted"));
-            let spawned = Flag::default();
-            let grower = {
-                let (runtime, spawned) = (Arc::clone(&runtime), spawned.clone());
-                thread::spawn(move || {
-                    spawned.spin();
-                    runtime.set_processors(2).expect("within bounds");
-                })
-            };
-            let mine = ledger.clone();
-            runtime.run(move || {
-                let gate = Gate::default();
-                let (opener, ledger) = (gate.clone(), mine.clone());
-                drop(go(move || {
-                    ledger.enter(0);
-                    opener.open();
-                }));
-                drop(go(move || mine.enter(1)));
-                spawned.set();
-                gate.pass();
-            });
-            grower.join().expect("no panic");
-            end(Arc::into_inner(runtime).expect("the grower has ended"));
-            ledger.assert_each_ran_once();
+    Scenario {
+        name: "steal: a processor that comes takes what waits [I1]",
+        threads: 4,
+        goroutines: 3,
+    }
+    .check(&Plan::usual(2000), || {
+        let ledger = Ledger::new(2);
+        let runtime = Arc::new(builder(1, 3).max_processors(2).build().expect("granted"));
+        let spawned = Flag::default();
+        let grower = {
+            let (runtime, spawned) = (Arc::clone(&runtime), spawned.clone());
+            thread::spawn(move || {
+                spawned.spin();
+                runtime.set_processors(2).expect("within bounds");
+            })
+        };
+        let mine = ledger.clone();
+        runtime.run(move || {
+            let gate = Gate::default();
+            let (opener, ledger) = (gate.clone(), mine.clone());
+            drop(go(move || {
+                ledger.enter(0);
+                opener.open();
+            }));
+            drop(go(move || mine.enter(1)));
+            spawned.set();
+            gate.pass();
         });
+        grower.join().expect("no panic");
+        end(Arc::into_inner(runtime).expect("the grower has ended"));
+        ledger.assert_each_ran_once();
+    });
 }
