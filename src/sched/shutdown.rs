@@ -61,8 +61,7 @@ impl Shared {
 
     /// Ends the runtime; who is left, is returned. Called once. [T1]
     pub(crate) fn stop(this: &Arc<Shared>) -> Vec<Remaining> {
-        this.set_stopping();
-        this.roster.stop();
+        this.roster.stop(|| this.set_stopping());
         this.helpers.stop();
         let mut guard = this.drain.lock();
         let left = loop {

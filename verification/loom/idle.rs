@@ -125,7 +125,7 @@ impl World {
     }
 
     fn stop(self: &Arc<Self>) {
-        self.roster.stop();
+        self.roster.stop(|| {});
         loop {
             let Some(handle) = self.threads.lock().pop() else { break };
             join(handle);
@@ -241,7 +241,7 @@ fn a_queueing_worker_gets_the_processor_of_one_that_sleeps() {
         world.done.park();
         world.send_home(0);
         world.done.park();
-        world.roster.stop();
+        world.roster.stop(|| {});
         join(second);
         world.stop();
     });

@@ -99,7 +99,7 @@ fn a_thread_that_did_not_start_strands_nobody() {
         world.done.park();
         world.publish();
         world.done.park();
-        world.roster.stop();
+        world.roster.stop(|| {});
     });
 }
 
@@ -127,6 +127,6 @@ fn a_helper_that_ends_makes_room_for_a_worker() {
         world.done.park();
         join(helper);
         world.roster.leave(taken);
-        world.roster.stop();
+        world.roster.stop(|| {});
     });
 }

@@ -134,7 +134,7 @@ fn a_retaken_processor_goes_to_who_can_use_it() {
         world.start(wake);
         world.done.park();
         join(monitor);
-        world.roster.stop();
+        world.roster.stop(|| {});
     });
 }
 

@@ -153,10 +153,12 @@ impl Roster {
         self.set_attention(&lists);
     }
 
-    /// Tells every worker to stop: the sleeping now, the running at their next decision.
-    pub fn stop(&self) {
+    /// Tells every worker to stop: the sleeping now, the running at their next decision. `announce`
+    /// is called under the lock: who sees what it sets gets `Stop` from here.
+    pub fn stop(&self, announce: impl FnOnce()) {
         let mut lists = self.lists.lock();
         lists.stopping = true;
+        announce();
         self.set_attention(&lists);
         let waiting: Vec<SeatId> = lists
             .sleepers
