@@ -5,8 +5,8 @@
 //! search, that is, steal half of somebody's deque, starting from a random victim.
 //!
 //! [F2] A runnable goroutine waits for at most 2·(1 + those ahead of it in its queue) decisions of
-//! its processor, each stretched by up to 16 for `run_next`, and by 61/60 for the injector; one in the injector
-//! for 61 decisions of some processor for each goroutine ahead of it.
+//! its processor, each stretched by up to 16 for `run_next`, and all by 61/60 for the injector; one
+//! in the injector for 61 decisions of some processor for each goroutine ahead of it.
 //! Checked by: proptests/runtime/fairness.rs, verification/loom/sched.rs.
 
 use super::goroutine::Ptr;
