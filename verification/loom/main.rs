@@ -5,6 +5,7 @@
 //! `SELVEDGE_CHECK=long cargo test --features loom`    three preemptions, more of it complete
 
 mod deque;
+mod handover;
 mod harness;
 mod idle;
 mod inbox;

@@ -107,6 +107,7 @@ fn a_processor_has_one_owner() {
         world.visit(id, &mut held);
         world.visit(id, &mut held);
         join(monitor);
+        assert!(world.roster.idle_processors() <= 1, "what was retaken is not retaken again");
     });
 }
 

@@ -76,6 +76,35 @@ fn an_unpark_is_not_lost_and_carries_what_came_before() {
     });
 }
 
+/// 2 threads: write the stack, settle | unpark, and resume it if it is runnable; complete. Whoever
+/// readies a goroutine may be the one that runs it, and sees its whole stack.
+#[test]
+fn who_unparks_may_resume() {
+    Scenario {
+        name: "state: who unparks may resume [S1]",
+        threads: 2,
+        operations: "write, park | unpark, read",
+    }
+    .check(Bound::Complete, || {
+        let goroutine = goroutine();
+        let waker = {
+            let goroutine = Arc::clone(&goroutine);
+            spawn(move || {
+                if goroutine.word.unpark() == Unparked::Enqueue {
+                    assert_eq!(goroutine.stack.take(), 2, "S1");
+                    goroutine.word.end_park();
+                }
+            })
+        };
+        goroutine.stack.write(2);
+        if goroutine.word.begin_park() == BeginPark::Readied {
+            assert_eq!(goroutine.stack.take(), 2, "S1");
+            goroutine.word.end_park();
+        }
+        join(waker);
+    });
+}
+
 /// 3 threads: park | unpark | unpark. It is queued exactly once; at most one permit is left.
 #[test]
 fn of_two_unparks_one_makes_it_runnable() {
