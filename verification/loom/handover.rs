@@ -96,7 +96,7 @@ fn the_last_searcher_sees_what_the_last_but_one_found() {
         if !world.carry_out(world.roster.stop_searching(&At(&world, 0))) {
             world.done.park();
         }
-        world.roster.stop();
+        world.roster.stop(|| {});
         join(last);
     });
 }
@@ -122,7 +122,7 @@ fn who_goes_idle_sees_what_a_searcher_found() {
         if !world.carry_out(world.roster.stop_searching(&At(&world, 0))) {
             world.done.park();
         }
-        world.roster.stop();
+        world.roster.stop(|| {});
         join(idler);
     });
 }
@@ -233,7 +233,7 @@ fn who_queues_is_told_to_stop() {
             })
         };
         world.touch();
-        world.roster.stop();
+        world.roster.stop(|| {});
         join(queueing);
     });
 }

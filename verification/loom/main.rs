@@ -13,6 +13,7 @@ mod injector;
 mod join;
 mod parker;
 mod relieve;
+mod resize;
 mod retake;
 mod sched;
 mod shutdown;

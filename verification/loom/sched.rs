@@ -105,6 +105,30 @@ fn a_migrating_stack_is_whole_wherever_it_resumes() {
     });
 }
 
+/// 3 threads: a migrating goroutine parks, and is woken by its child | 2 workers. It waits in
+/// `run_next`, from where either worker takes it, and its stack is whole. [P2]
+#[test]
+fn whom_a_goroutine_wakes_either_worker_may_run() {
+    Scenario {
+        name: "sched: whom a goroutine wakes either worker may run [P2] [S1]",
+        threads: 3,
+        operations: "run(go(unpark), park, join), drop | 2 workers",
+    }
+    .check(Bound::Preemptions(1), || {
+        let runtime = migrating(2);
+        runtime.run(|| {
+            let own = Payload::new(3);
+            let parent = current();
+            let child = go(move || parent.unpark());
+            own.write(own.take() + 1);
+            park();
+            assert_eq!(own.take(), 4);
+            child.join().expect("no panic");
+        });
+        drop(runtime);
+    });
+}
+
 /// 3 threads: main unparks a goroutine that parks | 1 worker. Its wake-up is not lost. [I2]
 #[test]
 fn a_parked_goroutine_is_unparked_by_a_plain_thread() {

@@ -63,3 +63,36 @@ fn a_drained_runtime_has_nobody_left() {
         assert_eq!(handle.join().expect("it has ended"), 7);
     });
 }
+
+/// 2 threads: spawn one that spawns another, drain, stop | 1 worker. Whoever is counted as ended was
+/// counted as spawned: the drain does not end before the second has.
+#[test]
+fn a_drain_waits_for_those_spawned_meanwhile() {
+    Scenario {
+        name: "shutdown: a drain waits for those spawned meanwhile",
+        threads: 2,
+        operations: "go(go), shutdown | 1 worker",
+    }
+    .check(Bound::usual(), || {
+        let runtime = runtime();
+        drop(runtime.go(|| drop(selvedge::go(|| ()))));
+        runtime.shutdown(std::time::Duration::MAX).expect("both end");
+    });
+}
+
+/// 2 threads: spawn one that parks for ever, stop, join | 1 worker. Its joiner is told. [T2]
+#[test]
+fn a_goroutine_that_parks_for_ever_is_abandoned() {
+    Scenario {
+        name: "shutdown: a goroutine that parks for ever is abandoned [T2] [T3]",
+        threads: 2,
+        operations: "go(park), drop runtime, join | 1 worker",
+    }
+    .check(Bound::usual(), || {
+        let runtime = runtime();
+        let handle = runtime.go(selvedge::park);
+        drop(runtime);
+        // A park may return without a permit, but not before it was resumed.
+        assert!(handle.join().unwrap_err().is_abandoned());
+    });
+}

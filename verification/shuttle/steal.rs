@@ -148,6 +148,88 @@ fn two_that_wake_each_other_may_be_torn_apart() {
         .check(&Plan::usual(1500), || ping_pong(migrating(2, 2)));
 }
 
+/// 3 threads, 2 goroutines; sampled. One wakes another and yields; the other goes first and blocks
+/// its kernel thread on the one that yielded, which must be run elsewhere.
+#[test]
+fn who_yields_behind_the_one_it_woke_is_run() {
+    let name = "steal: who yields behind the one it woke is run [I1]";
+    Scenario { name, threads: 3, goroutines: 2 }.check(&Plan::usual(2000), || {
+        let runtime = migrating(2, 2);
+        runtime.run(|| {
+            let (woken, gate) = (Flag::default(), Gate::default());
+            let (awaited, pass) = (woken.clone(), gate.clone());
+            let other = go(move || {
+                while !awaited.is_set() {
+                    park();
+                }
+                pass.pass();
+            });
+            yield_now();
+            woken.set();
+            other.goroutine().unpark();
+            yield_now();
+            gate.open();
+            other.join().expect("no panic");
+        });
+        end(runtime);
+    });
+}
+
+/// 4 threads, 2 goroutines; sampled. One yields, alone in its queue; then one that is pinned there is
+/// woken from outside, goes first, and blocks the kernel thread on it.
+#[test]
+fn who_yields_alone_is_run_though_another_goes_first() {
+    let name = "steal: who yields alone is run though another goes first [I1]";
+    Scenario { name, threads: 4, goroutines: 2 }.check(&Plan::usual(6000), || {
+        let runtime = migrating(2, 2);
+        runtime.run(|| {
+            let (pinned, woken, gate) = (Flag::default(), Flag::default(), Gate::default());
+            let (there, awaited, pass) = (pinned.clone(), woken.clone(), gate.clone());
+            let other = go(move || {
+                selvedge::pinned(|| {
+                    there.set();
+                    while !awaited.is_set() {
+                        park();
+                    }
+                    pass.pass();
+                });
+            });
+            let goroutine = other.goroutine();
+            let waker = thread::spawn(move || {
+                pinned.spin();
+                woken.set();
+                goroutine.unpark();
+            });
+            for _ in 0..4 {
+                yield_now();
+            }
+            gate.open();
+            other.join().expect("no panic");
+            waker.join().expect("no panic");
+        });
+        end(runtime);
+    });
+}
+
+/// 3 threads, 4 goroutines; sampled. Two from the injector leave it together; the first blocks its
+/// kernel thread on the second.
+#[test]
+fn who_leaves_the_injector_second_is_run() {
+    let name = "steal: who leaves the injector second is run [I1]";
+    Scenario { name, threads: 3, goroutines: 4 }.check(&Plan::usual(20_000), || {
+        let runtime = anchored(2, 2);
+        let gate = Gate::default();
+        let (pass, open) = (gate.clone(), gate);
+        let busy = [(), ()].map(|()| runtime.go(thread::yield_now));
+        let first = runtime.go(move || pass.pass());
+        let second = runtime.go(move || open.open());
+        busy.into_iter().for_each(|handle| handle.join().expect("no panic"));
+        first.join().expect("no panic");
+        second.join().expect("no panic");
+        end(runtime);
+    });
+}
+
 /// A producer whose runtime is resized by a plain thread: 1, 3, 1, 2 processors.
 fn resized(runtime: Runtime) {
     let ledger = Ledger::new(6);

@@ -1,0 +1,89 @@
+//! The number of processors changes while workers hold them, queue for them, and give them up:
+//! [I3], [I4].
+
+use crate::harness::{Bound, Scenario, join, spawn};
+use selvedge::internals::platform::Arc;
+use selvedge::internals::sched::roster::{Awake, Roster};
+
+/// A roster of up to 2 processors and 3 workers; worker `n` of `workers` holds processor `n`.
+fn roster(processors: u32, workers: u32) -> Arc<Roster> {
+    let roster = Roster::new(processors, 2, 3);
+    for id in 0..workers {
+        assert_eq!(roster.take_seat(), Some(id));
+        assert_eq!(roster.queue(id, None), Awake::Run { proc: id, searching: false });
+    }
+    Arc::new(roster)
+}
+
+/// 2 threads: shrink, grow | a worker gives up the processor that goes and comes. In the end it is
+/// idle, once, whenever it was given up.
+#[test]
+fn a_processor_that_goes_and_comes_is_there_once() {
+    Scenario {
+        name: "resize: a processor that goes and comes is there once [I4]",
+        threads: 2,
+        operations: "shrink, grow | release",
+    }
+    .check(Bound::Complete, || {
+        let roster = roster(2, 2);
+        let worker = {
+            let roster = Arc::clone(&roster);
+            spawn(move || roster.unpark(roster.release(1, || false)))
+        };
+        roster.set_active(1);
+        roster.set_active(2);
+        join(worker);
+        assert_eq!(roster.idle_processors(), 1);
+        assert_eq!(roster.take_seat(), Some(2));
+        assert_eq!(roster.queue(2, None), Awake::Run { proc: 1, searching: false });
+        assert_eq!(roster.idle_processors(), 0);
+    });
+}
+
+/// 2 threads: shrink | a worker gives up the processor that goes. Nobody is granted it again.
+#[test]
+fn a_processor_that_goes_is_granted_no_more() {
+    Scenario {
+        name: "resize: a processor that goes is granted no more [I4]",
+        threads: 2,
+        operations: "shrink | release",
+    }
+    .check(Bound::Complete, || {
+        let roster = roster(2, 2);
+        let worker = {
+            let roster = Arc::clone(&roster);
+            spawn(move || roster.unpark(roster.release(1, || false)))
+        };
+        roster.set_active(1);
+        join(worker);
+        assert_eq!(roster.idle_processors(), 0, "the other one is held");
+        assert!(!roster.attention(), "it was given up, and nobody waits");
+    });
+}
+
+/// 2 threads: grow | a worker queues, while the only processor is held. It gets the new one; and as
+/// long as it waited, who holds one was told.
+#[test]
+fn who_queues_gets_the_processor_that_comes() {
+    Scenario {
+        name: "resize: who queues gets the processor that comes [I3]",
+        threads: 2,
+        operations: "grow | queue",
+    }
+    .check(Bound::Complete, || {
+        let roster = roster(1, 1);
+        assert_eq!(roster.take_seat(), Some(1));
+        let worker = {
+            let roster = Arc::clone(&roster);
+            spawn(move || {
+                let awake = roster.queue(1, None);
+                assert_eq!(awake, Awake::Run { proc: 1, searching: false });
+            })
+        };
+        let (_, queueing) = roster.threads();
+        assert!(queueing == 0 || roster.attention(), "whoever holds a processor is told");
+        roster.set_active(2);
+        join(worker);
+        assert!(!roster.attention(), "nobody waits any more");
+    });
+}
