@@ -92,7 +92,7 @@ impl Builder {
     }
 
     /// How many goroutines may be alive. Default: 4,194,304, or what the kernel's limit on mappings
-    /// allows. Above 4096 the limit is exact to within 64 a processor.
+    /// allows. Above 4096 the limit is exact to within 128 a processor.
     pub fn max_goroutines(mut self, goroutines: usize) -> Self {
         self.max_goroutines = Some(goroutines);
         self
