@@ -150,9 +150,11 @@ impl Shared {
                 Shared::give_cells(Arc::as_ptr(self), local.cells.drain(..));
             });
         }
+        // Counted before the pool closes: from then on the last cell, on whatever thread, gives this
+        // count back in `give_cells`.
+        let for_cells = Arc::clone(self);
         if self.pool.close() > 0 {
-            // The last of those cells gives it back: `give_cells`.
-            std::mem::forget(Arc::clone(self));
+            std::mem::forget(for_cells);
         }
     }
 }
