@@ -134,10 +134,6 @@ impl Shared {
             // Relaxed: a count.
             self.counters.failed_starts.fetch_add(1, Ordering::Relaxed);
             wake = self.roster.start_failed(id);
-            if matches!(wake, Wake::Start(_)) {
-                // Threads are not to be had: the monitor tries again later.
-                continue;
-            }
         }
         self.roster.unpark(wake);
     }

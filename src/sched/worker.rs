@@ -182,23 +182,20 @@ impl Worker {
         }
     }
 
-    /// The processor was retaken while a goroutine ran: wait for one, if there is need of it.
+    /// The processor was retaken while a goroutine ran, or is given up here: wait for one, if there
+    /// is need of it.
     fn regain(&self) -> Awake {
+        let held = self.proc.take();
         let roster = &self.shared().roster;
         if self.home() {
-            roster.queue(self.id, None)
+            roster.queue(self.id, held)
         } else {
-            roster.sleep(self.id, None, false, self)
+            roster.sleep(self.id, held, false, self)
         }
     }
 
     fn idle(&self, searching: bool) -> Awake {
-        self.put_down(|roster, proc| roster.sleep(self.id, Some(proc), searching, self))
-    }
-
-    fn put_down<R>(&self, f: impl FnOnce(&super::roster::Roster, ProcId) -> R) -> R {
-        let proc = self.proc.take().expect("the caller holds a processor");
-        f(&self.shared().roster, proc)
+        self.shared().roster.sleep(self.id, self.proc.take(), searching, self)
     }
 
     /// Somebody queues for a processor, or the runtime shrinks or stops.
@@ -219,13 +216,7 @@ impl Worker {
         } else {
             held.flush_next(shared);
         }
-        Some(self.put_down(|roster, proc| {
-            if self.home() {
-                roster.queue(self.id, Some(proc))
-            } else {
-                roster.sleep(self.id, Some(proc), false, self)
-            }
-        }))
+        Some(self.regain())
     }
 
     fn slice_is_over(&self) -> bool {

@@ -2,7 +2,7 @@
 //! [I3], [I4].
 
 use crate::harness::{Bound, Scenario, join, spawn};
-use selvedge::internals::platform::Arc;
+use selvedge::internals::platform::{Arc, thread};
 use selvedge::internals::sched::roster::{Awake, Roster};
 
 /// A roster of up to 2 processors and 3 workers; worker `n` of `workers` holds processor `n`.
@@ -13,6 +13,12 @@ fn roster(processors: u32, workers: u32) -> Arc<Roster> {
         assert_eq!(roster.queue(id, None), Awake::Run { proc: id, searching: false });
     }
     Arc::new(roster)
+}
+
+/// A worker that gives up processor 1.
+fn gives_up_1(roster: &Arc<Roster>) -> thread::JoinHandle {
+    let roster = Arc::clone(roster);
+    spawn(move || roster.unpark(roster.release(1, || false)))
 }
 
 /// 2 threads: shrink, grow | a worker gives up the processor that goes and comes. In the end it is
@@ -26,10 +32,7 @@ fn a_processor_that_goes_and_comes_is_there_once() {
     }
     .check(Bound::Complete, || {
         let roster = roster(2, 2);
-        let worker = {
-            let roster = Arc::clone(&roster);
-            spawn(move || roster.unpark(roster.release(1, || false)))
-        };
+        let worker = gives_up_1(&roster);
         roster.set_active(1);
         roster.set_active(2);
         join(worker);
@@ -50,10 +53,7 @@ fn a_processor_that_goes_is_granted_no_more() {
     }
     .check(Bound::Complete, || {
         let roster = roster(2, 2);
-        let worker = {
-            let roster = Arc::clone(&roster);
-            spawn(move || roster.unpark(roster.release(1, || false)))
-        };
+        let worker = gives_up_1(&roster);
         roster.set_active(1);
         join(worker);
         assert_eq!(roster.idle_processors(), 0, "the other one is held");
