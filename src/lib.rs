@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod cancel;
 #[doc(hidden)]
 pub mod context;
 mod error;
@@ -16,8 +17,11 @@ mod runtime;
 #[doc(hidden)]
 pub mod sched;
 mod scope;
+#[doc(hidden)]
+pub mod wait;
 
 pub use builder::{Builder, PanicPolicy};
+pub use cancel::CancelToken;
 pub use error::{BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind};
 pub use go::{JoinHandle, Spawn, blocking, go, no_suspend, park, pinned, try_go, yield_now};
 pub use handle::{Goroutine, current};
@@ -30,5 +34,5 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 /// The parts that the project's own checks look into. No part of the API.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::{context, lockfree, platform, sched};
+    pub use crate::{context, lockfree, platform, sched, wait};
 }

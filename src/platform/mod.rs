@@ -37,7 +37,7 @@ pub use backend::{
 };
 pub use cpu::{CpuClock, available_processors, thread_id, thread_sleeps};
 pub use parker::Parker;
-pub use std::sync::{Arc, OnceLock};
+pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Process-wide words that no model explores: registries of signal handlers and kernel facts, which
 /// exist once a process and outlive every modelled execution.

@@ -44,6 +44,11 @@ use std::time::Duration;
 /// How long a worker beyond the processors' number sleeps before its kernel thread ends.
 const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
 
+/// The clock by which deadlines are kept, in nanoseconds.
+pub(crate) fn now() -> u64 {
+    crate::platform::clock::now()
+}
+
 /// An invariant of the runtime does not hold: nothing that follows can be trusted.
 #[cold]
 #[track_caller]

@@ -11,6 +11,7 @@ use super::state::BeginPark;
 use super::worker::Worker;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
 use std::panic::Location;
+use std::time::Duration;
 
 /// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
@@ -23,6 +24,24 @@ pub(crate) fn park(place: &'static Location<'static>) {
     }
     suspend(worker, goroutine, PARK, place);
     goroutine.word.end_park();
+}
+
+/// As [`park`], until the clock shows `deadline` at the latest; false means that no permit came.
+pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bool {
+    let Some((_, goroutine)) = current() else {
+        let left = deadline.saturating_sub(super::now());
+        return thread_parker().park_timeout(Duration::from_nanos(left));
+    };
+    // Interim: until the scheduler has timers, the goroutine looks at the clock itself.
+    loop {
+        if goroutine.word.take_permit() {
+            return true;
+        }
+        if super::now() >= deadline {
+            return false;
+        }
+        yield_now(place);
+    }
 }
 
 /// Lets others run.
@@ -52,6 +71,13 @@ pub(crate) fn park_without_fail(place: &'static Location<'static>) {
             }
         }
         _ => park(place),
+    }
+}
+
+/// Panics where a suspension would, before the caller has done anything that a panic must undo.
+pub(crate) fn check_may_suspend(place: &'static Location<'static>) {
+    if current_goroutine().is_some_and(|goroutine| goroutine.own.no_suspend.get() > 0) {
+        refuse_to_suspend(place);
     }
 }
 

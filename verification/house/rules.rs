@@ -51,7 +51,7 @@ fn floor(module: &str) -> u32 {
         "platform" | "context" => 0,
         "lockfree" => 1,
         "sched" => 2,
-        "sync" | "chan" | "time" | "net" => 3,
+        "wait" | "cancel" | "local" | "future" | "sync" | "chan" | "time" | "net" => 3,
         _ => 4,
     }
 }

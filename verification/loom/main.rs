@@ -18,3 +18,4 @@ mod retake;
 mod sched;
 mod shutdown;
 mod state;
+mod wait;

@@ -1,0 +1,91 @@
+//! Limit: what may end a wait early: a deadline, a token that is cancelled, or both.
+
+use super::{Ended, Node, Wait};
+use crate::cancel::CancelToken;
+use crate::sched;
+use std::panic::Location;
+use std::ptr;
+use std::time::Duration;
+
+/// The arm by which a cancelled token fires a wait.
+pub const CANCELLED: u32 = u32::MAX / 2;
+
+/// How long a caller is ready to wait.
+#[derive(Clone, Copy, Default)]
+pub struct Limit<'a> {
+    deadline: Option<u64>,
+    token: Option<&'a CancelToken>,
+}
+
+/// How a limited wait ended; after the last two, every node may still be linked.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Fired(u32),
+    TimedOut,
+    Cancelled,
+}
+
+impl<'a> Limit<'a> {
+    /// For ever.
+    pub const NONE: Limit<'static> = Limit { deadline: None, token: None };
+
+    /// Until the scheduler's clock shows `deadline`.
+    pub fn until(deadline: u64) -> Self {
+        Limit { deadline: Some(deadline), token: None }
+    }
+
+    /// For so long from now.
+    pub fn after(limit: Duration) -> Self {
+        let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        Limit::until(sched::now().saturating_add(nanos))
+    }
+
+    /// Until `token` is cancelled.
+    pub fn token(token: &'a CancelToken) -> Self {
+        Limit { deadline: None, token: Some(token) }
+    }
+
+    /// No later than `deadline`, either.
+    pub fn no_later_than(self, deadline: Option<u64>) -> Self {
+        Limit { deadline: earlier(self.deadline, deadline), ..self }
+    }
+
+    /// Waits until `wait` is fired, or the limit is reached: then nobody will fire it any more.
+    /// To be called without any list's lock.
+    pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
+        let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
+        let node = Node::new(wait, CANCELLED, ptr::null_mut());
+        // SAFETY: the node is unlinked below, and `wait_for` does not unwind.
+        if !unsafe { token.enlist(&node) } && wait.give_up() {
+            return Outcome::Cancelled;
+        }
+        let deadline = earlier(self.deadline, token.deadline_nanos());
+        let outcome = self.wait_for(wait, place, deadline);
+        token.delist(&node);
+        match outcome {
+            Outcome::TimedOut if token.is_cancelled() => Outcome::Cancelled,
+            outcome => outcome,
+        }
+    }
+
+    fn wait_for(
+        self,
+        wait: &Wait,
+        place: &'static Location<'static>,
+        deadline: Option<u64>,
+    ) -> Outcome {
+        match wait.wait(place, deadline) {
+            Ended::Fired(CANCELLED) => Outcome::Cancelled,
+            Ended::Fired(arm) => Outcome::Fired(arm),
+            Ended::TimedOut => Outcome::TimedOut,
+        }
+    }
+}
+
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,154 @@
+//! List: those who wait for one thing, first in first out. It is part of what the thing's lock
+//! guards, and links nodes that lie in the waiters' frames: waiting allocates nothing.
+//! link, unlink, claim: O(1); `claim` also drops nodes whose wait has ended elsewhere.
+//! [X3] A node is unlinked before its frame goes.
+//! Checked by: verification/loom/wait.rs.
+
+use super::{Wait, Wake};
+use std::cell::Cell;
+use std::marker::PhantomPinned;
+use std::ptr;
+
+/// A wait's place in one list.
+pub struct Node {
+    wait: *const Wait,
+    arm: u32,
+    linked: Cell<bool>,
+    previous: Cell<*const Node>,
+    next: Cell<*const Node>,
+    /// Where a value passes between waiter and waker; the list's owner knows its type.
+    packet: *mut (),
+    _pinned: PhantomPinned,
+}
+
+// SAFETY: the links are touched under the list's lock alone; the packet as the wait's state says.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
+
+impl Node {
+    /// A node of `wait`, in no list. `arm` is what [`Wait::wait`] answers when it is fired.
+    pub fn new(wait: *const Wait, arm: u32, packet: *mut ()) -> Self {
+        Node {
+            wait,
+            arm,
+            linked: Cell::new(false),
+            previous: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
+            packet,
+            _pinned: PhantomPinned,
+        }
+    }
+
+    /// Under the lock of its list.
+    pub fn is_linked(&self) -> bool {
+        self.linked.get()
+    }
+
+    /// What the node was made with.
+    pub fn packet(&self) -> *mut () {
+        self.packet
+    }
+}
+
+/// The waiters of one thing.
+pub struct List {
+    head: *const Node,
+    tail: *const Node,
+    len: usize,
+}
+
+// SAFETY: the nodes are Send and Sync, and stay linked only while they are in place. [X3]
+unsafe impl Send for List {}
+
+impl List {
+    pub const fn new() -> Self {
+        List { head: ptr::null(), tail: ptr::null(), len: 0 }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.head.is_null()
+    }
+
+    /// Nodes linked; some of them may belong to waits that have ended through another list.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Links a node at the end.
+    ///
+    /// # Safety
+    /// The node is in no list. Node and wait stay where they are until the node was unlinked, by
+    /// [`unlink`](Self::unlink) or by the waker that fired it; both happen under this list's lock.
+    pub unsafe fn link(&mut self, node: &Node) {
+        debug_assert!(!node.linked.get(), "a node is linked once");
+        node.linked.set(true);
+        node.previous.set(self.tail);
+        node.next.set(ptr::null());
+        // SAFETY: a linked node is in place. [X3]
+        match unsafe { self.tail.as_ref() } {
+            Some(tail) => tail.next.set(node),
+            None => self.head = node,
+        }
+        self.tail = node;
+        self.len += 1;
+    }
+
+    /// Unlinks a node of this list; false if it was not linked any more.
+    pub fn unlink(&mut self, node: &Node) -> bool {
+        if !node.linked.replace(false) {
+            return false;
+        }
+        let (previous, next) = (node.previous.get(), node.next.get());
+        // SAFETY: linked nodes are in place, and so are their neighbours. [X3]
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.next.set(next),
+            None => self.head = next,
+        }
+        // SAFETY: as above.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.previous.set(previous),
+            None => self.tail = previous,
+        }
+        self.len -= 1;
+        true
+    }
+
+    /// Unlinks the first node whose wait has not ended, and claims that wait for the caller, who
+    /// must fire it.
+    pub fn claim(&mut self) -> Option<Claim> {
+        loop {
+            // SAFETY: a linked node is in place. [X3]
+            let node = unsafe { self.head.as_ref() }?;
+            self.unlink(node);
+            // SAFETY: the wait is in place as long as the node is: its owner must take our lock to
+            // unlink the node, or to learn that it needs not.
+            if unsafe { (*node.wait).claim() } {
+                return Some(Claim { node });
+            }
+        }
+    }
+}
+
+/// A claimed wait: it stays in place until it is fired. To be used under the list's lock.
+#[must_use = "a claimed wait must be fired"]
+pub struct Claim {
+    node: *const Node,
+}
+
+impl Claim {
+    /// The packet of the node, now the caller's. [X1]
+    pub fn packet(&self) -> *mut () {
+        // SAFETY: claimed, so the waiter waits. [X1]
+        unsafe { (*self.node).packet }
+    }
+
+    /// Ends the wait. The packet is the waiter's again. [X2]
+    pub fn fire(self) -> Wake {
+        // SAFETY: claimed, so node and wait are in place until the state is FIRED. [X4]
+        unsafe {
+            let node = &*self.node;
+            (*node.wait).fire(node.arm)
+        }
+    }
+}

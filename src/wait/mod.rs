@@ -1,0 +1,169 @@
+//! Wait: how everything above the scheduler waits. One caller registers a [`Node`] on each list that
+//! it waits on, parks, and is fired by exactly one waker; with a time limit, or a token that is
+//! cancelled, it gives up instead.
+//!
+//! waiter: link nodes (under each list's lock); `wait`: park until FIRED; unlink the other nodes.
+//! waker (under the list's lock): `List::claim`: unlink the first node whose wait it can claim; pass
+//!     a value through the node's packet; `Claim::fire`; release the lock; `Wake::wake`.
+//! gives up: WAITING → GIVEN_UP; if somebody has claimed it, waits for FIRED after all.
+//!
+//! | state | who may touch the packets |
+//! |---|---|
+//! | `WAITING` | nobody |
+//! | `CLAIMED` | the waker that claimed it |
+//! | `GIVEN_UP`, `FIRED` + arm | the waiter |
+//!
+//! [X1] A wait is fired at most once, by one waker, through one node. [X2] What the waker wrote to the
+//! packet is seen by the waiter. [X3] A node is unlinked before its frame goes.
+//! [X4] A waker touches neither wait nor node after FIRED.
+//! Checked by: verification/loom/wait.rs.
+
+pub mod limit;
+pub mod list;
+
+pub use limit::Limit;
+pub use list::{Claim, List, Node};
+
+use crate::platform::atomic::{AtomicU32, Ordering};
+use crate::platform::cell::UnsafeCell;
+use crate::sched::goroutine::Waiter;
+use crate::sched::{broken, suspend};
+use std::panic::Location;
+use std::task::Waker;
+
+const WAITING: u32 = 0;
+const CLAIMED: u32 = 1;
+const GIVEN_UP: u32 = 2;
+/// Plus the arm's number.
+const FIRED: u32 = 3;
+
+/// Whom a waker wakes.
+pub(crate) enum Who {
+    /// A goroutine, or a plain thread.
+    Parked(Waiter),
+    /// A future's task.
+    Task(Waker),
+}
+
+/// One wait of one caller, on any number of lists. It lies in the caller's frame.
+pub struct Wait {
+    state: AtomicU32,
+    /// Taken by the waker that claims the wait.
+    who: UnsafeCell<Option<Who>>,
+}
+
+// SAFETY: `who` is the claimer's once the state is CLAIMED, and nobody's but the waiter's before; the
+// waiter changes it only under the lock of the one list that it waits on.
+unsafe impl Sync for Wait {}
+// SAFETY: as above; `Who` is Send.
+unsafe impl Send for Wait {}
+
+/// How a wait ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Through the node with this arm, which is unlinked; the others may still be linked.
+    Fired(u32),
+    /// The time ran out: every node may still be linked.
+    TimedOut,
+}
+
+/// Somebody to wake, once the list's lock is released.
+#[must_use]
+pub struct Wake(Who);
+
+impl Wake {
+    /// Never suspends.
+    pub fn wake(self) {
+        match self.0 {
+            Who::Parked(waiter) => waiter.unpark(),
+            Who::Task(waker) => waker.wake(),
+        }
+    }
+}
+
+impl Wait {
+    /// A wait of the calling goroutine or thread.
+    ///
+    /// # Panics
+    /// Inside `no_suspend`, before anything is linked.
+    pub fn of_caller(place: &'static Location<'static>) -> Self {
+        suspend::check_may_suspend(place);
+        Wait::new(Who::Parked(suspend::waiter()))
+    }
+
+    /// A wait of a future.
+    pub fn of_task(waker: Waker) -> Self {
+        Wait::new(Who::Task(waker))
+    }
+
+    fn new(who: Who) -> Self {
+        Wait { state: AtomicU32::new(WAITING), who: UnsafeCell::new(Some(who)) }
+    }
+
+    /// Blocks the caller until it is fired, or `deadline` has passed.
+    pub fn wait(&self, place: &'static Location<'static>, deadline: Option<u64>) -> Ended {
+        let mut deadline = deadline;
+        loop {
+            if let Some(arm) = self.fired() {
+                return Ended::Fired(arm);
+            }
+            match deadline {
+                None => suspend::park_without_fail(place),
+                Some(at) => {
+                    if !suspend::park_until(place, at) {
+                        if self.give_up() {
+                            return Ended::TimedOut;
+                        }
+                        // Somebody has claimed it, and will fire it.
+                        deadline = None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The arm that was fired, if one was.
+    pub fn fired(&self) -> Option<u32> {
+        // Acquire: pairs with the Release in `fire`. [X2]
+        self.state.load(Ordering::Acquire).checked_sub(FIRED)
+    }
+
+    /// Ends the wait unless somebody has claimed it: then it will be fired, or is already.
+    pub fn give_up(&self) -> bool {
+        // Relaxed: what the waiter does next it does under the lists' locks, or alone.
+        self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Sets whom to wake. Under the lock of the one list that this wait is on, and unless it was
+    /// fired.
+    pub fn set_task(&self, waker: &Waker) {
+        // SAFETY: only a waker that holds the same lock would take it. See `Sync`.
+        self.who.with_mut(|who| unsafe {
+            match &mut *who {
+                Some(Who::Task(old)) if old.will_wake(waker) => {}
+                who => *who = Some(Who::Task(waker.clone())),
+            }
+        });
+    }
+
+    /// By a waker that found the wait through a list. [X1]
+    fn claim(&self) -> bool {
+        // Acquire: pairs with the lock of the list for a waiter that linked elsewhere first: its
+        // packets are seen. Relaxed on failure: another waker has it, or it was given up.
+        self.state.compare_exchange(WAITING, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// By the waker that claimed it. The frame of the wait may be gone when this returns. [X4]
+    fn fire(&self, arm: u32) -> Wake {
+        // SAFETY: the claim was ours. [X1]
+        let who = self.who.with_mut(|who| unsafe { (*who).take() });
+        // Release: pairs with the Acquire in `fired`: the packet is seen. [X2]
+        // A swap, as every write of this word is a read-modify-write.
+        let before = self.state.swap(FIRED + arm, Ordering::Release);
+        if before != CLAIMED {
+            broken("fire", "CLAIMED", &before.to_string());
+        }
+        Wake(who.expect("a wait that was not fired knows whom to wake"))
+    }
+}
