@@ -18,6 +18,7 @@ mod runtime;
 pub mod sched;
 mod scope;
 #[doc(hidden)]
+#[allow(dead_code)]
 pub mod wait;
 
 pub use builder::{Builder, PanicPolicy};

@@ -130,6 +130,12 @@ impl List {
     }
 }
 
+impl Default for List {
+    fn default() -> Self {
+        List::new()
+    }
+}
+
 /// A claimed wait: it stays in place until it is fired. To be used under the list's lock.
 #[must_use = "a claimed wait must be fired"]
 pub struct Claim {

@@ -149,3 +149,30 @@ fn a_wait_is_fired_or_cancelled_and_loses_no_value() {
         }
     });
 }
+
+/// 3 threads: one waits on one list, one fires it, one unparks the waiter for no reason. Whoever has
+/// been fired sees the value, though neither a lock nor the unpark told it so.
+#[test]
+fn who_finds_itself_fired_sees_the_value() {
+    Scenario {
+        name: "wait: who finds itself fired sees the value [X2] [X4]",
+        threads: 3,
+        operations: "link, wait | claim, fire | unpark",
+    }
+    .check(Bound::complete_if_long(), || {
+        let list = list();
+        let place = Location::caller();
+        let wait = Wait::of_caller(place);
+        let payload = Payload::new(0);
+        let node = Node::new(&wait, 0, packet(&payload));
+        // SAFETY: its waker unlinks it, and this frame waits for that.
+        unsafe { list.lock().link(&node) };
+        let me = selvedge::current();
+        let nudges = spawn(move || me.unpark());
+        let fires = spawn(move || assert!(fire(&list, 7)));
+        assert_eq!(Limit::NONE.wait(&wait, place), Outcome::Fired(0));
+        assert_eq!(payload.take(), 7);
+        join(nudges);
+        join(fires);
+    });
+}
