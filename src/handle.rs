@@ -2,8 +2,9 @@
 
 use crate::platform::Arc;
 use crate::platform::Parker;
-use crate::sched::goroutine::{Ref, Waiter};
+use crate::sched::goroutine::Ref;
 use crate::sched::suspend;
+use crate::sched::waiter::Waiter;
 use std::fmt;
 
 /// A handle to a goroutine, or to a plain thread that called [`current`].

@@ -9,6 +9,7 @@ pub mod context;
 mod error;
 mod go;
 mod handle;
+mod join;
 #[doc(hidden)]
 pub mod lockfree;
 #[doc(hidden)]
@@ -24,8 +25,9 @@ pub mod wait;
 pub use builder::{Builder, PanicPolicy};
 pub use cancel::CancelToken;
 pub use error::{BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind};
-pub use go::{JoinHandle, Spawn, blocking, go, no_suspend, park, pinned, try_go, yield_now};
+pub use go::{Spawn, blocking, go, no_suspend, park, pinned, try_go, yield_now};
 pub use handle::{Goroutine, current};
+pub use join::JoinHandle;
 pub use runtime::Runtime;
 pub use sched::metrics::Metrics;
 pub use sched::monitor::Stall;

@@ -2,7 +2,8 @@
 
 use crate::Builder;
 use crate::error::{BuildError, ResizeError, ShutdownError, SpawnError};
-use crate::go::{JoinHandle, Spawn};
+use crate::go::Spawn;
+use crate::join::JoinHandle;
 use crate::platform::Arc;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;

@@ -1,7 +1,7 @@
 //! Scopes: goroutines that borrow from their parent's stack, and are always joined.
 
 use crate::error::{JoinError, SpawnError};
-use crate::go::JoinHandle;
+use crate::join::JoinHandle;
 use crate::platform::Arc;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;

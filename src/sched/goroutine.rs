@@ -10,11 +10,12 @@ use super::Shared;
 use super::group::Group;
 use super::state::StateWord;
 use super::task::{Payload, Vtable};
+use super::waiter::Waiter;
 use crate::context::{Fiber, Suspender};
 use crate::lockfree::{Link, Linked};
+use crate::platform::Arc;
 use crate::platform::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::platform::cell::UnsafeCell;
-use crate::platform::{Arc, Parker};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -119,27 +120,6 @@ pub(crate) enum Joined {
     Abandoned,
     /// Registered: it will be unparked.
     Waiting,
-}
-
-/// Whom to unpark: the contract between the scheduler and everything above it.
-#[derive(Clone)]
-pub(crate) enum Waiter {
-    Goroutine(Ref),
-    Thread(Arc<Parker>),
-}
-
-impl Waiter {
-    /// Whether it is this goroutine.
-    pub(crate) fn is(&self, goroutine: Ptr) -> bool {
-        matches!(self, Waiter::Goroutine(own) if own.ptr() == goroutine)
-    }
-
-    pub(crate) fn unpark(&self) {
-        match self {
-            Waiter::Goroutine(goroutine) => super::unpark(goroutine),
-            Waiter::Thread(parker) => parker.unpark(),
-        }
-    }
 }
 
 impl Goroutine {

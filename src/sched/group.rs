@@ -4,8 +4,8 @@
 //! frame any more.
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
-use super::goroutine::Waiter;
 use super::suspend;
+use super::waiter::Waiter;
 use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::panic::Location;
 

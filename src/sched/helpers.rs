@@ -8,11 +8,12 @@
 //! Checked by: verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current, current_worker};
-use super::goroutine::{Ptr, Waiter};
+use super::goroutine::Ptr;
 use super::settle::YIELD;
 use super::shared::Shared;
 use super::suspend;
 use super::task::Outcome;
+use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::atomic::{AtomicBool, Ordering};
 use crate::platform::{Condvar, Mutex, panicking};

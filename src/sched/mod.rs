@@ -9,7 +9,7 @@
 //! | `roster/` | who sleeps, who is woken, who waits for a processor |
 //! | `processor`, `find` | which goroutine runs next |
 //! | `worker`, `entry`, `settle` | how it runs, and where it goes when it stops |
-//! | `suspend`, `group` | how it waits |
+//! | `suspend`, `waiter`, `group` | how it waits |
 //! | `submit` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
 //! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
@@ -34,6 +34,7 @@ pub mod state;
 pub(crate) mod submit;
 pub(crate) mod suspend;
 pub(crate) mod task;
+pub(crate) mod waiter;
 pub(crate) mod worker;
 
 pub(crate) use shared::{Config, Shared};

@@ -5,9 +5,10 @@
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current, current_goroutine, current_worker};
-use super::goroutine::{Goroutine, Ptr, Ref, Waiter};
+use super::goroutine::{Goroutine, Ptr, Ref};
 use super::settle::{PARK, YIELD};
 use super::state::BeginPark;
+use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
 use std::panic::Location;

@@ -26,7 +26,7 @@ pub use list::{Claim, List, Node};
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
-use crate::sched::goroutine::Waiter;
+use crate::sched::waiter::Waiter;
 use crate::sched::{broken, suspend};
 use std::panic::Location;
 use std::task::Waker;
