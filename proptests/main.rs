@@ -3,6 +3,7 @@
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 mod deque;
+mod heap;
 mod injector;
 mod list;
 mod rng;

@@ -18,6 +18,7 @@ mod runtime;
 #[doc(hidden)]
 pub mod sched;
 mod scope;
+pub mod time;
 #[doc(hidden)]
 #[allow(dead_code)]
 pub mod wait;
@@ -25,7 +26,7 @@ pub mod wait;
 pub use builder::{Builder, PanicPolicy};
 pub use cancel::CancelToken;
 pub use error::{BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind};
-pub use go::{Spawn, blocking, go, no_suspend, park, pinned, try_go, yield_now};
+pub use go::{Spawn, blocking, go, no_suspend, park, park_timeout, pinned, try_go, yield_now};
 pub use handle::{Goroutine, current};
 pub use join::JoinHandle;
 pub use runtime::Runtime;

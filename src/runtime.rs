@@ -189,6 +189,13 @@ impl Runtime {
         crate::sched::monitor::retake_all(self.shared())
     }
 
+    /// For models, where time stands still: fires every timer whose deadline is at `until`, in
+    /// nanoseconds, or before; returns how many these were.
+    #[doc(hidden)]
+    pub fn fire_timers(&self, until: u64) -> usize {
+        crate::sched::deadline::fire_timers(self.shared(), until)
+    }
+
     pub(crate) fn of(shared: Arc<Shared>) -> Runtime {
         Runtime { shared: Some(shared) }
     }

@@ -14,6 +14,7 @@
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
 //! | `fairness` | [F1], [F2] |
 //! | `state` | [S2], [S3] |
+//! | `timers` | [W1] to [W3]: sleeping, and parking with a limit |
 //!
 //! Tests that measure time run alone (`common::alone`); the others side by side.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
@@ -30,3 +31,4 @@ mod results;
 mod shutdown;
 mod soundness;
 mod state;
+mod timers;

@@ -6,11 +6,13 @@
 //! | [`injector`] | anybody | anybody | FIFO |
 //! | [`inbox`] | anybody | its owner, all at once | FIFO |
 //! | [`list`] | its owner | its owner | FIFO |
+//! | [`heap`] | its owner | its owner | by deadline |
 //!
-//! The deque holds values; the other three are intrusive: they chain items by the [`Link`] inside
+//! The deque and the heap hold values; the others are intrusive: they chain items by the [`Link`] inside
 //! each item and never allocate. [`rng`] picks victims. docs/deque.md tells the whole story.
 
 pub mod deque;
+pub mod heap;
 pub mod inbox;
 pub mod injector;
 pub mod linked;
@@ -19,6 +21,7 @@ mod ring;
 pub mod rng;
 
 pub use deque::{Owner, Stealer, deque};
+pub use heap::{Heap, NEVER, Ticket};
 pub use inbox::Inbox;
 pub use injector::Injector;
 pub use linked::{Link, Linked};

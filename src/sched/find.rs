@@ -43,10 +43,11 @@ impl Worker {
             local.decisions = local.decisions.wrapping_add(1);
             local.decisions
         });
-        if decision.is_multiple_of(INJECTOR_EVERY)
-            && let Some(raw) = shared.injector.pop()
-        {
-            return Some(Ptr::from_raw(raw));
+        if decision.is_multiple_of(INJECTOR_EVERY) {
+            self.keep_own_time(held);
+            if let Some(raw) = shared.injector.pop() {
+                return Some(Ptr::from_raw(raw));
+            }
         }
         let next = held.processor().take_next()?;
         if held.local(Local::prefer_next) {

@@ -10,11 +10,13 @@
 //! | `processor`, `find` | which goroutine runs next |
 //! | `worker`, `entry`, `settle` | how it runs, and where it goes when it stops |
 //! | `suspend`, `waiter`, `group` | how it waits |
+//! | `deadline`, `timers` | how it waits for a time, and who sees that it has come |
 //! | `submit` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
 //! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
 pub mod claim;
+pub(crate) mod deadline;
 pub(crate) mod enter;
 pub(crate) mod entry;
 pub(crate) mod find;
@@ -34,6 +36,7 @@ pub mod state;
 pub(crate) mod submit;
 pub(crate) mod suspend;
 pub(crate) mod task;
+pub mod timers;
 pub(crate) mod waiter;
 pub(crate) mod worker;
 
@@ -46,6 +49,7 @@ use std::time::Duration;
 const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
 
 /// The clock by which deadlines are kept, in nanoseconds.
+#[inline]
 pub(crate) fn now() -> u64 {
     crate::platform::clock::now()
 }

@@ -9,6 +9,7 @@ use super::monitor::{Monitor, Watchdog};
 use super::pool::{self, Pool};
 use super::processor::{FIBER_CACHE, Processor};
 use super::roster::{Awake, Roster, SeatId, Wake};
+use super::timers::Timers;
 use super::worker::Worker;
 use crate::context::{Arena, StackError};
 use crate::lockfree::Injector;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) arena: Arc<Arena>,
     pub(crate) helpers: Helpers,
     pub(crate) counters: Counters,
+    pub(crate) timers: Timers<Ptr>,
     next_id: AtomicU64,
     /// Somebody waits for the last goroutine to end.
     draining: AtomicBool,
@@ -78,12 +80,13 @@ impl Shared {
             arena,
             helpers: Helpers::new(),
             counters: Counters::default(),
+            timers: Timers::new(config.max_processors as usize),
             next_id: AtomicU64::new(1),
             draining: AtomicBool::new(false),
             drain: Mutex::new(()),
             drained: Condvar::new(),
             stopping: AtomicBool::new(false),
-            threads: Mutex::new((0..config.max_threads + 1).map(|_| None).collect()),
+            threads: Mutex::new((0..config.max_threads + 2).map(|_| None).collect()),
             config,
         };
         Arc::get_mut(&mut place).expect("nobody else has it yet").write(value);
@@ -98,16 +101,12 @@ impl Shared {
 
     // ---- threads -----------------------------------------------------------------------------------
 
-    /// Starts the monitor, and a first worker, so that a machine that grants no thread says so now.
+    /// Starts the monitor, the timekeeper and a first worker, so that a machine that grants no thread
+    /// says so now.
     pub(crate) fn start(&self) -> io::Result<()> {
         if self.config.monitor {
-            let this = self.counted();
-            let name = format!("{}-watch", self.config.thread_name);
-            let monitor = thread::spawn(name, move || {
-                let _bomb = AbortIfUnwinding("the monitor");
-                Monitor::new(&this).main();
-            })?;
-            *self.threads.lock().last_mut().expect("one place more than workers") = Some(monitor);
+            self.start_attendant("watch", |this| Monitor::new(this).main())?;
+            self.start_attendant("clock", Shared::keep_time)?;
         }
         match self.roster.wake_searcher() {
             Wake::Start(id) => self.start_worker(id).inspect_err(|_| {
@@ -115,6 +114,19 @@ impl Shared {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Starts a thread that stands beside the workers.
+    fn start_attendant(&self, what: &'static str, main: fn(&Shared)) -> io::Result<()> {
+        let this = self.counted();
+        let attendant = thread::spawn(format!("{}-{what}", self.config.thread_name), move || {
+            let _bomb = AbortIfUnwinding(what);
+            main(&this);
+        })?;
+        let mut threads = self.threads.lock();
+        let beside = &mut threads[self.workers.len()..];
+        *beside.iter_mut().find(|place| place.is_none()).expect("two places") = Some(attendant);
+        Ok(())
     }
 
     /// Does what the roster asked for: wakes a sleeper, or starts a thread.

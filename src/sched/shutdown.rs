@@ -63,6 +63,7 @@ impl Shared {
     pub(crate) fn stop(this: &Arc<Shared>) -> Vec<Remaining> {
         this.roster.stop(|| this.set_stopping());
         this.helpers.stop();
+        this.timers.wake();
         let mut guard = this.drain.lock();
         let left = loop {
             if let Some(left) = this.roster.when_stopped(|| this.remaining()) {

@@ -9,9 +9,12 @@
 //! | `PARKED` + `PERMIT` | nobody, until resumed | in exactly one run queue |
 //! | `IN_PLACE` | its worker, which sleeps beneath it | on that worker |
 //!
+//! A park with a deadline may also be ended by `EXPIRED`, which readies as a permit does, and is none.
+//!
 //! [S1] Only the worker's own stack moves a goroutine to `PARKED`, after the switch: nobody resumes
 //! a stack in use. [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is
 //! consumed once and is not lost. [S4] What happened before `unpark` is seen after `park`.
+//! [S5] `EXPIRED` takes no permit along, and is gone when the park that it ended returns.
 //! The word is written by read-modify-writes alone, from the spawn on.
 //! Checked by: verification/loom/state.rs, proptests/runtime/state.rs.
 
@@ -22,6 +25,7 @@ const ACTIVE: u32 = 0;
 const PARKED: u32 = 1;
 const IN_PLACE: u32 = 2;
 const PERMIT: u32 = 4;
+const EXPIRED: u32 = 8;
 
 /// See the module.
 pub struct StateWord(AtomicU32);
@@ -32,7 +36,7 @@ pub struct StateWord(AtomicU32);
 pub enum BeginPark {
     /// It is parked; it may already run elsewhere.
     Parked,
-    /// A permit came first: it is runnable, and the caller requeues it.
+    /// A permit or the deadline came first: it is runnable, and the caller requeues it.
     Readied,
 }
 
@@ -47,6 +51,18 @@ pub enum Unparked {
     Enqueue,
     /// Wake the worker that sleeps beneath it.
     WakeInPlace,
+}
+
+/// What ended a park with a deadline.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// A permit, which is consumed; the deadline has not been announced.
+    Permit,
+    /// A permit, which is consumed, and the deadline.
+    Both,
+    /// The deadline.
+    Expired,
 }
 
 impl StateWord {
@@ -84,10 +100,10 @@ impl StateWord {
 
     fn settle(&self, to: u32) -> BeginPark {
         // Release: pairs with the Acquire in `unpark`: the next owner sees the whole stack. [S1]
-        // Relaxed on failure: the permit is consumed by `end_park`, which acquires.
+        // Relaxed on failure: what readied it is taken back by `end_park`, which acquires.
         match self.0.compare_exchange(ACTIVE, to, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => BeginPark::Parked,
-            Err(PERMIT) => BeginPark::Readied,
+            Err(seen) if seen & !(PERMIT | EXPIRED) == ACTIVE => BeginPark::Readied,
             Err(other) => broken("settle", "ACTIVE, with or without PERMIT", other),
         }
     }
@@ -99,6 +115,43 @@ impl StateWord {
         if before & PERMIT == 0 {
             broken("end_park", "PERMIT", before);
         }
+    }
+
+    /// As `end_park`, of a park with a deadline. [S3] [S5]
+    pub fn end_timed_park(&self) -> Woken {
+        // Acquire: pairs with the Release in every `unpark` [S4], and in `expire`: the timekeeper
+        // is done with the timer.
+        let before = self.0.swap(ACTIVE, Ordering::Acquire);
+        match (before & PERMIT != 0, before & EXPIRED != 0) {
+            (true, false) => Woken::Permit,
+            (true, true) => Woken::Both,
+            (false, true) => Woken::Expired,
+            (false, false) => broken("end_timed_park", "PERMIT or EXPIRED", before),
+        }
+    }
+
+    /// In the goroutine, after a park in place with a deadline: whether there was a permit. [S3]
+    pub fn end_park_in_place(&self) -> bool {
+        // Acquire: as in `end_park`.
+        self.0.swap(ACTIVE, Ordering::Acquire) & PERMIT != 0
+    }
+
+    /// The deadline of its park has come: readies it without a permit. [S2] [S5]
+    ///
+    /// Called between the arming of its timer and the return of the park, or of the cancelling.
+    pub fn expire(&self) -> Unparked {
+        // Acquire: pairs with the Release in `settle`. Release: pairs with the Acquire in
+        // `end_timed_park`.
+        match self.0.fetch_or(EXPIRED, Ordering::AcqRel) {
+            PARKED => Unparked::Enqueue,
+            _ => Unparked::Nothing,
+        }
+    }
+
+    /// In the goroutine: its timer fired after the park had ended. [S5]
+    pub fn forget_expiry(&self) {
+        // Relaxed: who called `expire` is done; the timers' lock says so.
+        self.0.fetch_and(!EXPIRED, Ordering::Relaxed);
     }
 
     /// Whether a park in place has been given its permit.
@@ -145,13 +198,14 @@ impl fmt::Debug for StateWord {
 }
 
 fn decode(word: u32) -> String {
-    let state = match word & !PERMIT {
+    let state = match word & !(PERMIT | EXPIRED) {
         ACTIVE => "ACTIVE",
         PARKED => "PARKED",
         IN_PLACE => "IN_PLACE",
         _ => "IMPOSSIBLE",
     };
-    format!("State {{ {state}, permit: {} }}", word & PERMIT != 0)
+    let (permit, expired) = (word & PERMIT != 0, word & EXPIRED != 0);
+    format!("State {{ {state}, permit: {permit}, expired: {expired} }}")
 }
 
 #[cold]

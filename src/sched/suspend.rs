@@ -4,6 +4,7 @@
 //! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor.
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
+pub(crate) use super::deadline::{park_until, sleep_until};
 use super::enter::{Inside, current, current_goroutine, current_worker};
 use super::goroutine::{Goroutine, Ptr, Ref};
 use super::settle::{PARK, YIELD};
@@ -12,7 +13,6 @@ use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
 use std::panic::Location;
-use std::time::Duration;
 
 /// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
@@ -27,24 +27,6 @@ pub(crate) fn park(place: &'static Location<'static>) {
     goroutine.word.end_park();
 }
 
-/// As [`park`], until the clock shows `deadline` at the latest; false means that no permit came.
-pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bool {
-    let Some((_, goroutine)) = current() else {
-        let left = deadline.saturating_sub(super::now());
-        return thread_parker().park_timeout(Duration::from_nanos(left));
-    };
-    // Interim: until the scheduler has timers, the goroutine looks at the clock itself.
-    loop {
-        if goroutine.word.take_permit() {
-            return true;
-        }
-        if super::now() >= deadline {
-            return false;
-        }
-        yield_now(place);
-    }
-}
-
 /// Lets others run.
 pub(crate) fn yield_now(place: &'static Location<'static>) {
     match current() {
@@ -54,7 +36,12 @@ pub(crate) fn yield_now(place: &'static Location<'static>) {
 }
 
 #[inline]
-fn suspend(worker: &Worker, goroutine: Ptr, why: usize, place: &'static Location<'static>) {
+pub(super) fn suspend(
+    worker: &Worker,
+    goroutine: Ptr,
+    why: usize,
+    place: &'static Location<'static>,
+) {
     if goroutine.own.no_suspend.get() > 0 {
         refuse_to_suspend(place);
     }
@@ -83,7 +70,7 @@ pub(crate) fn check_may_suspend(place: &'static Location<'static>) {
 }
 
 #[cold]
-fn refuse_to_suspend(place: &'static Location<'static>) -> ! {
+pub(super) fn refuse_to_suspend(place: &'static Location<'static>) -> ! {
     panic!("suspension at {place} inside `no_suspend`: move the call out of the section");
 }
 
@@ -115,7 +102,7 @@ pub(crate) fn waiter() -> Waiter {
     }
 }
 
-fn thread_parker() -> Arc<Parker> {
+pub(super) fn thread_parker() -> Arc<Parker> {
     tls::parker().expect("a thread whose thread-locals are gone can't wait for goroutines")
 }
 

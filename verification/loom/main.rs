@@ -18,4 +18,5 @@ mod retake;
 mod sched;
 mod shutdown;
 mod state;
+mod timers;
 mod wait;

@@ -1,0 +1,204 @@
+//! Deadline: a goroutine parks until it is unparked or its time has come, and who sees to the latter.
+//!
+//! park_until: take a permit, else arm a timer and suspend; after the resume, cancel the timer unless
+//!     it was the one that woke us.
+//! fire: expire each goroutine that is due and put it where it waits to run; then wake workers.
+//! The timekeeper is a kernel thread that fires what is due and sleeps until the nearest deadline; a
+//! busy worker looks after its own heap every 61st decision, and spares it the work.
+//!
+//! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the word: [S5].
+//! Checked by: verification/loom/timers.rs, proptests/runtime/timers.rs.
+
+use super::enter::{current, current_worker};
+use super::goroutine::{Goroutine, Ptr};
+use super::now;
+use super::processor::Held;
+use super::settle::PARK;
+use super::shared::Shared;
+use super::state::{BeginPark, Unparked, Woken};
+use super::suspend::{refuse_to_suspend, suspend, thread_parker};
+use super::timers::Timers;
+use super::worker::Worker;
+use crate::lockfree::{List, NEVER};
+use crate::platform::{MODELLED, Parker, panicking};
+use std::panic::Location;
+use std::time::Duration;
+
+/// The timekeeper rests so long after it has fired something: many near deadlines share its wake-ups.
+const REST: Duration = Duration::from_micros(100);
+
+/// As [`park`](super::suspend::park), until about when [`now`](super::now) reaches `deadline`. True: a permit was
+/// consumed. False: the time ran out without one; a permit given meanwhile is kept for the next park.
+pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bool {
+    if deadline == NEVER {
+        super::suspend::park(place);
+        return true;
+    }
+    let Some((worker, goroutine)) = current() else {
+        return await_permit(&thread_parker(), deadline);
+    };
+    if goroutine.word.take_permit() {
+        return true;
+    }
+    if now() >= deadline {
+        return false;
+    }
+    if panicking() {
+        return park_in_place(goroutine, deadline);
+    }
+    if goroutine.own.no_suspend.get() > 0 {
+        refuse_to_suspend(place);
+    }
+    let number = worker.id as usize;
+    let ticket = timers_of(&goroutine).arm(number, deadline, goroutine);
+    suspend(worker, goroutine, PARK, place);
+    match goroutine.word.end_timed_park() {
+        Woken::Expired => false,
+        Woken::Both => true,
+        Woken::Permit => {
+            // Until this returns, the timer may expire us. [W2]
+            if !timers_of(&goroutine).cancel(number, ticket, goroutine) {
+                goroutine.word.forget_expiry();
+            }
+            true
+        }
+    }
+}
+
+/// Waits until about when [`now`](super::now) reaches `deadline`, whatever permits are given meanwhile: they are
+/// there for the next park.
+pub(crate) fn sleep_until(place: &'static Location<'static>, deadline: u64) {
+    let mut had_permit = false;
+    while park_until(place, deadline) {
+        had_permit = true;
+    }
+    if had_permit {
+        super::suspend::waiter().unpark();
+    }
+}
+
+fn timers_of(goroutine: &Goroutine) -> &Timers<Ptr> {
+    // SAFETY: the goroutine runs, so its runtime is there.
+    &unsafe { &*goroutine.shared }.timers
+}
+
+/// Blocks the kernel thread until its parker is given a permit, or until `deadline`.
+fn await_permit(parker: &Parker, deadline: u64) -> bool {
+    loop {
+        let left = Duration::from_nanos(deadline.saturating_sub(now()));
+        if parker.park_timeout(left) {
+            return true;
+        }
+        // In a model, time is what it says.
+        if MODELLED || now() >= deadline {
+            return false;
+        }
+    }
+}
+
+/// The goroutine unwinds, so its kernel thread sleeps; the processor may be retaken meanwhile.
+#[cold]
+fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
+    let worker = current_worker().expect("a goroutine runs on a worker");
+    let home = goroutine.home();
+    goroutine.set_home(Some(worker.id));
+    match goroutine.word.begin_park_in_place() {
+        BeginPark::Readied => {}
+        BeginPark::Parked => {
+            worker.show_section(true);
+            // A permit of the parker may be an old one: the word decides.
+            while !goroutine.word.has_permit() && await_permit(&worker.in_place, deadline) {}
+            worker.show_section(goroutine.own.sections.get() > 0);
+        }
+    }
+    let permit = goroutine.word.end_park_in_place();
+    goroutine.set_home(home);
+    permit
+}
+
+impl Worker {
+    /// At a decision now and then: fires what is due in the worker's own heap.
+    #[inline]
+    pub(crate) fn keep_own_time(&self, held: Held<'_>) {
+        let nearest = self.shared().timers.nearest_of(self.id as usize);
+        if nearest != NEVER && nearest <= now() {
+            self.shared().fire_heap(self.id as usize, now(), Some((self, held)));
+        }
+    }
+}
+
+impl Shared {
+    /// The life of the timekeeper's thread.
+    pub(crate) fn keep_time(&self) {
+        while !self.is_stopping() {
+            if fire_timers(self, now()) > 0 {
+                self.timers.rest(REST);
+            } else {
+                self.timers.wait(now);
+            }
+        }
+    }
+
+    /// Fires a batch of what is due in one heap. Where the caller is a worker with a processor, what
+    /// it may run itself goes to its own queues.
+    fn fire_heap(&self, number: usize, now: u64, here: Option<(&Worker, Held<'_>)>) -> usize {
+        let mut stealable = List::<Goroutine>::new();
+        let mut to_wake = None;
+        let fired = self.timers.fire(number, now, |goroutine| {
+            if goroutine.word.expire() != Unparked::Enqueue {
+                return;
+            }
+            let Some(home) = goroutine.home() else {
+                // SAFETY: it was just readied, so it is in no queue. [S2]
+                return unsafe { stealable.push_back(goroutine.raw()) };
+            };
+            match here {
+                Some((worker, _)) if worker.id == home => {
+                    // Those that were sent before us had nearer deadlines. [W3]
+                    worker.drain_inbox();
+                    worker.push_home(goroutine);
+                }
+                _ => {
+                    self.workers[home as usize].send_home(goroutine);
+                    let others = to_wake.replace(home).filter(|before| *before != home);
+                    if let Some(other) = others {
+                        self.carry_out(self.roster.wake_home(other));
+                    }
+                }
+            }
+        });
+        if let Some(home) = to_wake {
+            self.carry_out(self.roster.wake_home(home));
+        }
+        if !stealable.is_empty() {
+            self.ready_all(stealable, here.map(|(_, held)| held));
+        }
+        fired
+    }
+
+    /// Puts expired stealable goroutines where they wait to run.
+    fn ready_all(&self, mut list: List<Goroutine>, held: Option<Held<'_>>) {
+        let mut each = std::iter::from_fn(|| list.pop_front());
+        match held {
+            Some(held) => each.for_each(|raw| held.push(self, Ptr::from_raw(raw))),
+            // SAFETY: they left the list, so they are in no queue.
+            None => unsafe { self.injector.push_batch(&mut each) },
+        }
+        self.carry_out(self.roster.notify());
+    }
+}
+
+/// Fires every timer whose deadline is at `until` or before. In models, where time stands still, the
+/// model calls it when it chooses, with any `until`. How many these were.
+pub(crate) fn fire_timers(shared: &Shared, until: u64) -> usize {
+    let mut all = 0;
+    for number in 0..shared.timers.heaps() {
+        while until != NEVER && shared.timers.nearest_of(number) <= until {
+            match shared.fire_heap(number, until, None) {
+                0 => break,
+                fired => all += fired,
+            }
+        }
+    }
+    all
+}

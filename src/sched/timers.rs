@@ -1,0 +1,186 @@
+//! Timers: the deadlines of parked goroutines, and how the timekeeper waits for the nearest.
+//!
+//! arm (who is about to park): lock a heap, push, publish its nearest; if that is nearer than before,
+//!     fence, read `waits_until`; if that is later, claim it and wake the timekeeper.
+//! wait (the timekeeper): publish the nearest of all heaps as `waits_until`, fence, look again; sleep
+//!     until then.
+//! fire (the timekeeper, or a worker now and then): lock a heap, take out what is due, in order, and
+//!     expire each under the lock.   cancel (who was unparked first): lock, remove.
+//!
+//! There are as many heaps as processors; a worker uses the one of its own number, so that the
+//! goroutines at home there are in one heap. Anybody may fire any heap: none is stranded when its
+//! worker blocks, hands its processor over, or ends.
+//!
+//! [W1] A deadline that is armed: the timekeeper is awake, or waits no longer than until it, or its
+//! wake-up is in flight.  [W2] A timer fires at most once, and not after its cancelling has returned.
+//! [W3] None fires before its deadline; those of one heap fire in order of deadlines, then of arming.
+//! Checked by: verification/loom/timers.rs, proptests/runtime/timers.rs.
+
+use crate::lockfree::{Heap, NEVER, Ticket};
+use crate::platform::atomic::{AtomicU64, Ordering, fence};
+use crate::platform::{Mutex, Parker};
+use crossbeam_utils::CachePadded;
+use std::time::Duration;
+
+/// `waits_until` of a timekeeper that will look at every heap before it sleeps.
+const AWAKE: u64 = 0;
+/// How many timers fire under one hold of a heap's lock.
+const BATCH: usize = 32;
+
+/// See the module.
+pub struct Timers<T> {
+    shards: Box<[CachePadded<Shard<T>>]>,
+    /// Until when the timekeeper sleeps. Written by read-modify-writes alone.
+    waits_until: CachePadded<AtomicU64>,
+    timekeeper: Parker,
+}
+
+struct Shard<T> {
+    /// The heap's nearest deadline. Written under its lock.
+    nearest: AtomicU64,
+    heap: Mutex<Heap<T>>,
+}
+
+impl<T: Copy + PartialEq> Timers<T> {
+    /// `heaps` empty heaps.
+    pub fn new(heaps: usize) -> Self {
+        let shard = || Shard { nearest: AtomicU64::new(NEVER), heap: Mutex::new(Heap::new()) };
+        Timers {
+            shards: (0..heaps).map(|_| CachePadded::new(shard())).collect(),
+            waits_until: CachePadded::new(AtomicU64::new(AWAKE)),
+            timekeeper: Parker::new(),
+        }
+    }
+
+    /// How many heaps there are.
+    pub fn heaps(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Sets a timer: `item` will be expired at about `deadline`. `number` says in which heap, in any
+    /// way the caller likes; the same goes to `cancel`. [W1]
+    pub fn arm(&self, number: usize, deadline: u64, item: T) -> Ticket {
+        let shard = self.shard(number);
+        let mut heap = shard.heap.lock();
+        let before = heap.nearest();
+        let ticket = heap.push(deadline, item);
+        shard.publish(before, &heap);
+        drop(heap);
+        // If another is nearer, who armed that one has seen to it.
+        if deadline < before {
+            self.prompt(deadline);
+        }
+        ticket
+    }
+
+    /// Removes the timer of `item`; false if it has fired. [W2]
+    pub fn cancel(&self, number: usize, ticket: Ticket, item: T) -> bool {
+        let shard = self.shard(number);
+        let mut heap = shard.heap.lock();
+        let before = heap.nearest();
+        let was_armed = heap.cancel(ticket, item);
+        shard.publish(before, &heap);
+        was_armed
+    }
+
+    /// Takes out what is due in one heap, a batch at most, and calls `expire` for each, under the
+    /// heap's lock. How many these were. [W2] [W3]
+    pub fn fire(&self, number: usize, now: u64, mut expire: impl FnMut(T)) -> usize {
+        let shard = self.shard(number);
+        let mut heap = shard.heap.lock();
+        let before = heap.nearest();
+        let mut fired = 0;
+        while fired < BATCH
+            && let Some(item) = heap.pop_due(now)
+        {
+            expire(item);
+            fired += 1;
+        }
+        shard.publish(before, &heap);
+        fired
+    }
+
+    /// The nearest deadline of one heap, as a hint.
+    #[inline]
+    pub fn nearest_of(&self, number: usize) -> u64 {
+        // Relaxed: a hint; the timekeeper's own look is ordered by its fence.
+        self.shard(number).nearest.load(Ordering::Relaxed)
+    }
+
+    /// The nearest deadline of all.
+    pub fn nearest(&self) -> u64 {
+        (0..self.heaps()).map(|number| self.nearest_of(number)).min().unwrap_or(NEVER)
+    }
+
+    fn shard(&self, number: usize) -> &Shard<T> {
+        &self.shards[number % self.shards.len()]
+    }
+
+    // ---- the timekeeper ------------------------------------------------------------------------------
+
+    /// Wakes the timekeeper if it sleeps for longer than until `deadline`. [W1]
+    fn prompt(&self, deadline: u64) {
+        // SeqCst: pairs with the fence in `wait`: either we see how long it sleeps, or its second
+        // look sees our deadline. [W1]
+        fence(Ordering::SeqCst);
+        // Relaxed, here and below: ordered by the fence; the parker carries the rest.
+        let mut seen = self.waits_until.load(Ordering::Relaxed);
+        while deadline < seen {
+            // Of several who arm, one wakes it.
+            match self.waits_until.compare_exchange(
+                seen,
+                AWAKE,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return self.timekeeper.unpark(),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// The timekeeper sleeps until the nearest deadline has come, or a nearer one is armed, or it
+    /// is [woken](Self::wake). [W1]
+    pub fn wait(&self, now: impl Fn() -> u64) {
+        let mut until = self.nearest();
+        loop {
+            // Relaxed: ordered by the fence. A swap, since those who arm write it too.
+            self.waits_until.swap(until, Ordering::Relaxed);
+            // SeqCst: pairs with the fence in `prompt`. [W1]
+            fence(Ordering::SeqCst);
+            let nearest = self.nearest();
+            if nearest >= until {
+                break;
+            }
+            until = nearest;
+        }
+        if until == NEVER {
+            self.timekeeper.park();
+        } else if let Some(left) = until.checked_sub(now()).filter(|left| *left > 0) {
+            self.timekeeper.park_timeout(Duration::from_nanos(left));
+        }
+        // Relaxed: what is armed from here on, its next `wait` sees, or fences after.
+        self.waits_until.swap(AWAKE, Ordering::Relaxed);
+    }
+
+    /// The awake timekeeper rests, so that many near deadlines share a wake-up.
+    pub fn rest(&self, pause: Duration) {
+        self.timekeeper.park_timeout(pause);
+    }
+
+    /// Makes the timekeeper look up.
+    pub fn wake(&self) {
+        self.timekeeper.unpark();
+    }
+}
+
+impl<T: Copy + PartialEq> Shard<T> {
+    fn publish(&self, before: u64, heap: &Heap<T>) {
+        let nearest = heap.nearest();
+        if nearest != before {
+            // Relaxed: what must be seen is ordered by the fence in `prompt`; that a timer has left
+            // may be seen late: the timekeeper then wakes for nothing.
+            self.nearest.store(nearest, Ordering::Relaxed);
+        }
+    }
+}
