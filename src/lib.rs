@@ -4,6 +4,7 @@
 
 mod builder;
 mod cancel;
+pub mod chan;
 #[doc(hidden)]
 pub mod context;
 mod error;

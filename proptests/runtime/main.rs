@@ -13,6 +13,7 @@
 //! | `blocking` | calls that block or compute, announced or not |
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
 //! | `fairness` | [F1], [F2] |
+//! | `channels` | channels between goroutines, plain threads, and both |
 //! | `state` | [S2], [S3] |
 //! | `timers` | [W1] to [W3]: sleeping, and parking with a limit |
 //!
@@ -20,6 +21,7 @@
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 mod blocking;
+mod channels;
 mod children;
 mod common;
 mod fairness;

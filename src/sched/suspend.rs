@@ -64,9 +64,14 @@ pub(crate) fn park_without_fail(place: &'static Location<'static>) {
 
 /// Panics where a suspension would, before the caller has done anything that a panic must undo.
 pub(crate) fn check_may_suspend(place: &'static Location<'static>) {
-    if current_goroutine().is_some_and(|goroutine| goroutine.own.no_suspend.get() > 0) {
+    if !may_suspend() {
         refuse_to_suspend(place);
     }
+}
+
+/// Whether the caller is outside of `no_suspend`.
+pub(crate) fn may_suspend() -> bool {
+    current_goroutine().is_none_or(|goroutine| goroutine.own.no_suspend.get() == 0)
 }
 
 #[cold]

@@ -51,6 +51,11 @@ impl<'a> Limit<'a> {
         Limit { deadline: earlier(self.deadline, deadline), ..self }
     }
 
+    /// The deadline of the limit itself, not that of its token.
+    pub fn deadline(&self) -> Option<u64> {
+        self.deadline
+    }
+
     /// Waits until `wait` is fired, or the limit is reached: then nobody will fire it any more.
     /// To be called without any list's lock.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {

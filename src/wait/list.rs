@@ -5,6 +5,7 @@
 //! Checked by: verification/loom/wait.rs.
 
 use super::{Wait, Wake};
+use crate::sched::broken;
 use std::cell::Cell;
 use std::marker::PhantomPinned;
 use std::ptr;
@@ -136,13 +137,30 @@ impl Default for List {
     }
 }
 
-/// A claimed wait: it stays in place until it is fired. To be used under the list's lock.
+/// A claimed wait: it stays in place until it is fired. To be fired under the list's lock.
 #[must_use = "a claimed wait must be fired"]
 pub struct Claim {
     node: *const Node,
 }
 
+// SAFETY: the claimed wait stays in place, whatever thread fires it; node and wait are Sync.
+unsafe impl Send for Claim {}
+// SAFETY: a shared claim gives nothing but the packet's address.
+unsafe impl Sync for Claim {}
+
 impl Claim {
+    /// Claims the wait of a node in no list, for whom the caller gives the claim to.
+    ///
+    /// # Safety
+    /// The wait is on no list. Node and wait stay where they are until the claim was fired.
+    pub unsafe fn of_own(node: &Node) -> Claim {
+        // SAFETY: it was just made, by the caller's frame.
+        if !unsafe { (*node.wait).claim() } {
+            broken("of_own", "WAITING", "a wait that has ended");
+        }
+        Claim { node }
+    }
+
     /// The packet of the node, now the caller's. [X1]
     pub fn packet(&self) -> *mut () {
         // SAFETY: claimed, so the waiter waits. [X1]

@@ -28,7 +28,7 @@ use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::sched::waiter::Waiter;
 use crate::sched::{broken, suspend};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::task::Waker;
 
 const WAITING: u32 = 0;
@@ -73,12 +73,46 @@ pub enum Ended {
 pub struct Wake(Who);
 
 impl Wake {
-    /// Never suspends.
+    /// Never suspends, and never unwinds.
     pub fn wake(self) {
         match self.0 {
             Who::Parked(waiter) => waiter.unpark(),
-            Who::Task(waker) => waker.wake(),
+            Who::Task(waker) => wake_task(waker),
         }
+    }
+}
+
+/// A waker that panics has been reported by the panic hook. Others are to be woken all the same, and
+/// nodes of this frame may be linked, so it goes no further.
+#[cold]
+fn wake_task(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+/// Those to wake once a lock is released: mostly nobody or one.
+#[derive(Default)]
+#[must_use]
+pub struct Wakes {
+    first: Option<Wake>,
+    rest: Vec<Wake>,
+}
+
+impl Wakes {
+    pub const fn new() -> Self {
+        Wakes { first: None, rest: Vec::new() }
+    }
+
+    pub fn push(&mut self, wake: Wake) {
+        if self.first.is_none() {
+            self.first = Some(wake);
+        } else {
+            self.rest.push(wake);
+        }
+    }
+
+    /// In the order in which they came. Never suspends, and never unwinds.
+    pub fn wake(self) {
+        self.first.into_iter().chain(self.rest).for_each(Wake::wake);
     }
 }
 
@@ -90,6 +124,11 @@ impl Wait {
     pub fn of_caller(place: &'static Location<'static>) -> Self {
         suspend::check_may_suspend(place);
         Wait::new(Who::Parked(suspend::waiter()))
+    }
+
+    /// Whether the caller may wait: not inside `no_suspend`.
+    pub fn may_wait() -> bool {
+        suspend::may_suspend()
     }
 
     /// A wait of a future.

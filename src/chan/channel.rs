@@ -1,0 +1,277 @@
+//! Channel: a buffer and two lists of waiters under one lock. Whoever comes under the lock either
+//! does its part at once, with the first waiter of the other side, or links itself and waits.
+//!
+//! put:  a receiver waits → into its slot, fire it.   room → into the buffer.   else full.
+//! take: buffer → take; let the first waiting sender's value in.   a sender waits → from its slot,
+//!       fire it.   else closed, or empty.
+//! close: mark; fire all waiters with nothing.
+//! give back (by one that was handed a value, and can't use it): as put, but to the front of the
+//!       buffer, room or not: so also a channel without a buffer may hold a value for a while.
+//!
+//! Those claimed are fired under the lock and woken after it. User code (`Drop` and wakers) runs
+//! outside of it.
+//! [V1] A receiver waits only while the buffer is empty and no sender waits with a value.
+//! [V2] A sender waits only while there is no room and no receiver waits.
+//! [V3] Values leave in the order in which they were put; those given back come first.
+//! [V4] A value is received once, or comes back to who sent it, or is dropped with the channel.
+//! [V5] After close nobody waits, nothing is put, and what was put before is still taken.
+//! Checked by: verification/loom/chan.rs, proptests/runtime/channels.rs.
+#![allow(unsafe_code)]
+
+use super::slot::{Content, Slot};
+use crate::platform::atomic::{AtomicUsize, Ordering};
+use crate::platform::cell::UnsafeCell;
+use crate::platform::{Mutex, MutexGuard};
+use crate::wait::{Claim, List, Wakes};
+use std::collections::VecDeque;
+
+/// The capacity of a channel that never is full.
+pub(crate) const UNBOUNDED: usize = usize::MAX;
+
+/// What both ends share.
+pub(crate) struct Channel<T> {
+    capacity: usize,
+    gate: Mutex<Gate>,
+    /// Touched under the gate's lock.
+    buffer: UnsafeCell<VecDeque<T>>,
+    senders: AtomicUsize,
+    receivers: AtomicUsize,
+}
+
+// SAFETY: the buffer is touched under the lock alone, and values go from thread to thread whole.
+unsafe impl<T: Send> Send for Channel<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Channel<T> {}
+
+/// What knows nothing of the type of the values.
+pub(crate) struct Gate {
+    closed: bool,
+    /// Places in the buffer kept for selects that were chosen to send.
+    reserved: usize,
+    pub(crate) senders: List,
+    pub(crate) receivers: List,
+}
+
+#[must_use]
+pub(crate) enum Put<T> {
+    Done,
+    Full(T),
+    Closed(T),
+}
+
+#[must_use]
+pub(crate) enum Take<T> {
+    Value(T),
+    /// From a select that has yet to make the value: it must be told for whom.
+    Later(Claim),
+    Empty,
+    Closed,
+}
+
+impl<T> Channel<T> {
+    /// A channel with one sender and one receiver.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let room = if capacity == UNBOUNDED { 0 } else { capacity };
+        let gate =
+            Gate { closed: false, reserved: 0, senders: List::new(), receivers: List::new() };
+        Channel {
+            capacity,
+            gate: Mutex::new(gate),
+            buffer: UnsafeCell::new(VecDeque::with_capacity(room)),
+            senders: AtomicUsize::new(1),
+            receivers: AtomicUsize::new(1),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> Locked<'_, T> {
+        Locked { gate: self.gate.lock(), channel: self }
+    }
+
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        (self.capacity != UNBOUNDED).then_some(self.capacity)
+    }
+
+    pub(crate) fn add_sender(&self) {
+        add(&self.senders);
+    }
+
+    pub(crate) fn add_receiver(&self) {
+        add(&self.receivers);
+    }
+
+    /// The last one closes the channel; what was sent can still be received.
+    pub(crate) fn drop_sender(&self) {
+        if is_last(&self.senders) {
+            self.close();
+        }
+    }
+
+    /// The last one closes the channel, and drops what nobody will receive.
+    pub(crate) fn drop_receiver(&self) {
+        if is_last(&self.receivers) {
+            self.close();
+            // What a sender or a future may yet put goes with the channel: nobody receives it.
+            let rest = self.lock().buffer(std::mem::take);
+            drop(rest);
+        }
+    }
+
+    /// False if it was closed before.
+    pub(crate) fn close(&self) -> bool {
+        let mut wakes = Wakes::new();
+        let first = self.lock().close(&mut wakes);
+        wakes.wake();
+        first
+    }
+}
+
+fn add(count: &AtomicUsize) {
+    // Relaxed: whoever adds one has one.
+    if count.fetch_add(1, Ordering::Relaxed) > usize::MAX / 2 {
+        std::process::abort();
+    }
+}
+
+fn is_last(count: &AtomicUsize) -> bool {
+    // Relaxed: whoever is last takes the lock, and all that others did they did under the lock.
+    count.fetch_sub(1, Ordering::Relaxed) == 1
+}
+
+/// A channel whose lock is held.
+pub(crate) struct Locked<'a, T> {
+    pub(crate) gate: MutexGuard<'a, Gate>,
+    channel: &'a Channel<T>,
+}
+
+impl<T> Locked<'_, T> {
+    #[inline]
+    fn buffer<R>(&mut self, f: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
+        // SAFETY: the lock is held, and `self` borrowed exclusively.
+        self.channel.buffer.with_mut(|buffer| f(unsafe { &mut *buffer }))
+    }
+
+    /// Sends, or says why that can't be done now.
+    #[inline]
+    pub(crate) fn put(&mut self, value: T, wakes: &mut Wakes) -> Put<T> {
+        if self.gate.closed {
+            return Put::Closed(value);
+        }
+        if let Some(receiver) = self.claim_receiver(wakes) {
+            self.hand(receiver, value, wakes);
+            return Put::Done;
+        }
+        if self.has_room() {
+            self.buffer(|buffer| buffer.push_back(value));
+            return Put::Done;
+        }
+        Put::Full(value)
+    }
+
+    /// Receives, or says why that can't be done now.
+    #[inline]
+    pub(crate) fn take(&mut self, wakes: &mut Wakes) -> Take<T> {
+        if let Some(value) = self.buffer(VecDeque::pop_front) {
+            if !self.gate.senders.is_empty() {
+                self.admit(wakes);
+            }
+            return Take::Value(value);
+        }
+        match self.claim_sender(wakes) {
+            Some((sender, Content::Value(value))) => {
+                wakes.push(sender.fire());
+                Take::Value(value)
+            }
+            Some((sender, _)) => Take::Later(sender),
+            None if self.gate.closed => Take::Closed,
+            None => Take::Empty,
+        }
+    }
+
+    /// Lets waiting senders in as far as there is room. [V2]
+    fn admit(&mut self, wakes: &mut Wakes) {
+        while self.has_room() {
+            let Some((sender, content)) = self.claim_sender(wakes) else { return };
+            match content {
+                Content::Value(value) => self.buffer(|buffer| buffer.push_back(value)),
+                _ => {
+                    self.gate.reserved += 1;
+                    // SAFETY: claimed, so its slot is ours. [X1]
+                    unsafe { Slot::of_claim(self.channel, &sender).replace(Content::Reserved) };
+                }
+            }
+            wakes.push(sender.fire());
+        }
+    }
+
+    /// The first sender that waits, with what was in its slot: a value, or `Unmade`.
+    fn claim_sender(&mut self, wakes: &mut Wakes) -> Option<(Claim, Content<T>)> {
+        loop {
+            let sender = self.gate.senders.claim()?;
+            // SAFETY: claimed, so its slot is ours. [X1]
+            match unsafe { Slot::of_claim(self.channel, &sender).take() } {
+                Content::Watch => wakes.push(sender.fire()),
+                content => return Some((sender, content)),
+            }
+        }
+    }
+
+    /// The first receiver that waits.
+    #[inline]
+    pub(crate) fn claim_receiver(&mut self, wakes: &mut Wakes) -> Option<Claim> {
+        loop {
+            let receiver = self.gate.receivers.claim()?;
+            // SAFETY: claimed, so its slot is ours. [X1]
+            match unsafe { Slot::of_claim(self.channel, &receiver).take() } {
+                Content::Watch => wakes.push(receiver.fire()),
+                _ => return Some(receiver),
+            }
+        }
+    }
+
+    /// Gives a claimed receiver its value.
+    #[inline]
+    pub(crate) fn hand(&mut self, receiver: Claim, value: T, wakes: &mut Wakes) {
+        // SAFETY: claimed, so its slot is ours. [X1]
+        unsafe { Slot::of_claim(self.channel, &receiver).replace(Content::Value(value)) };
+        wakes.push(receiver.fire());
+    }
+
+    /// Sends a claimed waiter, whom its partner has left, back to begin anew.
+    pub(crate) fn turn_away(&mut self, waiter: Claim, wakes: &mut Wakes) {
+        // SAFETY: claimed, so its slot is ours; of what is overwritten, nothing holds a value. [X1]
+        unsafe { Slot::of_claim(self.channel, &waiter).replace(Content::Again) };
+        wakes.push(waiter.fire());
+    }
+
+    fn close(&mut self, wakes: &mut Wakes) -> bool {
+        if std::mem::replace(&mut self.gate.closed, true) {
+            return false;
+        }
+        while let Some(waiter) = self.gate.receivers.claim() {
+            wakes.push(waiter.fire());
+        }
+        while let Some(waiter) = self.gate.senders.claim() {
+            wakes.push(waiter.fire());
+        }
+        true
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gate.closed
+    }
+
+    pub(crate) fn len(&mut self) -> usize {
+        self.buffer(|buffer| buffer.len())
+    }
+
+    #[inline]
+    fn has_room(&mut self) -> bool {
+        let used = self.len() + self.gate.reserved;
+        used < self.channel.capacity
+    }
+
+    /// Whether a value can't be put into the buffer.
+    pub(crate) fn is_full(&mut self) -> bool {
+        !self.has_room()
+    }
+}

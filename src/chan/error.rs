@@ -1,0 +1,228 @@
+//! What can go wrong with a channel. An error of a send gives the value back.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::fmt;
+
+const CLOSED_TO_SEND: &str =
+    "the channel is closed, or has no receiver any more: take the value out of the error";
+const CLOSED_TO_RECEIVE: &str = "the channel is empty, and closed or without a sender";
+
+/// The channel is closed, or all its receivers are gone. Holds the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SendError<T>(pub T);
+
+/// Why [`Sender::try_send`](super::Sender::try_send) did not send. Holds the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TrySendError<T> {
+    /// There is no room, or, without a buffer, nobody who waits to receive.
+    Full(T),
+    /// The channel is closed, or all its receivers are gone.
+    Disconnected(T),
+}
+
+/// Why a send with a time limit did not send. Holds the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendTimeoutError<T> {
+    /// The time ran out first.
+    Timeout(T),
+    /// The channel is closed, or all its receivers are gone.
+    Disconnected(T),
+}
+
+/// Why [`Sender::send_cancel`](super::Sender::send_cancel) did not send. Holds the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendCancelError<T> {
+    /// The token was cancelled first.
+    Cancelled(T),
+    /// The channel is closed, or all its receivers are gone.
+    Disconnected(T),
+}
+
+/// The channel is empty, and closed or without a sender: nothing will come any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecvError;
+
+/// Why [`Receiver::try_recv`](super::Receiver::try_recv) received nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// Nothing is there now.
+    Empty,
+    /// Nothing will come any more.
+    Disconnected,
+}
+
+/// Why a receive with a time limit received nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvTimeoutError {
+    /// The time ran out first.
+    Timeout,
+    /// Nothing will come any more.
+    Disconnected,
+}
+
+/// Why [`Receiver::recv_cancel`](super::Receiver::recv_cancel) received nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvCancelError {
+    /// The token was cancelled first.
+    Cancelled,
+    /// Nothing will come any more.
+    Disconnected,
+}
+
+impl<T> SendError<T> {
+    /// The value that was not sent.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// The value, and which variant it is; Debug and Display, neither of which asks anything of `T`.
+macro_rules! send_error {
+    ($error:ident, $other:ident, $is_other:ident, $what:literal, $message:literal) => {
+        impl<T> $error<T> {
+            /// The value that was not sent.
+            pub fn into_inner(self) -> T {
+                match self {
+                    $error::$other(value) | $error::Disconnected(value) => value,
+                }
+            }
+
+            #[doc = concat!("Whether ", $what, ".")]
+            pub fn $is_other(&self) -> bool {
+                matches!(self, $error::$other(_))
+            }
+
+            /// Whether the channel is closed, or all its receivers are gone.
+            pub fn is_disconnected(&self) -> bool {
+                matches!(self, $error::Disconnected(_))
+            }
+        }
+
+        impl<T> fmt::Debug for $error<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $error::$other(_) => concat!(stringify!($other), "(..)"),
+                    $error::Disconnected(_) => "Disconnected(..)",
+                })
+            }
+        }
+
+        impl<T> fmt::Display for $error<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $error::$other(_) => $message,
+                    $error::Disconnected(_) => CLOSED_TO_SEND,
+                })
+            }
+        }
+
+        impl<T> Error for $error<T> {}
+
+        impl<T> From<SendError<T>> for $error<T> {
+            fn from(error: SendError<T>) -> Self {
+                $error::Disconnected(error.0)
+            }
+        }
+    };
+}
+
+send_error!(
+    TrySendError,
+    Full,
+    is_full,
+    "there was no room",
+    "the channel is full, or nobody waits to receive: use send to wait, or drop the value"
+);
+send_error!(
+    SendTimeoutError,
+    Timeout,
+    is_timeout,
+    "the time ran out",
+    "the time ran out before there was room, or a receiver: take the value out of the error"
+);
+send_error!(
+    SendCancelError,
+    Cancelled,
+    is_cancelled,
+    "the token was cancelled",
+    "cancelled before there was room, or a receiver: take the value out of the error"
+);
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendError(..)")
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(CLOSED_TO_SEND)
+    }
+}
+
+impl<T> Error for SendError<T> {}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(CLOSED_TO_RECEIVE)
+    }
+}
+
+impl Error for RecvError {}
+
+/// As `send_error`, where there is no value.
+macro_rules! recv_error {
+    ($error:ident, $other:ident, $is_other:ident, $what:literal, $message:literal) => {
+        impl $error {
+            #[doc = concat!("Whether ", $what, ".")]
+            pub fn $is_other(&self) -> bool {
+                *self == $error::$other
+            }
+
+            /// Whether nothing will come any more.
+            pub fn is_disconnected(&self) -> bool {
+                *self == $error::Disconnected
+            }
+        }
+
+        impl fmt::Display for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $error::$other => $message,
+                    $error::Disconnected => CLOSED_TO_RECEIVE,
+                })
+            }
+        }
+
+        impl Error for $error {}
+
+        impl From<RecvError> for $error {
+            fn from(_: RecvError) -> Self {
+                $error::Disconnected
+            }
+        }
+    };
+}
+
+recv_error!(
+    TryRecvError,
+    Empty,
+    is_empty,
+    "nothing was there",
+    "the channel is empty: use recv to wait"
+);
+recv_error!(
+    RecvTimeoutError,
+    Timeout,
+    is_timeout,
+    "the time ran out",
+    "the time ran out before a value came"
+);
+recv_error!(
+    RecvCancelError,
+    Cancelled,
+    is_cancelled,
+    "the token was cancelled",
+    "cancelled before a value came"
+);

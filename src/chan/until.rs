@@ -1,0 +1,35 @@
+//! Until: how long a send or a receive is ready to wait; the clock is read only if it must wait.
+#![forbid(unsafe_code)]
+
+use crate::cancel::CancelToken;
+use crate::wait::Limit;
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Until<'a> {
+    Forever,
+    After(Duration),
+    Deadline(Instant),
+    Cancelled(&'a CancelToken),
+    Limit(Limit<'a>),
+}
+
+impl<'a> Until<'a> {
+    /// The limit: the same at each call.
+    pub(crate) fn limit(&mut self) -> Limit<'a> {
+        let limit = match *self {
+            Until::Forever => Limit::NONE,
+            Until::After(duration) => Limit::after(duration),
+            Until::Deadline(at) => Limit::after(at.saturating_duration_since(Instant::now())),
+            Until::Cancelled(token) => Limit::token(token),
+            Until::Limit(limit) => limit,
+        };
+        *self = Until::Limit(limit);
+        limit
+    }
+
+    /// Whether a token has been cancelled before anything was tried.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Until::Cancelled(token) if token.is_cancelled())
+    }
+}
