@@ -8,9 +8,10 @@ use super::until::Until;
 use super::wait::Why;
 use crate::cancel::CancelToken;
 use crate::platform::Arc;
+use crate::time::Instant;
 use std::fmt;
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The receiving end of a channel. Clones receive from the same channel: each value goes to one of
 /// them. When the last one is dropped, the channel is closed, and what was not received is dropped.

@@ -7,9 +7,10 @@ use super::until::Until;
 use super::wait::Why;
 use crate::cancel::CancelToken;
 use crate::platform::Arc;
+use crate::time::Instant;
 use std::fmt;
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The sending end of a channel. Clones send to the same channel; when the last one is dropped, the
 /// channel is closed.

@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 use crate::cancel::CancelToken;
+use crate::time::Instant;
 use crate::wait::Limit;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Until<'a> {
@@ -20,7 +21,7 @@ impl<'a> Until<'a> {
         let limit = match *self {
             Until::Forever => Limit::NONE,
             Until::After(duration) => Limit::after(duration),
-            Until::Deadline(at) => Limit::after(at.saturating_duration_since(Instant::now())),
+            Until::Deadline(at) => Limit::until(at.nanos()),
             Until::Cancelled(token) => Limit::token(token),
             Until::Limit(limit) => limit,
         };
