@@ -86,6 +86,7 @@ impl<T: Send> Owner<T> {
             // Relaxed, both: we read what we wrote ourselves, and only our own later push can
             // overwrite it, so this CAS publishes nothing. As an RMW it keeps the release sequence
             // of the thieves' releases alive for `room`. [D1] [D4]
+            // mutant: pop beside a thief that copies: replace head.pop_one() with Head(head.0.wrapping_add(1 << 32))
             match self.ring.head.compare_exchange_weak(
                 head.0,
                 head.pop_one().0,
@@ -133,6 +134,7 @@ impl<T: Send> Owner<T> {
         // Acquire: pairs with the Release of the thieves' `Claim::drop`, so that their reads of
         // these slots are over before we write. [D4]
         let head = Head(self.ring.head.load(Ordering::Acquire));
+        // mutant: room that a thief still reads: replace head.released() with head.claimed()
         self.ring.capacity() - tail.wrapping_sub(head.released())
     }
 
@@ -168,6 +170,7 @@ impl<T: Send> Stealer<T> {
     pub fn steal_half(&self, into: &Owner<T>) -> Option<T> {
         let mut tail = into.tail.get();
         let room = into.room(tail);
+        // mutant: more than there is room for: replace room + 1 with u32::MAX
         let mut claim = self.ring.claim(|available| available.div_ceil(2).min(room + 1))?;
         let first = claim.next();
         if claim.left() > 0 {

@@ -45,6 +45,7 @@ impl<T: Linked> Inbox<T> {
         // hide from loom that the CAS races with an earlier load of the owner).
         let mut newest = ptr::null_mut();
         loop {
+            // mutant: drop link to the older
             link.set(newest);
             // Release: pairs with the Acquire in `drain`, so that the link and all that the pusher
             // wrote is seen there. [B2] Relaxed on failure: older items are linked to, not looked

@@ -46,6 +46,7 @@ impl<T: Linked> Injector<T> {
         unsafe { items.push_back(item) };
         // Relaxed: the lock publishes the item [J2]; the count is a hint that the caller's own
         // fence(SeqCst) makes firm [J4]. An RMW, as for every word with several writers.
+        // mutant: drop count
         self.len.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -68,6 +69,7 @@ impl<T: Linked> Injector<T> {
         let mut items = self.items.lock();
         items.append(&mut chain);
         // Relaxed: see `push`. [J4]
+        // mutant: drop count
         self.len.fetch_add(n, Ordering::Relaxed);
     }
 
@@ -79,6 +81,7 @@ impl<T: Linked> Injector<T> {
         let mut items = self.items.lock();
         let item = items.pop_front()?;
         // Relaxed: see `push`. [J4]
+        // mutant: drop count
         self.len.fetch_sub(1, Ordering::Relaxed);
         Some(item)
     }
@@ -120,6 +123,7 @@ impl<T: Linked> Injector<T> {
         let mut items = self.items.lock();
         let batch = items.split_front(max);
         // Relaxed: see `push`. [J4]
+        // mutant: drop count
         self.len.fetch_sub(batch.len(), Ordering::Relaxed);
         batch
     }

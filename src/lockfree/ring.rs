@@ -45,6 +45,8 @@ impl<T> Ring<T> {
             let tail = self.tail.load(Ordering::Acquire);
             // Signed: the head may be newer than the tail that we see.
             let available = tail.wrapping_sub(head.claimed()) as i32;
+            // mutant: claim beside a thief that copies: replace head.unreleased() != 0 with false
+            // mutant: claim what is not there: replace available <= 0 with available == 0
             if available <= 0 || head.unreleased() != 0 {
                 return None;
             }
@@ -150,6 +152,7 @@ impl<T> Drop for Claim<'_, T> {
         self.by_ref().for_each(drop);
         // Release: pairs with the Acquire in `Owner::room`: our reads are over before the owner
         // writes these slots again. [D4] What the owner popped meanwhile is released with it.
+        // mutant: drop release
         self.ring.head.fetch_and(Head::RELEASE_ALL, Ordering::Release);
     }
 }

@@ -36,6 +36,7 @@ impl Parker {
             state = self.wake.wait(state);
             state.asleep = false;
         }
+        // mutant: drop end of the permit
         state.permit = false;
     }
 
@@ -53,7 +54,9 @@ impl Parker {
     /// Gives the permit; never blocks for long, and makes no system call if nobody sleeps. [K2]
     pub fn unpark(&self) {
         let mut state = self.state.lock();
+        // mutant: drop permit
         state.permit = true;
+        // mutant: drop wake
         if state.asleep {
             // Under the lock: the parked thread may free the parker as soon as it sees the permit.
             self.wake.notify_one();

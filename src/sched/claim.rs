@@ -44,10 +44,12 @@ impl Claim {
     #[inline(always)]
     pub fn enter(&self) -> Entry {
         // Relaxed: ordered before the read of `retaken` by the fence pair with `seize`.
+        // mutant: drop entry
         self.inside.store(true, Ordering::Relaxed);
         fence::light();
         // Acquire: pairs with the Release in `resolve`: what an observer looked at is changed only
         // after it has looked. True leads to the roster's lock, which publishes the outcome.
+        // mutant: no look whether it was taken: replace self.retaken.load(Ordering::Acquire) with false
         if self.retaken.load(Ordering::Acquire) { Entry::Disputed } else { Entry::Kept }
     }
 
@@ -56,6 +58,7 @@ impl Claim {
     pub fn leave(&self) {
         // Release: pairs with the Acquire in `seize`, so that the new owner sees all that this
         // worker did to the processor. [H1]
+        // mutant: drop departure
         self.inside.store(false, Ordering::Release);
     }
 
@@ -68,11 +71,14 @@ impl Claim {
     /// Tries to take the processor of a worker in user code; the roster's lock is held. [H1]
     pub fn seize(&self) -> bool {
         // Relaxed: ordered before the read of `inside` by the fence pair with `enter`.
+        // mutant: drop claim
         self.retaken.store(true, Ordering::Relaxed);
         fence::heavy();
         // Acquire: pairs with the Release in `leave`.
+        // mutant: claim who is inside: replace self.inside.load(Ordering::Acquire) with false
         if self.inside.load(Ordering::Acquire) {
             // Relaxed: a worker that saw it set waits for the lock that we hold.
+            // mutant: drop claim given back
             self.retaken.store(false, Ordering::Relaxed);
             return false;
         }
@@ -90,6 +96,7 @@ impl Claim {
         // Relaxed: under the roster's lock.
         let taken = self.retaken.load(Ordering::Relaxed);
         // Release: pairs with the Acquire in `enter`.
+        // mutant: drop end of the claim
         self.retaken.store(false, Ordering::Release);
         taken
     }

@@ -57,6 +57,7 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
         Woken::Both => true,
         Woken::Permit => {
             // Until this returns, the timer may expire us. [W2]
+            // mutant: drop cancelling
             if !timers_of(&goroutine).cancel(number, ticket, goroutine) {
                 goroutine.word.forget_expiry();
             }
@@ -161,12 +162,14 @@ impl Shared {
                 _ => {
                     self.workers[home as usize].send_home(goroutine);
                     let others = to_wake.replace(home).filter(|before| *before != home);
+                    // mutant: drop wake of another home
                     if let Some(other) = others {
                         self.carry_out(self.roster.wake_home(other));
                     }
                 }
             }
         });
+        // mutant: drop wake of the last home
         if let Some(home) = to_wake {
             self.carry_out(self.roster.wake_home(home));
         }
@@ -184,6 +187,7 @@ impl Shared {
             // SAFETY: they left the list, so they are in no queue.
             None => unsafe { self.injector.push_batch(&mut each) },
         }
+        // mutant: drop wake for the stealable
         self.carry_out(self.roster.notify());
     }
 }

@@ -44,6 +44,7 @@ impl<'a> Inside<'a> {
     /// Called by a goroutine in user code.
     #[inline]
     pub(crate) fn enter(worker: &'a Worker) -> Self {
+        // mutant: no dispute: replace worker.seat().claim.enter() == Entry::Disputed with worker.seat().claim.enter() == Entry::Disputed && false
         if worker.seat().claim.enter() == Entry::Disputed {
             worker.dispute();
         }

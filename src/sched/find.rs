@@ -30,6 +30,7 @@ impl Worker {
             Some(found) => (Some(found), false),
             None => self.find_queued(held),
         };
+        // mutant: drop wake for what was left behind
         if held.local(|local| std::mem::take(&mut local.unannounced)) && !from_deque {
             shared.carry_out(shared.roster.notify());
         }
@@ -45,22 +46,27 @@ impl Worker {
         });
         if decision.is_multiple_of(INJECTOR_EVERY) {
             self.keep_own_time(held);
+            // mutant: the injector has no turn: replace shared.injector.pop() with None
             if let Some(raw) = shared.injector.pop() {
                 return Some(Ptr::from_raw(raw));
             }
         }
         let next = held.processor().take_next()?;
+        // mutant: a streak without end: replace held.local(Local::prefer_next) with true
         if held.local(Local::prefer_next) {
             return Some(next);
         }
         held.push(shared, next);
+        // mutant: drop wake after a streak
         shared.carry_out(shared.roster.notify());
         None
     }
 
     /// The ring and the deque, in turn, then the injector; and whether it came from the deque.
     fn find_queued(&self, held: Held<'_>) -> (Option<Ptr>, bool) {
+        // mutant: drop look into the inbox
         self.drain_inbox();
+        // mutant: home always first: replace held.local(Local::home_is_first) with true
         let home_first = held.local(Local::home_is_first);
         if home_first && let Some(found) = self.pop_home() {
             return (Some(found), false);
@@ -71,6 +77,7 @@ impl Worker {
         let shared = self.shared();
         let found = self.pop_home().or_else(|| {
             let (first, moved) = from_injector(shared, held);
+            // mutant: drop wake for what came along
             if moved > 1 {
                 // While they were on their way nobody saw them. [I1]
                 shared.carry_out(shared.roster.notify());
@@ -119,6 +126,7 @@ impl Worker {
             if stolen.is_some() {
                 return stolen;
             }
+            // mutant: run_next is not stolen: replace even_next with false
             if even_next && let Some(next) = victim.take_next() {
                 return Some(next);
             }

@@ -243,6 +243,7 @@ impl Goroutine {
         if before & (DONE | ABANDONED) != 0 {
             return before & DETACHED != 0;
         }
+        // mutant: drop wake of the joiner
         if before & WAITED != 0 {
             // SAFETY: WAITED says that the joiner is written and ours to take. [G2]
             let joiner = self.joiner.with_mut(|joiner| unsafe { (*joiner).take() });
@@ -265,6 +266,7 @@ impl Goroutine {
         self.joiner.with_mut(|joiner| unsafe { *joiner = waiter });
         // Release: publishes the joiner. Acquire: as above, if the end came first.
         let before = self.join.fetch_or(WAITED, Ordering::AcqRel);
+        // mutant: wait though the end came first: replace before & (DONE | ABANDONED) == 0 with true
         if before & (DONE | ABANDONED) == 0 {
             return Joined::Waiting;
         }
@@ -335,6 +337,7 @@ impl Ref {
 
     /// One more reference, made from a live one.
     pub(crate) fn new(ptr: Ptr) -> Self {
+        // mutant: drop reference
         ptr.add_reference();
         Ref(ptr)
     }

@@ -38,6 +38,7 @@ impl Group {
         }
         // Release: pairs with the Acquire in `wait`: all that the child did is seen. [G4]
         if self.running.fetch_sub(1, Ordering::Release) == 1 {
+            // mutant: drop wake of the parent
             self.parent.unpark();
         }
     }
@@ -51,6 +52,7 @@ impl Group {
     /// Parks the parent until all have left; true if a child panicked and nobody joined it.
     pub(crate) fn wait(&self, place: &'static Location<'static>) -> bool {
         // Acquire: pairs with the Release in `leave`. [G4]
+        // mutant: drop wait for the children
         while self.running.load(Ordering::Acquire) > 0 {
             suspend::park_without_fail(place);
         }

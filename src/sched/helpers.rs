@@ -101,7 +101,9 @@ fn on_helper<T: Send>(
         // The frame that holds this closure may be gone once `done` is seen.
         let waiter: Waiter = waiter.clone();
         // Release: pairs with the Acquire below: the outcome is seen.
+        // mutant: drop done
         done.store(true, Ordering::Release);
+        // mutant: drop wake of who waits
         waiter.unpark();
     };
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
@@ -133,6 +135,7 @@ impl Helpers {
         let mut state = self.state.lock();
         if state.idle > state.jobs.len() {
             state.jobs.push_back(job);
+            // mutant: drop wake of a helper
             self.wake.notify_one();
             return Ok(());
         }
@@ -144,6 +147,7 @@ impl Helpers {
                 shared.remove_helper();
             }
         }
+        // mutant: wait for a helper that never comes: replace state.threads == 0 with false
         if state.threads == 0 {
             return Err(job);
         }
@@ -176,11 +180,13 @@ impl Helpers {
         }
         state.threads -= 1;
         drop(state);
+        // mutant: drop room for others
         shared.remove_helper();
     }
 
     pub(crate) fn stop(&self) {
         self.state.lock().stopping = true;
+        // mutant: drop wake of the helpers
         self.wake.notify_all();
     }
 }

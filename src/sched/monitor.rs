@@ -213,10 +213,13 @@ pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bo
     // SAFETY: just seized, and released below. [H1]
     let held = unsafe { processor.held() };
     if proc >= shared.roster.active() {
+        // mutant: drop hand-over of the queues
         held.drain(shared);
     } else {
+        // mutant: drop flush of run_next
         held.flush_next(shared);
     }
+    // mutant: drop release
     shared.carry_out(shared.roster.release(proc, || shared.has_stealable_work()));
     true
 }

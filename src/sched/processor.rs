@@ -149,6 +149,7 @@ impl<'a> Held<'a> {
         let displaced = self.0.run_next.swap(goroutine.raw().as_ptr(), Ordering::AcqRel);
         match NonNull::new(displaced) {
             Some(raw) => {
+                // mutant: drop push of the displaced
                 self.push(shared, Ptr::from_raw(raw));
                 true
             }
@@ -159,15 +160,19 @@ impl<'a> Held<'a> {
     /// Moves `run_next` to where every worker looks. [P2]
     pub(crate) fn flush_next(self, shared: &Shared) {
         if let Some(next) = self.0.take_next() {
+            // mutant: drop push of run_next
             self.push(shared, next);
+            // mutant: drop wake for run_next
             shared.carry_out(shared.roster.notify());
         }
     }
 
     /// Moves everything to the injector: the processor is about to be retired.
     pub(crate) fn drain(self, shared: &Shared) {
+        // mutant: drop flush of run_next
         self.flush_next(shared);
         self.local(|local| {
+            // mutant: drop hand-over of the deque
             while let Some(goroutine) = local.deque.pop() {
                 // SAFETY: it just left the deque.
                 unsafe { shared.injector.push(goroutine.raw()) };

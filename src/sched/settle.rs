@@ -19,6 +19,7 @@ pub(crate) const PARK: usize = 2;
 impl Worker {
     #[inline]
     pub(crate) fn settle(&self, goroutine: Ptr, why: usize) {
+        // mutant: go on though it stops: replace self.shared().is_stopping() with false
         if why != EXIT && self.shared().is_stopping() {
             return self.strand(goroutine);
         }
@@ -26,6 +27,7 @@ impl Worker {
             YIELD => self.requeue(goroutine),
             PARK => match goroutine.word.begin_park() {
                 BeginPark::Parked => {}
+                // mutant: who was readied is forgotten: replace self.requeue(goroutine) with ()
                 BeginPark::Readied => self.requeue(goroutine),
             },
             EXIT => self.bury(goroutine),
@@ -39,6 +41,7 @@ impl Worker {
         self.shared().arena.leak();
         // Its joiner is unparked as user code would do it, which may enter the runtime.
         self.seat().claim.leave();
+        // mutant: drop word to the joiner
         goroutine.abandon();
         std::mem::forget(Inside::enter(self));
     }
@@ -51,13 +54,16 @@ impl Worker {
             let alone = held.local(|local| local.deque.is_empty()) && !held.processor().has_next();
             held.push(shared, goroutine);
             // One alone is ours to run again; `find` announces it if something else goes first. [I1]
+            // mutant: drop note that it was not announced
             held.local(|local| local.unannounced = alone);
+            // mutant: drop wake for who goes on
             if !alone {
                 shared.carry_out(shared.roster.notify());
             }
         } else {
             // SAFETY: it has just switched out, so it is in no queue.
             unsafe { shared.injector.push(goroutine.raw()) };
+            // mutant: drop wake for who has no processor
             shared.carry_out(shared.roster.notify());
         }
     }
@@ -66,6 +72,7 @@ impl Worker {
     pub(crate) fn begin(&self, held: Held<'_>, goroutine: Ptr) {
         let shared = self.shared();
         if !shared.config.migrating {
+            // mutant: drop home
             goroutine.set_home(Some(self.id));
             self.count_homed(1);
         }
@@ -93,13 +100,16 @@ impl Worker {
         match held {
             Some(held) => {
                 keep_fiber(shared, held, fiber);
+                // mutant: drop count
                 held.count_finished();
             }
             None => {
                 shared.arena.give(std::iter::once(fiber));
+                // mutant: drop count
                 shared.count_finished();
             }
         }
+        // mutant: drop word to who drains
         shared.note_finished();
         if !goroutine.drop_reference() {
             return;

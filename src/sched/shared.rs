@@ -145,6 +145,7 @@ impl Shared {
             }
             // Relaxed: a count.
             self.counters.failed_starts.fetch_add(1, Ordering::Relaxed);
+            // mutant: a failed start is forgotten: replace self.roster.start_failed(id) with Wake::Nothing
             wake = self.roster.start_failed(id);
         }
         self.roster.unpark(wake);
@@ -159,6 +160,7 @@ impl Shared {
             let ended = worker.main();
             let is_home = ended == Awake::Stop && worker.homed() > 0;
             if ended == Awake::Stop {
+                // mutant: drop leave
                 this.roster.leave(id);
                 drop(this.drain.lock());
                 this.drained.notify_all();
@@ -214,6 +216,8 @@ impl Shared {
     /// Whether anything waits where every worker looks. After a fence, see [I1].
     pub(crate) fn has_stealable_work(&self) -> bool {
         let reach = self.roster.reach();
+        // mutant: no look into the injector: replace self.injector.is_empty() with true
+        // mutant: no look into the deques: replace p.stealer.is_empty() with true
         !self.injector.is_empty() || self.processors[..reach].iter().any(|p| !p.stealer.is_empty())
     }
 
@@ -261,6 +265,7 @@ impl Shared {
         // see that it waits.
         fence::light();
         // Relaxed: ordered by the fence.
+        // mutant: drop word to who drains
         if self.draining.load(Ordering::Relaxed) {
             drop(self.drain.lock());
             self.drained.notify_all();
@@ -269,6 +274,7 @@ impl Shared {
 
     pub(crate) fn start_draining(&self) {
         // Relaxed: ordered by the fence.
+        // mutant: drop announcement
         self.draining.store(true, Ordering::Relaxed);
         fence::heavy();
     }
@@ -300,6 +306,7 @@ impl Shared {
     /// Changes the number of processors.
     pub(crate) fn resize(&self, processors: u32) {
         self.roster.set_active(processors);
+        // mutant: drop wake for what waits
         self.carry_out(self.roster.notify());
     }
 

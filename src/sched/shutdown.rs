@@ -62,6 +62,7 @@ impl Shared {
     /// Ends the runtime; who is left, is returned. Called once. [T1]
     pub(crate) fn stop(this: &Arc<Shared>) -> Vec<Remaining> {
         this.roster.stop(|| this.set_stopping());
+        // mutant: drop end of the helpers
         this.helpers.stop();
         this.timers.wake();
         let mut guard = this.drain.lock();
@@ -75,10 +76,12 @@ impl Shared {
         this.join_threads();
         // All joiners first: what is dropped below may join any of them.
         for (goroutine, remaining) in &left {
+            // mutant: drop word to the joiners
             this.abandon(*goroutine, remaining.state);
         }
         for (goroutine, remaining) in &left {
             if remaining.state == RemainingState::NotBegun {
+                // mutant: drop end of who has not begun
                 drop_unbegun(*goroutine);
             }
         }

@@ -84,6 +84,7 @@ impl StateWord {
             return false;
         }
         // Acquire: pairs with the Release in `unpark`. [S4]
+        // mutant: the permit stays: replace self.0.fetch_and(!PERMIT, Ordering::Acquire) with self.0.load(Ordering::Acquire)
         let before = self.0.fetch_and(!PERMIT, Ordering::Acquire);
         before & PERMIT != 0
     }
@@ -103,6 +104,7 @@ impl StateWord {
         // Relaxed on failure: what readied it is taken back by `end_park`, which acquires.
         match self.0.compare_exchange(ACTIVE, to, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => BeginPark::Parked,
+            // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
             Err(seen) if seen & !(PERMIT | EXPIRED) == ACTIVE => BeginPark::Readied,
             Err(other) => broken("settle", "ACTIVE, with or without PERMIT", other),
         }
@@ -151,6 +153,7 @@ impl StateWord {
     /// In the goroutine: its timer fired after the park had ended. [S5]
     pub fn forget_expiry(&self) {
         // Relaxed: who called `expire` is done; the timers' lock says so.
+        // mutant: drop end of the expiry
         self.0.fetch_and(!EXPIRED, Ordering::Relaxed);
     }
 

@@ -42,6 +42,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     let caller = caller.filter(|worker| ptr::eq(worker.shared, shared));
     let inside = caller.map(Inside::enter);
     let held = inside.as_ref().and_then(Inside::held);
+    // mutant: spawn though it stops: replace shared.is_stopping() with false
     if shared.is_stopping() {
         return Err((Refusal::Stopping, f));
     }
@@ -58,15 +59,18 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     }
     match held {
         Some(held) => {
+            // mutant: drop count
             held.count_spawned();
             held.push(shared, cell);
         }
         None => {
+            // mutant: drop count
             shared.count_spawned();
             // SAFETY: it is new, so it is in no queue.
             unsafe { shared.injector.push(cell.raw()) };
         }
     }
+    // mutant: drop wake after a spawn
     shared.carry_out(shared.roster.notify());
     Ok(Ref::adopt(cell))
 }
@@ -80,6 +84,7 @@ pub(crate) fn unpark(goroutine: &Ref) {
         Unparked::WakeInPlace => {
             // Without a home it has seen its permit and gone on.
             let Some(home) = goroutine.home() else { return };
+            // mutant: drop wake of who sleeps beneath it
             // SAFETY: a cell that is out keeps its runtime's memory.
             unsafe { &*goroutine.shared }.workers[home as usize].in_place.unpark();
         }
@@ -100,19 +105,18 @@ fn ready(goroutine: Ptr) {
             }
             _ => {
                 shared.workers[home as usize].send_home(goroutine);
+                // mutant: home is not woken: replace shared.roster.wake_home(home) with Wake::Nothing
                 shared.roster.wake_home(home)
             }
         },
         (None, Some(held)) => {
-            if held.push_next(shared, goroutine) {
-                shared.roster.notify()
-            } else {
-                Wake::Nothing
-            }
+            // mutant: the displaced is not announced: replace shared.roster.notify() with Wake::Nothing
+            if held.push_next(shared, goroutine) { shared.roster.notify() } else { Wake::Nothing }
         }
         (None, None) => {
             // SAFETY: it was just unparked, so it is in no queue. [S2]
             unsafe { shared.injector.push(goroutine.raw()) };
+            // mutant: nobody is woken for it: replace shared.roster.notify() with Wake::Nothing
             shared.roster.notify()
         }
     };

@@ -67,6 +67,7 @@ impl<T: Copy + PartialEq> Timers<T> {
         shard.publish(before, &heap);
         drop(heap);
         // If another is nearer, who armed that one has seen to it.
+        // mutant: drop wake of the timekeeper
         if deadline < before {
             self.prompt(deadline);
         }
@@ -149,6 +150,7 @@ impl<T: Copy + PartialEq> Timers<T> {
             // SeqCst: pairs with the fence in `prompt`. [W1]
             fence(Ordering::SeqCst);
             let nearest = self.nearest();
+            // mutant: no second look: replace nearest >= until with true
             if nearest >= until {
                 break;
             }
@@ -160,6 +162,7 @@ impl<T: Copy + PartialEq> Timers<T> {
             self.timekeeper.park_timeout(Duration::from_nanos(left));
         }
         // Relaxed: what is armed from here on, its next `wait` sees, or fences after.
+        // mutant: drop awakening
         self.waits_until.swap(AWAKE, Ordering::Relaxed);
     }
 

@@ -115,6 +115,7 @@ impl Worker {
     fn work(&self, mut searching: bool) -> Awake {
         let shared = self.shared();
         loop {
+            // mutant: drop attention
             if shared.roster.attention()
                 && let Some(awake) = self.attend(&mut searching)
             {
@@ -127,6 +128,7 @@ impl Worker {
             };
             let Some(goroutine) = found else { return self.idle(searching) };
             if std::mem::take(&mut searching) {
+                // mutant: drop token given back
                 shared.carry_out(shared.roster.stop_searching(self));
             }
             self.run(held, goroutine);
@@ -148,6 +150,7 @@ impl Worker {
         if in_section {
             self.show_section(true);
         }
+        // mutant: drop departure to user code
         self.seat().claim.leave();
         // SAFETY: the goroutine is in no queue and not parked, so it is this worker's; it has
         // begun, so it has a fiber, at rest. [S1]
@@ -178,6 +181,7 @@ impl Worker {
     #[cold]
     pub(crate) fn dispute(&self) {
         if self.shared().roster.dispute(self.id) {
+            // mutant: drop loss of the processor
             self.proc.set(None);
         }
     }
@@ -187,6 +191,7 @@ impl Worker {
     fn regain(&self) -> Awake {
         let held = self.proc.take();
         let roster = &self.shared().roster;
+        // mutant: sleep though work is at home: replace self.home() with false
         if self.home() {
             roster.queue(self.id, held)
         } else {
@@ -208,12 +213,16 @@ impl Worker {
             return None;
         }
         if std::mem::take(searching) {
+            // mutant: drop token given back
             shared.carry_out(shared.roster.stop_searching(self));
         }
+        // mutant: nothing is handed over: replace retired || shared.is_stopping() with false
         if retired || shared.is_stopping() {
             held.drain(shared);
+            // mutant: drop wake after a drain
             shared.carry_out(shared.roster.notify());
         } else {
+            // mutant: drop flush of run_next
             held.flush_next(shared);
         }
         Some(self.regain())

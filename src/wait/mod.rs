@@ -171,6 +171,7 @@ impl Wait {
     /// Ends the wait unless somebody has claimed it: then it will be fired, or is already.
     pub fn give_up(&self) -> bool {
         // Relaxed: what the waiter does next it does under the lists' locks, or alone.
+        // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
@@ -190,6 +191,7 @@ impl Wait {
     fn claim(&self) -> bool {
         // Acquire: pairs with the lock of the list for a waiter that linked elsewhere first: its
         // packets are seen. Relaxed on failure: another waker has it, or it was given up.
+        // mutant: claim what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 

@@ -187,6 +187,8 @@ impl Roster {
     fn put_down(&self, lists: &mut Lists, proc: ProcId) -> Wake {
         self.hold(proc, NOBODY);
         let mut wake = Wake::Nothing;
+        // mutant: pass over who queues: replace lists.queueing.pop_front() with None::<SeatId>
+        // mutant: keep a retired processor: replace proc >= lists.active with false
         if proc >= lists.active {
             // It is retired; its queues are empty.
         } else if let Some(next) = lists.queueing.pop_front() {
@@ -206,6 +208,7 @@ impl Roster {
         let proc = lists.idle.pop()?;
         // Relaxed: under the lock, as are all changes to the count of idle processors.
         self.lookout.fetch_sub(IDLE, Ordering::Relaxed);
+        // mutant: drop wake of the monitor
         self.wake_monitor(lists);
         Some(proc)
     }
@@ -213,6 +216,14 @@ impl Roster {
     fn hold(&self, proc: ProcId, id: SeatId) {
         // Relaxed: written under the lock; read outside it as a hint only.
         self.holders[proc as usize].store(id, Ordering::Relaxed);
+    }
+
+    /// A searching token: it is counted before anybody can see it used, under the lock.
+    fn token(&self) -> bool {
+        // Relaxed: raising the count only spares others a wake-up, and who gets the token looks at
+        // every source after this.
+        self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
+        true
     }
 
     fn grant(&self, id: SeatId, proc: ProcId, is_searching: bool) {
@@ -228,6 +239,7 @@ impl Roster {
         // Relaxed: written under the lock.
         self.seat(id).state.store(QUEUEING, Ordering::Relaxed);
         lists.queueing.push_back(id);
+        // mutant: drop call for attention
         self.set_attention(lists);
     }
 
@@ -236,12 +248,15 @@ impl Roster {
         // Relaxed: written under the lock; workers read it at every decision, and one that is
         // about to sleep takes the lock.
         let shrinking = held.iter().any(|holder| holder.load(Ordering::Relaxed) != NOBODY);
+        // mutant: no attention for a stop: replace lists.stopping with false
+        // mutant: no attention when shrinking: replace shrinking with false
         let look_up = lists.stopping || shrinking || !lists.queueing.is_empty();
         self.attention.store(look_up, Ordering::Relaxed);
     }
 
     /// Carries out an [`Wake::Unpark`].
     pub fn unpark(&self, wake: Wake) {
+        // mutant: nobody is unparked: replace self.seat(id).parker.unpark() with ()
         match wake {
             Wake::Nothing => {}
             Wake::Unpark(id) => self.seat(id).parker.unpark(),

@@ -28,9 +28,8 @@ impl Roster {
         }
         let Some(wake) = self.pick(&mut lists) else { return Wake::Nothing };
         let proc = self.take_idle(&mut lists).expect("just seen");
-        // Relaxed: the token is counted before anybody can see it used, under the lock.
-        self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
-        self.grant(wake.seat(), proc, true);
+        // mutant: wake without a token: replace self.token() with false
+        self.grant(wake.seat(), proc, self.token());
         wake
     }
 
@@ -51,6 +50,7 @@ impl Roster {
     fn take_seat_locked(&self, lists: &mut Lists) -> Option<SeatId> {
         if lists.threads + lists.helpers >= self.max_threads {
             // A helper's end, or the monitor, tries again.
+            // mutant: drop note of a thread that is missing
             lists.starved = true;
             return None;
         }
@@ -81,17 +81,18 @@ impl Roster {
         if self.seat(id).state.load(Ordering::Relaxed) != PARKED {
             return Wake::Nothing;
         }
+        // mutant: drop departure from the sleepers
         lists.sleepers.retain(|sleeper| *sleeper != id);
         match self.take_idle(&mut lists) {
             Some(proc) => {
                 // With a token: it may have seen shared work in its recheck just now, and then
                 // runs what is at home first. [I1]
-                // Relaxed: as in `wake_searcher`.
-                self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
-                self.grant(id, proc, true);
+                // mutant: wake home without a token: replace self.token() with false
+                self.grant(id, proc, self.token());
                 Wake::Unpark(id)
             }
             None => {
+                // mutant: drop place in the queue
                 self.enqueue(&mut lists, id);
                 Wake::Nothing
             }

@@ -20,12 +20,16 @@ impl Roster {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
         let holder = self.holders[proc as usize].load(Ordering::Relaxed);
+        // mutant: seize from who has it no more: replace holder != id with false
         if holder != id || (hog && lists.hogs.len() >= self.max_hogs(&lists)) {
             return false;
         }
+        // mutant: seize without a claim: replace !self.seat(id).claim.seize() with false
         if !self.seat(id).claim.seize() {
             return false;
         }
+        // Relaxed: written under the lock.
+        // mutant: drop note that it is blocked
         self.seat(id).state.store(BLOCKED, Ordering::Relaxed);
         if hog {
             lists.hogs.push(id);
@@ -44,6 +48,7 @@ impl Roster {
         let seen = claim.seize().then(look);
         if seen.is_some() {
             // It keeps its processor: the dispute, if it comes to one, finds nothing taken.
+            // mutant: drop claim given back
             claim.resolve();
         }
         seen
@@ -78,12 +83,14 @@ impl Roster {
         // Relaxed: written under this lock.
         let stopped = |id| match self.seat(id).state.load(Ordering::Relaxed) {
             VACANT | BLOCKED => true,
+            // mutant: who stops need not leave: replace self.seize_stopped(id) with true
             _ => self.seize_stopped(id),
         };
         (0..self.used_seats()).all(stopped).then(then)
     }
 
     fn seize_stopped(&self, id: SeatId) -> bool {
+        // mutant: seize without a claim: replace !self.seat(id).claim.seize() with false
         if !self.seat(id).claim.seize() {
             return false;
         }
@@ -113,6 +120,7 @@ impl Roster {
         // SeqCst: pairs with the fence in `notify`: either a submitter sees this idle processor, or
         // we see its work. [I1]
         fence(Ordering::SeqCst);
+        // mutant: no recheck after a release: replace shared_work() with false
         if shared_work() { self.wake_searcher() } else { Wake::Nothing }
     }
 
@@ -120,10 +128,12 @@ impl Roster {
     #[cold]
     pub fn dispute(&self, id: SeatId) -> bool {
         let _lists = self.lists.lock();
+        // mutant: the dispute is always won: replace self.seat(id).claim.resolve() with { let _ = self.seat(id).claim.resolve(); false }
         let taken = self.seat(id).claim.resolve();
         if taken {
             // One that computes stays in `hogs` until it waits for a processor.
             // Relaxed: written under the lock.
+            // mutant: drop note that it is back
             self.seat(id).state.store(RETURNED, Ordering::Relaxed);
         }
         taken
@@ -138,6 +148,7 @@ impl Roster {
         // Relaxed: read outside the lock as a hint.
         self.active.store(processors, Ordering::Relaxed);
         self.reach.store(processors.max(self.reach() as u32), Ordering::Relaxed);
+        // mutant: what is idle is not retired: replace *p < processors with true
         let kept: Vec<ProcId> = lists.idle.iter().copied().filter(|p| *p < processors).collect();
         let dropped = lists.idle.len() - kept.len();
         lists.idle = kept;
@@ -145,11 +156,14 @@ impl Roster {
         self.lookout.fetch_sub(dropped as u32 * IDLE, Ordering::Relaxed);
         for proc in before..processors {
             // One that its holder has not yet given up stays with it.
+            // mutant: what is held comes twice: replace self.holders[proc as usize].load(Ordering::Relaxed) == NOBODY with true
             if self.holders[proc as usize].load(Ordering::Relaxed) == NOBODY {
                 let wake = self.put_down(&mut lists, proc);
+                // mutant: drop wake of who queues
                 self.unpark(wake);
             }
         }
+        // mutant: drop call for attention
         self.set_attention(&lists);
     }
 
@@ -158,7 +172,9 @@ impl Roster {
     pub fn stop(&self, announce: impl FnOnce()) {
         let mut lists = self.lists.lock();
         lists.stopping = true;
+        // mutant: drop announcement
         announce();
+        // mutant: drop call for attention
         self.set_attention(&lists);
         let waiting: Vec<SeatId> = lists
             .sleepers
@@ -172,9 +188,11 @@ impl Roster {
             self.seat(id).state.store(RUNNING, Ordering::Relaxed);
             // Release: pairs with the Acquire in `await_grant`.
             self.seat(id).grant.swap(GRANT_STOP, Ordering::Release);
+            // mutant: drop wake of who waits
             self.seat(id).parker.unpark();
         }
         self.wake_monitor(&mut lists);
+        // mutant: drop wake of the monitor
         self.monitor.unpark();
     }
 
@@ -231,6 +249,7 @@ impl Roster {
         if !std::mem::take(&mut self.lists.lock().starved) {
             return Wake::Nothing;
         }
+        // mutant: no recheck after a failed start: replace shared_work() with false
         if shared_work() { self.wake_searcher() } else { Wake::Nothing }
     }
 
@@ -279,6 +298,7 @@ impl Roster {
     /// missing.
     pub fn remove_helper(&self, shared_work: impl Fn() -> bool) -> Wake {
         self.lists.lock().helpers -= 1;
+        // mutant: a helper's end makes room for nobody: replace self.relieve(shared_work) with Wake::Nothing
         self.relieve(shared_work)
     }
 }

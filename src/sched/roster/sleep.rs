@@ -13,10 +13,7 @@ impl Roster {
         if 2 * searching(seen) >= busy.max(1) {
             return false;
         }
-        // Relaxed: raising the count only spares others a wake-up, and we look at every source
-        // after this.
-        self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
-        true
+        self.token()
     }
 
     /// The caller has found work. If it was the last to search, and more work is there, another
@@ -30,6 +27,7 @@ impl Roster {
         }
         // SeqCst: pairs with the fence in `notify`. [I1]
         fence(Ordering::SeqCst);
+        // mutant: the last searcher does not recheck: replace sources.shared() with false
         if sources.shared() { self.wake_searcher() } else { Wake::Nothing }
     }
 
@@ -45,26 +43,33 @@ impl Roster {
         let seat = self.seat(id);
         let mut lists = self.lists.lock();
         let wake = held.map_or(Wake::Nothing, |proc| self.put_down(&mut lists, proc));
+        // mutant: drop token given back
         if is_searching {
             // AcqRel: pairs with itself and with `stop_searching`; ordered before the recheck by the
             // fence below.
             self.lookout.fetch_sub(SEARCHING, Ordering::AcqRel);
         }
+        // mutant: drop end of a hog
         lists.hogs.retain(|hog| *hog != id);
+        // mutant: sleep though it stops: replace lists.stopping with false
         if lists.stopping {
             drop(lists);
             self.unpark(wake);
             return Awake::Stop;
         }
         // Relaxed: written under the lock; ordered before the recheck by the fence below.
+        // mutant: drop announcement of PARKED
         seat.state.store(PARKED, Ordering::Relaxed);
         lists.sleepers.push(id);
         let surplus = lists.sleepers.len() > lists.idle.len();
         drop(lists);
+        // mutant: drop wake of who queues
         self.unpark(wake);
         // SeqCst: pairs with the fences in `notify` and `wake_home`. [I1] [I2]
         fence(Ordering::SeqCst);
+        // mutant: no recheck of what is at home: replace sources.home() with false
         let home = sources.home();
+        // mutant: no recheck of what is shared: replace sources.shared() with false
         if (home || sources.shared())
             && let Some(awake) = self.rise(id, home)
         {
@@ -72,6 +77,7 @@ impl Roster {
             thread::yield_now();
             return awake;
         }
+        // mutant: a home may end: replace !sources.is_home() with true
         self.await_grant(id, surplus && !sources.is_home())
     }
 
@@ -79,20 +85,24 @@ impl Roster {
     fn rise(&self, id: SeatId, home: bool) -> Option<Awake> {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
+        // mutant: drop look whether it was woken
         if self.seat(id).state.load(Ordering::Relaxed) != PARKED {
             return None;
         }
         match self.take_idle(&mut lists) {
             Some(proc) => {
+                // mutant: drop departure from the sleepers
                 lists.sleepers.retain(|sleeper| *sleeper != id);
+                // Relaxed: written under the lock.
                 self.seat(id).state.store(RUNNING, Ordering::Relaxed);
                 self.hold(proc, id);
-                // Relaxed: as in `start_searching`.
-                self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
-                Some(Awake::Run { proc, searching: true })
+                // mutant: rise without a token: replace self.token() with false
+                Some(Awake::Run { proc, searching: self.token() })
             }
             None => {
+                // mutant: drop place in the queue
                 if home {
+                    // mutant: drop departure from the sleepers
                     lists.sleepers.retain(|sleeper| *sleeper != id);
                     self.enqueue(&mut lists, id);
                 }
@@ -111,6 +121,7 @@ impl Roster {
             self.unpark(wake);
             return Awake::Stop;
         }
+        // mutant: queue beside an idle processor: replace self.take_idle(&mut lists) with None::<ProcId>
         if let Some(proc) = self.take_idle(&mut lists) {
             // Relaxed: written under the lock.
             self.seat(id).state.store(RUNNING, Ordering::Relaxed);
@@ -121,6 +132,7 @@ impl Roster {
         }
         self.enqueue(&mut lists, id);
         drop(lists);
+        // mutant: drop wake of who queued before
         self.unpark(wake);
         self.await_grant(id, false)
     }
@@ -148,6 +160,7 @@ impl Roster {
     fn reap(&self, id: SeatId) -> bool {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
+        // mutant: drop look whether it was woken
         if self.seat(id).state.load(Ordering::Relaxed) != PARKED || lists.stopping {
             return false;
         }
@@ -163,11 +176,14 @@ impl Roster {
         // Relaxed: nobody else looks at the grant of a seat without a thread.
         let word = self.seat(id).grant.swap(GRANT_NONE, Ordering::Relaxed);
         self.vacate(&mut lists, id);
+        // mutant: drop note of a thread that is missing
         lists.starved = true;
+        // mutant: drop wake of the monitor
         self.wake_monitor(&mut lists);
         if word <= GRANT_STOP {
             return Wake::Nothing;
         }
+        // mutant: drop token given back
         if word & 2 != 0 {
             // Relaxed: under the lock; the monitor, or the sleeper below, takes over the search.
             self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
@@ -177,6 +193,7 @@ impl Roster {
             return wake;
         }
         drop(lists);
+        // mutant: nobody takes its place: replace self.wake_searcher() with Wake::Nothing
         self.wake_searcher()
     }
 

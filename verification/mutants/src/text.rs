@@ -53,7 +53,8 @@ impl Text {
                 _ => {}
             }
             let rest = self.mask[at + c.len_utf8()..].trim_start();
-            if block && c == '}' && depth == 0 && !rest.starts_with("else") {
+            let goes_on = rest.starts_with("else") || rest.starts_with(['.', '?']);
+            if block && c == '}' && depth == 0 && !goes_on {
                 return start..at + 1;
             }
         }
@@ -203,6 +204,7 @@ mod tests {
             ("if a.any(|b| { b }) { c; } d", "if a.any(|b| { b }) { c; }"),
             ("if a { b } else { c } d;", "if a { b } else { c }"),
             ("a.b() }", "a.b()"),
+            ("unsafe { a }.b(c); d", "unsafe { a }.b(c);"),
             ("A => b(c, d), E", "A => b(c, d)"),
         ];
         for (raw, statement) in cases {
