@@ -216,6 +216,47 @@ impl fmt::Display for JoinError {
 
 impl Error for JoinError {}
 
+/// A join ended before the goroutine did: its time ran out, or its token was cancelled. Gives the
+/// handle, a [`JoinHandle`](crate::JoinHandle) or [`ScopedJoinHandle`](crate::ScopedJoinHandle), back.
+pub struct StillRunning<H> {
+    pub(crate) handle: H,
+    pub(crate) cancelled: bool,
+}
+
+impl<H> StillRunning<H> {
+    /// The handle, to join again, or to detach by dropping it.
+    pub fn into_handle(self) -> H {
+        self.handle
+    }
+
+    /// Whether it was the token that ended the join, its deadline included.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    pub(crate) fn map<I>(self, f: impl FnOnce(H) -> I) -> StillRunning<I> {
+        StillRunning { handle: f(self.handle), cancelled: self.cancelled }
+    }
+}
+
+impl<H> fmt::Debug for StillRunning<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StillRunning").field("cancelled", &self.cancelled).finish_non_exhaustive()
+    }
+}
+
+impl<H> fmt::Display for StillRunning<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = if self.cancelled { "the join was cancelled" } else { "the join timed out" };
+        write!(
+            f,
+            "{why}, and the goroutine goes on: join it again, or drop the handle to detach it"
+        )
+    }
+}
+
+impl<H> Error for StillRunning<H> {}
+
 fn message(payload: &PanicPayload) -> Option<&str> {
     let text = payload.downcast_ref::<&'static str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))

@@ -1,15 +1,22 @@
 //! Join handles: who waits for a goroutine, and takes its result.
 #![allow(unsafe_code)]
 
-use crate::error::JoinError;
-use crate::sched::goroutine::{Joined, Ref};
+use crate::cancel::CancelToken;
+use crate::error::{JoinError, StillRunning};
+use crate::sched::goroutine::Ref;
+use crate::sched::join::Joined;
 use crate::sched::suspend;
 use crate::sched::task::Outcome;
-use crate::sched::waiter::Waiter;
+use crate::sched::waiter::{Waiter, Who};
+use crate::time::Instant;
+use crate::wait::{self, Limit};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// The right to wait for a goroutine and to take its result.
 ///
@@ -32,11 +39,90 @@ impl<T> JoinHandle<T> {
     /// If it panicked, or if its runtime ended first.
     ///
     /// # Panics
-    /// If a goroutine joins itself, which could never end.
+    /// If a goroutine joins itself, which could never end; inside [`no_suspend`](crate::no_suspend),
+    /// if it has to wait.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let place = Location::caller();
         self.join_by(suspend::waiter, || suspend::park(place))
+    }
+
+    /// As [`join`](Self::join), for at most so long.
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back. It can be joined again, and
+    /// dropping it detaches the goroutine.
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     let waits = selvedge::go(|| selvedge::park());
+    ///     let Err(error) = waits.join_timeout(Duration::from_millis(1)) else { panic!("it ended") };
+    ///     let waits = error.into_handle();
+    ///     waits.goroutine().unpark();
+    ///     assert!(waits.join().is_ok());
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn join_timeout(
+        self,
+        limit: Duration,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        self.join_within(Limit::after(limit), Location::caller())
+    }
+
+    /// As [`join`](Self::join), until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`join_timeout`](Self::join_timeout).
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    #[track_caller]
+    pub fn join_deadline(
+        self,
+        deadline: impl Into<Instant>,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        self.join_within(Limit::until(deadline.into().nanos()), Location::caller())
+    }
+
+    /// As [`join`](Self::join), until `token` is cancelled at the latest.
+    ///
+    /// # Errors
+    /// As [`join_timeout`](Self::join_timeout).
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    #[track_caller]
+    pub fn join_cancel(
+        self,
+        token: &CancelToken,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        self.join_within(Limit::token(token), Location::caller())
+    }
+
+    pub(crate) fn join_within(
+        self,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        let word = &self.goroutine.ptr().join;
+        let mut cancelled = false;
+        if word.joined() == Joined::Waiting {
+            suspend::check_may_suspend(place);
+            if word.join(|| Who::Parked(self.not_itself(suspend::waiter()))) == Joined::Waiting {
+                let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
+                cancelled = outcome == wait::limit::Outcome::Cancelled;
+            }
+        }
+        match word.withdraw() {
+            Joined::Waiting => Err(StillRunning { handle: self, cancelled }),
+            ended => Ok(self.finish(ended)),
+        }
     }
 
     #[track_caller]
@@ -46,21 +132,29 @@ impl<T> JoinHandle<T> {
         wait: impl Fn(),
     ) -> Result<T, JoinError> {
         // Until the result is taken, a panic here drops the handle as usual.
-        let goroutine = self.goroutine.ptr();
-        let mut waiter = Some(waiter);
-        loop {
-            let register = || {
-                let waiter = waiter.take().expect("registered once")();
-                if waiter.is(goroutine) {
-                    panic!("a goroutine can't join itself: send the handle to somebody else");
-                }
-                waiter
-            };
-            match goroutine.join(register) {
-                Joined::Done => break,
-                Joined::Abandoned => return Err(JoinError::abandoned(&self.goroutine)),
-                Joined::Waiting => wait(),
-            }
+        let word = &self.goroutine.ptr().join;
+        let mut found = word.join(|| Who::Parked(self.not_itself(waiter())));
+        while found == Joined::Waiting {
+            wait();
+            found = word.joined();
+        }
+        self.finish(found)
+    }
+
+    #[track_caller]
+    fn not_itself(&self, waiter: Waiter) -> Waiter {
+        if waiter.is(self.goroutine.ptr()) {
+            panic!("a goroutine can't join itself: send the handle to somebody else");
+        }
+        waiter
+    }
+
+    /// Takes the result, once the end has come.
+    fn finish(self, found: Joined) -> Result<T, JoinError> {
+        match found {
+            Joined::Done => {}
+            Joined::Abandoned => return Err(JoinError::abandoned(&self.goroutine)),
+            Joined::Waiting => unreachable!("the end has come"),
         }
         let this = ManuallyDrop::new(self);
         // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
@@ -72,7 +166,7 @@ impl<T> JoinHandle<T> {
 
     /// Whether the goroutine has ended, so that [`join`](Self::join) returns at once.
     pub fn is_finished(&self) -> bool {
-        self.goroutine.ptr().is_finished()
+        self.goroutine.ptr().join.joined() != Joined::Waiting
     }
 
     /// The goroutine, to be unparked or asked for its name.
@@ -85,7 +179,7 @@ impl<T> JoinHandle<T> {
     /// Detaches the goroutine; true if it has panicked, and so nobody will hear of it otherwise.
     pub(crate) fn detach(&self) -> bool {
         let goroutine = self.goroutine.ptr();
-        if !goroutine.detach() {
+        if !goroutine.join.detach() {
             return false;
         }
         // SAFETY: the result is there, and this was the one who could ask for it. [G2]
@@ -135,5 +229,64 @@ impl<T> fmt::Debug for JoinHandle<T> {
             .field("name", &goroutine.name())
             .field("finished", &self.is_finished())
             .finish()
+    }
+}
+
+/// Waits for a goroutine from a future; made by `JoinHandle::into_future`, as `.await` does.
+///
+/// Any executor may poll it, on any thread; it never blocks one. Dropping it detaches the goroutine.
+#[must_use = "a future does nothing until it is polled"]
+pub struct JoinFuture<T> {
+    /// `None` once it was ready.
+    handle: Option<JoinHandle<T>>,
+}
+
+/// ```
+/// let runtime = selvedge::Runtime::new()?;
+/// let answer = runtime.go(|| 42);
+/// let twice = async { answer.await.unwrap() * 2 };
+/// assert_eq!(selvedge::block_on(twice), 84);
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+impl<T> IntoFuture for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+    type IntoFuture = JoinFuture<T>;
+
+    fn into_future(self) -> JoinFuture<T> {
+        JoinFuture { handle: Some(self) }
+    }
+}
+
+// The result is not in the future: it is in the goroutine's cell.
+impl<T> Unpin for JoinFuture<T> {}
+
+impl<T> Future for JoinFuture<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let handle = self.handle.take().expect("a future that was ready is not polled again");
+        // Whoever polled before is not woken any more. [G5]
+        match handle.goroutine.ptr().join.join(|| Who::Task(context.waker().clone())) {
+            Joined::Waiting => {
+                self.handle = Some(handle);
+                Poll::Pending
+            }
+            ended => Poll::Ready(handle.finish(ended)),
+        }
+    }
+}
+
+impl<T> Drop for JoinFuture<T> {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.handle {
+            // What it finds is the handle's own drop to deal with.
+            let _ = handle.goroutine.ptr().join.withdraw();
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinFuture").field("handle", &self.handle).finish()
     }
 }

@@ -8,6 +8,7 @@ pub mod chan;
 #[doc(hidden)]
 pub mod context;
 mod error;
+mod future;
 mod go;
 mod handle;
 mod join;
@@ -26,10 +27,13 @@ pub mod wait;
 
 pub use builder::{Builder, PanicPolicy};
 pub use cancel::CancelToken;
-pub use error::{BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind};
+pub use error::{
+    BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind, StillRunning,
+};
+pub use future::block_on;
 pub use go::{Spawn, blocking, go, no_suspend, park, park_timeout, pinned, try_go, yield_now};
 pub use handle::{Goroutine, current};
-pub use join::JoinHandle;
+pub use join::{JoinFuture, JoinHandle};
 pub use runtime::Runtime;
 pub use sched::metrics::Metrics;
 pub use sched::monitor::Stall;

@@ -1,6 +1,7 @@
 //! Scopes: goroutines that borrow from their parent's stack, and are always joined.
 
-use crate::error::{JoinError, SpawnError};
+use crate::cancel::CancelToken;
+use crate::error::{JoinError, SpawnError, StillRunning};
 use crate::join::JoinHandle;
 use crate::platform::Arc;
 use crate::sched::enter::current_worker;
@@ -8,8 +9,11 @@ use crate::sched::goroutine::Traits;
 use crate::sched::group::Group;
 use crate::sched::submit::spawn;
 use crate::sched::suspend;
+use crate::time::Instant;
+use crate::wait::Limit;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::time::Duration;
 
 /// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
 #[derive(Debug)]
@@ -129,6 +133,53 @@ impl<T> ScopedJoinHandle<'_, T> {
         let handle = self.handle.take().expect("only `join` and `drop` take it");
         let place = Location::caller();
         handle.join_by(suspend::waiter, || suspend::park(place))
+    }
+
+    /// As [`JoinHandle::join_timeout`].
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back.
+    #[track_caller]
+    pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        self.join_within(Limit::after(limit), Location::caller())
+    }
+
+    /// As [`JoinHandle::join_deadline`].
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back.
+    #[track_caller]
+    pub fn join_deadline(
+        self,
+        deadline: impl Into<Instant>,
+    ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        self.join_within(Limit::until(deadline.into().nanos()), Location::caller())
+    }
+
+    /// As [`JoinHandle::join_cancel`].
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back.
+    #[track_caller]
+    pub fn join_cancel(
+        self,
+        token: &CancelToken,
+    ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        self.join_within(Limit::token(token), Location::caller())
+    }
+
+    fn join_within(
+        mut self,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        let handle = self.handle.take().expect("only `join` and `drop` take it");
+        handle.join_within(limit, place).map_err(|error| {
+            error.map(|handle| {
+                self.handle = Some(handle);
+                self
+            })
+        })
     }
 
     /// As [`JoinHandle::is_finished`].

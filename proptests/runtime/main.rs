@@ -7,6 +7,7 @@
 //! | `results` | closures and results: each value arrives, or is dropped, exactly once |
 //! | `nesting` | runtimes within runtimes, and runtimes dropped in goroutines |
 //! | `faults` | numbers out of range, limits, joins that are refused, `no_suspend` |
+//! | `futures` | [G5], [Z1]: `block_on`, handles awaited by foreign executors, joins given up |
 //! | `panics` | whom a panic reaches, and suspension while unwinding |
 //! | `shutdown` | who is left, where, and what their joiners learn |
 //! | `children` | what ends the process, or needs a process of its own |
@@ -26,6 +27,7 @@ mod children;
 mod common;
 mod fairness;
 mod faults;
+mod futures;
 mod lifecycle;
 mod nesting;
 mod panics;

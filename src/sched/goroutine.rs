@@ -1,16 +1,16 @@
 //! Goroutine: the cell that stands for one, from its spawn until its last handle is gone.
 //! spawn: take a cell from the pool, write the closure, queue it.  run: the closure's place takes
-//! its result.  finish: publish the result by the join word, wake the joiner.
+//! its result.  finish: publish the result by the join word, wake the joiner: [G2], [G5].
 //! [G1] A cell is recycled once its goroutine is dead and its last handle is gone.
-//! [G2] The result is read once: by the joiner, or dropped by whoever comes last.
 //! Cells are type-stable: their memory stays a cell's until the runtime and all handles are gone.
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 use super::Shared;
 use super::group::Group;
+use super::join::{End, JoinWord};
 use super::state::StateWord;
 use super::task::{Payload, Vtable};
-use super::waiter::Waiter;
+use super::waiter::Who;
 use crate::context::{Fiber, Suspender};
 use crate::lockfree::{Link, Linked};
 use crate::platform::Arc;
@@ -59,14 +59,14 @@ pub(crate) struct Goroutine {
     link: Link<Goroutine>,
     /// The worker it must run on. Written by the worker that runs it; read by who unparked it.
     home: AtomicU32,
-    join: AtomicU32,
+    /// What its join handle waits for.
+    pub(crate) join: JoinWord<Who>,
     id: AtomicU64,
     /// Where it last suspended.
     place: AtomicPtr<Location<'static>>,
     pub(crate) shared: *const Shared,
     pub(crate) body: UnsafeCell<Payload>,
     vtable: UnsafeCell<&'static Vtable>,
-    joiner: UnsafeCell<Option<Waiter>>,
     name: UnsafeCell<Option<Box<str>>>,
     group: UnsafeCell<Option<Arc<Group>>>,
     /// Touched by its worker alone.
@@ -103,25 +103,6 @@ unsafe impl Linked for Goroutine {
     }
 }
 
-const OPEN: u32 = 0;
-const WAITED: u32 = 1;
-const DONE: u32 = 2;
-const DETACHED: u32 = 4;
-/// The runtime ended first; there is no result.
-const ABANDONED: u32 = 8;
-
-/// What a joiner finds.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Joined {
-    /// The result is the caller's.
-    Done,
-    /// There will be no result.
-    Abandoned,
-    /// Registered: it will be unparked.
-    Waiting,
-}
-
 impl Goroutine {
     /// An unused cell of `shared`'s pool.
     pub(crate) fn vacant(shared: *const Shared) -> Self {
@@ -130,13 +111,12 @@ impl Goroutine {
             refs: AtomicU32::new(0),
             link: Link::new(),
             home: AtomicU32::new(STEALABLE),
-            join: AtomicU32::new(DONE | DETACHED),
+            join: JoinWord::vacant(),
             id: AtomicU64::new(0),
             place: AtomicPtr::new(ptr::null_mut()),
             shared,
             body: UnsafeCell::new(Payload::new()),
             vtable: UnsafeCell::new(&super::task::NOTHING),
-            joiner: UnsafeCell::new(None),
             name: UnsafeCell::new(None),
             group: UnsafeCell::new(None),
             own: Own {
@@ -158,7 +138,7 @@ impl Goroutine {
         // Relaxed, here and below: the cell is the caller's; the queue that takes it publishes.
         self.refs.store(2, Ordering::Relaxed);
         self.home.store(STEALABLE, Ordering::Relaxed);
-        self.join.store(OPEN, Ordering::Relaxed);
+        self.join.reset();
         self.id.store(id, Ordering::Relaxed);
         self.place.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the cell is the caller's.
@@ -228,69 +208,18 @@ impl Goroutine {
 
     /// The body has left its result. True if nobody will ever ask for it: the caller drops it. [G2]
     pub(crate) fn complete(&self) -> bool {
-        self.end(DONE)
+        tell(self.join.complete())
     }
 
     /// The runtime has ended and this goroutine has not.
     pub(crate) fn abandon(&self) {
-        self.end(ABANDONED);
-    }
-
-    fn end(&self, how: u32) -> bool {
-        // Release: pairs with the Acquire in `join` and `is_finished`: the result is seen.
-        // Acquire: pairs with the Release in `join`: the waiter is seen, or `detach`ed for good.
-        let before = self.join.fetch_or(how, Ordering::AcqRel);
-        if before & (DONE | ABANDONED) != 0 {
-            return before & DETACHED != 0;
-        }
-        // mutant: drop wake of the joiner
-        if before & WAITED != 0 {
-            // SAFETY: WAITED says that the joiner is written and ours to take. [G2]
-            let joiner = self.joiner.with_mut(|joiner| unsafe { (*joiner).take() });
-            joiner.expect("a waiter stands behind WAITED").unpark();
-        }
-        before & DETACHED != 0
-    }
-
-    /// Registers `waiter` unless the end has come. Called by the one join handle.
-    pub(crate) fn join(&self, waiter: impl FnOnce() -> Waiter) -> Joined {
-        // Acquire: pairs with the Release in `end`.
-        match self.join.load(Ordering::Acquire) {
-            word if word & ABANDONED != 0 => return Joined::Abandoned,
-            word if word & DONE != 0 => return Joined::Done,
-            word if word & WAITED != 0 => return Joined::Waiting,
-            _ => {}
-        }
-        let waiter = Some(waiter());
-        // SAFETY: without WAITED nobody else looks at the joiner, and there is one join handle.
-        self.joiner.with_mut(|joiner| unsafe { *joiner = waiter });
-        // Release: publishes the joiner. Acquire: as above, if the end came first.
-        let before = self.join.fetch_or(WAITED, Ordering::AcqRel);
-        // mutant: wait though the end came first: replace before & (DONE | ABANDONED) == 0 with true
-        if before & (DONE | ABANDONED) == 0 {
-            return Joined::Waiting;
-        }
-        // SAFETY: the end came before WAITED, so nobody else will look at the joiner.
-        self.joiner.with_mut(|joiner| unsafe { *joiner = None });
-        if before & ABANDONED != 0 { Joined::Abandoned } else { Joined::Done }
-    }
-
-    /// The join handle goes without asking. True if the result is there: the caller drops it. [G2]
-    pub(crate) fn detach(&self) -> bool {
-        // Acquire: pairs with the Release in `end`. Release: the last of the two sees the other's
-        // work done.
-        self.join.fetch_or(DETACHED, Ordering::AcqRel) & DONE != 0
+        tell(self.join.abandon());
     }
 
     /// Whether it is out and has no result yet.
     pub(crate) fn is_pending(&self) -> bool {
-        // Acquire: pairs with the Release in `end` and `drop_reference`.
-        self.refs.load(Ordering::Acquire) > 0 && self.join.load(Ordering::Acquire) & DONE == 0
-    }
-
-    pub(crate) fn is_finished(&self) -> bool {
-        // Acquire: pairs with the Release in `end`.
-        self.join.load(Ordering::Acquire) & (DONE | ABANDONED) != 0
+        // Acquire: pairs with the Release in `drop_reference`.
+        self.refs.load(Ordering::Acquire) > 0 && self.join.is_pending()
     }
 
     fn add_reference(&self) {
@@ -324,6 +253,15 @@ impl Goroutine {
             }
         });
     }
+}
+
+/// Wakes the joiner; true if nobody asks for the result.
+fn tell(end: End<Who>) -> bool {
+    if let Some(joiner) = end.joiner {
+        // mutant: drop wake of the joiner
+        joiner.wake();
+    }
+    end.unclaimed
 }
 
 /// A counted reference to a goroutine.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `state` | who may resume a goroutine's stack |
 //! | `goroutine`, `task`, `pool` | what a goroutine is, and where its cell comes from |
+//! | `join` | whose its result is, and who is told of its end |
 //! | `claim`, `enter` | whether a processor is still its worker's own |
 //! | `roster/` | who sleeps, who is woken, who waits for a processor |
 //! | `processor`, `find` | which goroutine runs next |
@@ -23,6 +24,7 @@ pub(crate) mod find;
 pub(crate) mod goroutine;
 pub(crate) mod group;
 pub(crate) mod helpers;
+pub mod join;
 pub(crate) mod metrics;
 pub(crate) mod monitor;
 pub(crate) mod pool;

@@ -1,8 +1,10 @@
-//! Waiter: whom to wake: a goroutine, or a plain thread.
+//! Waiter: whom to wake: a goroutine, a plain thread, or a future's task.
 //! Checked by: verification/loom/join.rs, verification/loom/wait.rs.
 
 use super::goroutine::{Ptr, Ref};
 use crate::platform::{Arc, Parker};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 
 /// Whom to unpark: the contract between the scheduler and everything above it.
 #[derive(Clone)]
@@ -21,6 +23,25 @@ impl Waiter {
         match self {
             Waiter::Goroutine(goroutine) => super::unpark(goroutine),
             Waiter::Thread(parker) => parker.unpark(),
+        }
+    }
+}
+
+/// Whom to wake once.
+pub(crate) enum Who {
+    /// A goroutine, or a plain thread.
+    Parked(Waiter),
+    /// A future's task.
+    Task(Waker),
+}
+
+impl Who {
+    /// Never suspends, unless the task's executor does so when it is told. Never unwinds: there may
+    /// be others to wake, and a waker that panics has been reported by the panic hook.
+    pub(crate) fn wake(self) {
+        match self {
+            Who::Parked(waiter) => waiter.unpark(),
+            Who::Task(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
         }
     }
 }

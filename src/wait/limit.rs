@@ -2,7 +2,7 @@
 
 use super::{Ended, Node, Wait};
 use crate::cancel::CancelToken;
-use crate::sched;
+use crate::sched::{self, suspend};
 use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
@@ -68,10 +68,51 @@ impl<'a> Limit<'a> {
         let deadline = earlier(self.deadline, token.deadline_nanos());
         let outcome = self.wait_for(wait, place, deadline);
         token.delist(&node);
+        self.blame(outcome)
+    }
+
+    /// Whose deadline it was.
+    fn blame(self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::TimedOut if token.is_cancelled() => Outcome::Cancelled,
+            Outcome::TimedOut if self.token.is_some_and(CancelToken::is_cancelled) => {
+                Outcome::Cancelled
+            }
             outcome => outcome,
         }
+    }
+
+    /// Parks until `ready` answers true, or the limit is reached. It is asked after each wake-up, and
+    /// whatever makes it true unparks the caller. Inside `no_suspend`, panics before it parks.
+    pub fn park_until(
+        self,
+        place: &'static Location<'static>,
+        mut ready: impl FnMut() -> bool,
+    ) -> Outcome {
+        let wait = Wait::of_caller(place);
+        let node = Node::new(&wait, CANCELLED, ptr::null_mut());
+        // SAFETY: the node is unlinked below, and nothing between unwinds: `ready` is ours.
+        if self.token.is_some_and(|token| unsafe { !token.enlist(&node) }) {
+            return Outcome::Cancelled;
+        }
+        let deadline = earlier(self.deadline, self.token.and_then(CancelToken::deadline_nanos));
+        let outcome = loop {
+            if ready() {
+                break Outcome::Fired(0);
+            }
+            if wait.fired().is_some() {
+                break Outcome::Cancelled;
+            }
+            match deadline {
+                None => suspend::park_without_fail(place),
+                Some(deadline) if suspend::park_until(place, deadline) => {}
+                Some(_) if ready() => break Outcome::Fired(0),
+                Some(_) => break Outcome::TimedOut,
+            }
+        };
+        if let Some(token) = self.token {
+            token.delist(&node);
+        }
+        self.blame(outcome)
     }
 
     fn wait_for(

@@ -26,9 +26,9 @@ pub use list::{Claim, List, Node};
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
-use crate::sched::waiter::Waiter;
+use crate::sched::waiter::Who;
 use crate::sched::{broken, suspend};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::task::Waker;
 
 const WAITING: u32 = 0;
@@ -36,14 +36,6 @@ const CLAIMED: u32 = 1;
 const GIVEN_UP: u32 = 2;
 /// Plus the arm's number.
 const FIRED: u32 = 3;
-
-/// Whom a waker wakes.
-pub(crate) enum Who {
-    /// A goroutine, or a plain thread.
-    Parked(Waiter),
-    /// A future's task.
-    Task(Waker),
-}
 
 /// One wait of one caller, on any number of lists. It lies in the caller's frame.
 pub struct Wait {
@@ -75,18 +67,8 @@ pub struct Wake(Who);
 impl Wake {
     /// Never suspends, and never unwinds.
     pub fn wake(self) {
-        match self.0 {
-            Who::Parked(waiter) => waiter.unpark(),
-            Who::Task(waker) => wake_task(waker),
-        }
+        self.0.wake();
     }
-}
-
-/// A waker that panics has been reported by the panic hook. Others are to be woken all the same, and
-/// nodes of this frame may be linked, so it goes no further.
-#[cold]
-fn wake_task(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
 }
 
 /// Those to wake once a lock is released: mostly nobody or one.

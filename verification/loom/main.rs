@@ -6,6 +6,7 @@
 
 mod chan;
 mod deque;
+mod future;
 mod handover;
 mod harness;
 mod idle;

@@ -1,0 +1,80 @@
+//! Futures: waiting for one by parking.
+//! poll; while not woken, park; poll again.   waker: set `woken`, unpark.
+//! `woken` is the call's own: a permit may be used up by whatever else waits within a poll (a lock, a
+//! channel, another `block_on`), and the wake-up must outlive that.
+//! [Z1] A wake-up given after a poll has begun is followed by another poll, which sees what the waker did.
+//! Checked by: verification/loom/future.rs, proptests/runtime/futures.rs.
+#![forbid(unsafe_code)]
+
+use crate::platform::Arc;
+use crate::platform::atomic::{AtomicBool, Ordering};
+use crate::sched::suspend;
+use crate::sched::waiter::Waiter;
+use std::panic::Location;
+use std::pin::pin;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Runs `future` on the caller, and waits for it: parks a goroutine, blocks a plain thread.
+///
+/// The future may borrow, need not be `Send`, and is dropped before this returns. It may be woken from
+/// any thread. What it needs of an executor (a reactor, a spawner) is not here: a future of tokio's
+/// sockets needs tokio's. Calls may be nested, and whatever blocks may be called within a poll.
+///
+/// Costs an allocation. While the future is not ready the goroutine waits as in [`park`](fn@crate::park),
+/// and uses up a permit that is given to it meanwhile.
+///
+/// # Panics
+/// If the future does; inside [`no_suspend`](crate::no_suspend), if it has to wait.
+///
+/// ```
+/// selvedge::Runtime::new()?.run(|| {
+///     let parts = [1, 2, 3].map(|n| selvedge::go(move || n * n));
+///     let sum = selvedge::block_on(async {
+///         let mut sum = 0;
+///         for part in parts {
+///             sum += part.await.unwrap();
+///         }
+///         sum
+///     });
+///     assert_eq!(sum, 14);
+/// });
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+#[track_caller]
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    let place = Location::caller();
+    let mut future = pin!(future.into_future());
+    let call = Arc::new(Call { woken: AtomicBool::new(false), caller: suspend::waiter() });
+    let waker = Waker::from(Arc::clone(&call));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        // Acquire: pairs with the Release in `wake_by_ref`: the next poll sees what the waker did. [Z1]
+        // mutant: a permit is a wake-up: replace call.woken.swap(false, Ordering::Acquire) with true
+        while !call.woken.swap(false, Ordering::Acquire) {
+            suspend::park(place);
+        }
+    }
+}
+
+/// One call of `block_on`.
+struct Call {
+    woken: AtomicBool,
+    caller: Waiter,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release: pairs with the Acquire in `block_on`. Also where it was set already: who clears it
+        // sees what each of the wakers did. [Z1]
+        if !self.woken.swap(true, Ordering::Release) {
+            self.caller.unpark();
+        }
+    }
+}
