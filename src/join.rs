@@ -196,6 +196,7 @@ impl<T> JoinHandle<T> {
     /// The goroutine has left its result, and this is called once in the life of the handle.
     unsafe fn take_outcome(&self) -> Outcome<T> {
         let goroutine = self.goroutine.ptr();
+        goroutine.note(crate::spec::Event::Joined);
         let body = goroutine.body.with_mut(|body| body);
         // SAFETY: the body has run and left an `Outcome<T>`, which nobody else reads. [G2]
         unsafe {

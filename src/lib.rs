@@ -20,6 +20,8 @@ mod runtime;
 #[doc(hidden)]
 pub mod sched;
 mod scope;
+#[doc(hidden)]
+pub mod spec;
 pub mod time;
 #[doc(hidden)]
 #[allow(dead_code)]

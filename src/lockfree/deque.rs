@@ -168,13 +168,22 @@ impl<T: Send> Stealer<T> {
     /// copied* [D5]; to tell the two apart, ask [`is_empty`](Self::is_empty). Stealing from oneself
     /// is allowed and only changes the order.
     pub fn steal_half(&self, into: &Owner<T>) -> Option<T> {
+        self.steal_half_seen(into, |_, _| ())
+    }
+
+    /// As [`steal_half`](Self::steal_half); `seen` is shown each item that was claimed, in order and
+    /// before it is published again: true with the one that is given.
+    #[inline]
+    pub fn steal_half_seen(&self, into: &Owner<T>, seen: impl Fn(&T, bool)) -> Option<T> {
         let mut tail = into.tail.get();
         let room = into.room(tail);
         // mutant: more than there is room for: replace room + 1 with u32::MAX
         let mut claim = self.ring.claim(|available| available.div_ceil(2).min(room + 1))?;
         let first = claim.next();
+        first.iter().for_each(|first| seen(first, true));
         if claim.left() > 0 {
             for item in claim.by_ref() {
+                seen(&item, false);
                 // SAFETY:
                 // - whoever has `into` is its owner, and `Owner` is not Sync;
                 // - the claim is no longer than its room, and one item stays out. [D4]

@@ -39,6 +39,9 @@ pub use cpu::{CpuClock, available_processors, thread_id, thread_sleeps};
 pub use parker::Parker;
 pub use std::sync::{Arc, OnceLock, Weak};
 
+/// Whether the scheduler tells the specification what it does; `crate::spec` is empty without.
+pub const SPEC: bool = MODELLED || cfg!(feature = "spec");
+
 /// Process-wide words that no model explores: registries of signal handlers and kernel facts, which
 /// exist once a process and outlive every modelled execution.
 pub mod unmodelled {

@@ -21,6 +21,7 @@ use super::timers::Timers;
 use super::worker::Worker;
 use crate::lockfree::{List, NEVER};
 use crate::platform::{MODELLED, Parker, panicking};
+use crate::spec::Event;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -37,7 +38,9 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
     let Some((worker, goroutine)) = current() else {
         return await_permit(&thread_parker(), deadline);
     };
+    goroutine.note(Event::Parks(place));
     if goroutine.word.take_permit() {
+        goroutine.note(Event::Permit);
         return true;
     }
     if now() >= deadline {
@@ -52,7 +55,11 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
     let number = worker.id as usize;
     let ticket = timers_of(&goroutine).arm(number, deadline, goroutine);
     suspend(worker, goroutine, PARK, place);
-    match goroutine.word.end_timed_park() {
+    let woken = goroutine.word.end_timed_park();
+    if woken != Woken::Expired {
+        goroutine.note(Event::Permit);
+    }
+    match woken {
         Woken::Expired => false,
         Woken::Both => true,
         Woken::Permit => {
@@ -113,6 +120,9 @@ fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
         }
     }
     let permit = goroutine.word.end_park_in_place();
+    if permit {
+        goroutine.note(Event::Permit);
+    }
     goroutine.set_home(home);
     permit
 }
@@ -143,11 +153,13 @@ impl Shared {
     /// Fires a batch of what is due in one heap. Where the caller is a worker with a processor, what
     /// it may run itself goes to its own queues.
     fn fire_heap(&self, number: usize, now: u64, here: Option<(&Worker, Held<'_>)>) -> usize {
+        let _acting = self.roster.spec.acting();
         let mut stealable = List::<Goroutine>::new();
         let mut to_wake = None;
         let fired = self.timers.fire(number, now, |goroutine| {
+            goroutine.note(Event::Expires);
             if goroutine.word.expire() != Unparked::Enqueue {
-                return;
+                return goroutine.note(Event::Expired);
             }
             let Some(home) = goroutine.home() else {
                 // SAFETY: it was just readied, so it is in no queue. [S2]
@@ -181,11 +193,11 @@ impl Shared {
 
     /// Puts expired stealable goroutines where they wait to run.
     fn ready_all(&self, mut list: List<Goroutine>, held: Option<Held<'_>>) {
-        let mut each = std::iter::from_fn(|| list.pop_front());
+        let each = std::iter::from_fn(|| list.pop_front().map(Ptr::from_raw));
         match held {
-            Some(held) => each.for_each(|raw| held.push(self, Ptr::from_raw(raw))),
+            Some(held) => each.for_each(|goroutine| held.push(self, goroutine)),
             // SAFETY: they left the list, so they are in no queue.
-            None => unsafe { self.injector.push_batch(&mut each) },
+            None => unsafe { self.inject_all(each) },
         }
         // mutant: drop wake for the stealable
         self.carry_out(self.roster.notify());

@@ -14,6 +14,7 @@ use super::processor::{Held, Local};
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::platform::{MODELLED, spin_hint};
+use crate::spec::{Doing, Event, Place};
 
 const INJECTOR_EVERY: u32 = 61;
 const RUN_NEXT_STREAK: u32 = 16;
@@ -26,6 +27,8 @@ impl Worker {
     /// The next goroutine of this processor, or of this home.
     pub(crate) fn find(&self, held: Held<'_>) -> Option<Ptr> {
         let shared = self.shared();
+        let processor = held.processor().id;
+        shared.roster.spec.see(Doing::Decides { worker: self.id, processor });
         let (found, from_deque) = match self.find_first(held) {
             Some(found) => (Some(found), false),
             None => self.find_queued(held),
@@ -48,7 +51,9 @@ impl Worker {
             self.keep_own_time(held);
             // mutant: the injector has no turn: replace shared.injector.pop() with None
             if let Some(raw) = shared.injector.pop() {
-                return Some(Ptr::from_raw(raw));
+                let goroutine = Ptr::from_raw(raw);
+                goroutine.note(Event::Taken(Place::Injector));
+                return Some(goroutine);
             }
         }
         let next = held.processor().take_next()?;
@@ -72,6 +77,7 @@ impl Worker {
             return (Some(found), false);
         }
         if let Some(found) = held.local(|local| local.deque.pop()) {
+            found.note(Event::Taken(held.deque()));
             return (Some(found), true);
         }
         let shared = self.shared();
@@ -122,7 +128,13 @@ impl Worker {
             if victim.id == held.processor().id {
                 continue;
             }
-            let stolen = held.local(|local| victim.stealer.steal_half(&local.deque));
+            let moved = |goroutine: &Ptr, is_first: bool| {
+                goroutine.note(Event::Taken(Place::Deque(victim.id)));
+                if !is_first {
+                    goroutine.note(Event::Queued(held.deque()));
+                }
+            };
+            let stolen = held.local(|local| victim.stealer.steal_half_seen(&local.deque, moved));
             if stolen.is_some() {
                 return stolen;
             }
@@ -162,9 +174,11 @@ fn from_injector(shared: &Shared, held: Held<'_>) -> (Option<Ptr>, usize) {
         let most = fair.min(INJECTOR_BATCH).min(local.deque.free() + 1);
         moved = shared.injector.pop_batch(most, &mut |raw| {
             let goroutine = Ptr::from_raw(raw);
+            goroutine.note(Event::Taken(Place::Injector));
             if first.is_none() {
                 first = Some(goroutine);
             } else {
+                goroutine.note(Event::Queued(held.deque()));
                 local.deque.push(goroutine, |_| {
                     super::broken("from_injector", "room in the deque", "none");
                 });

@@ -16,6 +16,7 @@ use crate::lockfree::{Link, Linked};
 use crate::platform::Arc;
 use crate::platform::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::platform::cell::UnsafeCell;
+use crate::spec::{Acting, Event};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -166,6 +167,25 @@ impl Goroutine {
         self.name.with(|name| unsafe { (*name).as_deref() })
     }
 
+    /// Tells the specification what happens to it.
+    #[inline(always)]
+    pub(crate) fn note(&self, event: Event) {
+        // SAFETY: a cell that is out keeps its runtime's memory.
+        unsafe { &*self.shared }.roster.spec.note(self.key(), event);
+    }
+
+    /// Tells the specification that somebody gives it a permit, until the answer goes.
+    #[inline(always)]
+    pub(crate) fn unparking(&self) -> Acting<'_> {
+        // SAFETY: as above.
+        unsafe { &*self.shared }.roster.spec.unparking(self.key())
+    }
+
+    /// What the specification knows it by.
+    pub(crate) fn key(&self) -> crate::spec::Key {
+        ptr::from_ref(self) as usize
+    }
+
     /// The scope that waits for it, to be told once.
     pub(crate) fn take_group(&self) -> Option<Arc<Group>> {
         // SAFETY: asked once, by the goroutine itself or by who drops its closure.
@@ -186,6 +206,7 @@ impl Goroutine {
     }
 
     pub(crate) fn set_home(&self, home: Option<u32>) {
+        self.note(Event::Home(home));
         // Relaxed: see `home`.
         self.home.store(home.unwrap_or(STEALABLE), Ordering::Relaxed);
     }

@@ -17,6 +17,7 @@ use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::atomic::{AtomicBool, Ordering};
 use crate::platform::{Condvar, Mutex, panicking};
+use crate::spec::Event;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
@@ -43,6 +44,7 @@ struct Section {
 impl Section {
     #[inline]
     fn begin(worker: &Worker, goroutine: Ptr, may_park: bool) -> Self {
+        goroutine.note(Event::Blocks(true));
         goroutine.own.sections.set(goroutine.own.sections.get() + 1);
         worker.show_section(true);
         worker.shared().prompt_monitor();
@@ -54,6 +56,7 @@ impl Drop for Section {
     #[inline]
     fn drop(&mut self) {
         let worker = current_worker().expect("a goroutine runs on a worker");
+        self.goroutine.note(Event::Blocks(false));
         let sections = self.goroutine.own.sections.get() - 1;
         self.goroutine.own.sections.set(sections);
         worker.show_section(sections > 0);

@@ -91,7 +91,7 @@ impl<'a> Monitor<'a> {
             if !self.shared.roster.monitor_sleep(period, !trims) {
                 return;
             }
-            self.shared.carry_out(self.shared.roster.relieve(|| self.shared.has_stealable_work()));
+            self.shared.relieve();
             let longest = if self.nothing_runs() { DROWSY } else { LONGEST };
             self.period = if self.scan() { SHORTEST } else { (2 * self.period).min(longest) };
         }
@@ -204,6 +204,7 @@ fn cpu_time(worker: &Worker) -> Option<u64> {
 
 /// Takes the processor of a worker in user code, and gives it to who can use it.
 pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bool {
+    let _acting = shared.roster.spec.acting();
     if !shared.roster.seize(id, proc, hog) {
         return false;
     }
@@ -234,9 +235,10 @@ pub(crate) fn retake_all(shared: &Shared) -> usize {
 
 /// A processor is idle while `run_next` waits for a goroutine that doesn't suspend.
 fn free_next(shared: &Shared, proc: ProcId) {
+    let _acting = shared.roster.spec.acting();
     if let Some(next) = shared.processors[proc as usize].take_next() {
         // SAFETY: it was just taken from `run_next`, so it is in no queue.
-        unsafe { shared.injector.push(next.raw()) };
+        unsafe { shared.inject(next) };
         shared.carry_out(shared.roster.notify());
     }
 }

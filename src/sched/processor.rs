@@ -13,6 +13,7 @@ use crate::lockfree::{Owner, Rng, Stealer, deque};
 use crate::platform::MODELLED;
 use crate::platform::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::platform::cell::UnsafeCell;
+use crate::spec::{Event, Place};
 use std::ptr::{self, NonNull};
 
 /// How many stacks a processor keeps at hand before it gives half of them back.
@@ -99,7 +100,9 @@ impl Processor {
         }
         // Acquire: pairs with the Release in `push_next`.
         let raw = self.run_next.swap(ptr::null_mut(), Ordering::Acquire);
-        NonNull::new(raw).map(Ptr::from_raw)
+        let taken = NonNull::new(raw).map(Ptr::from_raw)?;
+        taken.note(Event::Taken(Place::Next(self.id)));
+        Some(taken)
     }
 
     pub(crate) fn has_next(&self) -> bool {
@@ -131,13 +134,20 @@ impl<'a> Held<'a> {
         self.0.local.with_mut(|local| f(unsafe { &mut *local }))
     }
 
+    /// Its deque, as the specification knows it.
+    pub(crate) fn deque(self) -> Place {
+        Place::Deque(self.0.id)
+    }
+
     /// Queues a stealable goroutine behind the others.
     #[inline]
     pub(crate) fn push(self, shared: &Shared, goroutine: Ptr) {
+        goroutine.note(Event::Queued(self.deque()));
         self.local(|local| {
             local.deque.push(goroutine, |batch| {
+                let taken = |goroutine: &Ptr| goroutine.note(Event::Taken(self.deque()));
                 // SAFETY: they just left the deque, so they are in no queue.
-                unsafe { shared.injector.push_batch(&mut batch.map(Ptr::raw)) }
+                unsafe { shared.inject_all(batch.inspect(taken)) }
             });
         });
     }
@@ -145,12 +155,15 @@ impl<'a> Held<'a> {
     /// Puts a stealable goroutine next in line; true if that displaced one, which is now in the
     /// deque for all to see. [P2]
     pub(crate) fn push_next(self, shared: &Shared, goroutine: Ptr) -> bool {
+        goroutine.note(Event::Queued(Place::Next(self.0.id)));
         // Release: pairs with the Acquire in `take_next`. Acquire: the displaced one's stack.
         let displaced = self.0.run_next.swap(goroutine.raw().as_ptr(), Ordering::AcqRel);
         match NonNull::new(displaced) {
             Some(raw) => {
+                let displaced = Ptr::from_raw(raw);
+                displaced.note(Event::Taken(Place::Next(self.0.id)));
                 // mutant: drop push of the displaced
-                self.push(shared, Ptr::from_raw(raw));
+                self.push(shared, displaced);
                 true
             }
             None => false,
@@ -174,8 +187,9 @@ impl<'a> Held<'a> {
         self.local(|local| {
             // mutant: drop hand-over of the deque
             while let Some(goroutine) = local.deque.pop() {
+                goroutine.note(Event::Taken(self.deque()));
                 // SAFETY: it just left the deque.
-                unsafe { shared.injector.push(goroutine.raw()) };
+                unsafe { shared.inject(goroutine) };
             }
         });
     }

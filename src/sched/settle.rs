@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::state::BeginPark;
 use super::worker::Worker;
 use crate::context::Fiber;
+use crate::spec::Event;
 
 pub(crate) const EXIT: usize = 0;
 pub(crate) const YIELD: usize = 1;
@@ -62,7 +63,7 @@ impl Worker {
             }
         } else {
             // SAFETY: it has just switched out, so it is in no queue.
-            unsafe { shared.injector.push(goroutine.raw()) };
+            unsafe { shared.inject(goroutine) };
             // mutant: drop wake for who has no processor
             shared.carry_out(shared.roster.notify());
         }
@@ -90,6 +91,7 @@ impl Worker {
 
     /// It has ended: its stack serves the next one, its cell too unless somebody refers to it.
     fn bury(&self, goroutine: Ptr) {
+        goroutine.note(Event::Exited);
         let shared = self.shared();
         if goroutine.home().is_some() {
             self.count_homed(-1);

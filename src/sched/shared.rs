@@ -15,6 +15,7 @@ use crate::context::{Arena, StackError};
 use crate::lockfree::Injector;
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::platform::{Arc, Condvar, MODELLED, Mutex, Parker, fence, panicking, thread};
+use crate::spec::{Event, Place};
 use crossbeam_utils::CachePadded;
 use std::io;
 
@@ -190,7 +191,14 @@ impl Shared {
 
     /// A helper thread has ended, or could not be started.
     pub(crate) fn remove_helper(&self) {
+        let _acting = self.roster.spec.acting();
         self.carry_out(self.roster.remove_helper(|| self.has_stealable_work()));
+    }
+
+    /// Tries again what a failed thread start left undone.
+    pub(crate) fn relieve(&self) {
+        let _acting = self.roster.spec.acting();
+        self.carry_out(self.roster.relieve(|| self.has_stealable_work()));
     }
 
     /// One more reference to this runtime.
@@ -219,6 +227,29 @@ impl Shared {
         // mutant: no look into the injector: replace self.injector.is_empty() with true
         // mutant: no look into the deques: replace p.stealer.is_empty() with true
         !self.injector.is_empty() || self.processors[..reach].iter().any(|p| !p.stealer.is_empty())
+    }
+
+    /// Puts a goroutine where every worker looks. The caller then wakes somebody. [I1]
+    ///
+    /// # Safety
+    /// It is runnable and in no queue.
+    pub(crate) unsafe fn inject(&self, goroutine: Ptr) {
+        goroutine.note(Event::Queued(Place::Injector));
+        // SAFETY: the caller's duty; a cell that is out stays alive.
+        unsafe { self.injector.push(goroutine.raw()) };
+    }
+
+    /// As [`inject`](Self::inject), for several at once.
+    ///
+    /// # Safety
+    /// Each is runnable and in no queue.
+    pub(crate) unsafe fn inject_all(&self, goroutines: impl Iterator<Item = Ptr>) {
+        let mut batch = goroutines.map(|goroutine| {
+            goroutine.note(Event::Queued(Place::Injector));
+            goroutine.raw()
+        });
+        // SAFETY: the caller's duty; cells that are out stay alive.
+        unsafe { self.injector.push_batch(&mut batch) };
     }
 
     pub(crate) fn take_ids(&self, count: u64) -> u64 {
@@ -305,6 +336,7 @@ impl Shared {
 
     /// Changes the number of processors.
     pub(crate) fn resize(&self, processors: u32) {
+        let _acting = self.roster.spec.acting();
         self.roster.set_active(processors);
         // mutant: drop wake for what waits
         self.carry_out(self.roster.notify());

@@ -56,6 +56,7 @@ impl Shared {
             };
             guard = self.drained.wait_timeout(guard, left).0;
         }
+        self.roster.spec.drained();
         true
     }
 
@@ -115,6 +116,7 @@ impl Shared {
                 left.push((goroutine, Remaining { id: goroutine.id(), name, state, place }));
             }
         });
+        self.roster.spec.ended(left.iter().map(|(goroutine, _)| goroutine.key()));
         left
     }
 

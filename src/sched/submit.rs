@@ -18,6 +18,7 @@ use super::shared::Shared;
 use super::state::Unparked;
 use super::task::Task;
 use super::worker::Worker;
+use crate::spec::Event;
 use std::ptr;
 
 /// Why a goroutine was not spawned.
@@ -40,6 +41,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     f: F,
 ) -> Result<Ref, (Refusal, F)> {
     let caller = caller.filter(|worker| ptr::eq(worker.shared, shared));
+    let _acting = shared.roster.spec.acting();
     let inside = caller.map(Inside::enter);
     let held = inside.as_ref().and_then(Inside::held);
     // mutant: spawn though it stops: replace shared.is_stopping() with false
@@ -57,6 +59,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         cell.body.with_mut(|body| Task::<F, T>::write(body, f));
         cell.init(id, traits, Task::<F, T>::VTABLE);
     }
+    cell.note(Event::Spawned(id));
     match held {
         Some(held) => {
             // mutant: drop count
@@ -67,7 +70,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
             // mutant: drop count
             shared.count_spawned();
             // SAFETY: it is new, so it is in no queue.
-            unsafe { shared.injector.push(cell.raw()) };
+            unsafe { shared.inject(cell) };
         }
     }
     // mutant: drop wake after a spawn
@@ -78,6 +81,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
 /// Gives a goroutine its permit. Never suspends.
 pub(crate) fn unpark(goroutine: &Ref) {
     let goroutine = goroutine.ptr();
+    let _acting = goroutine.unparking();
     match goroutine.word.unpark() {
         Unparked::Nothing => {}
         Unparked::Enqueue => ready(goroutine),
@@ -115,7 +119,7 @@ fn ready(goroutine: Ptr) {
         }
         (None, None) => {
             // SAFETY: it was just unparked, so it is in no queue. [S2]
-            unsafe { shared.injector.push(goroutine.raw()) };
+            unsafe { shared.inject(goroutine) };
             // mutant: nobody is woken for it: replace shared.roster.notify() with Wake::Nothing
             shared.roster.notify()
         }

@@ -12,19 +12,22 @@ use super::state::BeginPark;
 use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
+use crate::spec::Event;
 use std::panic::Location;
 
 /// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
     let Some((worker, goroutine)) = current() else { return thread_parker().park() };
+    goroutine.note(Event::Parks(place));
     if goroutine.word.take_permit() {
-        return;
+        return goroutine.note(Event::Permit);
     }
     if panicking() {
         return park_in_place(goroutine);
     }
     suspend(worker, goroutine, PARK, place);
     goroutine.word.end_park();
+    goroutine.note(Event::Permit);
 }
 
 /// Lets others run.
@@ -45,6 +48,7 @@ pub(super) fn suspend(
     if goroutine.own.no_suspend.get() > 0 {
         refuse_to_suspend(place);
     }
+    goroutine.note(Event::Suspends(place));
     goroutine.set_place(place);
     Inside::enter(worker).switch(&goroutine, why);
 }
@@ -54,8 +58,10 @@ pub(super) fn suspend(
 pub(crate) fn park_without_fail(place: &'static Location<'static>) {
     match current_goroutine() {
         Some(goroutine) if goroutine.own.no_suspend.get() > 0 => {
-            if !goroutine.word.take_permit() {
-                park_in_place(goroutine);
+            goroutine.note(Event::Parks(place));
+            match goroutine.word.take_permit() {
+                true => goroutine.note(Event::Permit),
+                false => park_in_place(goroutine),
             }
         }
         _ => park(place),
@@ -96,6 +102,7 @@ fn park_in_place(goroutine: Ptr) {
         }
     }
     goroutine.word.end_park();
+    goroutine.note(Event::Permit);
     goroutine.set_home(home);
 }
 

@@ -11,11 +11,13 @@
 use super::goroutine::{Goroutine, Ptr};
 use super::processor::Held;
 use super::roster::{Awake, ProcId, Seat, SeatId, Sources};
+use super::settle::PARK;
 use super::shared::Shared;
 use crate::context::overflow;
 use crate::lockfree::{Inbox, List};
 use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id, tls};
+use crate::spec::{Event, Place};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 
@@ -150,6 +152,7 @@ impl Worker {
         if in_section {
             self.show_section(true);
         }
+        goroutine.note(Event::Resumed(self.id));
         // mutant: drop departure to user code
         self.seat().claim.leave();
         // SAFETY: the goroutine is in no queue and not parked, so it is this worker's; it has
@@ -158,6 +161,7 @@ impl Worker {
             let fiber = (*goroutine.own.fiber.get()).as_mut().expect("it has begun");
             fiber.resume(goroutine.raw().as_ptr().cast())
         };
+        goroutine.note(Event::Left { worker: self.id, parks: why == PARK });
         // Relaxed: as above. The goroutine entered the runtime before it switched.
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
         if self.in_section() {
@@ -237,6 +241,7 @@ impl Worker {
 
     /// On this thread: queues a goroutine at home.
     pub(crate) fn push_home(&self, goroutine: Ptr) {
+        goroutine.note(Event::Queued(Place::Ring(self.id)));
         // SAFETY: this thread's own [A1]; the goroutine is in no other queue.
         let len = unsafe {
             let ring = &mut *self.ring.get();
@@ -255,11 +260,14 @@ impl Worker {
         };
         // Relaxed: the watchdog's count.
         self.waiting.store(len, Ordering::Relaxed);
-        popped.map(Ptr::from_raw)
+        let popped = popped.map(Ptr::from_raw)?;
+        popped.note(Event::Taken(Place::Ring(self.id)));
+        Some(popped)
     }
 
     /// From any thread: queues a goroutine whose home this is.
     pub(crate) fn send_home(&self, goroutine: Ptr) {
+        goroutine.note(Event::Queued(Place::Inbox(self.id)));
         // Relaxed: the watchdog's count.
         self.inbox_len.fetch_add(1, Ordering::Relaxed);
         // SAFETY: it was just unparked, so it is in no queue. [S2]
@@ -271,7 +279,11 @@ impl Worker {
         if self.inbox.is_empty() {
             return;
         }
-        let drained = self.inbox.drain(|raw| self.push_home(Ptr::from_raw(raw)));
+        let drained = self.inbox.drain(|raw| {
+            let goroutine = Ptr::from_raw(raw);
+            goroutine.note(Event::Taken(Place::Inbox(self.id)));
+            self.push_home(goroutine);
+        });
         // Relaxed: the watchdog's count.
         self.inbox_len.fetch_sub(drained, Ordering::Relaxed);
     }

@@ -49,7 +49,7 @@ fn names_std(code: &str) -> Option<String> {
 fn floor(module: &str) -> u32 {
     match module {
         "platform" | "context" => 0,
-        "lockfree" => 1,
+        "lockfree" | "spec" => 1,
         "sched" => 2,
         "wait" | "cancel" | "local" | "future" | "sync" | "chan" | "time" | "net" => 3,
         _ => 4,

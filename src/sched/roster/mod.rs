@@ -24,6 +24,7 @@ mod sleep;
 use super::claim::Claim;
 use crate::platform::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::platform::{Mutex, Parker};
+use crate::spec::{Doing, Spec};
 use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
 
@@ -133,6 +134,8 @@ pub struct Roster {
     max_threads: usize,
     monitor: Parker,
     monitor_is_lazy: AtomicBool,
+    /// Told of what happens, here and in the runtime as a whole.
+    pub(crate) spec: Spec,
 }
 
 impl Roster {
@@ -151,6 +154,9 @@ impl Roster {
             starved: false,
             monitor_sleeps: false,
         };
+        let spec = Spec::new();
+        spec.see(Doing::Active(processors));
+        (0..processors).for_each(|processor| spec.see(Doing::Idle(processor)));
         Roster {
             lists: Mutex::new(lists),
             lookout: CachePadded::new(AtomicU32::new(processors * IDLE)),
@@ -163,6 +169,7 @@ impl Roster {
             max_threads,
             monitor: Parker::new(),
             monitor_is_lazy: AtomicBool::new(false),
+            spec,
         }
     }
 
@@ -196,6 +203,7 @@ impl Roster {
             wake = Wake::Unpark(next);
         } else {
             lists.idle.push(proc);
+            self.spec.see(Doing::Idle(proc));
             // Acquire: pairs with the Release in `stop_searching`. Release: see there. Ordered before
             // the recheck by the fence that follows every `put_down`.
             self.lookout.fetch_add(IDLE, Ordering::AcqRel);
@@ -214,6 +222,7 @@ impl Roster {
     }
 
     fn hold(&self, proc: ProcId, id: SeatId) {
+        self.spec.see(Doing::Held { processor: proc, by: (id != NOBODY).then_some(id) });
         // Relaxed: written under the lock; read outside it as a hint only.
         self.holders[proc as usize].store(id, Ordering::Relaxed);
     }
@@ -239,6 +248,7 @@ impl Roster {
         // Relaxed: written under the lock.
         self.seat(id).state.store(QUEUEING, Ordering::Relaxed);
         lists.queueing.push_back(id);
+        self.spec.see(Doing::Queues(id));
         // mutant: drop call for attention
         self.set_attention(lists);
     }

@@ -52,10 +52,12 @@ impl Roster {
             // A helper's end, or the monitor, tries again.
             // mutant: drop note of a thread that is missing
             lists.starved = true;
+            self.spec.see(Doing::Starved(lists.starved));
             return None;
         }
         let seat = lists.vacant.pop()?;
         lists.threads += 1;
+        self.spec.see(Doing::Seated(seat));
         // Relaxed: written under the lock; a hint.
         self.used_seats.store(self.used_seats().max(seat + 1), Ordering::Relaxed);
         Some(seat)

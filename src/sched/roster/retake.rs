@@ -31,6 +31,7 @@ impl Roster {
         // Relaxed: written under the lock.
         // mutant: drop note that it is blocked
         self.seat(id).state.store(BLOCKED, Ordering::Relaxed);
+        self.spec.see(Doing::Retaken { worker: id, processor: proc, hog });
         if hog {
             lists.hogs.push(id);
         }
@@ -70,6 +71,7 @@ impl Roster {
     /// A worker's thread has ended, or will never again do anything.
     pub fn leave(&self, id: SeatId) {
         let mut lists = self.lists.lock();
+        self.spec.see(Doing::Vacated(id));
         // Relaxed: written under the lock.
         self.seat(id).state.store(VACANT, Ordering::Relaxed);
         lists.threads -= 1;
@@ -86,7 +88,10 @@ impl Roster {
             // mutant: who stops need not leave: replace self.seize_stopped(id) with true
             _ => self.seize_stopped(id),
         };
-        (0..self.used_seats()).all(stopped).then(then)
+        (0..self.used_seats()).all(stopped).then(|| {
+            self.spec.see(Doing::Stopped);
+            then()
+        })
     }
 
     fn seize_stopped(&self, id: SeatId) -> bool {
@@ -135,6 +140,7 @@ impl Roster {
             // Relaxed: written under the lock.
             // mutant: drop note that it is back
             self.seat(id).state.store(RETURNED, Ordering::Relaxed);
+            self.spec.see(Doing::Returned(id));
         }
         taken
     }
@@ -145,6 +151,7 @@ impl Roster {
         let mut lists = self.lists.lock();
         let before = lists.active;
         lists.active = processors;
+        self.spec.see(Doing::Active(processors));
         // Relaxed: read outside the lock as a hint.
         self.active.store(processors, Ordering::Relaxed);
         self.reach.store(processors.max(self.reach() as u32), Ordering::Relaxed);
@@ -172,6 +179,7 @@ impl Roster {
     pub fn stop(&self, announce: impl FnOnce()) {
         let mut lists = self.lists.lock();
         lists.stopping = true;
+        self.spec.see(Doing::Stopping);
         // mutant: drop announcement
         announce();
         // mutant: drop call for attention
@@ -246,9 +254,12 @@ impl Roster {
 
     /// Tries again what a failed thread start left undone.
     pub fn relieve(&self, shared_work: impl Fn() -> bool) -> Wake {
-        if !std::mem::take(&mut self.lists.lock().starved) {
+        let mut lists = self.lists.lock();
+        if !std::mem::take(&mut lists.starved) {
             return Wake::Nothing;
         }
+        self.spec.see(Doing::Starved(false));
+        drop(lists);
         // mutant: no recheck after a failed start: replace shared_work() with false
         if shared_work() { self.wake_searcher() } else { Wake::Nothing }
     }

@@ -61,6 +61,7 @@ impl Roster {
         // mutant: drop announcement of PARKED
         seat.state.store(PARKED, Ordering::Relaxed);
         lists.sleepers.push(id);
+        self.spec.see(Doing::Drowsy(id));
         let surplus = lists.sleepers.len() > lists.idle.len();
         drop(lists);
         // mutant: drop wake of who queues
@@ -77,6 +78,7 @@ impl Roster {
             thread::yield_now();
             return awake;
         }
+        self.spec.see(Doing::Sleeps(id));
         // mutant: a home may end: replace !sources.is_home() with true
         self.await_grant(id, surplus && !sources.is_home())
     }
@@ -178,6 +180,7 @@ impl Roster {
         self.vacate(&mut lists, id);
         // mutant: drop note of a thread that is missing
         lists.starved = true;
+        self.spec.see(Doing::Starved(lists.starved));
         // mutant: drop wake of the monitor
         self.wake_monitor(&mut lists);
         if word <= GRANT_STOP {
@@ -201,6 +204,7 @@ impl Roster {
         // Relaxed: written under the lock.
         self.seat(id).state.store(VACANT, Ordering::Relaxed);
         lists.vacant.push(id);
+        self.spec.see(Doing::Vacated(id));
         lists.threads -= 1;
     }
 }
