@@ -35,7 +35,7 @@ use shuttle_backend as backend;
 pub use backend::{
     Condvar, MODELLED, Mutex, MutexGuard, atomic, cell, clock, seed, spin_hint, thread, tls,
 };
-pub use cpu::{CpuClock, available_processors, thread_id, thread_sleeps};
+pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use parker::Parker;
 pub use std::sync::{Arc, OnceLock, Weak};
 

@@ -156,7 +156,7 @@ impl Shared {
         let _acting = self.roster.spec.acting();
         let mut stealable = List::<Goroutine>::new();
         let mut to_wake = None;
-        let fired = self.timers.fire(number, now, |goroutine| {
+        let fired = self.timers.fire(number, now, Ptr::prefetch, |goroutine| {
             goroutine.note(Event::Expires);
             if goroutine.word.expire() != Unparked::Enqueue {
                 return goroutine.note(Event::Expired);

@@ -13,9 +13,9 @@ use super::task::{Payload, Vtable};
 use super::waiter::Who;
 use crate::context::{Fiber, Suspender};
 use crate::lockfree::{Link, Linked};
-use crate::platform::Arc;
 use crate::platform::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::platform::cell::UnsafeCell;
+use crate::platform::{Arc, prefetch};
 use crate::spec::{Acting, Event};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -37,6 +37,13 @@ impl Ptr {
 
     pub(crate) fn raw(self) -> NonNull<Goroutine> {
         self.0
+    }
+
+    /// It will be readied soon: fetches what that touches.
+    #[inline]
+    pub(crate) fn prefetch(self) {
+        prefetch(&self.word);
+        prefetch(&self.link);
     }
 }
 

@@ -28,7 +28,9 @@ fn world(heaps: usize) -> Arc<World> {
 impl World {
     fn fire(&self) -> usize {
         let heaps = 0..self.timers.heaps();
-        heaps.map(|heap| self.timers.fire(heap, NOW, |item| self.fired[item].unpark())).sum()
+        heaps
+            .map(|heap| self.timers.fire(heap, NOW, |_| (), |item| self.fired[item].unpark()))
+            .sum()
     }
 
     /// The timekeeper, until it has fired so many.
@@ -165,10 +167,15 @@ impl Sleeper {
 
     /// Fires what is due, as the timekeeper: it touches what the goroutine may not touch meanwhile.
     fn fire(&self) -> usize {
-        self.timers.fire(0, NOW, |_| {
-            self.own.write(self.own.take() + 1);
-            self.ready(self.word.expire());
-        })
+        self.timers.fire(
+            0,
+            NOW,
+            |_| (),
+            |_| {
+                self.own.write(self.own.take() + 1);
+                self.ready(self.word.expire());
+            },
+        )
     }
 
     /// As `park_until`. True: a permit.
@@ -203,7 +210,7 @@ impl Sleeper {
     fn assert_rested(&self, permit: bool) {
         assert_eq!(self.word.take_permit(), permit, "S3: a permit is consumed once, and not lost");
         assert_eq!(self.word.begin_park(), BeginPark::Parked, "S5: no expiry is left");
-        assert_eq!(self.timers.fire(0, NOW, |_| ()), 0, "W2: no timer is left");
+        assert_eq!(self.timers.fire(0, NOW, |_| (), |_| ()), 0, "W2: no timer is left");
     }
 }
 

@@ -1,0 +1,108 @@
+//! How late sleepers wake, and what it costs: `cargo bench --bench timers [-- SLEEPERS ...]`.
+//!
+//! Held constant: an anchored runtime with one processor for each of the machine's; SLEEPERS
+//! goroutines (10,000, then 1,000,000, unless told), all asleep before the first deadline; deadlines
+//! random, evenly over 1000 ms. Lateness is what a sleeper's own clock shows when it runs again.
+//! CPU time is the whole process's from the first deadline to the last wake-up, each sleeper's end
+//! included; a core is CPU time by wall time.
+#![allow(missing_docs)]
+
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+fn main() {
+    let asked: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let sizes = if asked.is_empty() { vec![10_000, 1_000_000] } else { asked };
+    for sleepers in sizes {
+        lateness::measure(sleepers);
+    }
+}
+
+/// Models have no use for wall time.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+fn main() {}
+
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod lateness {
+    use selvedge::time::{self, Instant};
+    use selvedge::{JoinHandle, Runtime};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    const WINDOW: u64 = 1_000_000_000;
+
+    pub fn measure(sleepers: usize) {
+        let builder = Runtime::builder().max_goroutines(sleepers + 1);
+        let runtime = builder.build().expect("a runtime");
+        let late: Arc<Vec<AtomicU32>> =
+            Arc::new((0..sleepers).map(|_| AtomicU32::new(0)).collect());
+        let asleep = Arc::new(AtomicUsize::new(0));
+        // So long that all are asleep by then: 12 µs each, and a while.
+        let start = Instant::now();
+        let base = start + Duration::from_millis(300) + Duration::from_micros(12) * sleepers as u32;
+        let mut random = 0x9E37_79B9_7F4A_7C15u64;
+        let handles: Vec<JoinHandle<()>> = (0..sleepers)
+            .map(|number| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let deadline = base + Duration::from_nanos(random % WINDOW);
+                let (late, asleep) = (Arc::clone(&late), Arc::clone(&asleep));
+                runtime.go(move || {
+                    asleep.fetch_add(1, Ordering::Relaxed);
+                    time::sleep_until(deadline);
+                    let lateness = Instant::now() - deadline;
+                    late[number].store(lateness.as_nanos() as u32, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        while asleep.load(Ordering::Relaxed) < sleepers {
+            time::sleep(Duration::from_millis(1));
+        }
+        let armed = start.elapsed();
+        let in_time = Instant::now() < base;
+        time::sleep_until(base);
+        let (cpu, wall) = (cpu_time(), Instant::now());
+        handles.into_iter().for_each(|handle| handle.join().expect("no panic"));
+        let (cpu, wall) = (cpu_time() - cpu, wall.elapsed());
+        print(sleepers, &late, armed, in_time, cpu, wall);
+    }
+
+    fn print(
+        sleepers: usize,
+        late: &[AtomicU32],
+        armed: Duration,
+        in_time: bool,
+        cpu: Duration,
+        wall: Duration,
+    ) {
+        let mut late: Vec<u32> = late.iter().map(|late| late.load(Ordering::Relaxed)).collect();
+        late.sort_unstable();
+        let at = |share: f64| f64::from(late[((late.len() - 1) as f64 * share) as usize]) / 1e3;
+        println!(
+            "{sleepers} sleepers, deadlines over 1000 ms, {} processors: late p50 {:.0} µs, \
+             p99 {:.0} µs, p99.9 {:.0} µs, at most {:.0} µs; {:.2} cores ({:.0} ns CPU a sleeper); \
+             asleep after {armed:.1?}{}",
+            std::thread::available_parallelism().map_or(1, usize::from),
+            at(0.5),
+            at(0.99),
+            at(0.999),
+            at(1.0),
+            cpu.as_secs_f64() / wall.as_secs_f64(),
+            cpu.as_nanos() as f64 / sleepers as f64,
+            if in_time { "" } else { " (NOT VALID: too slow to bed)" },
+        );
+    }
+
+    fn cpu_time() -> Duration {
+        // SAFETY: a place for the answer.
+        let usage = unsafe {
+            let mut usage = std::mem::zeroed();
+            libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+            usage
+        };
+        let of = |time: libc::timeval| {
+            Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+        };
+        of(usage.ru_utime) + of(usage.ru_stime)
+    }
+}
