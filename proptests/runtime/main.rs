@@ -17,6 +17,7 @@
 //! | `channels` | channels between goroutines, plain threads, and both |
 //! | `state` | [S2], [S3] |
 //! | `timers` | [W1] to [W3]: sleeping, and parking with a limit |
+//! | `ticks` | [W4]: receivers whose values come with time |
 //!
 //! Tests that measure time run alone (`common::alone`); the others side by side.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
@@ -35,4 +36,5 @@ mod results;
 mod shutdown;
 mod soundness;
 mod state;
+mod ticks;
 mod timers;

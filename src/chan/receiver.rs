@@ -25,7 +25,6 @@ pub struct Receiver<T> {
 /// Where the values come from.
 pub(crate) enum Flavor<T> {
     Channel(Arc<Channel<T>>),
-    #[allow(dead_code)]
     Source(Arc<dyn Source<T>>),
 }
 
@@ -35,7 +34,6 @@ impl<T> Receiver<T> {
     }
 
     /// A receiver of what comes with time.
-    #[allow(dead_code)]
     pub(crate) fn of_source(source: Arc<dyn Source<T>>) -> Self {
         Receiver { flavor: Flavor::Source(source) }
     }

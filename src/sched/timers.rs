@@ -134,18 +134,15 @@ impl<T: Copy + PartialEq> Timers<T> {
         // look sees our deadline. [W1]
         fence(Ordering::SeqCst);
         // Relaxed, here and below: ordered by the fence; the parker carries the rest.
-        let mut seen = self.waits_until.load(Ordering::Relaxed);
-        while deadline < seen {
-            // Of several who arm, one wakes it.
-            match self.waits_until.compare_exchange(
-                seen,
-                AWAKE,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return self.timekeeper.unpark(),
-                Err(now) => seen = now,
-            }
+        let seen = self.waits_until.load(Ordering::Relaxed);
+        // Of several who arm, one wakes it. Who fails was overtaken by another, or by the timekeeper,
+        // whose second look then sees our deadline: its fence came after ours.
+        let claim = |seen| {
+            let to = AWAKE;
+            self.waits_until.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        if deadline < seen && claim(seen).is_ok() {
+            self.timekeeper.unpark();
         }
     }
 

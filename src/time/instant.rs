@@ -70,6 +70,10 @@ impl Instant {
         self.checked_add(duration).unwrap_or(Instant::FAR_FUTURE)
     }
 
+    pub(super) fn from_nanos(nanos: u64) -> Instant {
+        Instant(nanos)
+    }
+
     /// As the scheduler tells deadlines.
     pub(crate) fn nanos(self) -> u64 {
         self.0

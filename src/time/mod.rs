@@ -1,15 +1,32 @@
 //! Time: waiting for it.
 //!
+//! | | |
+//! |---|---|
+//! | [`sleep`], [`sleep_until`] | the caller waits |
+//! | [`after`], [`at`] | a receiver of one instant, for a `select` among others |
+//! | [`tick`] | a receiver of one instant a period |
+//! | [`Timer`] | as `after`; can be stopped and set anew |
+//! | [`never`] | a receiver that never receives |
+//!
+//! To limit another wait, use its own time-out (`recv_timeout` and the like), or a
+//! [`CancelToken`](crate::CancelToken) with a deadline for many.
+//!
 //! Deadlines are kept to the nanosecond and never fire early. How late: docs/timers.md; on a machine
 //! with a free core it is the kernel's timer slack (50 µs) and a rest of at most 100 µs between two
 //! rounds of wake-ups; on a busy one the time until a worker comes to it is added.
 #![forbid(unsafe_code)]
 
 mod instant;
+mod source;
+mod timer;
 
 pub use instant::Instant;
+pub use timer::Timer;
 
+use crate::chan::Receiver;
+use crate::platform::Arc;
 use crate::sched::suspend;
+use source::{Due, Never};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -49,4 +66,57 @@ pub fn sleep(duration: Duration) {
 #[track_caller]
 pub fn sleep_until(deadline: impl Into<Instant>) {
     suspend::sleep_until(Location::caller(), deadline.into().nanos());
+}
+
+/// A receiver that gets one value, in `duration`: the instant at which it was due. Who waits for it
+/// costs what a sleeper costs; while nobody does, it costs nothing.
+///
+/// ```
+/// use selvedge::{chan, time};
+/// use std::time::Duration;
+///
+/// let soon = time::after(Duration::from_millis(1));
+/// assert!(soon.recv().is_ok());
+/// assert_eq!(soon.try_recv(), Err(chan::TryRecvError::Empty), "once");
+/// ```
+pub fn after(duration: Duration) -> Receiver<Instant> {
+    at(Instant::now().saturating_add(duration))
+}
+
+/// As [`after`], at `deadline`.
+pub fn at(deadline: impl Into<Instant>) -> Receiver<Instant> {
+    Receiver::of_source(Arc::new(Due::at(deadline.into().nanos())))
+}
+
+/// A receiver that gets a value each `period`, first in one `period` from now: the instant at which it
+/// was due.
+///
+/// One value waits at a time: while nobody receives, those that follow are dropped, and the sequence
+/// keeps its step. It goes on until the last clone is dropped, and costs nothing while nobody waits.
+///
+/// # Panics
+/// If `period` is zero.
+///
+/// ```
+/// use selvedge::time;
+/// use std::time::Duration;
+///
+/// let ticks = time::tick(Duration::from_millis(1));
+/// let (first, second) = (ticks.recv().unwrap(), ticks.recv().unwrap());
+/// assert!(second - first >= Duration::from_millis(1));
+/// ```
+#[track_caller]
+pub fn tick(period: Duration) -> Receiver<Instant> {
+    assert!(
+        !period.is_zero(),
+        "a tick of period zero would never let anybody wait: give a longer one"
+    );
+    let first = Instant::now().saturating_add(period);
+    let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+    Receiver::of_source(Arc::new(Due::every(first.nanos(), period)))
+}
+
+/// A receiver that never gets a value, and is never closed: the arm of a `select` that is switched off.
+pub fn never<T>() -> Receiver<T> {
+    Receiver::of_source(Arc::new(Never))
 }

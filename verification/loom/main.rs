@@ -20,5 +20,6 @@ mod retake;
 mod sched;
 mod shutdown;
 mod state;
+mod ticks;
 mod timers;
 mod wait;

@@ -8,7 +8,7 @@ use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Parker, thread};
 use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked, Woken};
 use selvedge::internals::sched::timers::Timers;
-use selvedge::{Builder, Runtime, current, park_timeout, time};
+use selvedge::{Builder, Runtime, current, go, park, park_timeout, time};
 use std::time::Duration;
 
 /// What is due: deadlines up to here.
@@ -268,9 +268,39 @@ fn a_permit_and_the_deadline_are_told_apart() {
     });
 }
 
-fn runtime(processors: usize) -> Arc<Runtime> {
-    let builder = Builder::new().processors(processors).max_goroutines(4).modelled(2);
-    Arc::new(builder.build().expect("a model grants what is asked for"))
+/// 2 threads: write the stack, settle | expire, and resume it if it is runnable; complete. Whoever
+/// readies a goroutine may be the one that runs it, and sees its whole stack.
+#[test]
+fn who_expires_a_goroutine_may_run_it() {
+    Scenario {
+        name: "timers: who expires a goroutine may run it [S1] [S5]",
+        threads: 2,
+        operations: "write, begin_park | expire, read",
+    }
+    .check(Bound::Complete, || {
+        let sleeper = sleeper();
+        let timekeeper = {
+            let sleeper = Arc::clone(&sleeper);
+            spawn(move || {
+                if sleeper.word.expire() == Unparked::Enqueue {
+                    assert_eq!(sleeper.stack.take(), 2, "S1");
+                }
+            })
+        };
+        sleeper.stack.write(2);
+        if sleeper.word.begin_park() == BeginPark::Readied {
+            assert_eq!(sleeper.stack.take(), 2);
+        }
+        join(timekeeper);
+        assert_eq!(sleeper.word.end_timed_park(), Woken::Expired);
+    });
+}
+
+fn runtime(migrating: bool) -> Arc<Runtime> {
+    let builder = Builder::new().processors(1).max_goroutines(4).modelled(2);
+    // SAFETY: the goroutines of these models touch no thread-local and keep no guard.
+    let built = if migrating { unsafe { builder.build_migrating() } } else { builder.build() };
+    Arc::new(built.expect("a model grants what is asked for"))
 }
 
 /// Time passes, on a thread of its own: until it has fired so many timers.
@@ -285,33 +315,41 @@ fn pass_time(runtime: &Arc<Runtime>, timers: usize) -> thread::JoinHandle {
     })
 }
 
+fn a_sleeper_wakes(name: &'static str, migrating: bool) {
+    Scenario { name, threads: 3, operations: "run(sleep), drop | fire | 1 worker" }.check(
+        Bound::usual(),
+        move || {
+            let runtime = runtime(migrating);
+            let time = pass_time(&runtime, 1);
+            runtime.run(|| time::sleep(Duration::from_nanos(1)));
+            join(time);
+        },
+    );
+}
+
 /// 3 threads: a goroutine that sleeps | its worker | time. It wakes, also where the worker sleeps.
 #[test]
 fn a_sleeping_goroutine_wakes() {
-    Scenario {
-        name: "timers: a sleeping goroutine wakes [W1]",
-        threads: 3,
-        operations: "run(sleep), drop | fire | 1 worker",
-    }
-    .check(Bound::usual(), || {
-        let runtime = runtime(1);
-        let time = pass_time(&runtime, 1);
-        runtime.run(|| time::sleep(Duration::from_nanos(1)));
-        join(time);
-    });
+    a_sleeper_wakes("timers: a sleeping goroutine wakes [W1] [I2]", false);
 }
 
-/// 3 threads: a goroutine parks with a limit, and is unparked | its worker | fire once. It wakes once,
-/// and the permit is consumed or kept.
+/// The same, migrating: it is work for anybody.
+#[test]
+fn a_sleeping_goroutine_without_a_home_wakes() {
+    a_sleeper_wakes("timers: a sleeping goroutine without a home wakes [W1] [I1]", true);
+}
+
+/// 4 threads: a goroutine parks with a limit, and is unparked | its worker | fire once. It wakes once,
+/// the permit is consumed or kept, and nothing is left of the park.
 #[test]
 fn a_goroutine_unparked_at_its_deadline_wakes_once() {
     Scenario {
-        name: "timers: a goroutine unparked at its deadline wakes once [W2] [S3]",
+        name: "timers: a goroutine unparked at its deadline wakes once [W2] [S3] [S5]",
         threads: 4,
-        operations: "run(park_timeout), drop | unpark | fire | 1 worker",
+        operations: "run(park_timeout, park), drop | unpark | fire | 1 worker",
     }
     .check(Bound::Preemptions(1), || {
-        let runtime = runtime(1);
+        let runtime = runtime(false);
         runtime.run(|| {
             let me = current();
             let waker = spawn(move || me.unpark());
@@ -326,6 +364,11 @@ fn a_goroutine_unparked_at_its_deadline_wakes_once() {
             }
             join(waker);
             join(time);
+            assert_eq!(runtime.fire_timers(u64::MAX - 1), 0, "W2: no timer is left");
+            let me = current();
+            let child = go(move || me.unpark());
+            park();
+            child.join().expect("S5: the park ended by its permit");
         });
     });
 }

@@ -1,0 +1,106 @@
+//! Source: what `after`, `tick` and `Timer` receive from. Readiness is computed from the clock, so that
+//! none of them needs a timer of its own: who waits for one parks until it is due.
+//!
+//! take: if it is due, move `due` on by a compare-exchange; who succeeds has the value.
+//! set (a timer): exchange `due`, then fire all who wait, under the lock of their list; they look again.
+//! [W4] Of each setting one value at most is taken, and none once it was set anew or stopped; a waiting
+//! receiver sees each setting.
+//! Checked by: verification/loom/ticks.rs, proptests/runtime/ticks.rs.
+#![forbid(unsafe_code)]
+
+use super::Instant;
+use crate::chan::source::Source;
+use crate::lockfree::NEVER;
+use crate::platform::Mutex;
+use crate::platform::atomic::{AtomicU64, Ordering};
+use crate::wait::{List, Wakes};
+
+/// Values that are due at certain times: once, or once a period.
+pub(super) struct Due {
+    /// When the next value is due. Written by read-modify-writes alone.
+    next: AtomicU64,
+    /// Zero: once.
+    period: u64,
+    /// Those to fire when it is set anew, if it can be.
+    waiters: Option<Mutex<List>>,
+}
+
+impl Due {
+    pub(super) fn at(deadline: u64) -> Self {
+        Due { next: AtomicU64::new(deadline), period: 0, waiters: None }
+    }
+
+    /// Every `period` nanoseconds, which is not zero, from `first` on.
+    pub(super) fn every(first: u64, period: u64) -> Self {
+        Due { next: AtomicU64::new(first), period, waiters: None }
+    }
+
+    /// What can be set anew.
+    pub(super) fn settable(deadline: u64) -> Self {
+        Due { waiters: Some(Mutex::new(List::new())), ..Due::at(deadline) }
+    }
+
+    /// From now on due at `deadline`; true if a value was still to come, or to be taken. [W4]
+    pub(super) fn set(&self, deadline: u64) -> bool {
+        // AcqRel: pairs with the exchange in `take`: who takes what was set sees what came before.
+        let before = self.next.swap(deadline, Ordering::AcqRel);
+        let mut wakes = Wakes::new();
+        if let Some(waiters) = &self.waiters {
+            // Who is linked after this looks at `due` after we have set it: the lock says so.
+            let mut waiters = waiters.lock();
+            while let Some(claim) = waiters.claim() {
+                wakes.push(claim.fire());
+            }
+        }
+        wakes.wake();
+        before != NEVER
+    }
+
+    /// What is due after one that was due at `due` and is taken at `now`: the next of the same
+    /// sequence that is still to come. Those between are dropped.
+    fn following(&self, due: u64, now: u64) -> u64 {
+        if self.period == 0 {
+            return NEVER;
+        }
+        let missed = (now - due) / self.period;
+        due.saturating_add(self.period.saturating_mul(missed + 1))
+    }
+}
+
+impl Source<Instant> for Due {
+    fn take(&self, now: u64) -> Option<Instant> {
+        // Relaxed: a guess for the exchange.
+        let mut due = self.next.load(Ordering::Relaxed);
+        while due <= now && due != NEVER {
+            let following = self.following(due, now);
+            // AcqRel: pairs with the swap in `set`, and with itself. Relaxed on failure: look again.
+            match self.next.compare_exchange(due, following, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Some(Instant::from_nanos(due)),
+                Err(seen) => due = seen,
+            }
+        }
+        None
+    }
+
+    fn due(&self) -> Option<u64> {
+        // Relaxed: the lock of the waiters orders it after each `set` that did not fire the caller.
+        Some(self.next.load(Ordering::Relaxed)).filter(|due| *due != NEVER)
+    }
+
+    fn waiters(&self) -> Option<&Mutex<List>> {
+        self.waiters.as_ref()
+    }
+}
+
+/// What never has a value.
+pub(super) struct Never;
+
+impl<T> Source<T> for Never {
+    fn take(&self, _now: u64) -> Option<T> {
+        None
+    }
+
+    fn due(&self) -> Option<u64> {
+        None
+    }
+}
