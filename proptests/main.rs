@@ -2,6 +2,7 @@
 //! Run by `cargo test`; the structures under loom and shuttle types belong to verification/.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod cancel;
 mod deque;
 mod heap;
 mod injector;

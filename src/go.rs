@@ -1,6 +1,7 @@
 //! Spawning and waiting: `go` and its kin, and what a goroutine may do with itself.
 #![allow(unsafe_code)]
 
+use crate::cancel::{CancelToken, Cancelled};
 use crate::error::SpawnError;
 use crate::join::JoinHandle;
 use crate::sched::enter::current_worker;
@@ -9,6 +10,8 @@ use crate::sched::submit::spawn;
 use crate::sched::worker::Worker;
 use crate::sched::{Shared, suspend};
 use crate::time::Instant;
+use crate::wait::Limit;
+use crate::wait::limit::Outcome;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -184,6 +187,30 @@ pub fn park() {
 pub fn park_timeout(limit: Duration) -> bool {
     let deadline = Instant::now().saturating_add(limit);
     suspend::park_until(Location::caller(), deadline.nanos())
+}
+
+/// As [`park`], until `token` is cancelled at the latest. A token that is cancelled already comes first.
+///
+/// # Errors
+/// If the token is cancelled. A permit that was given meanwhile is not lost: the next [`park`] returns
+/// at once, as it may also where none was given.
+///
+/// # Panics
+/// As [`park`].
+#[track_caller]
+pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
+    let mut parked = false;
+    let outcome =
+        Limit::token(token).park_until(Location::caller(), || std::mem::replace(&mut parked, true));
+    match outcome {
+        Outcome::Fired(_) if !token.is_cancelled() => Ok(()),
+        Outcome::Fired(_) => {
+            // It may have been the canceller's permit, or somebody else's.
+            suspend::waiter().unpark();
+            Err(Cancelled)
+        }
+        Outcome::Cancelled | Outcome::TimedOut => Err(Cancelled),
+    }
 }
 
 /// Calls `f`, which may block its kernel thread: in a system call, on a lock, in foreign code.

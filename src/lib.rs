@@ -28,12 +28,14 @@ pub mod time;
 pub mod wait;
 
 pub use builder::{Builder, PanicPolicy};
-pub use cancel::CancelToken;
+pub use cancel::{CancelGuard, CancelReason, CancelToken, Cancelled};
 pub use error::{
     BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind, StillRunning,
 };
 pub use future::block_on;
-pub use go::{Spawn, blocking, go, no_suspend, park, park_timeout, pinned, try_go, yield_now};
+pub use go::{
+    Spawn, blocking, go, no_suspend, park, park_cancel, park_timeout, pinned, try_go, yield_now,
+};
 pub use handle::{Goroutine, current};
 pub use join::{JoinFuture, JoinHandle};
 pub use runtime::Runtime;

@@ -3,7 +3,7 @@
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, SpawnError, StillRunning};
 use crate::join::JoinHandle;
-use crate::platform::Arc;
+use crate::platform::{Arc, OnceLock};
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::group::Group;
@@ -19,6 +19,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
     group: GroupRef,
+    /// Made when it is asked for.
+    token: OnceLock<CancelToken>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -61,8 +63,19 @@ where
     assert!(current_worker().is_some(), "scope: not in a goroutine: call it within `Runtime::run`");
     let place = Location::caller();
     let group = Arc::new(Group::new());
-    let scope = Scope { group: GroupRef(Arc::clone(&group)), scope: PhantomData, env: PhantomData };
+    let scope = Scope {
+        group: GroupRef(Arc::clone(&group)),
+        token: OnceLock::new(),
+        scope: PhantomData,
+        env: PhantomData,
+    };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    if result.is_err()
+        && let Some(token) = scope.token.get()
+    {
+        // mutant: drop word to the children
+        token.cancel();
+    }
     let child_panicked = group.wait(place);
     match result {
         Err(payload) => resume_unwind(payload),
@@ -72,6 +85,35 @@ where
 }
 
 impl<'scope> Scope<'scope, '_> {
+    /// The token of the scope, for its goroutines to wait under. It is cancelled by
+    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics; not when a
+    /// goroutine does, whose panic may be joined. The first call allocates.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     selvedge::scope(|s| {
+    ///         let waits = s.go(|| selvedge::time::sleep_cancel(Duration::MAX, s.token()));
+    ///         s.cancel();
+    ///         assert!(waits.join().unwrap().is_err());
+    ///     });
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    pub fn token(&self) -> &CancelToken {
+        self.token.get().unwrap_or_else(|| {
+            let token = CancelToken::new();
+            self.token.get_or_init(|| token)
+        })
+    }
+
+    /// Asks the goroutines of the scope to end early: cancels [`token`](Self::token). Those that
+    /// don't look at it go on, and the scope waits for them.
+    pub fn cancel(&self) {
+        self.token().cancel();
+    }
+
     /// Spawns a goroutine that the scope will wait for. Never suspends.
     ///
     /// # Panics

@@ -7,6 +7,7 @@
 //! | `results` | closures and results: each value arrives, or is dropped, exactly once |
 //! | `nesting` | runtimes within runtimes, and runtimes dropped in goroutines |
 //! | `faults` | numbers out of range, limits, joins that are refused, `no_suspend` |
+//! | `cancel` | [Y1]: each way to wait under a token, and scopes |
 //! | `futures` | [G5], [Z1]: `block_on`, handles awaited by foreign executors, joins given up |
 //! | `panics` | whom a panic reaches, and suspension while unwinding |
 //! | `shutdown` | who is left, where, and what their joiners learn |
@@ -23,6 +24,7 @@
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 mod blocking;
+mod cancel;
 mod channels;
 mod children;
 mod common;

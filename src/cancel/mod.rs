@@ -1,135 +1,215 @@
 //! Cancellation: a tree of tokens with deadlines. What is given a token returns early, with an error,
 //! once the token or one above it is cancelled, or its deadline has passed. Nothing is unwound.
-//!
-//! cancel: set the flag, fire every wait enlisted, take the children; then the same for each of them.
-//! child: under the parent's lock: linked, or born cancelled.   enlist: under the lock: linked, or refused.
-//! [Y1] Once `cancel` has returned, no wait under the token or under one below it goes on.
-//! Checked by: verification/loom/wait.rs.
-#![allow(unsafe_code)]
+//! How: `tree`. Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
-use crate::platform::atomic::{AtomicBool, Ordering};
-use crate::platform::{Arc, Mutex, Weak};
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use tree::CancelReason;
+
+use crate::chan::Receiver;
+use crate::chan::source::Source;
+use crate::platform::{Arc, Mutex};
 use crate::sched;
-use crate::wait::{List, Node};
+use crate::time::Instant;
+use crate::wait::{Limit, List, Node, Wait};
 use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
+use tree::Token;
 
-/// A token that tells those who were given it to stop. Clones are the same token.
+/// Tells those who were given it to stop. Clones are the same token.
+///
+/// Tokens form trees: cancelling one cancels all below it, and none above. Whatever waits, here, has a
+/// variant that takes a token: [`Receiver::recv_cancel`], [`JoinHandle::join_cancel`],
+/// [`sleep_cancel`], [`park_cancel`]; in a select, [`done`](Self::done) is a channel like others.
+/// Code that computes asks [`is_cancelled`](Self::is_cancelled), or [`check`](Self::check), now and
+/// then. What can't be ended early is [`blocking`](fn@crate::blocking): the kernel has it.
+///
+/// A token that was cancelled stays so, and so is every child made of it later.
 ///
 /// ```
-/// use selvedge::CancelToken;
+/// use selvedge::{CancelToken, Runtime, chan, go};
 ///
-/// let request = CancelToken::new();
-/// let query = request.child();
-/// request.cancel();
-/// assert!(query.is_cancelled());
+/// Runtime::new()?.run(|| {
+///     let (orders, inbox) = chan::bounded::<u32>(8);
+///     let request = CancelToken::new();
+///     let token = request.child();
+///     let worker = go(move || {
+///         let mut done = 0;
+///         while inbox.recv_cancel(&token).is_ok() {
+///             done += 1;
+///         }
+///         done
+///     });
+///     orders.send(1).unwrap();
+///     orders.send(2).unwrap();
+///     while !orders.is_empty() {
+///         selvedge::yield_now();
+///     }
+///     request.cancel();
+///     assert_eq!(worker.join().unwrap(), 2);
+/// });
+/// # Ok::<(), selvedge::BuildError>(())
 /// ```
+///
+/// [`Receiver::recv_cancel`]: crate::chan::Receiver::recv_cancel
+/// [`JoinHandle::join_cancel`]: crate::JoinHandle::join_cancel
+/// [`sleep_cancel`]: crate::time::sleep_cancel
+/// [`park_cancel`]: crate::park_cancel
 #[derive(Clone)]
-pub struct CancelToken(Arc<Inner>);
+pub struct CancelToken(Arc<Token>);
 
-struct Inner {
-    cancelled: AtomicBool,
-    /// By the scheduler's clock; not later than the parent's.
-    deadline: Option<u64>,
-    parent: Option<CancelToken>,
-    state: Mutex<State>,
+/// The token is cancelled, or its deadline has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the token is cancelled, or its deadline has passed")
+    }
 }
 
-struct State {
-    waiters: List,
-    children: Vec<Weak<Inner>>,
-}
+impl std::error::Error for Cancelled {}
 
 impl CancelToken {
     /// A token without a parent and without a deadline.
     pub fn new() -> Self {
-        CancelToken::with(None, None)
+        CancelToken(Token::root(None))
+    }
+
+    /// A token without a parent, cancelled at the latest when so much time has passed.
+    pub fn with_timeout(limit: Duration) -> Self {
+        CancelToken::with_deadline(Instant::now().saturating_add(limit))
+    }
+
+    /// A token without a parent, cancelled at the latest at `deadline`.
+    pub fn with_deadline(deadline: impl Into<Instant>) -> Self {
+        CancelToken(Token::root(Some(deadline.into().nanos())))
     }
 
     /// A token that is cancelled when this one is; cancelling it leaves this one alone.
+    ///
+    /// Costs an allocation and this token's lock. When the last clone is dropped nothing of it stays
+    /// here.
     pub fn child(&self) -> Self {
-        CancelToken::below(self, self.0.deadline)
+        CancelToken(self.0.child(None))
     }
 
     /// As [`child`](Self::child), cancelled at the latest when so much time has passed.
     pub fn child_with_timeout(&self, limit: Duration) -> Self {
-        let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        let own = sched::now().saturating_add(nanos);
-        CancelToken::below(self, Some(self.0.deadline.map_or(own, |deadline| deadline.min(own))))
+        self.child_with_deadline(Instant::now().saturating_add(limit))
     }
 
-    fn below(parent: &CancelToken, deadline: Option<u64>) -> Self {
-        let child = CancelToken::with(Some(parent.clone()), deadline);
-        let mut state = parent.0.state.lock();
-        if parent.flag() {
-            drop(state);
-            child.cancel();
-        } else {
-            if state.children.len() == state.children.capacity() {
-                // Amortized: those that are gone make room first.
-                state.children.retain(|child| child.strong_count() > 0);
-            }
-            state.children.push(Arc::downgrade(&child.0));
-        }
-        child
-    }
-
-    fn with(parent: Option<CancelToken>, deadline: Option<u64>) -> Self {
-        let state = Mutex::new(State { waiters: List::new(), children: Vec::new() });
-        CancelToken(Arc::new(Inner { cancelled: AtomicBool::new(false), deadline, parent, state }))
+    /// As [`child`](Self::child), cancelled at the latest at `deadline`, or at this one's if that is
+    /// earlier.
+    pub fn child_with_deadline(&self, deadline: impl Into<Instant>) -> Self {
+        CancelToken(self.0.child(Some(deadline.into().nanos())))
     }
 
     /// Cancels this token and all below it: whoever waits under one of them is woken, and returns
-    /// with an error. Never suspends. Doing it twice is doing it once.
+    /// with an error. Doing it twice is doing it once.
+    ///
+    /// When it returns, all of them are cancelled, also where another call was under way. What
+    /// happened before is seen by whoever finds a token cancelled. Never suspends. Costs time in the
+    /// number of tokens below and of those who wait, not in their depth.
     pub fn cancel(&self) {
-        let mut rest = vec![self.clone()];
-        while let Some(token) = rest.pop() {
-            let mut wakes = Vec::new();
-            let mut state = token.0.state.lock();
-            // Release: pairs with the Acquire in `flag`: what the canceller did before is seen.
-            token.0.cancelled.swap(true, Ordering::Release);
-            while let Some(claim) = state.waiters.claim() {
-                wakes.push(claim.fire());
-            }
-            let children = std::mem::take(&mut state.children);
-            drop(state);
-            wakes.into_iter().for_each(crate::wait::Wake::wake);
-            rest.extend(children.iter().filter_map(Weak::upgrade).map(CancelToken));
+        self.0.cancel();
+    }
+
+    /// Cancels the token when the guard is dropped, as when its frame is left by `?` or by a panic.
+    ///
+    /// ```
+    /// let token = selvedge::CancelToken::new();
+    /// drop(token.cancel_on_drop());
+    /// assert!(token.is_cancelled());
+    /// ```
+    pub fn cancel_on_drop(&self) -> CancelGuard {
+        CancelGuard(Some(self.clone()))
+    }
+
+    /// Whether it, or one above it, was cancelled, or its deadline has passed. Some nanoseconds; with
+    /// a deadline, a look at the clock.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled(sched::now)
+    }
+
+    /// [`is_cancelled`](Self::is_cancelled), for `?`.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+    }
+
+    /// Why it is cancelled; `None` if it isn't.
+    pub fn reason(&self) -> Option<CancelReason> {
+        self.0.reason()
+    }
+
+    /// When it is cancelled at the latest: its own deadline, or an earlier one above it.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.deadline().map(Instant::from_nanos)
+    }
+
+    /// How long it is until the deadline; zero if that has passed.
+    pub fn remaining(&self) -> Option<Duration> {
+        Some(self.deadline()?.saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits until it is cancelled, or its deadline has passed. Parks a goroutine, blocks a plain
+    /// thread.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), unless it is cancelled already.
+    #[track_caller]
+    pub fn wait(&self) {
+        let place = Location::caller();
+        if !self.is_cancelled() {
+            let _ = Limit::token(self).wait(&Wait::of_caller(place), place);
         }
     }
 
-    /// Whether it, or one above it, was cancelled, or its deadline has passed.
-    pub fn is_cancelled(&self) -> bool {
-        self.flag() || self.0.deadline.is_some_and(|deadline| sched::now() >= deadline)
-    }
-
-    fn flag(&self) -> bool {
-        // Acquire: pairs with the Release in `cancel`.
-        self.0.cancelled.load(Ordering::Acquire)
+    /// A channel that gives `()` as soon as it is cancelled, and from then on whenever it is asked:
+    /// for a select, where it stands beside others.
+    pub fn done(&self) -> Receiver<()> {
+        Receiver::of_source(Arc::<Token>::clone(&self.0))
     }
 
     /// When it is cancelled at the latest, by the scheduler's clock.
     pub(crate) fn deadline_nanos(&self) -> Option<u64> {
-        self.0.deadline
+        self.0.deadline()
     }
 
     /// Links a wait, to be fired when the token is cancelled; false if it is cancelled already. [Y1]
     ///
     /// # Safety
     /// As [`List::link`]: `delist` is called before node or wait goes.
+    #[allow(unsafe_code)]
     pub(crate) unsafe fn enlist(&self, node: &Node) -> bool {
-        let mut state = self.0.state.lock();
-        if self.flag() {
-            return false;
-        }
         // SAFETY: the caller's promise.
-        unsafe { state.waiters.link(node) };
-        true
+        unsafe { self.0.enlist(node) }
     }
 
     /// Unlinks what `enlist` has linked, if that is still linked.
     pub(crate) fn delist(&self, node: &Node) {
-        self.0.state.lock().waiters.unlink(node);
+        self.0.delist(node);
+    }
+}
+
+/// What `done` receives from.
+impl Source<()> for Token {
+    fn take(&self, now: u64) -> Option<()> {
+        self.is_cancelled(|| now).then_some(())
+    }
+
+    fn due(&self) -> Option<u64> {
+        Token::due(self)
+    }
+
+    fn waiters(&self) -> Option<&Mutex<List>> {
+        Some(Token::waiters(self))
     }
 }
 
@@ -142,8 +222,28 @@ impl Default for CancelToken {
 impl fmt::Debug for CancelToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CancelToken")
-            .field("cancelled", &self.is_cancelled())
-            .field("has_parent", &self.0.parent.is_some())
+            .field("reason", &self.reason())
+            .field("deadline", &self.deadline())
             .finish()
+    }
+}
+
+/// Cancels a token when it is dropped; made by [`CancelToken::cancel_on_drop`].
+#[derive(Debug)]
+#[must_use = "dropped at once, it cancels at once"]
+pub struct CancelGuard(Option<CancelToken>);
+
+impl CancelGuard {
+    /// Lets the token be.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        if let Some(token) = &self.0 {
+            token.cancel();
+        }
     }
 }

@@ -43,6 +43,7 @@ impl Parker {
     /// As [`park`](Self::park), for at most about `limit`; false means that no permit came.
     pub fn park_timeout(&self, limit: Duration) -> bool {
         let mut state = self.state.lock();
+        // Zero is no wait, also where a checker's time stands still.
         if !state.permit && !limit.is_zero() {
             state.asleep = true;
             state = self.wake.wait_timeout(state, limit).0;

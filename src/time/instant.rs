@@ -70,7 +70,8 @@ impl Instant {
         self.checked_add(duration).unwrap_or(Instant::FAR_FUTURE)
     }
 
-    pub(super) fn from_nanos(nanos: u64) -> Instant {
+    /// From how the scheduler tells deadlines.
+    pub(crate) fn from_nanos(nanos: u64) -> Instant {
         Instant(nanos)
     }
 

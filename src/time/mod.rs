@@ -23,9 +23,12 @@ mod timer;
 pub use instant::Instant;
 pub use timer::Timer;
 
+use crate::cancel::{CancelToken, Cancelled};
 use crate::chan::Receiver;
 use crate::platform::Arc;
 use crate::sched::suspend;
+use crate::wait::limit::Outcome;
+use crate::wait::{Limit, Wait};
 use source::{Due, Never};
 use std::panic::Location;
 use std::time::Duration;
@@ -56,6 +59,36 @@ use std::time::Duration;
 pub fn sleep(duration: Duration) {
     if !duration.is_zero() {
         suspend::sleep_until(Location::caller(), Instant::now().saturating_add(duration).nanos());
+    }
+}
+
+/// As [`sleep`], until `token` is cancelled at the latest. A token that is cancelled already comes
+/// first.
+///
+/// # Errors
+/// If the token was cancelled, or its deadline passed, before the time was up.
+///
+/// # Panics
+/// As [`sleep`].
+///
+/// ```
+/// use selvedge::{CancelToken, time::sleep_cancel};
+/// use std::time::Duration;
+///
+/// let token = CancelToken::with_timeout(Duration::from_millis(1));
+/// assert!(sleep_cancel(Duration::MAX, &token).is_err());
+/// ```
+#[track_caller]
+pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cancelled> {
+    let place = Location::caller();
+    token.check()?;
+    if duration.is_zero() {
+        return Ok(());
+    }
+    let until = Instant::now().saturating_add(duration).nanos();
+    match Limit::token(token).no_later_than(Some(until)).wait(&Wait::of_caller(place), place) {
+        Outcome::Cancelled => Err(Cancelled),
+        Outcome::TimedOut | Outcome::Fired(_) => Ok(()),
     }
 }
 
