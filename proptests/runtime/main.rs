@@ -16,6 +16,7 @@
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
 //! | `fairness` | [F1], [F2] |
 //! | `channels` | channels between goroutines, plain threads, and both |
+//! | `select` | `select!` and `Select` |
 //! | `state` | [S2], [S3] |
 //! | `timers` | [W1] to [W3]: sleeping, and parking with a limit |
 //! | `ticks` | [W4]: receivers whose values come with time |
@@ -35,6 +36,7 @@ mod lifecycle;
 mod nesting;
 mod panics;
 mod results;
+mod select;
 mod shutdown;
 mod soundness;
 mod state;

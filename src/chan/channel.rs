@@ -5,6 +5,8 @@
 //! take: buffer → take; let the first waiting sender's value in.   a sender waits → from its slot,
 //!       fire it.   else closed, or empty.
 //! close: mark; fire all waiters with nothing.
+//! reserve, fill (a select's send, whose value is made once it was chosen): a place is kept in the
+//!       buffer, or a receiver claimed, until the value is there, or the select lets go.
 //! give back (by one that was handed a value, and can't use it): as put, but to the front of the
 //!       buffer, room or not: so also a channel without a buffer may hold a value for a while.
 //!
@@ -19,11 +21,13 @@
 #![allow(unsafe_code)]
 
 use super::slot::{Content, Slot};
+use crate::lockfree::Rng;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::cell::UnsafeCell;
-use crate::platform::{Mutex, MutexGuard};
+use crate::platform::{Mutex, MutexGuard, seed, unmodelled};
 use crate::wait::{Claim, List, Wakes};
 use std::collections::VecDeque;
+use std::ops::DerefMut;
 
 /// The capacity of a channel that never is full.
 pub(crate) const UNBOUNDED: usize = usize::MAX;
@@ -31,7 +35,7 @@ pub(crate) const UNBOUNDED: usize = usize::MAX;
 /// What both ends share.
 pub(crate) struct Channel<T> {
     capacity: usize,
-    gate: Mutex<Gate>,
+    door: Door,
     /// Touched under the gate's lock.
     buffer: UnsafeCell<VecDeque<T>>,
     senders: AtomicUsize,
@@ -43,11 +47,19 @@ unsafe impl<T: Send> Send for Channel<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Channel<T> {}
 
+/// The lock of a channel, and its place in the order in which a select takes locks.
+pub struct Door {
+    pub(crate) id: u64,
+    pub(crate) gate: Mutex<Gate>,
+}
+
 /// What knows nothing of the type of the values.
-pub(crate) struct Gate {
+pub struct Gate {
     closed: bool,
     /// Places in the buffer kept for selects that were chosen to send.
     reserved: usize,
+    /// In which order a select looks at its arms.
+    pub(crate) rng: Rng,
     pub(crate) senders: List,
     pub(crate) receivers: List,
 }
@@ -72,11 +84,20 @@ impl<T> Channel<T> {
     /// A channel with one sender and one receiver.
     pub(crate) fn new(capacity: usize) -> Self {
         let room = if capacity == UNBOUNDED { 0 } else { capacity };
-        let gate =
-            Gate { closed: false, reserved: 0, senders: List::new(), receivers: List::new() };
+        // Not a part of any model: an order in which locks are taken, and nothing else.
+        static NEXT_ID: unmodelled::AtomicU64 = unmodelled::AtomicU64::new(0);
+        let gate = Gate {
+            closed: false,
+            reserved: 0,
+            rng: Rng::new(seed()),
+            senders: List::new(),
+            receivers: List::new(),
+        };
+        // Relaxed: unique is enough.
+        let id = NEXT_ID.fetch_add(1, unmodelled::Ordering::Relaxed);
         Channel {
             capacity,
-            gate: Mutex::new(gate),
+            door: Door { id, gate: Mutex::new(gate) },
             buffer: UnsafeCell::new(VecDeque::with_capacity(room)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -84,7 +105,22 @@ impl<T> Channel<T> {
     }
 
     pub(crate) fn lock(&self) -> Locked<'_, T> {
-        Locked { gate: self.gate.lock(), channel: self }
+        Locked { gate: self.door.gate.lock(), channel: self }
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// As one whose lock the caller holds.
+    ///
+    /// # Safety
+    /// The gate is that of this channel's door.
+    pub(crate) unsafe fn locked_by<'a>(
+        &'a self,
+        gate: &'a mut Gate,
+    ) -> Locked<'a, T, &'a mut Gate> {
+        Locked { gate, channel: self }
     }
 
     pub(crate) fn capacity(&self) -> Option<usize> {
@@ -116,6 +152,29 @@ impl<T> Channel<T> {
         }
     }
 
+    /// For what was received by one who can't use it. [V4]
+    pub(crate) fn give_back(&self, value: T) {
+        let mut wakes = Wakes::new();
+        self.lock().give_back(value, &mut wakes);
+        wakes.wake();
+    }
+
+    /// Tells a claimed select that was chosen to send for whom its value is; or, with no `own`, that
+    /// nothing has happened after all. Under the lock.
+    pub(crate) fn take_later(&self, from: Claim, own: Option<Claim>, wakes: &mut Wakes) {
+        let content = own.map_or(Content::Again, Content::Taker);
+        // SAFETY: claimed, so its slot is ours. [X1]
+        unsafe { Slot::of_claim(self, &from).replace(content) };
+        wakes.push(from.fire());
+    }
+
+    /// Sends a claimed receiver, whom its partner has left, back to begin anew. Under the lock.
+    pub(crate) fn turn_away(&self, receiver: Claim, wakes: &mut Wakes) {
+        // SAFETY: claimed, so its slot is ours. [X1]
+        unsafe { Slot::of_claim(self, &receiver).replace(Content::Again) };
+        wakes.push(receiver.fire());
+    }
+
     /// False if it was closed before.
     pub(crate) fn close(&self) -> bool {
         let mut wakes = Wakes::new();
@@ -138,12 +197,12 @@ fn is_last(count: &AtomicUsize) -> bool {
 }
 
 /// A channel whose lock is held.
-pub(crate) struct Locked<'a, T> {
-    pub(crate) gate: MutexGuard<'a, Gate>,
+pub(crate) struct Locked<'a, T, G = MutexGuard<'a, Gate>> {
+    pub(crate) gate: G,
     channel: &'a Channel<T>,
 }
 
-impl<T> Locked<'_, T> {
+impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
     #[inline]
     fn buffer<R>(&mut self, f: impl FnOnce(&mut VecDeque<T>) -> R) -> R {
         // SAFETY: the lock is held, and `self` borrowed exclusively.
@@ -207,11 +266,14 @@ impl<T> Locked<'_, T> {
     fn claim_sender(&mut self, wakes: &mut Wakes) -> Option<(Claim, Content<T>)> {
         loop {
             let sender = self.gate.senders.claim()?;
-            // SAFETY: claimed, so its slot is ours. [X1]
-            match unsafe { Slot::of_claim(self.channel, &sender).take() } {
-                Content::Watch => wakes.push(sender.fire()),
-                content => return Some((sender, content)),
+            if sender.packet().is_null() {
+                // It only wants to know.
+                wakes.push(sender.fire());
+                continue;
             }
+            // SAFETY: claimed, so its slot is ours. [X1]
+            let content = unsafe { Slot::of_claim(self.channel, &sender).take() };
+            return Some((sender, content));
         }
     }
 
@@ -220,11 +282,11 @@ impl<T> Locked<'_, T> {
     pub(crate) fn claim_receiver(&mut self, wakes: &mut Wakes) -> Option<Claim> {
         loop {
             let receiver = self.gate.receivers.claim()?;
-            // SAFETY: claimed, so its slot is ours. [X1]
-            match unsafe { Slot::of_claim(self.channel, &receiver).take() } {
-                Content::Watch => wakes.push(receiver.fire()),
-                _ => return Some(receiver),
+            if !receiver.packet().is_null() {
+                return Some(receiver);
             }
+            // It only wants to know.
+            wakes.push(receiver.fire());
         }
     }
 
@@ -236,11 +298,44 @@ impl<T> Locked<'_, T> {
         wakes.push(receiver.fire());
     }
 
-    /// Sends a claimed waiter, whom its partner has left, back to begin anew.
-    pub(crate) fn turn_away(&mut self, waiter: Claim, wakes: &mut Wakes) {
-        // SAFETY: claimed, so its slot is ours; of what is overwritten, nothing holds a value. [X1]
-        unsafe { Slot::of_claim(self.channel, &waiter).replace(Content::Again) };
-        wakes.push(waiter.fire());
+    /// For a select: a place in the buffer, or a receiver that waits, so that a send can't fail for
+    /// want of them. `Unmade`: the channel is closed. `None`: neither is there.
+    pub(crate) fn reserve(&mut self, wakes: &mut Wakes) -> Option<Content<T>> {
+        if self.gate.closed {
+            return Some(Content::Unmade);
+        }
+        if self.has_room() {
+            self.gate.reserved += 1;
+            return Some(Content::Reserved);
+        }
+        self.claim_receiver(wakes).map(Content::Taker)
+    }
+
+    /// Sends into the place that was reserved, unless the channel was closed meanwhile.
+    pub(crate) fn fill(&mut self, value: T, wakes: &mut Wakes) -> Result<(), T> {
+        self.gate.reserved -= 1;
+        if self.gate.closed {
+            return Err(value);
+        }
+        match self.claim_receiver(wakes) {
+            Some(receiver) => self.hand(receiver, value, wakes),
+            None => self.buffer(|buffer| buffer.push_back(value)),
+        }
+        Ok(())
+    }
+
+    /// Gives up the place that was reserved.
+    pub(crate) fn release(&mut self, wakes: &mut Wakes) {
+        self.gate.reserved -= 1;
+        self.admit(wakes);
+    }
+
+    /// Takes back a value from one who can't use it: the next receiver gets it. [V4]
+    pub(crate) fn give_back(&mut self, value: T, wakes: &mut Wakes) {
+        match self.claim_receiver(wakes) {
+            Some(receiver) => self.hand(receiver, value, wakes),
+            None => self.buffer(|buffer| buffer.push_front(value)),
+        }
     }
 
     fn close(&mut self, wakes: &mut Wakes) -> bool {
@@ -268,6 +363,16 @@ impl<T> Locked<'_, T> {
     fn has_room(&mut self) -> bool {
         let used = self.len() + self.gate.reserved;
         used < self.channel.capacity
+    }
+
+    /// Whether a receive would not wait.
+    pub(crate) fn can_take(&mut self) -> bool {
+        self.gate.closed || self.len() > 0 || self.gate.senders.has_packet()
+    }
+
+    /// Whether a send would not wait.
+    pub(crate) fn can_put(&mut self) -> bool {
+        self.gate.closed || self.has_room() || self.gate.receivers.has_packet()
     }
 
     /// Whether a value can't be put into the buffer.

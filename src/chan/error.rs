@@ -226,3 +226,27 @@ recv_error!(
     "the token was cancelled",
     "cancelled before a value came"
 );
+
+/// No arm of a select was ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrySelectError;
+
+/// No arm of a select became ready in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectTimeoutError;
+
+impl fmt::Display for TrySelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no arm is ready: use select to wait")
+    }
+}
+
+impl Error for TrySelectError {}
+
+impl fmt::Display for SelectTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time ran out before an arm was ready")
+    }
+}
+
+impl Error for SelectTimeoutError {}

@@ -31,17 +31,22 @@
 mod channel;
 mod error;
 mod receiver;
+mod select;
 mod sender;
 mod slot;
 pub(crate) mod source;
 mod until;
 mod wait;
 
+pub use crate::select;
 pub use error::{
-    RecvCancelError, RecvError, RecvTimeoutError, SendCancelError, SendError, SendTimeoutError,
-    TryRecvError, TrySendError,
+    RecvCancelError, RecvError, RecvTimeoutError, SelectTimeoutError, SendCancelError, SendError,
+    SendTimeoutError, TryRecvError, TrySelectError, TrySendError,
 };
 pub use receiver::{IntoIter, Iter, Receiver, TryIter};
+#[doc(hidden)]
+pub use select::written;
+pub use select::{MOST_ARMS, Select, SelectedOperation};
 pub use sender::Sender;
 
 use crate::platform::Arc;
@@ -70,6 +75,23 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// needed, which allocates.
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     ends(Channel::new(UNBOUNDED))
+}
+
+/// A receiver to which nothing ever comes: an arm of a select that is switched off.
+///
+/// ```
+/// use selvedge::{chan, select};
+///
+/// let (_tx, rx) = chan::bounded::<u8>(1);
+/// let paused = true;
+/// let off = chan::never();
+/// select! {
+///     recv(if paused { &off } else { &rx }) -> _ => unreachable!("nothing came"),
+///     default => {}
+/// }
+/// ```
+pub fn never<T>() -> Receiver<T> {
+    Receiver::of_source(Arc::new(source::Never))
 }
 
 fn ends<T>(channel: Channel<T>) -> (Sender<T>, Receiver<T>) {

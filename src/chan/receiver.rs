@@ -166,12 +166,13 @@ impl<T> Receiver<T> {
 
     /// Whether both receive from one channel.
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
-        match (&self.flavor, &other.flavor) {
-            (Flavor::Channel(one), Flavor::Channel(other)) => Arc::ptr_eq(one, other),
-            (Flavor::Source(one), Flavor::Source(other)) => {
-                std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
-            }
-            _ => false,
+        std::ptr::eq(self.address(), other.address())
+    }
+
+    pub(crate) fn address(&self) -> *const () {
+        match &self.flavor {
+            Flavor::Channel(channel) => Arc::as_ptr(channel).cast(),
+            Flavor::Source(source) => Arc::as_ptr(source).cast(),
         }
     }
 

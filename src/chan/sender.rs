@@ -149,6 +149,10 @@ impl<T> Sender<T> {
         self.channel.capacity()
     }
 
+    pub(crate) fn address(&self) -> *const () {
+        Arc::as_ptr(&self.channel).cast()
+    }
+
     /// Whether both send to one channel.
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         Arc::ptr_eq(&self.channel, &other.channel)

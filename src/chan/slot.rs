@@ -10,22 +10,21 @@
 //! | `Unmade` | select's send | itself | waits, and makes its value once it is chosen; fired: closed |
 //! | `Reserved` | select's send | receiver | chosen: a place in the buffer is kept for it |
 //! | `Taker` | select's send | receiver | chosen: that receiver waits for the value |
-//! | `Watch` | `ready` | itself | wants to know, and takes no part |
 //! | `Again` | anyone | its partner | nothing has happened after all: begin anew |
+//!
+//! One who only wants to know when it could send or receive (`Select::ready`) has no slot.
 
 use super::channel::Channel;
 use crate::platform::cell::UnsafeCell;
 use crate::wait::Claim;
 use std::mem;
 
-#[allow(dead_code)]
 pub(crate) enum Content<T> {
     Nothing,
     Value(T),
     Unmade,
     Reserved,
     Taker(Claim),
-    Watch,
     Again,
 }
 

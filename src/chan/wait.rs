@@ -162,12 +162,12 @@ impl<T> Channel<T> {
     fn recv_later(
         &self,
         sender: Claim,
-        mut locked: Locked<'_, T>,
+        locked: Locked<'_, T>,
         mut wakes: Wakes,
         place: Place,
     ) -> Option<Result<T, Why>> {
         if !Wait::may_wait() {
-            locked.turn_away(sender, &mut wakes);
+            self.take_later(sender, None, &mut wakes);
             drop(locked);
             wakes.wake();
             return Some(Err(Why::Now));
@@ -177,9 +177,7 @@ impl<T> Channel<T> {
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: this frame waits, below, until the claim is fired. [X3]
         let own = unsafe { Claim::of_own(&node) };
-        // SAFETY: claimed, so its slot is ours. [X1]
-        unsafe { Slot::of_claim(self, &sender).replace(Content::Taker(own)) };
-        wakes.push(sender.fire());
+        self.take_later(sender, Some(own), &mut wakes);
         drop(locked);
         wakes.wake();
         let outcome = Limit::NONE.wait(&wait, place);

@@ -76,6 +76,20 @@ impl List {
         self.len
     }
 
+    /// Whether somebody waits here with a packet.
+    pub fn has_packet(&self) -> bool {
+        let mut next = self.head;
+        // SAFETY: a linked node is in place, and so is its wait. [X3]
+        while let Some(node) = unsafe { next.as_ref() } {
+            // SAFETY: as above.
+            if !node.packet.is_null() && unsafe { (*node.wait).is_waiting() } {
+                return true;
+            }
+            next = node.next.get();
+        }
+        false
+    }
+
     /// Links a node at the end.
     ///
     /// # Safety

@@ -150,6 +150,12 @@ impl Wait {
         self.state.load(Ordering::Acquire).checked_sub(FIRED)
     }
 
+    /// Whether it has neither been claimed nor given up; a hint unless the caller knows more.
+    pub fn is_waiting(&self) -> bool {
+        // Relaxed: nothing is read that the state guards.
+        self.state.load(Ordering::Relaxed) == WAITING
+    }
+
     /// Ends the wait unless somebody has claimed it: then it will be fired, or is already.
     pub fn give_up(&self) -> bool {
         // Relaxed: what the waiter does next it does under the lists' locks, or alone.

@@ -19,6 +19,7 @@ mod relieve;
 mod resize;
 mod retake;
 mod sched;
+mod select;
 mod shutdown;
 mod state;
 mod ticks;

@@ -1,0 +1,276 @@
+//! Choose: what select does.
+//!
+//! 1. Lock all channels, in the order of their ids, so that no two selects wait for each other.
+//! 2. Look at the arms in a random order; the first that can do its part does it: chosen.
+//! 3. Else link a node for each arm, release the locks, and wait. Whoever claims the wait does its
+//!    part with that one arm: chosen. A token, a time that is due, or the limit end it, too.
+//! 4. Unlink the other nodes.
+//!
+//! Between 1 and 3 nobody sees some arms linked and others not; own nodes are not linked while the arms
+//! are looked at, so a select never meets itself.
+//! [V6] Selects and channels never wait for each other's locks in a circle.
+//! [V7] Of all arms exactly one does its part, or none does if the limit is reached.
+//! Checked by: verification/loom/select.rs, proptests/runtime/select.rs.
+#![allow(unsafe_code)]
+
+use super::super::channel::{Door, Gate};
+use super::super::until::Until;
+use super::arm::{Arm, Tried};
+use super::few::Few;
+use crate::lockfree::Rng;
+use crate::platform::{MutexGuard, seed};
+use crate::wait::limit::Outcome;
+use crate::wait::{Claim, Limit, Node, Wait, Wakes};
+use std::panic::Location;
+
+type Place = &'static Location<'static>;
+
+/// What to do with the arms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// One does its part.
+    Do,
+    /// One could.
+    Know,
+}
+
+/// The arm that was chosen; `None`: none is ready, and the caller won't wait (longer). `until` is
+/// `None` for who does not wait at all.
+pub(super) fn choose(
+    arms: &[&dyn Arm],
+    aim: Aim,
+    mut until: Option<Until<'_>>,
+    place: Place,
+) -> Option<usize> {
+    loop {
+        let mut wakes = Wakes::new();
+        let mut locked = AllLocked::lock(arms);
+        match locked.look(arms, aim, &mut wakes) {
+            Looked::Chosen(arm) => {
+                locked.unlock();
+                wakes.wake();
+                return Some(arm);
+            }
+            Looked::Later(arm, sender) => {
+                let taken = take_later(arms[arm], arm, sender, &mut locked, wakes, place);
+                match taken {
+                    Taken::Done => return Some(arm),
+                    Taken::Again => {}
+                    // It must wait, and may not: this panics.
+                    Taken::Refused if until.is_some() => drop(Wait::of_caller(place)),
+                    Taken::Refused => return None,
+                }
+            }
+            Looked::None => {
+                let Some(waits) = &mut until else {
+                    locked.unlock();
+                    wakes.wake();
+                    return None;
+                };
+                match wait(arms, aim, waits.limit(), &mut locked, wakes, place) {
+                    Waited::Chosen(arm) => return Some(arm),
+                    // An arm may have become ready at the same time.
+                    Waited::Over => until = None,
+                    Waited::Again => {}
+                }
+            }
+        }
+    }
+}
+
+enum Looked {
+    Chosen(usize),
+    Later(usize, Claim),
+    None,
+}
+
+/// The locks of all arms' channels. [V6]
+struct AllLocked<'a> {
+    guards: Few<MutexGuard<'a, Gate>>,
+    /// For each arm the place of its channel's guard.
+    places: Few<u8>,
+}
+
+impl<'a> AllLocked<'a> {
+    fn lock(arms: &[&'a dyn Arm]) -> Self {
+        let mut doors: Few<(&'a Door, u8)> = Few::new();
+        let mut places = Few::new();
+        for (arm, at) in arms.iter().zip(0..) {
+            places.push(u8::MAX);
+            if let Some(door) = arm.door() {
+                doors.push((door, at));
+            }
+        }
+        doors.sort_unstable_by_key(|(door, _)| door.id);
+        let mut guards: Few<MutexGuard<'a, Gate>> = Few::new();
+        let mut last = None;
+        for (door, at) in doors.iter() {
+            if last != Some(door.id) {
+                guards.push(door.gate.lock());
+                last = Some(door.id);
+            }
+            places[usize::from(*at)] = guards.len() as u8 - 1;
+        }
+        AllLocked { guards, places }
+    }
+
+    fn unlock(&mut self) {
+        self.guards.clear();
+    }
+
+    fn gate(&mut self, arm: usize) -> Option<&mut Gate> {
+        let place = usize::from(self.places[arm]);
+        self.guards.get_mut(place).map(|guard| &mut **guard)
+    }
+
+    /// The first arm that is ready, in a random order.
+    fn look(&mut self, arms: &[&dyn Arm], aim: Aim, wakes: &mut Wakes) -> Looked {
+        let mut order = Few::new();
+        (0..arms.len()).for_each(|arm| order.push(arm as u8));
+        for at in 0..arms.len() {
+            let left = (arms.len() - at) as u32;
+            let pick = at + if left > 1 { self.random(left) } else { 0 };
+            order.swap(at, pick);
+            let arm = usize::from(order[at]);
+            let gate = self.gate(arm);
+            if aim == Aim::Know {
+                if arms[arm].is_ready(gate) {
+                    return Looked::Chosen(arm);
+                }
+                continue;
+            }
+            match arms[arm].attempt(gate, wakes) {
+                Tried::NotReady => {}
+                Tried::Ready => return Looked::Chosen(arm),
+                Tried::Later(sender) => return Looked::Later(arm, sender),
+            }
+        }
+        Looked::None
+    }
+
+    fn random(&mut self, below: u32) -> usize {
+        let first = self.guards.first();
+        let number = match first {
+            Some(gate) => gate.rng.below(below),
+            None => Rng::new(seed()).below(below),
+        };
+        number as usize
+    }
+}
+
+enum Waited {
+    Chosen(usize),
+    Again,
+    Over,
+}
+
+/// Links a node for each arm, waits, and unlinks them.
+fn wait(
+    arms: &[&dyn Arm],
+    aim: Aim,
+    limit: Limit<'_>,
+    locked: &mut AllLocked<'_>,
+    wakes: Wakes,
+    place: Place,
+) -> Waited {
+    let wait = Wait::of_caller(place);
+    let mut nodes = Few::new();
+    for (arm, number) in arms.iter().zip(0..) {
+        let packet = if aim == Aim::Do { arm.packet() } else { std::ptr::null_mut() };
+        nodes.push(Node::new(&wait, number, packet));
+    }
+    for (at, node) in nodes.iter().enumerate() {
+        let sends = arms[at].sends();
+        let Some(gate) = locked.gate(at) else { continue };
+        let list = if sends { &mut gate.senders } else { &mut gate.receivers };
+        // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
+        unsafe { list.link(node) };
+    }
+    locked.unlock();
+    wakes.wake();
+    let (outcome, by_an_arm) = link_others_and_wait(arms, &nodes, &wait, limit, place);
+    for (at, node) in nodes.iter().enumerate() {
+        if outcome != Outcome::Fired(at as u32) || arms[at].door().is_none() {
+            unlink(arms[at], node);
+        }
+    }
+    let Outcome::Fired(at) = outcome else {
+        return if by_an_arm { Waited::Again } else { Waited::Over };
+    };
+    let arm = arms[at as usize];
+    if (aim == Aim::Know && arm.door().is_some()) || arm.was_chosen() {
+        Waited::Chosen(at as usize)
+    } else {
+        Waited::Again
+    }
+}
+
+/// How the wait ended; and whether a time that ran out is an arm's, not the limit's.
+fn link_others_and_wait(
+    arms: &[&dyn Arm],
+    nodes: &[Node],
+    wait: &Wait,
+    limit: Limit<'_>,
+    place: Place,
+) -> (Outcome, bool) {
+    let mut due = u64::MAX;
+    for (arm, node) in arms.iter().zip(nodes) {
+        if arm.door().is_some() {
+            continue;
+        }
+        if !arm.link(node) && wait.give_up() {
+            return (Outcome::TimedOut, true);
+        }
+        // After it was linked: a later change fires it.
+        due = due.min(arm.due().unwrap_or(u64::MAX));
+    }
+    let by_an_arm = due <= limit.deadline().unwrap_or(u64::MAX) && due != u64::MAX;
+    let deadline = (due != u64::MAX).then_some(due);
+    (limit.no_later_than(deadline).wait(wait, place), by_an_arm)
+}
+
+fn unlink(arm: &dyn Arm, node: &Node) {
+    let Some(door) = arm.door() else { return arm.unlink(node) };
+    let mut gate = door.gate.lock();
+    if arm.sends() {
+        gate.senders.unlink(node);
+    } else {
+        gate.receivers.unlink(node);
+    }
+}
+
+enum Taken {
+    Done,
+    Again,
+    /// It would have to wait, and may not.
+    Refused,
+}
+
+/// Receives from a select that was chosen, and has yet to make the value.
+#[cold]
+fn take_later(
+    arm: &dyn Arm,
+    number: usize,
+    sender: Claim,
+    locked: &mut AllLocked<'_>,
+    mut wakes: Wakes,
+    place: Place,
+) -> Taken {
+    if !Wait::may_wait() {
+        // SAFETY: the sender was claimed from a list of this arm's channel, whose lock is held.
+        unsafe { arm.take_later(sender, None, &mut wakes) };
+        locked.unlock();
+        wakes.wake();
+        return Taken::Refused;
+    }
+    let wait = Wait::of_caller(place);
+    let node = Node::new(&wait, number as u32, arm.packet());
+    // SAFETY: this frame waits, below, until the claim is fired. [X3]
+    let own = unsafe { Claim::of_own(&node) };
+    // SAFETY: as above; and the node is this arm's.
+    unsafe { arm.take_later(sender, Some(own), &mut wakes) };
+    locked.unlock();
+    wakes.wake();
+    let _ = Limit::NONE.wait(&wait, place);
+    if arm.was_chosen() { Taken::Done } else { Taken::Again }
+}

@@ -1,0 +1,56 @@
+//! Few: a list of at most 64 things that lies in its owner's frame.
+#![allow(unsafe_code)]
+
+use super::MOST_ARMS;
+use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+
+pub(super) struct Few<T> {
+    things: [MaybeUninit<T>; MOST_ARMS],
+    len: usize,
+}
+
+impl<T> Few<T> {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Few { things: [const { MaybeUninit::uninit() }; MOST_ARMS], len: 0 }
+    }
+
+    /// # Panics
+    /// If there are 64.
+    #[inline]
+    pub(super) fn push(&mut self, thing: T) {
+        self.things[self.len].write(thing);
+        self.len += 1;
+    }
+
+    pub(super) fn clear(&mut self) {
+        let len = std::mem::take(&mut self.len);
+        // SAFETY: the first `len` have been written, and are not used again.
+        unsafe { self.things[..len].assume_init_drop() }
+    }
+}
+
+impl<T> Deref for Few<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the first `len` have been written.
+        unsafe { self.things[..self.len].assume_init_ref() }
+    }
+}
+
+impl<T> DerefMut for Few<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: the first `len` have been written.
+        unsafe { self.things[..self.len].assume_init_mut() }
+    }
+}
+
+impl<T> Drop for Few<T> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
