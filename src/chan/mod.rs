@@ -38,7 +38,6 @@ pub(crate) mod source;
 mod until;
 mod wait;
 
-pub use crate::select;
 pub use error::{
     RecvCancelError, RecvError, RecvTimeoutError, SelectTimeoutError, SendCancelError, SendError,
     SendTimeoutError, TryRecvError, TrySelectError, TrySendError,
