@@ -11,6 +11,8 @@ const ROOTS: [&str; 6] = ["src/", "docs/", "verification/", "proptests/", "bench
 const INVARIANTS: &str = "docs/invariants.md";
 const CONTENTS: &str = "docs/README.md";
 const LONGEST_CHAPTER: usize = 250;
+/// Made by commands, of what they saw.
+const GENERATED: [&str; 2] = ["docs/scenarios.md", "docs/kill-table.md"];
 
 /// What a document says about a file.
 struct Citation {
@@ -174,7 +176,7 @@ pub fn chapters_are_listed(tree: &Tree) -> Vec<String> {
             violations.push(format!("{CONTENTS}: {name} is not listed"));
         }
         let lines = text.lines().count();
-        if lines > LONGEST_CHAPTER {
+        if lines > LONGEST_CHAPTER && !GENERATED.contains(&path) {
             violations.push(format!("{path}: {lines} lines"));
         }
     }

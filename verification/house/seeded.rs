@@ -136,5 +136,6 @@ fn chapter_that_nobody_finds() {
     let (found, lost) = (("docs/a.md", ""), ("docs/b.md", ""));
     sees(docs::chapters_are_listed, "b.md", &[contents, found, lost], &[contents, found]);
     let long = "A line.\n".repeat(251);
-    sees(docs::chapters_are_listed, "251", &[contents, ("docs/a.md", &long)], &[contents, found]);
+    let generated = [("docs/README.md", "[S](scenarios.md)"), ("docs/scenarios.md", &long)];
+    sees(docs::chapters_are_listed, "251", &[contents, ("docs/a.md", &long)], &generated);
 }

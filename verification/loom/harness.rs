@@ -1,4 +1,4 @@
-//! Harness: runs one scenario under loom, counts its permutations and prints one row for it.
+//! Harness: runs one scenario under loom, counts its permutations and adds a row to the table.
 //!
 //! `scenario | threads | operations | bound | permutations | seconds | COMPLETE, CUT or RED`
 //!
@@ -6,10 +6,10 @@
 //! run is CUT, and counts as not checked. The harness sets no cap of its own. The bound is ours too:
 //! LOOM_MAX_PREEMPTIONS has no effect. RED: the scenario failed in the permutation printed.
 
+use crate::table;
 use selvedge::internals::platform::cell::UnsafeCell;
 use selvedge::internals::platform::thread;
 use std::cell::RefCell;
-use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
@@ -26,17 +26,18 @@ pub enum Bound {
 impl Bound {
     /// Two preemptions; three in the long run.
     pub fn usual() -> Bound {
-        Bound::Preemptions(if long() { 3 } else { 2 })
+        Bound::Preemptions(if table::long() { 3 } else { 2 })
+    }
+
+    /// One preemption; two in the long run. For the whole scheduler, where its every life counts.
+    pub fn narrow() -> Bound {
+        Bound::Preemptions(if table::long() { 2 } else { 1 })
     }
 
     /// Two preemptions; no bound in the long run.
     pub fn complete_if_long() -> Bound {
-        if long() { Bound::Complete } else { Bound::Preemptions(2) }
+        if table::long() { Bound::Complete } else { Bound::Preemptions(2) }
     }
-}
-
-fn long() -> bool {
-    std::env::var("SELVEDGE_CHECK").is_ok_and(|mode| mode == "long")
 }
 
 /// What one model is about: a sentence, its threads (main counted in), and what they do.
@@ -124,15 +125,17 @@ impl Row {
             Bound::Preemptions(n) => n.to_string(),
             Bound::Complete => "none".to_owned(),
         };
-        let permutations = self.begun.load(Ordering::Relaxed);
-        let seconds = self.start.elapsed().as_secs_f64();
-        let row = format!(
-            "{name} | {threads} | {operations} | {bound} | {permutations} | {seconds:.1} | {end}\n"
-        );
-        // Written directly: what goes through `print!` is swallowed where a test passes.
-        let _ = std::io::stderr().write_all(row.as_bytes());
+        let permutations = self.begun.load(Ordering::Relaxed).to_string();
+        let seconds = format!("{:.1}", self.start.elapsed().as_secs_f64());
+        let (name, operations) = (name.to_owned(), operations.to_owned());
+        let row = [name, threads.to_string(), operations, bound, permutations, seconds, end.into()];
+        table::add(&HEAD, &row);
     }
 }
+
+/// The head of the table.
+const HEAD: [&str; 7] =
+    ["loom", "threads", "operations", "bound", "permutations", "seconds", "verdict"];
 
 /// Prints the row when the scenario fails by a panic that unwinds.
 struct RedIfPanicking<'a>(&'a Row);

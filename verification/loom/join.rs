@@ -99,7 +99,7 @@ fn a_scope_sees_what_its_child_did_elsewhere() {
         threads: 3,
         operations: "run(scope(go)) | 2 workers",
     }
-    .check(Bound::Preemptions(1), || {
+    .check(Bound::narrow(), || {
         let runtime = runtime(2, 2);
         runtime.run(|| {
             let own = Payload::new(5);

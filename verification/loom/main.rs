@@ -4,6 +4,7 @@
 //! `cargo test --features loom`                        two preemptions, or complete where it is small
 //! `SELVEDGE_CHECK=long cargo test --features loom`    three preemptions, more of it complete
 
+mod blocking;
 mod cancel;
 mod chan;
 mod deque;
@@ -15,6 +16,9 @@ mod inbox;
 mod injector;
 mod join;
 mod parker;
+mod programs;
+#[path = "../programs.rs"]
+mod random;
 mod relieve;
 mod resize;
 mod retake;
@@ -22,6 +26,9 @@ mod sched;
 mod select;
 mod shutdown;
 mod state;
+#[path = "../table.rs"]
+mod table;
 mod ticks;
 mod timers;
+mod verdicts;
 mod wait;

@@ -5,15 +5,15 @@ use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::{Arc, Parker};
 use selvedge::{Builder, Runtime, current, go, park, yield_now};
 
-fn builder(processors: usize) -> Builder {
+pub fn builder(processors: usize) -> Builder {
     Builder::new().processors(processors).max_goroutines(4).modelled(2)
 }
 
-fn runtime(processors: usize) -> Runtime {
+pub fn runtime(processors: usize) -> Runtime {
     builder(processors).build().expect("a model grants what is asked for")
 }
 
-fn migrating(processors: usize) -> Runtime {
+pub fn migrating(processors: usize) -> Runtime {
     // SAFETY: the goroutines of these models touch no thread-local and keep no guard.
     unsafe { builder(processors).build_migrating() }.expect("a model grants what is asked for")
 }
@@ -63,7 +63,7 @@ fn goroutines_that_yield_run_once_each() {
         threads: 3,
         operations: "run(go(yield), yield, join), drop | 2 workers",
     }
-    .check(Bound::Preemptions(1), || {
+    .check(Bound::narrow(), || {
         let runtime = runtime(2);
         let sum = runtime.run(|| {
             let own = Arc::new(Payload::new(3));
@@ -88,7 +88,7 @@ fn a_migrating_stack_is_whole_wherever_it_resumes() {
         threads: 3,
         operations: "run(go(yield), yield, join), drop | 2 workers",
     }
-    .check(Bound::Preemptions(1), || {
+    .check(Bound::narrow(), || {
         let runtime = migrating(2);
         let sum = runtime.run(|| {
             let own = Payload::new(3);
@@ -114,7 +114,7 @@ fn whom_a_goroutine_wakes_either_worker_may_run() {
         threads: 3,
         operations: "run(go(unpark), park, join), drop | 2 workers",
     }
-    .check(Bound::Preemptions(1), || {
+    .check(Bound::narrow(), || {
         let runtime = migrating(2);
         runtime.run(|| {
             let own = Payload::new(3);

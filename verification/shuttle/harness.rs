@@ -1,6 +1,6 @@
-//! Harness: runs one scenario under several schedulers and prints one row for each.
+//! Harness: runs one scenario under several schedulers and adds a row to the table.
 //!
-//! `scenario | threads | goroutines | scheduler | executions | seconds | SAMPLED, COMPLETE, ...`
+//! `scenario | threads | goroutines | schedulers | executions | seconds | SAMPLED, COMPLETE, ...`
 //!
 //! SAMPLED: as many schedules as asked for, which proves nothing of the others. COMPLETE: every
 //! schedule (depth first only); CUT: depth first, stopped before its end. RED: failed, and the
@@ -8,12 +8,14 @@
 //! no longer fitted the code, from where it went on as it liked.
 
 use crate::replay::{Journal, Recorder, Replay};
-use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, Scheduler};
+use crate::table;
+use shuttle::scheduler::{
+    DfsScheduler, PctScheduler, RandomScheduler, Scheduler, UrwRandomScheduler,
+};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Once;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How to pick schedules, and how many.
 #[derive(Clone, Copy, Debug)]
@@ -22,33 +24,38 @@ pub enum Plan {
     Random(usize),
     /// Random priorities that change at so many points: few preemptions, at odd places.
     Pct(usize, usize),
+    /// Each schedule about as likely as any other.
+    Uniform(usize),
     /// Every schedule, one after another.
     DepthFirst(usize),
 }
 
 impl Plan {
-    /// The usual two, with so many executions in all.
-    pub fn usual(executions: usize) -> [Plan; 2] {
-        [Plan::Random(executions / 2), Plan::Pct(4, executions / 2)]
+    /// The usual three, with so many executions in all.
+    pub fn usual(executions: usize) -> [Plan; 3] {
+        let each = executions / 3;
+        [Plan::Random(each), Plan::Pct(4, each), Plan::Uniform(each)]
     }
 
     fn label(self, seed: u64) -> String {
         match self {
             Plan::Random(_) => format!("random-{seed}"),
             Plan::Pct(depth, _) => format!("pct{depth}-{seed}"),
+            Plan::Uniform(_) => format!("uniform-{seed}"),
             Plan::DepthFirst(_) => "dfs".to_owned(),
         }
     }
 
     fn most(self) -> usize {
-        let (Plan::Random(n) | Plan::Pct(_, n) | Plan::DepthFirst(n)) = self;
-        if std::env::var("SELVEDGE_CHECK").is_ok_and(|mode| mode == "long") { 20 * n } else { n }
+        let (Plan::Random(n) | Plan::Pct(_, n) | Plan::Uniform(n) | Plan::DepthFirst(n)) = self;
+        if table::long() { 20 * n } else { n }
     }
 
     fn scheduler(self, seed: u64) -> Box<dyn Scheduler + Send> {
         match self {
             Plan::Random(_) => Box::new(RandomScheduler::new_from_seed(seed, self.most())),
             Plan::Pct(depth, _) => Box::new(PctScheduler::new_from_seed(seed, depth, self.most())),
+            Plan::Uniform(_) => Box::new(UrwRandomScheduler::new_from_seed(seed, self.most())),
             Plan::DepthFirst(_) => Box::new(DfsScheduler::new(Some(self.most()), false)),
         }
     }
@@ -74,6 +81,32 @@ pub struct Scenario {
 impl Scenario {
     /// Runs `model` by each of `plans`, or, in a replay, by the schedule that was saved.
     pub fn check(self, plans: &[Plan], model: impl Fn() + Send + Sync + Clone + 'static) {
+        let mut total = Total::default();
+        self.sample(plans, &mut total, model);
+        total.print(self);
+    }
+
+    /// As [`check`](Self::check), for a model made of each of `seeds`, which its name then bears.
+    pub fn check_each<M: Fn() + Send + Sync + Clone + 'static>(
+        self,
+        plans: &[Plan],
+        seeds: Vec<u64>,
+        model: impl Fn(u64) -> M,
+    ) {
+        let mut total = Total::default();
+        for seed in seeds {
+            let name = String::leak(format!("{}, number {seed}", self.name));
+            Scenario { name, ..self }.sample(plans, &mut total, model(seed));
+        }
+        total.print(self);
+    }
+
+    fn sample(
+        self,
+        plans: &[Plan],
+        total: &mut Total,
+        model: impl Fn() + Send + Sync + Clone + 'static,
+    ) {
         prepare();
         if let Some(replay) = Replay::asked_for() {
             if replay.scenario() == self.name {
@@ -81,14 +114,14 @@ impl Scenario {
             }
             return;
         }
-        for plan in plans {
+        for &plan in plans {
             let seed = seed();
             let label = plan.label(seed);
             let journal = Journal::start(self.name, &label);
             let scheduler = Recorder::new(plan.scheduler(seed), journal.clone());
             let start = Instant::now();
             let executions = self.run(scheduler, &journal, &label, start, model.clone());
-            self.print(&label, executions, start, plan.end(executions));
+            total.add(label, executions, start, plan.end(executions));
         }
     }
 
@@ -103,7 +136,7 @@ impl Scenario {
         let run = || Runner::new(scheduler, config()).run(model);
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
             journal.save();
-            self.print(label, journal.executions(), start, "RED");
+            self.print(label, journal.executions(), start.elapsed(), "RED");
             resume_unwind(panic)
         })
     }
@@ -116,19 +149,50 @@ impl Scenario {
             None => "PASSED".to_owned(),
             Some(step) => format!("STRAYED at step {step}"),
         };
-        self.print("replay", 1, start, &end);
+        self.print("replay", 1, start.elapsed(), &end);
     }
 
-    fn print(self, scheduler: &str, executions: usize, start: Instant, end: &str) {
+    fn print(self, scheduler: &str, executions: usize, took: Duration, end: &str) {
         let Scenario { name, threads, goroutines } = self;
-        let seconds = start.elapsed().as_secs_f64();
-        let row = format!(
-            "{name} | {threads} | {goroutines} | {scheduler} | {executions} | {seconds:.1} | {end}\n"
-        );
-        // Written directly: what goes through `print!` is swallowed where a test passes.
-        let _ = std::io::stderr().write_all(row.as_bytes());
+        let numbers = [threads, goroutines].map(|number| number.to_string());
+        let [threads, goroutines] = numbers;
+        let seconds = format!("{:.1}", took.as_secs_f64());
+        let (scheduler, executions) = (scheduler.to_owned(), executions.to_string());
+        let row =
+            [name.to_owned(), threads, goroutines, scheduler, executions, seconds, end.to_owned()];
+        table::add(&HEAD, &row);
     }
 }
+
+/// What the plans of one scenario came to: one row, unless one of them failed.
+#[derive(Default)]
+struct Total {
+    labels: Vec<String>,
+    executions: usize,
+    took: Duration,
+    end: &'static str,
+}
+
+impl Total {
+    fn add(&mut self, label: String, executions: usize, start: Instant, end: &'static str) {
+        if !self.labels.contains(&label) {
+            self.labels.push(label);
+        }
+        self.executions += executions;
+        self.took += start.elapsed();
+        self.end = end;
+    }
+
+    fn print(&self, scenario: Scenario) {
+        if self.executions > 0 {
+            scenario.print(&self.labels.join(", "), self.executions, self.took, self.end);
+        }
+    }
+}
+
+/// The head of the table.
+const HEAD: [&str; 7] =
+    ["shuttle", "threads", "goroutines", "scheduler", "executions", "seconds", "verdict"];
 
 fn seed() -> u64 {
     let seed = std::env::var("SELVEDGE_SEED").ok().and_then(|seed| seed.parse().ok());

@@ -18,8 +18,13 @@
 mod blocking;
 mod harness;
 mod park;
+mod programs;
+#[path = "../programs.rs"]
+mod random;
 mod replay;
 mod shutdown;
 mod spawn;
 mod steal;
 mod support;
+#[path = "../table.rs"]
+mod table;

@@ -2,7 +2,7 @@
 
 use crate::harness::{Plan, Scenario};
 use crate::support::{Gate, Home, Ledger, Monitor, anchored, end, migrating, run_retaken};
-use selvedge::internals::platform::Mutex;
+use selvedge::internals::platform::{Mutex, Parker};
 use selvedge::{Goroutine, Runtime, current, go, park, yield_now};
 use shuttle::thread;
 use std::sync::Arc;
@@ -280,5 +280,18 @@ fn a_thread_blocked_on_a_goroutine_is_let_go() {
                 child.join().expect("no panic");
             });
             end(runtime);
+        });
+}
+
+/// 2 threads, no goroutine; depth first. A permit is not lost, whoever comes first. [K1] [K3]
+#[test]
+fn a_kernel_thread_s_permit_is_not_lost() {
+    Scenario { name: "park: a kernel thread's permit is not lost [K1]", threads: 2, goroutines: 0 }
+        .check(&[Plan::DepthFirst(100_000)], || {
+            let parker = Arc::new(Parker::new());
+            let theirs = Arc::clone(&parker);
+            let unparker = thread::spawn(move || theirs.unpark());
+            parker.park();
+            unparker.join().expect("no panic");
         });
 }

@@ -3,11 +3,16 @@
 //! A broken invariant aborts the process, and so may a panic that meets a half-finished model; a
 //! handler of SIGABRT then saves the schedule and prints the row.
 
+use crate::harness::{Plan, Scenario};
+use crate::support::anchored;
 use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Who ran at each step of the execution at hand.
 #[derive(Clone, Default)]
@@ -197,11 +202,11 @@ pub fn save_before_an_abort() {
 }
 
 /// This very binary, in a child process.
-fn child(arguments: &[&str]) -> std::process::Command {
+fn child(arguments: &[&str]) -> Command {
     let binary = std::env::current_exe().expect("a test knows its binary");
-    let mut command = std::process::Command::new(binary);
+    let mut command = Command::new(binary);
     command.args(arguments);
-    command.env_remove("SELVEDGE_REPLAY").env_remove("SELVEDGE_CHECK");
+    command.env_remove("SELVEDGE_REPLAY").env_remove("SELVEDGE_CHECK").env_remove("SELVEDGE_TABLE");
     command
 }
 
@@ -221,24 +226,47 @@ fn schedules_that_once_failed_pass() {
     }
 }
 
-/// 2 child processes. A scenario that must fail does; its schedule, saved, fails again.
+/// Asks a child process for the scenario that fails on purpose.
+const FAIL: &str = "SELVEDGE_FAIL";
+
+/// 2 threads, 1 goroutine; sampled, in 2 child processes. A scenario that must fail does; its
+/// schedule, saved, fails again.
 #[test]
 fn a_failing_schedule_is_saved_and_fails_again() {
+    if std::env::var_os(FAIL).is_some() {
+        return fails_on_purpose();
+    }
     if std::env::var_os("SELVEDGE_REPLAY").is_some() {
         return;
     }
     let directory = std::env::temp_dir().join(format!("selvedge-replays-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a place for schedules");
     let red = "harness: this one fails | 2 | 1 | ";
-    let scenario = ["--ignored", "--exact", "spawn::a_scenario_that_fails"];
-    let first = child(&scenario).env("SELVEDGE_REPLAYS", &directory).output().expect("a child");
-    let told = String::from_utf8_lossy(&first.stderr);
-    assert!(!first.status.success() && told.contains(red), "it must fail: {told}");
+    let fail = |name: &str, value: &Path| {
+        let mut command =
+            child(&["--exact", "replay::a_failing_schedule_is_saved_and_fails_again"]);
+        let output = command.env(FAIL, "1").env(name, value).output().expect("a child process");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (passed, told) = fail("SELVEDGE_REPLAYS", &directory);
+    assert!(!passed && told.contains(red), "it must fail: {told}");
     let mut saved = std::fs::read_dir(&directory).expect("it is there").flatten();
     let path = saved.next().expect("its schedule is saved").path();
-    let again = child(&scenario).env("SELVEDGE_REPLAY", &path).output().expect("a child");
-    let told = String::from_utf8_lossy(&again.stderr);
+    let (passed, told) = fail("SELVEDGE_REPLAY", &path);
     let failed_again = told.contains("| replay |") && told.contains("RED");
-    assert!(!again.status.success() && failed_again, "it must fail again: {told}");
+    assert!(!passed && failed_again, "it must fail again: {told}");
     std::fs::remove_dir_all(&directory).expect("it was ours");
+}
+
+fn fails_on_purpose() {
+    let scenario = Scenario { name: "harness: this one fails", threads: 2, goroutines: 1 };
+    scenario.check(&Plan::usual(300), || {
+        let runtime = anchored(1, 1);
+        let began = Arc::new(AtomicUsize::new(0));
+        let goroutines = Arc::clone(&began);
+        let handle = runtime.go(move || goroutines.fetch_add(1, Ordering::Relaxed));
+        shuttle::thread::yield_now();
+        assert_eq!(began.load(Ordering::Relaxed), 0, "it sometimes begins at once");
+        handle.join().expect("no panic");
+    });
 }

@@ -231,21 +231,3 @@ fn the_limit_refuses_and_gives_back() {
             end(runtime);
         });
 }
-
-/// 2 threads, 1 goroutine; sampled. Fails on purpose: see `replay.rs`.
-#[test]
-#[ignore = "fails on purpose"]
-fn a_scenario_that_fails() {
-    Scenario { name: "harness: this one fails", threads: 2, goroutines: 1 }.check(
-        &Plan::usual(200),
-        || {
-            let runtime = anchored(1, 1);
-            let began = Arc::new(AtomicUsize::new(0));
-            let goroutines = Arc::clone(&began);
-            let handle = runtime.go(move || goroutines.fetch_add(1, Ordering::Relaxed));
-            shuttle::thread::yield_now();
-            assert_eq!(began.load(Ordering::Relaxed), 0, "it sometimes begins at once");
-            handle.join().expect("no panic");
-        },
-    );
-}
