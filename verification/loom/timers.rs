@@ -8,7 +8,7 @@ use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Parker, thread};
 use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked, Woken};
 use selvedge::internals::sched::timers::Timers;
-use selvedge::{Builder, Runtime, current, go, park, park_timeout, time};
+use selvedge::{Builder, Runtime, current, go, park, park_timeout, time, yield_now};
 use std::time::Duration;
 
 /// What is due: deadlines up to here.
@@ -366,7 +366,12 @@ fn a_goroutine_unparked_at_its_deadline_wakes_once() {
             join(time);
             assert_eq!(runtime.fire_timers(u64::MAX - 1), 0, "W2: no timer is left");
             let me = current();
-            let child = go(move || me.unpark());
+            let child = go(move || {
+                // Whoever is runnable goes first.
+                yield_now();
+                yield_now();
+                me.unpark();
+            });
             park();
             child.join().expect("S5: the park ended by its permit");
         });

@@ -9,6 +9,7 @@
 use crate::args::Placement;
 use selvedge::Goroutine;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 const SLOTS: usize = 1 << 16;
 
@@ -160,7 +161,7 @@ impl Slot {
 }
 
 /// What lives are there for.
-pub const KINDS: [&str; 24] = [
+pub const KINDS: [&str; 27] = [
     "driver",
     "job",
     "yields",
@@ -173,6 +174,9 @@ pub const KINDS: [&str; 24] = [
     "crowd",
     "strays",
     "outside",
+    "sleepers",
+    "limits",
+    "settings",
     "announced",
     "asleep",
     "pipes",
@@ -268,6 +272,21 @@ impl Life {
         // Acquire: pairs with the Release in `give`.
         while self.slot.given.load(Ordering::Acquire) < want {
             selvedge::park();
+            self.step(Phase::Parked);
+        }
+        self.step(Phase::Running);
+    }
+
+    /// As `wait`, by parks that each last for about as long as `limit` says.
+    pub fn wait_in_turns(&self, want: u64, mut limit: impl FnMut() -> Duration) {
+        self.slot.want.store(want, Ordering::Relaxed);
+        self.step(Phase::Parked);
+        // Acquire: pairs with the Release in `give`.
+        while self.slot.given.load(Ordering::Acquire) < want {
+            if !selvedge::park_timeout(limit()) {
+                // A limit that has passed already does not suspend.
+                selvedge::yield_now();
+            }
             self.step(Phase::Parked);
         }
         self.step(Phase::Running);

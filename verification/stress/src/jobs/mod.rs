@@ -6,6 +6,7 @@ mod blocking;
 mod ends;
 mod parking;
 mod structure;
+mod timing;
 
 use crate::book::{Book, Life};
 use crate::outside::Outside;
@@ -36,7 +37,7 @@ const fn job(name: &'static str, weight: u64, run: fn(&Ctx<'_>, &Life, &mut Rng)
     Job { name, weight, run }
 }
 
-const JOBS: [Job; 20] = [
+const JOBS: [Job; 23] = [
     job("yields", 3, basic::yields),
     job("tree", 3, basic::tree),
     job("burst", 3, basic::burst),
@@ -47,6 +48,9 @@ const JOBS: [Job; 20] = [
     job("crowd", 3, parking::crowd),
     job("strays", 3, parking::strays),
     job("outside", 3, parking::outside),
+    job("sleepers", 3, timing::sleepers),
+    job("limits", 3, timing::limits),
+    job("settings", 2, timing::settings),
     job("announced", 3, blocking::announced),
     job("asleep", 2, blocking::asleep),
     job("pipes", 2, blocking::pipes),
