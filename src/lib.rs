@@ -22,6 +22,7 @@ pub mod sched;
 mod scope;
 #[doc(hidden)]
 pub mod spec;
+pub mod sync;
 pub mod time;
 #[doc(hidden)]
 #[allow(dead_code)]

@@ -32,6 +32,7 @@ mod shuttle_backend;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 use shuttle_backend as backend;
 
+pub(crate) use backend::const_fn;
 pub use backend::{
     Condvar, MODELLED, Mutex, MutexGuard, atomic, cell, clock, seed, spin_hint, thread, tls,
 };
@@ -41,6 +42,11 @@ pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Whether the scheduler tells the specification what it does; `crate::spec` is empty without.
 pub const SPEC: bool = MODELLED || cfg!(feature = "spec");
+
+/// `std`'s words for a lock whose holder panicked.
+pub mod poison {
+    pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+}
 
 /// Process-wide words that no model explores: registries of signal handlers and kernel facts, which
 /// exist once a process and outlive every modelled execution.
@@ -53,6 +59,7 @@ pub mod unmodelled {
 
 /// Whether the calling thread is unwinding. The count behind it belongs to the kernel thread, so
 /// nothing may switch goroutines while this is true.
+#[inline]
 pub fn panicking() -> bool {
     std::thread::panicking()
 }

@@ -6,6 +6,13 @@ use std::time::Duration;
 /// Whether a checker runs this build.
 pub const MODELLED: bool = true;
 
+/// A constructor that is `const` in the backend that ships. A model has no statics: they would
+/// outlive an execution.
+macro_rules! const_fn {
+    ($($function:tt)*) => { $($function)* };
+}
+pub(crate) use const_fn;
+
 pub mod atomic {
     //! shuttle's atomics.
     pub use shuttle::sync::atomic::{
@@ -19,7 +26,7 @@ pub mod cell {
     /// `std`'s `UnsafeCell` with access by closure, so that loom can check each access for races.
     #[derive(Debug)]
     #[repr(transparent)]
-    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+    pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
         /// A cell that holds `value`.
@@ -27,6 +34,13 @@ pub mod cell {
             UnsafeCell(std::cell::UnsafeCell::new(value))
         }
 
+        /// The value.
+        pub fn into_inner(self) -> T {
+            self.0.into_inner()
+        }
+    }
+
+    impl<T: ?Sized> UnsafeCell<T> {
         /// Shared access.
         #[inline(always)]
         pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {

@@ -5,6 +5,12 @@ use std::time::Duration;
 /// Whether a checker runs this build.
 pub const MODELLED: bool = false;
 
+/// A constructor that is `const` where the backend's own are: only then can it stand in a `static`.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
+}
+pub(crate) use const_fn;
+
 pub mod atomic {
     //! `std`'s atomics.
     pub use std::sync::atomic::{
@@ -18,7 +24,7 @@ pub mod cell {
     /// `std`'s `UnsafeCell` with access by closure, so that loom can check each access for races.
     #[derive(Debug)]
     #[repr(transparent)]
-    pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+    pub struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
         /// A cell that holds `value`.
@@ -26,6 +32,13 @@ pub mod cell {
             UnsafeCell(std::cell::UnsafeCell::new(value))
         }
 
+        /// The value.
+        pub fn into_inner(self) -> T {
+            self.0.into_inner()
+        }
+    }
+
+    impl<T: ?Sized> UnsafeCell<T> {
         /// Shared access.
         #[inline(always)]
         pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {

@@ -109,6 +109,30 @@ impl List {
         self.len += 1;
     }
 
+    /// Links a node before all others: it has waited before, and goes on waiting.
+    ///
+    /// # Safety
+    /// As [`link`](Self::link).
+    pub unsafe fn link_first(&mut self, node: &Node) {
+        debug_assert!(!node.linked.get(), "a node is linked once");
+        node.linked.set(true);
+        node.previous.set(ptr::null());
+        node.next.set(self.head);
+        // SAFETY: a linked node is in place. [X3]
+        match unsafe { self.head.as_ref() } {
+            Some(head) => head.previous.set(node),
+            None => self.tail = node,
+        }
+        self.head = node;
+        self.len += 1;
+    }
+
+    /// The packet of the first node, whose wait may have ended elsewhere.
+    pub fn first(&self) -> Option<*mut ()> {
+        // SAFETY: a linked node is in place. [X3]
+        unsafe { self.head.as_ref() }.map(|head| head.packet)
+    }
+
     /// Unlinks a node of this list; false if it was not linked any more.
     pub fn unlink(&mut self, node: &Node) -> bool {
         if !node.linked.replace(false) {

@@ -26,6 +26,9 @@ mod sched;
 mod select;
 mod shutdown;
 mod state;
+mod sync_condvar;
+mod sync_mutex;
+mod sync_wait_group;
 #[path = "../table.rs"]
 mod table;
 mod ticks;

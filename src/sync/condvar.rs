@@ -1,0 +1,308 @@
+//! Condvar: waiting until something that a mutex guards has changed.
+//! wait: link a node, unlock the mutex, wait, lock the mutex.   notify: fire the first, or all.
+//! [U1] A notify that comes after a waiter has unlocked the mutex finds the waiter: it was linked
+//! before. [U2] A notify is spent on one who then returns from its wait, not on one who gave up; first
+//! in, first out.
+//! Checked by: verification/loom/sync_condvar.rs, proptests/sync/condvar.rs.
+
+use super::error::WaitError;
+use super::mutex::MutexGuard;
+use super::{deadline_of, unless_cancelled, wake_all};
+use crate::cancel::CancelToken;
+use crate::platform::atomic::{AtomicUsize, Ordering};
+use crate::platform::poison::{LockResult, PoisonError};
+use crate::platform::{Mutex, const_fn};
+use crate::time::Instant;
+use crate::wait::{Claim, Limit, List, Node, Wait};
+use std::fmt;
+use std::panic::Location;
+use std::ptr;
+use std::time::Duration;
+
+/// Waits until something that a [`Mutex`](super::Mutex) guards has changed; as
+/// [`std::sync::Condvar`].
+///
+/// First in, first out, and no spurious wake-ups; still, check the condition in a loop, or use
+/// [`wait_while`](Self::wait_while): somebody else may have locked first. A wait that was notified
+/// says so even if its time ran out just then.
+///
+/// ```
+/// use selvedge::sync::{Condvar, Mutex};
+///
+/// static READY: Mutex<bool> = Mutex::new(false);
+/// static CHANGED: Condvar = Condvar::new();
+///
+/// selvedge::Runtime::new()?.run(|| {
+///     selvedge::go(|| {
+///         *READY.lock().unwrap() = true;
+///         CHANGED.notify_one();
+///     });
+///     let ready = CHANGED.wait_while(READY.lock().unwrap(), |ready| !*ready).unwrap();
+///     assert!(*ready);
+/// });
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+pub struct Condvar {
+    /// How many are linked: a notify without waiters takes no lock.
+    linked: AtomicUsize,
+    waiters: Mutex<List>,
+}
+
+/// How a limited wait for a [`Condvar`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(Option<WaitError>);
+
+impl WaitTimeoutResult {
+    /// Whether the time ran out, and nobody had notified it.
+    pub fn timed_out(&self) -> bool {
+        self.0 == Some(WaitError::TimedOut)
+    }
+
+    /// Whether the token was cancelled, and nobody had notified it.
+    pub fn cancelled(&self) -> bool {
+        self.0 == Some(WaitError::Cancelled)
+    }
+
+    /// The same as a result.
+    ///
+    /// # Errors
+    /// Why it ended, unless it was notified.
+    pub fn ended(&self) -> Result<(), WaitError> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
+/// What a limited wait returns.
+type Waited<'a, T> = LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)>;
+
+impl Condvar {
+    const_fn! {
+        /// A condition variable with no waiters.
+        pub fn new() -> Self {
+            Condvar { linked: AtomicUsize::new(0), waiters: Mutex::new(List::new()) }
+        }
+    }
+
+    /// Unlocks the mutex, waits until it is notified, and locks again. No notify that comes after
+    /// the unlocking is missed.
+    ///
+    /// # Errors
+    /// If a holder of the mutex panicked; the error holds the guard.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend).
+    #[track_caller]
+    pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+        self.wait_limited(guard, Limit::NONE, Location::caller()).0
+    }
+
+    /// As [`wait`](Self::wait), again and again, while `condition` holds. It is checked first, and
+    /// under the lock.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_while<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        match self.limited_while(guard, Limit::NONE, condition, Location::caller()) {
+            Ok((guard, _)) => Ok(guard),
+            Err(error) => Err(PoisonError::new(error.into_inner().0)),
+        }
+    }
+
+    /// As [`wait`](Self::wait), for at most `limit`; then it takes as long as the locking takes.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_timeout<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Duration,
+    ) -> Waited<'a, T> {
+        self.limited(guard, Limit::after(limit), Location::caller())
+    }
+
+    /// As [`wait_timeout`](Self::wait_timeout), until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_deadline<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: impl Into<Instant>,
+    ) -> Waited<'a, T> {
+        self.limited(guard, deadline_of(deadline), Location::caller())
+    }
+
+    /// As [`wait_timeout`](Self::wait_timeout), until `token` is cancelled; at once, without
+    /// unlocking, if it is.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_cancel<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        token: &CancelToken,
+    ) -> Waited<'a, T> {
+        match unless_cancelled(token) {
+            Ok(limit) => self.limited(guard, limit, Location::caller()),
+            Err(error) => Ok((guard, WaitTimeoutResult(Some(error)))),
+        }
+    }
+
+    /// As [`wait_while`](Self::wait_while), for at most `limit`. The result says `timed_out` only if
+    /// the condition still holds.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_timeout_while<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Duration,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> Waited<'a, T> {
+        self.limited_while(guard, Limit::after(limit), condition, Location::caller())
+    }
+
+    /// As [`wait_timeout_while`](Self::wait_timeout_while), until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_deadline_while<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: impl Into<Instant>,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> Waited<'a, T> {
+        self.limited_while(guard, deadline_of(deadline), condition, Location::caller())
+    }
+
+    /// As [`wait_timeout_while`](Self::wait_timeout_while), until `token` is cancelled.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_cancel_while<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        token: &CancelToken,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> Waited<'a, T> {
+        self.limited_while(guard, Limit::token(token), condition, Location::caller())
+    }
+
+    /// Wakes the one who has waited longest, if anybody waits. Never suspends.
+    pub fn notify_one(&self) {
+        if self.is_empty() {
+            return;
+        }
+        let mut waiters = self.waiters.lock();
+        let wake = waiters.claim().map(Claim::fire);
+        self.count(&waiters);
+        drop(waiters);
+        if let Some(wake) = wake {
+            wake.wake();
+        }
+    }
+
+    /// Wakes everybody who waits. Never suspends.
+    pub fn notify_all(&self) {
+        if self.is_empty() {
+            return;
+        }
+        let waiters = self.waiters.lock();
+        // Relaxed: nobody is linked once the lock is released; see `count`.
+        self.linked.swap(0, Ordering::Relaxed);
+        wake_all(waiters);
+    }
+
+    fn limited_while<'a, T: ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        limit: Limit<'_>,
+        mut condition: impl FnMut(&mut T) -> bool,
+        place: &'static Location<'static>,
+    ) -> Waited<'a, T> {
+        let mut ended = WaitTimeoutResult(None);
+        loop {
+            if !condition(&mut guard) {
+                return Ok((guard, WaitTimeoutResult(None)));
+            }
+            if ended.0.is_some() {
+                return Ok((guard, ended));
+            }
+            (guard, ended) = self.limited(guard, limit, place)?;
+        }
+    }
+
+    fn limited<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> Waited<'a, T> {
+        match self.wait_limited(guard, limit, place) {
+            (Ok(guard), ended) => Ok((guard, ended)),
+            (Err(error), ended) => Err(PoisonError::new((error.into_inner(), ended))),
+        }
+    }
+
+    fn wait_limited<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
+        let wait = Wait::of_caller(place);
+        let node = Node::new(&wait, 0, ptr::null_mut());
+        {
+            let mut waiters = self.waiters.lock();
+            // SAFETY: unlinked by its waker, or below; nothing in between unwinds.
+            unsafe { waiters.link(&node) };
+            self.count(&waiters);
+        }
+        let (guard, outcome) = MutexGuard::release_while(guard, place, || {
+            let outcome = WaitError::of(limit.wait(&wait, place));
+            if outcome.is_some() {
+                let mut waiters = self.waiters.lock();
+                waiters.unlink(&node);
+                self.count(&waiters);
+            }
+            outcome
+        });
+        (guard, WaitTimeoutResult(outcome))
+    }
+
+    /// Under the lock, after the list has changed.
+    fn count(&self, waiters: &List) {
+        // Relaxed: whoever must see that somebody is linked knows it by the mutex. [U1]
+        // A swap, as every write of this word is a read-modify-write.
+        self.linked.swap(waiters.len(), Ordering::Relaxed);
+    }
+
+    fn is_empty(&self) -> bool {
+        // Relaxed: a waiter counts itself before it unlocks the mutex; whoever has locked it since,
+        // and notifies, sees that. Whoever has not may come before the waiter as well. [U1]
+        self.linked.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Default for Condvar {
+    fn default() -> Self {
+        Condvar::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! Locks, and what else goroutines wait with: `std::sync`'s, with `std`'s names and poisoning, and a
+//! semaphore and Go's wait group. Goroutines and plain threads may share each of them: a goroutine
+//! that waits is parked, a thread blocks.
+//!
+//! | | who is first |
+//! |---|---|
+//! | [`Mutex`] | whoever finds it free, at most 64 times in a row past one who waits |
+//! | [`Condvar`] | who has waited longest |
+//! | [`WaitGroup`] | all at once |
+//!
+//! Each wait has a twin with `_timeout`, with `_deadline`, and with `_cancel`, which a
+//! [`CancelToken`](crate::CancelToken) ends. What was given to a waiter before its time ran out is
+//! not lost: then the call succeeds.
+
+mod condvar;
+mod error;
+mod mutex;
+mod poison;
+#[doc(hidden)]
+pub mod raw_mutex;
+mod wait_group;
+
+pub use crate::platform::poison::{LockResult, PoisonError, TryLockError, TryLockResult};
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use error::{LockError, WaitError};
+pub use mutex::{Mutex, MutexGuard};
+pub use wait_group::{WaitGroup, WaitGuard};
+
+use crate::cancel::CancelToken;
+use crate::platform;
+use crate::time::Instant;
+use crate::wait::{Claim, Limit, List, Wake};
+
+fn deadline_of(deadline: impl Into<Instant>) -> Limit<'static> {
+    Limit::until(deadline.into().nanos())
+}
+
+fn unless_cancelled(token: &CancelToken) -> Result<Limit<'_>, WaitError> {
+    if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(Limit::token(token)) }
+}
+
+/// Fires every waiter, and wakes them once the lock is released.
+fn wake_all(mut waiters: platform::MutexGuard<'_, List>) {
+    let mut wakes = Vec::with_capacity(waiters.len());
+    wakes.extend(std::iter::from_fn(|| waiters.claim().map(Claim::fire)));
+    drop(waiters);
+    wakes.into_iter().for_each(Wake::wake);
+}
