@@ -12,8 +12,8 @@
 //! scenario alone runs, once, by that schedule; all others step aside. A schedule kept there after
 //! its bug was mended is replayed by every run (`replay.rs`), and must pass.
 //!
-//! In a model nothing takes time: no monitor runs and no time-out fires. A thread of the model plays
-//! the monitor instead, and takes the processor of whoever is in user code, whenever it pleases.
+//! In a model nothing takes time: no monitor and no timekeeper runs. A thread of the model plays them
+//! instead: it takes the processor of whoever is in user code, and fires timers, whenever it pleases.
 
 mod blocking;
 mod harness;
@@ -28,3 +28,4 @@ mod steal;
 mod support;
 #[path = "../table.rs"]
 mod table;
+mod timers;
