@@ -30,6 +30,7 @@ impl<'a> Until<'a> {
     }
 
     /// Whether a token has been cancelled before anything was tried.
+    #[inline]
     pub(crate) fn is_over(&self) -> bool {
         matches!(self, Until::Cancelled(token) if token.is_cancelled())
     }

@@ -84,6 +84,7 @@ impl Wakes {
         Wakes { first: None, rest: Vec::new() }
     }
 
+    #[inline]
     pub fn push(&mut self, wake: Wake) {
         if self.first.is_none() {
             self.first = Some(wake);
@@ -93,7 +94,18 @@ impl Wakes {
     }
 
     /// In the order in which they came. Never suspends, and never unwinds.
+    #[inline]
     pub fn wake(self) {
+        if self.first.is_some() {
+            self.wake_slow();
+        } else {
+            // Without a first there is no rest: nothing to drop.
+            std::mem::forget(self.rest);
+        }
+    }
+
+    #[inline(never)]
+    fn wake_slow(self) {
         self.first.into_iter().chain(self.rest).for_each(Wake::wake);
     }
 }

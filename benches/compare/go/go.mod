@@ -1,0 +1,3 @@
+module selvedge/compare
+
+go 1.22

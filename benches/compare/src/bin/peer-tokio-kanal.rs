@@ -1,0 +1,6 @@
+//! tokio, with kanal's channels, on the system's allocator.
+use selvedge_compare::{peer, tasks};
+
+fn main() {
+    peer(|workload, processors| tasks::run(workload, processors, false));
+}
