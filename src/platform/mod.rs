@@ -14,6 +14,7 @@
 //! | [`clock`] | monotonic | a counter | a counter |
 
 mod cpu;
+mod fault;
 pub mod fence;
 mod parker;
 
@@ -37,6 +38,7 @@ pub use backend::{
     Condvar, MODELLED, Mutex, MutexGuard, atomic, cell, clock, seed, spin_hint, thread, tls,
 };
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
+pub use fault::fault;
 pub use parker::Parker;
 pub use std::sync::{Arc, OnceLock, Weak};
 

@@ -10,9 +10,9 @@ use super::roster::ProcId;
 use super::shared::Shared;
 use crate::context::Fiber;
 use crate::lockfree::{Owner, Rng, Stealer, deque};
-use crate::platform::MODELLED;
 use crate::platform::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::platform::cell::UnsafeCell;
+use crate::platform::{MODELLED, fault};
 use crate::spec::{Event, Place};
 use std::ptr::{self, NonNull};
 
@@ -95,11 +95,13 @@ impl Processor {
     /// Takes the goroutine that was to run next: the owner, a thief, or the monitor.
     pub(crate) fn take_next(&self) -> Option<Ptr> {
         // Relaxed: a hint that spares the swap.
-        if self.run_next.load(Ordering::Relaxed).is_null() {
+        let seen = self.run_next.load(Ordering::Relaxed);
+        if seen.is_null() {
             return None;
         }
+        let rest = if fault("double run") { seen } else { ptr::null_mut() };
         // Acquire: pairs with the Release in `push_next`.
-        let raw = self.run_next.swap(ptr::null_mut(), Ordering::Acquire);
+        let raw = self.run_next.swap(rest, Ordering::Acquire);
         let taken = NonNull::new(raw).map(Ptr::from_raw)?;
         taken.note(Event::Taken(Place::Next(self.id)));
         Some(taken)

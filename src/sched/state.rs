@@ -19,6 +19,7 @@
 //! Checked by: verification/loom/state.rs, proptests/runtime/state.rs.
 
 use crate::platform::atomic::{AtomicU32, Ordering};
+use crate::platform::fault;
 use std::fmt;
 
 const ACTIVE: u32 = 0;
@@ -104,6 +105,7 @@ impl StateWord {
         // Relaxed on failure: what readied it is taken back by `end_park`, which acquires.
         match self.0.compare_exchange(ACTIVE, to, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => BeginPark::Parked,
+            Err(PERMIT) if fault("lost permit") => BeginPark::Parked,
             // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
             Err(seen) if seen & !(PERMIT | EXPIRED) == ACTIVE => BeginPark::Readied,
             Err(other) => broken("settle", "ACTIVE, with or without PERMIT", other),
@@ -168,6 +170,7 @@ impl StateWord {
         // Acquire: pairs with the Release in `settle`. Release: pairs with the Acquire in
         // `end_park` and `take_permit`. [S4]
         match self.0.fetch_or(PERMIT, Ordering::AcqRel) {
+            ACTIVE if fault("resume before settle") => Unparked::Enqueue,
             PARKED => Unparked::Enqueue,
             IN_PLACE => Unparked::WakeInPlace,
             _ => Unparked::Nothing,

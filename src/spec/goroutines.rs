@@ -134,10 +134,6 @@ impl Book {
     fn taken(&mut self, key: Key, place: Place) -> Result<(), Breach> {
         match self.record(key).at {
             Where::Queued(at) if at == place => {}
-            Where::Running(worker) => {
-                let what = format!("is taken from {place} while worker {worker} is on its stack");
-                return self.breach("[S1]", key, what);
-            }
             at => {
                 let what = format!("is taken from {place}, where nobody has put it since: {at:?}");
                 return self.breach("[E2]", key, what);

@@ -23,7 +23,7 @@
 //!
 //! With `platform::SPEC` false nothing of it is left. Its lock and its maps are invisible to the
 //! checkers: an event is no step of a model, and adds no interleaving.
-//! Checked by: src/spec/tests.rs.
+//! Checked by: src/spec/tests.rs, verification/shuttle/faults.rs, verification/loom/faults.rs.
 
 mod book;
 mod calm;

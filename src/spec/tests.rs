@@ -128,6 +128,7 @@ fn a_whole_life_is_in_order() {
 fn one_that_is_taken_twice_is_run_twice() {
     breaks("[E2]", then(born(), [g(Taken(Place::Deque(0))), g(Taken(Place::Deque(0)))]));
     breaks("[E2]", then(born(), [g(Taken(Place::Next(0)))]));
+    breaks("[E2]", then(running(), [g(Taken(Place::Deque(0)))]));
     breaks("[E2]", then(born(), [g(Resumed(0))]));
     breaks("[E2]", then(running(), [g(left(false)), g(Exited), g(Queued(Place::Injector))]));
 }
@@ -140,7 +141,6 @@ fn one_in_two_queues_is_seen() {
 #[test]
 fn a_stack_in_use_is_left_alone() {
     breaks("[S1]", then(running(), [g(Queued(Place::Deque(0)))]));
-    breaks("[S1]", then(running(), [g(Taken(Place::Deque(0)))]));
     breaks("[S1]", then(running(), [g(Resumed(1))]));
     breaks("[S1]", then(running(), [g(Exited)]));
     breaks("[S1]", then(born(), [g(left(true))]));

@@ -5,11 +5,16 @@
 //! loom ends a run *with success* when LOOM_MAX_PERMUTATIONS or LOOM_MAX_DURATION is reached; such a
 //! run is CUT, and counts as not checked. The harness sets no cap of its own. The bound is ours too:
 //! LOOM_MAX_PREEMPTIONS has no effect. RED: the scenario failed in the permutation printed.
+//!
+//! `SELVEDGE_PATH=<file> cargo test --features loom --test loom -- --exact <test>` keeps the path of the
+//! permutation at hand in that file, and begins with the one that it finds there: run twice, it fails
+//! the second time in its first permutation.
 
 use crate::table;
 use selvedge::internals::platform::cell::UnsafeCell;
 use selvedge::internals::platform::thread;
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
@@ -58,8 +63,10 @@ impl Scenario {
             Bound::Preemptions(n) => Some(n),
             Bound::Complete => None,
         };
-        builder.checkpoint_file = None; // a resumed run would not be a whole one
-        builder.checkpoint_interval = 1_000; // how often loom looks at its caps
+        // A run that begins where another ended would not be a whole one, so only where asked for.
+        builder.checkpoint_file = std::env::var_os("SELVEDGE_PATH").map(PathBuf::from);
+        // How often loom looks at its caps, and writes the path.
+        builder.checkpoint_interval = if builder.checkpoint_file.is_some() { 1 } else { 1_000 };
         let row = Row::new(self, bound);
         row.print_if_aborted();
         let red = RedIfPanicking(&row);

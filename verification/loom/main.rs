@@ -8,6 +8,7 @@ mod blocking;
 mod cancel;
 mod chan;
 mod deque;
+mod faults;
 mod future;
 mod handover;
 mod harness;

@@ -202,7 +202,7 @@ pub fn save_before_an_abort() {
 }
 
 /// This very binary, in a child process.
-fn child(arguments: &[&str]) -> Command {
+pub fn child(arguments: &[&str]) -> Command {
     let binary = std::env::current_exe().expect("a test knows its binary");
     let mut command = Command::new(binary);
     command.args(arguments);

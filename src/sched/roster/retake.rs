@@ -8,6 +8,7 @@
 
 use super::*;
 use crate::platform::atomic::fence;
+use crate::platform::fault;
 use std::time::Duration;
 
 /// A monitor's wait that is worth cutting short.
@@ -126,7 +127,11 @@ impl Roster {
         // we see its work. [I1]
         fence(Ordering::SeqCst);
         // mutant: no recheck after a release: replace shared_work() with false
-        if shared_work() { self.wake_searcher() } else { Wake::Nothing }
+        if shared_work() && !fault("stranded retake") {
+            self.wake_searcher()
+        } else {
+            Wake::Nothing
+        }
     }
 
     /// The worker's answer to a disputed entry: whether its processor is gone. [H1]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::platform::atomic::fence;
-use crate::platform::thread;
+use crate::platform::{fault, thread};
 
 impl Roster {
     /// Counts the caller as searching, unless half of those at work already do.
@@ -71,7 +71,7 @@ impl Roster {
         // mutant: no recheck of what is at home: replace sources.home() with false
         let home = sources.home();
         // mutant: no recheck of what is shared: replace sources.shared() with false
-        if (home || sources.shared())
+        if (home || sources.shared() && !fault("lost wake-up"))
             && let Some(awake) = self.rise(id, home)
         {
             // What was seen may be somebody's unfinished steal: let him finish it.
