@@ -4,13 +4,17 @@
 //! Run by `cargo test`; under the checkers' types see verification/.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod barrier;
 #[allow(dead_code)]
 #[path = "../runtime/common.rs"]
 mod common;
 mod condvar;
 mod mutex;
+mod once;
+mod permits;
 mod poison;
 mod programs;
+mod rwlock;
 mod wait_group;
 
 use selvedge::{Builder, JoinHandle, Runtime, go, yield_now};

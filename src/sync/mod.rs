@@ -6,30 +6,44 @@
 //! |---|---|
 //! | [`Mutex`] | whoever finds it free, at most 64 times in a row past one who waits |
 //! | [`Condvar`] | who has waited longest |
-//! | [`WaitGroup`] | all at once |
+//! | [`RwLock`], [`Semaphore`] | who has waited longest; readers that wait in a row go together |
+//! | [`Barrier`], [`Once`], [`OnceLock`], [`LazyLock`], [`WaitGroup`] | all at once |
 //!
 //! Each wait has a twin with `_timeout`, with `_deadline`, and with `_cancel`, which a
 //! [`CancelToken`](crate::CancelToken) ends. What was given to a waiter before its time ran out is
 //! not lost: then the call succeeds.
 
+mod barrier;
 mod condvar;
 mod error;
+mod lazy_lock;
 mod mutex;
+mod once;
+mod once_lock;
+mod permits;
 mod poison;
 #[doc(hidden)]
 pub mod raw_mutex;
+mod rwlock;
+mod semaphore;
 mod wait_group;
 
 pub use crate::platform::poison::{LockResult, PoisonError, TryLockError, TryLockResult};
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use error::{LockError, WaitError};
+pub use lazy_lock::LazyLock;
 pub use mutex::{Mutex, MutexGuard};
+pub use once::{Once, OnceState};
+pub use once_lock::OnceLock;
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::{Semaphore, SemaphorePermit};
 pub use wait_group::{WaitGroup, WaitGuard};
 
 use crate::cancel::CancelToken;
 use crate::platform;
 use crate::time::Instant;
-use crate::wait::{Claim, Limit, List, Wake};
+use crate::wait::{Limit, List, Wake};
 
 fn deadline_of(deadline: impl Into<Instant>) -> Limit<'static> {
     Limit::until(deadline.into().nanos())
@@ -41,8 +55,33 @@ fn unless_cancelled(token: &CancelToken) -> Result<Limit<'_>, WaitError> {
 
 /// Fires every waiter, and wakes them once the lock is released.
 fn wake_all(mut waiters: platform::MutexGuard<'_, List>) {
-    let mut wakes = Vec::with_capacity(waiters.len());
-    wakes.extend(std::iter::from_fn(|| waiters.claim().map(Claim::fire)));
+    let mut wakes = Wakes::new();
+    while let Some(claim) = waiters.claim() {
+        wakes.push(claim.fire());
+    }
     drop(waiters);
-    wakes.into_iter().for_each(Wake::wake);
+    wakes.wake();
+}
+
+/// Some to wake, once a lock is released; one of them without allocating.
+struct Wakes {
+    first: Option<Wake>,
+    others: Vec<Wake>,
+}
+
+impl Wakes {
+    fn new() -> Self {
+        Wakes { first: None, others: Vec::new() }
+    }
+
+    fn push(&mut self, wake: Wake) {
+        match self.first {
+            None => self.first = Some(wake),
+            Some(_) => self.others.push(wake),
+        }
+    }
+
+    fn wake(self) {
+        self.first.into_iter().chain(self.others).for_each(Wake::wake);
+    }
 }

@@ -153,19 +153,26 @@ impl List {
         true
     }
 
+    /// Unlinks the first node, and claims its wait for the caller, who must fire it; `None` if that
+    /// has ended, or if there is no node.
+    pub fn claim_first(&mut self) -> Option<Claim> {
+        // SAFETY: a linked node is in place. [X3]
+        let node = unsafe { self.head.as_ref() }?;
+        self.unlink(node);
+        // SAFETY: the wait is in place as long as the node is: its owner must take our lock to
+        // unlink the node, or to learn that it needs not.
+        unsafe { (*node.wait).claim() }.then_some(Claim { node })
+    }
+
     /// Unlinks the first node whose wait has not ended, and claims that wait for the caller, who
     /// must fire it.
     pub fn claim(&mut self) -> Option<Claim> {
-        loop {
-            // SAFETY: a linked node is in place. [X3]
-            let node = unsafe { self.head.as_ref() }?;
-            self.unlink(node);
-            // SAFETY: the wait is in place as long as the node is: its owner must take our lock to
-            // unlink the node, or to learn that it needs not.
-            if unsafe { (*node.wait).claim() } {
-                return Some(Claim { node });
+        while !self.is_empty() {
+            if let Some(claim) = self.claim_first() {
+                return Some(claim);
             }
         }
+        None
     }
 }
 

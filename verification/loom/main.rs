@@ -27,8 +27,11 @@ mod sched;
 mod select;
 mod shutdown;
 mod state;
+mod sync_barrier;
 mod sync_condvar;
 mod sync_mutex;
+mod sync_once;
+mod sync_permits;
 mod sync_wait_group;
 #[path = "../table.rs"]
 mod table;

@@ -1,0 +1,201 @@
+//! Semaphore and RwLock: [R1], [R2], [R3]. A wake-up that is lost is a deadlock, and red.
+
+use crate::harness::{Bound, Payload, Scenario, join, spawn};
+use selvedge::CancelToken;
+use selvedge::internals::platform::Arc;
+use selvedge::sync::{RwLock, RwLockWriteGuard, Semaphore};
+
+/// 2 threads: each takes the one permit; every interleaving.
+#[test]
+fn one_permit_excludes() {
+    Scenario {
+        name: "semaphore: one permit excludes [R1] [R3]",
+        threads: 2,
+        operations: "acquire 1, add, release ×2",
+    }
+    .check(Bound::Complete, || {
+        let shared = Arc::new((Semaphore::new(1), Payload::new(0)));
+        let add = |shared: &(Semaphore, Payload)| {
+            let _permit = shared.0.acquire(1);
+            shared.1.write(shared.1.take() + 1);
+        };
+        let theirs = Arc::clone(&shared);
+        let other = spawn(move || add(&theirs));
+        add(&shared);
+        join(other);
+        assert_eq!((shared.0.available_permits(), shared.1.take()), (1, 2));
+    });
+}
+
+/// 3 threads: main holds both permits and gives them back one by one; one wants two, one wants one.
+#[test]
+fn who_wants_many_and_who_wants_few_are_served() {
+    Scenario {
+        name: "semaphore: who wants many and who wants few are served [R1] [R3]",
+        threads: 3,
+        operations: "release 1, release 1 | acquire 2, release | acquire 1, release",
+    }
+    .check(Bound::usual(), || {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let held = [semaphore.acquire(1), semaphore.acquire(1)];
+        let others = [2, 1].map(|n| {
+            let semaphore = Arc::clone(&semaphore);
+            spawn(move || drop(semaphore.acquire(n)))
+        });
+        drop(held);
+        others.into_iter().for_each(join);
+        assert_eq!(semaphore.available_permits(), 2);
+    });
+}
+
+/// 3 threads: one wants two and gives up, one that came later wants one, which is free: it is not
+/// stranded behind the other.
+#[test]
+fn who_gives_up_lets_those_behind_it_go_on() {
+    Scenario {
+        name: "semaphore: who gives up lets those behind it go on [R1] [R3]",
+        threads: 3,
+        operations: "cancel | acquire_cancel 2 | acquire 1, release",
+    }
+    .check(Bound::usual(), || {
+        let (semaphore, token) = (Arc::new(Semaphore::new(2)), CancelToken::new());
+        let held = semaphore.acquire(1);
+        let gives_up = {
+            let (semaphore, token) = (Arc::clone(&semaphore), token.clone());
+            spawn(move || assert!(semaphore.acquire_cancel(2, &token).is_err()))
+        };
+        let waits = {
+            let semaphore = Arc::clone(&semaphore);
+            spawn(move || drop(semaphore.acquire(1)))
+        };
+        token.cancel();
+        join(waits);
+        join(gives_up);
+        drop(held);
+        assert_eq!(semaphore.available_permits(), 2);
+    });
+}
+
+/// 3 threads: permits are given to one while it is cancelled: it has them, or they are free.
+#[test]
+fn permits_are_given_to_who_takes_them() {
+    Scenario {
+        name: "semaphore: permits are given to who takes them [R1]",
+        threads: 3,
+        operations: "release | acquire_cancel 1, release | cancel",
+    }
+    .check(Bound::usual(), || {
+        let (semaphore, token) = (Arc::new(Semaphore::new(1)), CancelToken::new());
+        let held = semaphore.acquire(1);
+        let waits = {
+            let (semaphore, token) = (Arc::clone(&semaphore), token.clone());
+            spawn(move || drop(semaphore.acquire_cancel(1, &token)))
+        };
+        let cancels = spawn(move || token.cancel());
+        drop(held);
+        join(waits);
+        join(cancels);
+        assert!(semaphore.try_acquire(1).is_some(), "it is free, and nobody waits");
+    });
+}
+
+/// 2 threads: one waits for two, main gives back one of the two it has, and tries for it again: once
+/// the other waits, main can't have it. (Whether it waits shows in that it has both afterwards.)
+#[test]
+fn nobody_takes_permits_past_one_who_waits() {
+    Scenario {
+        name: "semaphore: nobody takes permits past one who waits [R2]",
+        threads: 2,
+        operations: "release 1, try_acquire 1, release 1 | acquire 2, keep",
+    }
+    .check(Bound::complete_if_long(), || {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let held = [semaphore.acquire(1), semaphore.acquire(1)];
+        let other = {
+            let semaphore = Arc::clone(&semaphore);
+            spawn(move || semaphore.acquire(2).forget())
+        };
+        let waited = format!("{semaphore:?}").contains("waiting: true");
+        let [first, second] = held;
+        drop(first);
+        let again = semaphore.try_acquire(1);
+        assert!(!waited || again.is_none(), "it was taken past one who waits");
+        drop((again, second));
+        join(other);
+    });
+}
+
+/// 3 threads: a writer and a reader beside main, which reads. Reads see whole writes.
+#[test]
+fn readers_and_a_writer_exclude_each_other() {
+    Scenario {
+        name: "rwlock: readers and a writer exclude each other [R1] [R3]",
+        threads: 3,
+        operations: "read | read | write",
+    }
+    .check(Bound::usual(), || {
+        let lock = Arc::new(RwLock::new((0, 0)));
+        let read = |lock: &RwLock<(i32, i32)>| {
+            let guard = lock.read().expect("not poisoned");
+            assert_eq!(guard.0, guard.1);
+        };
+        let reader = {
+            let lock = Arc::clone(&lock);
+            spawn(move || read(&lock))
+        };
+        let writer = {
+            let lock = Arc::clone(&lock);
+            spawn(move || {
+                let mut guard = lock.write().expect("not poisoned");
+                guard.0 = 1;
+                guard.1 = 1;
+            })
+        };
+        read(&lock);
+        join(reader);
+        join(writer);
+        assert_eq!(*lock.try_read().expect("nobody writes"), (1, 1));
+    });
+}
+
+/// 2 threads: two writers; every interleaving.
+#[test]
+fn two_writers_exclude_each_other() {
+    Scenario {
+        name: "rwlock: two writers exclude each other [R1] [R3]",
+        threads: 2,
+        operations: "write ×2",
+    }
+    .check(Bound::Complete, || {
+        let lock = Arc::new(RwLock::new(0));
+        let theirs = Arc::clone(&lock);
+        let other = spawn(move || *theirs.write().expect("not poisoned") += 1);
+        *lock.write().expect("not poisoned") += 1;
+        join(other);
+        assert_eq!(*lock.read().expect("not poisoned"), 2);
+    });
+}
+
+/// 3 threads: main writes, then reads without letting go; a reader and a writer wait.
+#[test]
+fn a_downgrade_lets_readers_in_and_no_writer() {
+    Scenario {
+        name: "rwlock: a downgrade lets readers in, and no writer [R1] [R3]",
+        threads: 3,
+        operations: "write, downgrade, read | read | write",
+    }
+    .check(Bound::usual(), || {
+        let lock = Arc::new(RwLock::new(0));
+        let mut guard = lock.write().expect("not poisoned");
+        let theirs = Arc::clone(&lock);
+        let reader = spawn(move || assert!(*theirs.read().expect("not poisoned") > 0));
+        let theirs = Arc::clone(&lock);
+        let writer = spawn(move || *theirs.write().expect("not poisoned") += 1);
+        *guard = 1;
+        let guard = RwLockWriteGuard::downgrade(guard);
+        assert_eq!(*guard, 1, "nobody has written in between");
+        drop(guard);
+        join(reader);
+        join(writer);
+    });
+}
