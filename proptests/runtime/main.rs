@@ -17,6 +17,8 @@
 //! | `fairness` | [F1], [F2] |
 //! | `channels` | channels between goroutines, plain threads, and both |
 //! | `select` | `select!` and `Select` |
+//! | `chan_async` | channel ends that are awaited |
+//! | `chan_go` | each rule of Go about channels and select |
 //! | `state` | [S2], [S3] |
 //! | `timers` | [W1] to [W3]: sleeping, and parking with a limit |
 //! | `ticks` | [W4]: receivers whose values come with time |
@@ -26,6 +28,8 @@
 
 mod blocking;
 mod cancel;
+mod chan_async;
+mod chan_go;
 mod channels;
 mod children;
 mod common;

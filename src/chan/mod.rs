@@ -30,6 +30,7 @@
 
 mod channel;
 mod error;
+mod future;
 mod receiver;
 mod select;
 mod sender;
@@ -42,11 +43,14 @@ pub use error::{
     RecvCancelError, RecvError, RecvTimeoutError, SelectTimeoutError, SendCancelError, SendError,
     SendTimeoutError, TryRecvError, TrySelectError, TrySendError,
 };
+pub use future::{RecvAsync, SendAsync};
 pub use receiver::{IntoIter, Iter, Receiver, TryIter};
 #[doc(hidden)]
 pub use select::written;
 pub use select::{MOST_ARMS, Select, SelectedOperation};
 pub use sender::Sender;
+
+pub use crate::time::never;
 
 use crate::platform::Arc;
 use channel::{Channel, UNBOUNDED};
@@ -74,23 +78,6 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// needed, which allocates.
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     ends(Channel::new(UNBOUNDED))
-}
-
-/// A receiver to which nothing ever comes: an arm of a select that is switched off.
-///
-/// ```
-/// use selvedge::{chan, select};
-///
-/// let (_tx, rx) = chan::bounded::<u8>(1);
-/// let paused = true;
-/// let off = chan::never();
-/// select! {
-///     recv(if paused { &off } else { &rx }) -> _ => unreachable!("nothing came"),
-///     default => {}
-/// }
-/// ```
-pub fn never<T>() -> Receiver<T> {
-    Receiver::of_source(Arc::new(source::Never))
 }
 
 fn ends<T>(channel: Channel<T>) -> (Sender<T>, Receiver<T>) {

@@ -3,6 +3,7 @@
 
 use super::channel::Channel;
 use super::error::{RecvCancelError, RecvError, RecvTimeoutError, TryRecvError};
+use super::future::RecvAsync;
 use super::source::Source;
 use super::until::Until;
 use super::wait::Why;
@@ -112,6 +113,25 @@ impl<T> Receiver<T> {
             Why::Closed => RecvCancelError::Disconnected,
             _ => RecvCancelError::Cancelled,
         })
+    }
+
+    /// As [`recv`](Self::recv), to be awaited by any executor, or by [`block_on`](crate::block_on).
+    ///
+    /// Nothing is received before it is polled; a value that was handed to a future that is dropped
+    /// goes to the next receiver.
+    ///
+    /// # Panics
+    /// If the receiver's values come with time ([`after`](crate::time::after) and its kin): a task is
+    /// not woken by those.
+    #[track_caller]
+    pub fn recv_async(&self) -> RecvAsync<'_, T> {
+        let Some(channel) = self.channel() else {
+            panic!(
+                "a receiver whose values come with time can't be awaited: receive from it in a \
+                 goroutine, and await what that sends"
+            );
+        };
+        RecvAsync::new(channel)
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 
 use super::channel::Channel;
 use super::error::{SendCancelError, SendError, SendTimeoutError, TrySendError};
+use super::future::SendAsync;
 use super::until::Until;
 use super::wait::Why;
 use crate::cancel::CancelToken;
@@ -113,6 +114,24 @@ impl<T> Sender<T> {
             Why::Closed => SendCancelError::Disconnected(value),
             _ => SendCancelError::Cancelled(value),
         })
+    }
+
+    /// As [`send`](Self::send), to be awaited by any executor, or by [`block_on`](crate::block_on).
+    ///
+    /// Nothing is sent before it is polled, and the value is dropped with the future if that has not
+    /// sent it.
+    ///
+    /// ```
+    /// use selvedge::{block_on, chan};
+    ///
+    /// let (tx, rx) = chan::bounded(1);
+    /// block_on(async {
+    ///     tx.send_async("hello").await.unwrap();
+    ///     assert_eq!(rx.recv_async().await, Ok("hello"));
+    /// });
+    /// ```
+    pub fn send_async(&self, value: T) -> SendAsync<'_, T> {
+        SendAsync::new(&self.channel, value)
     }
 
     /// Closes the channel for all its senders and receivers. Whoever waits to send gets the value

@@ -6,7 +6,6 @@
 //! A source that can be set anew while somebody waits has a list of waiters: after each change it
 //! claims and fires all of them (their packets are null), and they look again.
 //! recv: take, or link, ask when one is due, wait until then, unlink, again.
-//! The first is [`Never`].
 #![allow(unsafe_code)]
 
 use super::until::Until;
@@ -75,18 +74,5 @@ pub(crate) trait Source<T>: Send + Sync {
     /// Whether a value is due.
     fn is_ready(&self) -> bool {
         self.due().is_some_and(|due| due <= sched::now())
-    }
-}
-
-/// What never has a value.
-pub(crate) struct Never;
-
-impl<T> Source<T> for Never {
-    fn take(&self, _now: u64) -> Option<T> {
-        None
-    }
-
-    fn due(&self) -> Option<u64> {
-        None
     }
 }

@@ -175,16 +175,21 @@ impl Wait {
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Sets whom to wake. Under the lock of the one list that this wait is on, and unless it was
-    /// fired.
-    pub fn set_task(&self, waker: &Waker) {
+    /// Sets whom to wake: this task. Under the lock of the one list that this wait is on, which its
+    /// wakers hold when they fire it, and unless it was fired. Who was to be woken before is for the
+    /// caller to drop without the lock.
+    pub(crate) fn set_task(&self, waker: Waker) -> Option<Who> {
+        self.replace_who(Who::Task(waker))
+    }
+
+    /// As `set_task`: the calling goroutine or thread.
+    pub(crate) fn set_caller(&self) -> Option<Who> {
+        self.replace_who(Who::Parked(suspend::waiter()))
+    }
+
+    fn replace_who(&self, who: Who) -> Option<Who> {
         // SAFETY: only a waker that holds the same lock would take it. See `Sync`.
-        self.who.with_mut(|who| unsafe {
-            match &mut *who {
-                Some(Who::Task(old)) if old.will_wake(waker) => {}
-                who => *who = Some(Who::Task(waker.clone())),
-            }
-        });
+        self.who.with_mut(|own| unsafe { (*own).replace(who) })
     }
 
     /// By a waker that found the wait through a list. [X1]

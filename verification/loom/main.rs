@@ -7,6 +7,7 @@
 mod blocking;
 mod cancel;
 mod chan;
+mod chan_async;
 mod deque;
 mod faults;
 mod future;

@@ -131,10 +131,12 @@ macro_rules! __select {
     }};
 
     (@handle recv $handle:ident ($receiver:expr $(,)?)) => {
-        let $handle: &$crate::chan::Receiver<_> = &$receiver;
+        let $handle = &$receiver;
+        let $handle = $crate::chan::written::AsReceiver::as_receiver($handle);
     };
     (@handle send $handle:ident ($sender:expr, $value:expr $(,)?)) => {
-        let $handle: &$crate::chan::Sender<_> = &$sender;
+        let $handle = &$sender;
+        let $handle = $crate::chan::written::AsSender::as_sender($handle);
     };
     (@handle cancel $handle:ident ($token:expr $(,)?)) => {
         let $handle: &$crate::CancelToken = &$token;

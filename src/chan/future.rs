@@ -1,0 +1,261 @@
+//! Futures that send and receive. The future itself holds the wait, the node and the slot that a parked
+//! caller has in its frame; a pinned future stays where it is until it was dropped.
+//!
+//! poll: fired → what the slot says.   linked → set the task to wake, under the lock.
+//!       else put, or take; or link, under the same lock.
+//! drop: give up and unlink.   fired → a received value goes back into the channel.
+//!       claimed by a select that makes its value → wait, blocking, until it has.
+//! Invariants: [V4], [X3].
+//! [V8] A future is woken for each change that it waits for, by the waker of its last poll.
+//! Checked by: verification/loom/chan_async.rs, proptests/runtime/chan_async.rs.
+#![allow(unsafe_code)]
+
+use super::channel::{Channel, Gate, Put, Take};
+use super::error::{RecvError, SendError};
+use super::slot::{Content, Slot};
+use crate::wait::{Claim, List, Node, Wait, Wakes};
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomPinned;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// Which of a channel's lists.
+type Which = fn(&mut Gate) -> &mut List;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// On no list.
+    Begins,
+    /// Linked, or claimed, or fired.
+    Waits,
+    Done,
+}
+
+/// A wait that outlives the call that began it.
+struct Place<T> {
+    phase: Cell<Phase>,
+    slot: Slot<T>,
+    wait: UnsafeCell<Option<Wait>>,
+    node: UnsafeCell<Option<Node>>,
+    _pinned: PhantomPinned,
+}
+
+impl<T> Place<T> {
+    fn new(content: Content<T>) -> Self {
+        Place {
+            phase: Cell::new(Phase::Begins),
+            slot: Slot::new(content),
+            wait: UnsafeCell::new(None),
+            node: UnsafeCell::new(None),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    /// A new wait of a task, on no list.
+    ///
+    /// # Safety
+    /// The place is pinned, and on no list. Once the node is linked or claimed, the phase is `Waits`.
+    unsafe fn begin(&self, waker: Waker) -> &Node {
+        // SAFETY: on no list, so nobody else looks at wait or node.
+        unsafe {
+            let wait = (*self.wait.get()).insert(Wait::of_task(waker));
+            (*self.node.get()).insert(Node::new(wait, 0, self.slot.packet()))
+        }
+    }
+
+    /// What has come, once it was fired.
+    fn poll(&self, channel: &Channel<T>, waker: &Waker) -> Option<Content<T>> {
+        let wait = self.wait();
+        if wait.fired().is_none() {
+            let waker = waker.clone();
+            let locked = channel.lock();
+            // Who fires it holds the lock.
+            let before = if wait.fired().is_none() { wait.set_task(waker) } else { None };
+            drop(locked);
+            drop(before);
+            wait.fired()?;
+        }
+        self.phase.set(Phase::Begins);
+        // SAFETY: the wait has ended. [X2]
+        Some(unsafe { self.slot.take() })
+    }
+
+    /// Ends the wait: what is in the slot then.
+    fn leave(&self, channel: &Channel<T>, which: Which) -> Content<T> {
+        if self.phase.replace(Phase::Done) == Phase::Waits {
+            let wait = self.wait();
+            let mut locked = channel.lock();
+            if wait.give_up() {
+                // SAFETY: in phase `Waits` there is one, and the list's lock is held.
+                if let Some(node) = unsafe { &*self.node.get() } {
+                    which(&mut locked.gate).unlink(node);
+                }
+            } else if wait.fired().is_none() {
+                let before = wait.set_caller();
+                drop(locked);
+                drop(before);
+                let _ = wait.wait(Location::caller(), None);
+            }
+        }
+        // SAFETY: the wait has ended. [X2]
+        unsafe { self.slot.take() }
+    }
+
+    fn wait(&self) -> &Wait {
+        // SAFETY: written by `begin` alone, which is not called meanwhile.
+        unsafe { &*self.wait.get() }.as_ref().expect("a future that waits has a wait")
+    }
+
+    #[track_caller]
+    fn check_not_done(&self) {
+        assert!(self.phase.get() != Phase::Done, "a future that was ready was polled again");
+    }
+}
+
+/// Sends when it is awaited. See [`Sender::send_async`](super::Sender::send_async).
+#[must_use = "a future sends only when it is awaited"]
+pub struct SendAsync<'a, T> {
+    channel: &'a Channel<T>,
+    /// The slot has the value.
+    place: Place<T>,
+}
+
+impl<'a, T> SendAsync<'a, T> {
+    pub(super) fn new(channel: &'a Channel<T>, value: T) -> Self {
+        SendAsync { channel, place: Place::new(Content::Value(value)) }
+    }
+}
+
+impl<T> Future for SendAsync<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.into_ref().get_ref();
+        let (place, channel) = (&this.place, this.channel);
+        place.check_not_done();
+        if place.phase.get() == Phase::Waits {
+            let Some(content) = place.poll(channel, cx.waker()) else { return Poll::Pending };
+            place.phase.set(Phase::Done);
+            return Poll::Ready(match content {
+                Content::Value(value) => Err(SendError(value)),
+                _ => Ok(()),
+            });
+        }
+        // SAFETY: on no list.
+        let Content::Value(value) = (unsafe { place.slot.take() }) else {
+            unreachable!("a future that has not begun has its value");
+        };
+        let waker = cx.waker().clone();
+        let mut wakes = Wakes::new();
+        let mut locked = channel.lock();
+        let put = locked.put(value, &mut wakes);
+        let result = match put {
+            Put::Done => Poll::Ready(Ok(())),
+            Put::Closed(value) => Poll::Ready(Err(SendError(value))),
+            Put::Full(value) => {
+                place.phase.set(Phase::Waits);
+                // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
+                unsafe {
+                    place.slot.replace(Content::Value(value));
+                    locked.gate.senders.link(place.begin(waker));
+                }
+                Poll::Pending
+            }
+        };
+        drop(locked);
+        wakes.wake();
+        if result.is_ready() {
+            place.phase.set(Phase::Done);
+        }
+        result
+    }
+}
+
+impl<T> Drop for SendAsync<'_, T> {
+    fn drop(&mut self) {
+        // A value that was not taken is dropped, without the lock.
+        drop(self.place.leave(self.channel, |gate| &mut gate.senders));
+    }
+}
+
+/// Receives when it is awaited. See [`Receiver::recv_async`](super::Receiver::recv_async).
+#[must_use = "a future receives only when it is awaited"]
+pub struct RecvAsync<'a, T> {
+    channel: &'a Channel<T>,
+    place: Place<T>,
+}
+
+impl<'a, T> RecvAsync<'a, T> {
+    pub(super) fn new(channel: &'a Channel<T>) -> Self {
+        RecvAsync { channel, place: Place::new(Content::Nothing) }
+    }
+}
+
+impl<T> Future for RecvAsync<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.into_ref().get_ref();
+        let (place, channel) = (&this.place, this.channel);
+        place.check_not_done();
+        if place.phase.get() == Phase::Waits {
+            let Some(content) = place.poll(channel, cx.waker()) else { return Poll::Pending };
+            if !matches!(content, Content::Again) {
+                place.phase.set(Phase::Done);
+                return Poll::Ready(match content {
+                    Content::Value(value) => Ok(value),
+                    _ => Err(RecvError),
+                });
+            }
+        }
+        let waker = cx.waker().clone();
+        let mut wakes = Wakes::new();
+        let mut locked = channel.lock();
+        let result = match locked.take(&mut wakes) {
+            Take::Value(value) => Poll::Ready(Ok(value)),
+            Take::Closed => Poll::Ready(Err(RecvError)),
+            Take::Empty => {
+                place.phase.set(Phase::Waits);
+                // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
+                unsafe { locked.gate.receivers.link(place.begin(waker)) };
+                Poll::Pending
+            }
+            Take::Later(sender) => {
+                place.phase.set(Phase::Waits);
+                // SAFETY: pinned, on no list; `Drop` waits until the claim was fired. [X3]
+                let own = unsafe { Claim::of_own(place.begin(waker)) };
+                channel.take_later(sender, Some(own), &mut wakes);
+                Poll::Pending
+            }
+        };
+        drop(locked);
+        wakes.wake();
+        if result.is_ready() {
+            place.phase.set(Phase::Done);
+        }
+        result
+    }
+}
+
+impl<T> Drop for RecvAsync<'_, T> {
+    fn drop(&mut self) {
+        if let Content::Value(value) = self.place.leave(self.channel, |gate| &mut gate.receivers) {
+            self.channel.give_back(value);
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendAsync<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendAsync").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for RecvAsync<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvAsync").finish_non_exhaustive()
+    }
+}
