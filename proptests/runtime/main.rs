@@ -15,6 +15,7 @@
 //! | `blocking` | calls that block or compute, announced or not |
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
 //! | `fairness` | [F1], [F2] |
+//! | `chan_oracle` | channels against a sequential oracle, alone and together: linearizability |
 //! | `channels` | channels between goroutines, plain threads, and both |
 //! | `select` | `select!` and `Select` |
 //! | `chan_async` | channel ends that are awaited |
@@ -30,6 +31,7 @@ mod blocking;
 mod cancel;
 mod chan_async;
 mod chan_go;
+mod chan_oracle;
 mod channels;
 mod children;
 mod common;
