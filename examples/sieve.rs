@@ -17,7 +17,7 @@ fn generate(numbers: Sender<u64>) {
 /// Passes on what `prime` does not divide.
 fn filter(numbers: Receiver<u64>, prime: u64, rest: Sender<u64>) {
     for n in numbers {
-        if n % prime != 0 && rest.send(n).is_err() {
+        if !n.is_multiple_of(prime) && rest.send(n).is_err() {
             return;
         }
     }
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text: Vec<_> = primes.iter().map(u64::to_string).collect();
     println!("{}", text.join(" "));
 
-    let divides = |n: u64| (2..n).take_while(|d| d * d <= n).any(|d| n % d == 0);
+    let divides = |n: u64| (2..n).take_while(|d| d * d <= n).any(|d| n.is_multiple_of(d));
     let expected: Vec<u64> = (2..).filter(|n| !divides(*n)).take(count).collect();
     assert_eq!(primes, expected, "as by trial division");
     Ok(())
