@@ -4,6 +4,7 @@
 use crate::cancel::{CancelToken, Cancelled};
 use crate::error::SpawnError;
 use crate::join::JoinHandle;
+use crate::local;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::submit::spawn;
@@ -124,7 +125,7 @@ impl Spawn {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let traits = Traits { name: self.name, group: None };
+        let traits = Traits { name: self.name, group: None, locals: local::inherited() };
         // SAFETY: `f` borrows nothing, and `T` neither.
         match unsafe { spawn(shared, caller, traits, f) } {
             Ok(goroutine) => Ok(JoinHandle::new(goroutine)),

@@ -12,6 +12,7 @@ mod future;
 mod go;
 mod handle;
 mod join;
+mod local;
 #[doc(hidden)]
 pub mod lockfree;
 #[doc(hidden)]
@@ -39,6 +40,7 @@ pub use go::{
 };
 pub use handle::{Goroutine, current};
 pub use join::{JoinFuture, JoinHandle};
+pub use local::{AccessError, LocalKey};
 pub use runtime::Runtime;
 pub use sched::metrics::Metrics;
 pub use sched::monitor::Stall;

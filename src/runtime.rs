@@ -4,6 +4,7 @@ use crate::Builder;
 use crate::error::{BuildError, ResizeError, ShutdownError, SpawnError};
 use crate::go::Spawn;
 use crate::join::JoinHandle;
+use crate::local;
 use crate::platform::Arc;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
@@ -81,13 +82,13 @@ impl Runtime {
         // Before the spawn: nothing may unwind between it and the wait.
         let waiter = suspend::waiter();
         let place = Location::caller();
+        let traits = Traits { locals: local::inherited(), ..Traits::default() };
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
         // since it is borrowed.
-        let goroutine =
-            match unsafe { spawn(self.shared(), current_worker(), Traits::default(), f) } {
-                Ok(goroutine) => goroutine,
-                Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
-            };
+        let goroutine = match unsafe { spawn(self.shared(), current_worker(), traits, f) } {
+            Ok(goroutine) => goroutine,
+            Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
+        };
         match JoinHandle::<T>::new(goroutine)
             .join_by(|| waiter, || suspend::park_without_fail(place))
         {

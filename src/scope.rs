@@ -3,6 +3,7 @@
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, SpawnError, StillRunning};
 use crate::join::JoinHandle;
+use crate::local;
 use crate::platform::{Arc, OnceLock};
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
@@ -137,8 +138,11 @@ impl<'scope> Scope<'scope, '_> {
         T: Send + 'scope,
     {
         let Some(worker) = current_worker() else { return Err(SpawnError::no_runtime(f)) };
+        // Foreign code, which may panic: before the group counts.
+        let locals = local::inherited();
         self.group.0.enter();
-        let traits = Traits { name: None, group: Some(Arc::clone(&self.group.0)) };
+        let group = Some(Arc::clone(&self.group.0));
+        let traits = Traits { name: None, group, locals };
         // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
         // once the closure was consumed and its result dropped or left to the handle, which does
         // not outlive 'scope. [G4]

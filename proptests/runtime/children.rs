@@ -154,6 +154,23 @@ fn a_result_that_panics_while_nobody_holds_it_aborts_and_says_so() {
     });
 }
 
+#[test]
+fn a_local_value_that_panics_while_dropped_aborts_and_says_so() {
+    struct Fatal;
+    impl Drop for Fatal {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    selvedge::goroutine_local! { static FATAL: Fatal = Fatal; }
+    beside(|| {
+        let end = child("a_local_value_that_panics_while_dropped_aborts_and_says_so", || {
+            Runtime::new().unwrap().run(|| FATAL.with(|_| ()));
+        });
+        end.is_abort_after(&["selvedge: aborting", "goroutine-local value panicked"]);
+    });
+}
+
 // ---- a machine that grants nothing --------------------------------------------------------------------
 
 /// The address space in use, in bytes.

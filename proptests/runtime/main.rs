@@ -9,6 +9,7 @@
 //! | `faults` | numbers out of range, limits, joins that are refused, `no_suspend` |
 //! | `cancel` | [Y1]: each way to wait under a token, and scopes |
 //! | `futures` | [G5], [Z1]: `block_on`, handles awaited by foreign executors, joins given up |
+//! | `local` | [Z2], [Z3]: goroutine-local values |
 //! | `panics` | whom a panic reaches, and suspension while unwinding |
 //! | `shutdown` | who is left, where, and what their joiners learn |
 //! | `children` | what ends the process, or needs a process of its own |
@@ -39,6 +40,7 @@ mod fairness;
 mod faults;
 mod futures;
 mod lifecycle;
+mod local;
 mod nesting;
 mod panics;
 mod results;

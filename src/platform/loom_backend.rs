@@ -132,12 +132,15 @@ pub fn seed() -> u64 {
 
 pub mod tls {
     //! Thread-locals of the model thread (all model threads share one kernel thread).
+    use super::super::locals::Locals;
     use super::super::{Arc, Parker};
     use std::cell::Cell;
+    use std::rc::Rc;
 
     loom::thread_local! {
         static WORKER: Cell<*const ()> = Cell::new(std::ptr::null());
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
+        static LOCALS: Rc<Locals> = Rc::new(Locals::new());
     }
 
     /// The word of the model thread that runs now.
@@ -159,5 +162,11 @@ pub mod tls {
     #[inline(never)]
     pub fn parker() -> Option<Arc<Parker>> {
         Some(PARKER.with(Arc::clone))
+    }
+
+    /// The calling model thread's own values; `None` while its thread-locals are torn down.
+    #[inline(never)]
+    pub fn locals() -> Option<Rc<Locals>> {
+        LOCALS.try_with(Rc::clone).ok()
     }
 }

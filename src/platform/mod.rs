@@ -16,6 +16,7 @@
 mod cpu;
 mod fault;
 pub mod fence;
+pub mod locals;
 mod parker;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]

@@ -162,12 +162,15 @@ pub fn seed() -> u64 {
 
 pub mod tls {
     //! The one thread-local word of the runtime, and the parker of a plain thread.
+    use super::super::locals::Locals;
     use super::super::{Arc, Parker};
     use std::cell::Cell;
+    use std::rc::Rc;
 
     thread_local! {
         static WORKER: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
+        static LOCALS: Rc<Locals> = Rc::new(Locals::new());
     }
 
     /// Something the optimizer can't look into: without it an outlined read is still hoisted, since
@@ -205,5 +208,12 @@ pub mod tls {
     pub fn parker() -> Option<Arc<Parker>> {
         opaque();
         PARKER.try_with(Arc::clone).ok()
+    }
+
+    /// The calling thread's own values; `None` while its thread-locals are torn down.
+    #[inline(never)]
+    pub fn locals() -> Option<Rc<Locals>> {
+        opaque();
+        LOCALS.try_with(Rc::clone).ok()
     }
 }

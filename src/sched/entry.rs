@@ -1,5 +1,5 @@
 //! Entry: what runs on a goroutine's stack. A stack serves one goroutine after another.
-//! run the body; publish the result; tell the scope; enter the runtime; switch out for good.
+//! run the body; destroy its locals; publish the result; tell the scope; enter the runtime; switch out for good.
 //! Checked by: verification/loom/sched.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current_worker};
@@ -33,6 +33,9 @@ fn live(goroutine: Ptr) {
         eprintln!("selvedge: aborting: goroutine {} panicked (panic policy)", goroutine.id());
         std::process::abort();
     }
+    // Before anybody learns of the end.
+    // mutant: drop end of the locals
+    end_locals(goroutine);
     let group = goroutine.take_group();
     shared.pool.note_ending();
     let unclaimed = goroutine.complete();
@@ -48,9 +51,18 @@ fn live(goroutine: Ptr) {
             eprintln!("selvedge: aborting: the result of a goroutine panicked while dropped");
             std::process::abort();
         }
+        // Those that were made by the destructor.
+        end_locals(goroutine);
         shared.pool.note_ending();
     }
     if let Some(group) = group {
         group.leave(panicked && unclaimed);
+    }
+}
+
+fn end_locals(goroutine: Ptr) {
+    if catch_unwind(AssertUnwindSafe(|| goroutine.end_locals())).is_err() {
+        eprintln!("selvedge: aborting: a goroutine-local value panicked while dropped");
+        std::process::abort();
     }
 }

@@ -15,6 +15,7 @@ use crate::context::{Fiber, Suspender};
 use crate::lockfree::{Link, Linked};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::platform::cell::UnsafeCell;
+use crate::platform::locals::Locals;
 use crate::platform::{Arc, prefetch};
 use crate::spec::{Acting, Event};
 use std::panic::Location;
@@ -86,6 +87,8 @@ pub(crate) struct Goroutine {
 pub(crate) struct Traits {
     pub(crate) name: Option<Box<str>>,
     pub(crate) group: Option<Arc<Group>>,
+    /// Values that it inherits; each of them is Send.
+    pub(crate) locals: Option<Box<Locals>>,
 }
 
 /// What belongs to the worker that runs it, or to the goroutine itself while it runs.
@@ -96,6 +99,8 @@ pub(crate) struct Own {
     pub(crate) no_suspend: std::cell::Cell<u32>,
     /// Announced blocking sections that it is in.
     pub(crate) sections: std::cell::Cell<u32>,
+    /// Its own values; null until one is made, or inherited.
+    pub(crate) locals: std::cell::Cell<*mut Locals>,
 }
 
 // SAFETY: `own` is touched by the one worker that runs the goroutine [S1]; the cells guarded by the
@@ -133,6 +138,7 @@ impl Goroutine {
                 pins: std::cell::Cell::new(0),
                 no_suspend: std::cell::Cell::new(0),
                 sections: std::cell::Cell::new(0),
+                locals: std::cell::Cell::new(ptr::null_mut()),
             },
         }
     }
@@ -162,6 +168,9 @@ impl Goroutine {
         self.own.pins.set(0);
         self.own.no_suspend.set(0);
         self.own.sections.set(0);
+        if let Some(locals) = traits.locals {
+            self.own.locals.set(Box::into_raw(locals));
+        }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -267,6 +276,28 @@ impl Goroutine {
             super::broken("drop_reference", "a reference", "none");
         }
         before == 1
+    }
+
+    /// Its own values, to be reached by itself alone. [Z2]
+    pub(crate) fn locals(&self) -> &Locals {
+        if self.own.locals.get().is_null() {
+            self.own.locals.set(Box::into_raw(Box::new(Locals::new())));
+        }
+        // SAFETY: made just now or before, and freed by `end_locals`, when nobody uses it any more.
+        unsafe { &*self.own.locals.get() }
+    }
+
+    /// Destroys its own values: called by itself when its body has returned, or by who drops a body
+    /// that has not begun. [Z3]
+    pub(crate) fn end_locals(&self) {
+        let locals = self.own.locals.get();
+        if !locals.is_null() {
+            // SAFETY: the body, which used them, has returned, or will not run.
+            unsafe { (*locals).destroy() };
+            self.own.locals.set(ptr::null_mut());
+            // SAFETY: made by `Box::into_raw`, and nobody finds it any more.
+            drop(unsafe { Box::from_raw(locals) });
+        }
     }
 
     /// Forgets what the last goroutine left. [G1]

@@ -16,7 +16,7 @@ use super::task::Outcome;
 use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::atomic::{AtomicBool, Ordering};
-use crate::platform::{Condvar, Mutex, panicking};
+use crate::platform::{Condvar, Mutex, panicking, tls};
 use crate::spec::Event;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -161,6 +161,10 @@ impl Helpers {
 
     /// The life of a helper thread.
     pub(crate) fn main(&self, shared: &Shared) {
+        if let Some(locals) = tls::locals() {
+            // Jobs are others': their goroutines' values stay at home.
+            locals.shut();
+        }
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {

@@ -173,6 +173,7 @@ fn drop_unbegun(goroutine: Ptr) {
         // SAFETY: written at its spawn, never run, and no worker will. [T1]
         unsafe { (goroutine.vtable().drop_closure)(body) };
     }));
+    let _ = catch_unwind(AssertUnwindSafe(|| goroutine.end_locals()));
     if let Some(group) = goroutine.take_group() {
         // The scope must not take it for done.
         group.leave(true);

@@ -17,6 +17,7 @@ mod idle;
 mod inbox;
 mod injector;
 mod join;
+mod local;
 mod parker;
 mod programs;
 #[path = "../programs.rs"]
