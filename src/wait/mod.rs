@@ -194,10 +194,10 @@ impl Wait {
 
     /// By a waker that found the wait through a list. [X1]
     fn claim(&self) -> bool {
-        // Acquire: pairs with the lock of the list for a waiter that linked elsewhere first: its
-        // packets are seen. Relaxed on failure: another waker has it, or it was given up.
+        // Relaxed: the claimer holds the list's lock, under which the waiter linked the node, after
+        // it had filled the packet. On failure another waker has it, or it was given up.
         // mutant: claim what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
-        self.state.compare_exchange(WAITING, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.state.compare_exchange(WAITING, CLAIMED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// By the waker that claimed it. The frame of the wait may be gone when this returns. [X4]
