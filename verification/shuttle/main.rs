@@ -27,6 +27,7 @@ mod shutdown;
 mod spawn;
 mod steal;
 mod support;
+mod sync;
 #[path = "../table.rs"]
 mod table;
 mod timers;
