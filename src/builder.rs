@@ -98,8 +98,8 @@ impl Builder {
         self
     }
 
-    /// The cap on kernel threads, workers and helpers, without the monitor. Default: 512, or four a
-    /// processor if that is more. At the cap, goroutines wait for a thread to come back.
+    /// The cap on kernel threads, workers and helpers, without monitor and timekeeper. Default: 512, or
+    /// four a processor if that is more. At the cap, goroutines wait for a thread to come back.
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.max_threads = Some(threads);
         self

@@ -12,7 +12,7 @@ pub struct Metrics {
     pub processors: usize,
     /// Those of them that have nothing to do.
     pub idle_processors: usize,
-    /// Kernel threads of workers and helpers; the monitor comes on top.
+    /// Kernel threads of workers and helpers; the monitor and the timekeeper come on top.
     pub threads: usize,
     /// Workers that have runnable goroutines and wait for a processor.
     pub queueing_workers: usize,

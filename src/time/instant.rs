@@ -124,7 +124,8 @@ impl SubAssign<Duration> for Instant {
     }
 }
 
-/// By its distance from now: exact to within the time between two readings of the clock.
+/// By its distance from now: exact to within the time between two readings of the clock. In a model or
+/// a simulation `std`'s clock is still the machine's: there, make deadlines from [`Instant::now`].
 impl From<std::time::Instant> for Instant {
     fn from(instant: std::time::Instant) -> Instant {
         let (now, here) = (std::time::Instant::now(), Instant::now());

@@ -42,8 +42,8 @@ impl Due {
 
     /// From now on due at `deadline`; true if a value was still to come, or to be taken. [W4]
     pub(super) fn set(&self, deadline: u64) -> bool {
-        // AcqRel: pairs with the exchange in `take`: who takes what was set sees what came before.
-        let before = self.next.swap(deadline, Ordering::AcqRel);
+        // Release: pairs with the Acquire in `take`: who takes what was set sees what came before.
+        let before = self.next.swap(deadline, Ordering::Release);
         let mut wakes = Wakes::new();
         if let Some(waiters) = &self.waiters {
             // Who is linked after this looks at `due` after we have set it: the lock says so.
@@ -73,8 +73,8 @@ impl Source<Instant> for Due {
         let mut due = self.next.load(Ordering::Relaxed);
         while due <= now && due != NEVER {
             let following = self.following(due, now);
-            // AcqRel: pairs with the swap in `set`, and with itself. Relaxed on failure: look again.
-            match self.next.compare_exchange(due, following, Ordering::AcqRel, Ordering::Relaxed) {
+            // Acquire: pairs with the Release in `set`. Relaxed on failure: look again.
+            match self.next.compare_exchange(due, following, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(Instant::from_nanos(due)),
                 Err(seen) => due = seen,
             }
