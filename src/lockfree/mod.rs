@@ -6,10 +6,11 @@
 //! | [`injector`] | anybody | anybody | FIFO |
 //! | [`inbox`] | anybody | its owner, all at once | FIFO |
 //! | [`list`] | its owner | its owner | FIFO |
+//! | [`slot`] | its owner | anybody | one item |
 //! | [`heap`] | its owner | its owner | by deadline |
 //!
 //! The deque and the heap hold values; the others are intrusive: they chain items by the [`Link`] inside
-//! each item and never allocate. [`rng`] picks victims. docs/deque.md tells the whole story.
+//! each item and never allocate. [`rng`] picks victims, [`tally`] counts. docs/deque.md tells the whole story.
 
 pub mod deque;
 pub mod heap;
@@ -19,6 +20,8 @@ pub mod linked;
 pub mod list;
 mod ring;
 pub mod rng;
+pub mod slot;
+pub mod tally;
 
 pub use deque::{Owner, Stealer, deque};
 pub use heap::{Heap, NEVER, Ticket};
@@ -27,3 +30,5 @@ pub use injector::Injector;
 pub use linked::{Link, Linked};
 pub use list::List;
 pub use rng::Rng;
+pub use slot::Slot;
+pub use tally::Tally;

@@ -138,7 +138,6 @@ impl Worker {
             if stolen.is_some() {
                 return stolen;
             }
-            // mutant: run_next is not stolen: replace even_next with false
             if even_next && let Some(next) = victim.take_next() {
                 return Some(next);
             }

@@ -253,10 +253,12 @@ impl Goroutine {
         tell(self.join.abandon());
     }
 
-    /// Whether it is out and has no result yet.
+    /// Whether it is out and has no result yet. For when no worker is inside the runtime.
     pub(crate) fn is_pending(&self) -> bool {
-        // Acquire: pairs with the Release in `drop_reference`.
-        self.refs.load(Ordering::Acquire) > 0 && self.join.is_pending()
+        // Relaxed: what workers did, their claims and the roster's lock have brought here. One in user
+        // code may end just now: either answer will do, and until it enters the runtime it keeps the
+        // reference that keeps its name.
+        self.refs.load(Ordering::Relaxed) > 0 && self.join.is_pending()
     }
 
     fn add_reference(&self) {

@@ -2,6 +2,7 @@
 //! Checked by: proptests/runtime/lifecycle.rs.
 
 use super::shared::Shared;
+use crate::lockfree::Tally;
 use crate::platform::atomic::{AtomicU64, Ordering};
 
 /// What a runtime counts; see [`Runtime::metrics`](crate::Runtime::metrics).
@@ -33,8 +34,8 @@ pub struct Metrics {
 /// What happened off any processor, and what went wrong.
 #[derive(Default)]
 pub(crate) struct Counters {
-    pub(super) spawned: AtomicU64,
-    pub(super) finished: AtomicU64,
+    /// Goroutines spawned and ended there.
+    pub(super) tally: Tally,
     pub(crate) panics: AtomicU64,
     pub(crate) stalls: AtomicU64,
     pub(crate) retakes: AtomicU64,

@@ -9,12 +9,10 @@ use super::goroutine::{Goroutine, Ptr};
 use super::roster::ProcId;
 use super::shared::Shared;
 use crate::context::Fiber;
-use crate::lockfree::{Owner, Rng, Stealer, deque};
-use crate::platform::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::lockfree::{Owner, Rng, Slot, Stealer, Tally, deque};
+use crate::platform::MODELLED;
 use crate::platform::cell::UnsafeCell;
-use crate::platform::{MODELLED, fault};
 use crate::spec::{Event, Place};
-use std::ptr::{self, NonNull};
 
 /// How many stacks a processor keeps at hand before it gives half of them back.
 pub(crate) const FIBER_CACHE: usize = if MODELLED { 4 } else { 64 };
@@ -24,10 +22,9 @@ pub(crate) struct Processor {
     pub(crate) id: ProcId,
     pub(crate) stealer: Stealer<Ptr>,
     /// The wake-up partner, to run next. It causes no wake-up; the monitor looks after it.
-    run_next: AtomicPtr<Goroutine>,
-    /// Written by the owner alone.
-    spawned: AtomicU64,
-    finished: AtomicU64,
+    run_next: Slot<Goroutine>,
+    /// Goroutines spawned here, and ended here.
+    pub(crate) tally: Tally,
     local: UnsafeCell<Local>,
 }
 
@@ -76,9 +73,8 @@ impl Processor {
         Processor {
             id,
             stealer,
-            run_next: AtomicPtr::new(ptr::null_mut()),
-            spawned: AtomicU64::new(0),
-            finished: AtomicU64::new(0),
+            run_next: Slot::new(),
+            tally: Tally::new(),
             local: UnsafeCell::new(local),
         }
     }
@@ -94,33 +90,13 @@ impl Processor {
 
     /// Takes the goroutine that was to run next: the owner, a thief, or the monitor.
     pub(crate) fn take_next(&self) -> Option<Ptr> {
-        // Relaxed: a hint that spares the swap.
-        let seen = self.run_next.load(Ordering::Relaxed);
-        if seen.is_null() {
-            return None;
-        }
-        let rest = if fault("double run") { seen } else { ptr::null_mut() };
-        // Acquire: pairs with the Release in `push_next`.
-        let raw = self.run_next.swap(rest, Ordering::Acquire);
-        let taken = NonNull::new(raw).map(Ptr::from_raw)?;
+        let taken = self.run_next.take().map(Ptr::from_raw)?;
         taken.note(Event::Taken(Place::Next(self.id)));
         Some(taken)
     }
 
     pub(crate) fn has_next(&self) -> bool {
-        // Relaxed: a hint.
-        !self.run_next.load(Ordering::Relaxed).is_null()
-    }
-
-    /// Goroutines that ended here. To be read, for all processors, before any `spawned`.
-    pub(crate) fn finished(&self) -> u64 {
-        // Acquire: pairs with the Release in `add_one`: who counts as finished counts as spawned.
-        self.finished.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn spawned(&self) -> u64 {
-        // Acquire: see `finished`.
-        self.spawned.load(Ordering::Acquire)
+        !self.run_next.is_empty()
     }
 }
 
@@ -158,9 +134,7 @@ impl<'a> Held<'a> {
     /// deque for all to see. [P2]
     pub(crate) fn push_next(self, shared: &Shared, goroutine: Ptr) -> bool {
         goroutine.note(Event::Queued(Place::Next(self.0.id)));
-        // Release: pairs with the Acquire in `take_next`. Acquire: the displaced one's stack.
-        let displaced = self.0.run_next.swap(goroutine.raw().as_ptr(), Ordering::AcqRel);
-        match NonNull::new(displaced) {
+        match self.0.run_next.put(goroutine.raw()) {
             Some(raw) => {
                 let displaced = Ptr::from_raw(raw);
                 displaced.note(Event::Taken(Place::Next(self.0.id)));
@@ -172,17 +146,16 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Moves `run_next` to where every worker looks. [P2]
+    /// Moves `run_next` to where every worker looks; the caller then notifies, or lets go of the
+    /// processor by a way that rechecks. [P2]
     pub(crate) fn flush_next(self, shared: &Shared) {
         if let Some(next) = self.0.take_next() {
             // mutant: drop push of run_next
             self.push(shared, next);
-            // mutant: drop wake for run_next
-            shared.carry_out(shared.roster.notify());
         }
     }
 
-    /// Moves everything to the injector: the processor is about to be retired.
+    /// Moves everything to the injector: the processor is about to be retired. As `flush_next`.
     pub(crate) fn drain(self, shared: &Shared) {
         // mutant: drop flush of run_next
         self.flush_next(shared);
@@ -208,11 +181,11 @@ impl<'a> Held<'a> {
     }
 
     pub(crate) fn count_spawned(self) {
-        add_one(&self.0.spawned);
+        self.0.tally.begin();
     }
 
     pub(crate) fn count_finished(self) {
-        add_one(&self.0.finished);
+        self.0.tally.end();
     }
 
     pub(crate) fn take_cell(self, shared: &Shared) -> Option<Ptr> {
@@ -237,9 +210,4 @@ impl<'a> Held<'a> {
         });
         true
     }
-}
-
-fn add_one(counter: &AtomicU64) {
-    // Relaxed: the owner alone writes. Release: see `Processor::finished`.
-    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Release);
 }

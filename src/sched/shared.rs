@@ -12,7 +12,7 @@ use super::roster::{Awake, Roster, SeatId, Wake};
 use super::timers::Timers;
 use super::worker::Worker;
 use crate::context::{Arena, StackError};
-use crate::lockfree::Injector;
+use crate::lockfree::{Injector, Tally};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::platform::{Arc, Condvar, MODELLED, Mutex, Parker, fence, panicking, thread};
 use crate::spec::{Event, Place};
@@ -258,13 +258,11 @@ impl Shared {
     }
 
     pub(crate) fn count_spawned(&self) {
-        // Release: see `live`.
-        self.counters.spawned.fetch_add(1, Ordering::Release);
+        self.counters.tally.begin_shared();
     }
 
     pub(crate) fn count_finished(&self) {
-        // Release: see `live`.
-        self.counters.finished.fetch_add(1, Ordering::Release);
+        self.counters.tally.end_shared();
     }
 
     /// Goroutines spawned and not ended; exact when nothing moves, never too few.
@@ -280,13 +278,8 @@ impl Shared {
 
     /// Goroutines spawned and ended so far.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        // Acquire, and the ended first: who counts as ended counts as spawned.
-        let off = self.counters.finished.load(Ordering::Acquire);
-        let reach = &self.processors;
-        let finished = off + reach.iter().map(|p| p.finished()).sum::<u64>();
-        let off = self.counters.spawned.load(Ordering::Acquire);
-        let spawned = off + reach.iter().map(|p| p.spawned()).sum::<u64>();
-        (spawned, finished)
+        let places = self.processors.iter().map(|processor| &processor.tally);
+        Tally::total(places.chain(std::iter::once(&self.counters.tally)))
     }
 
     /// A goroutine has ended and is counted.

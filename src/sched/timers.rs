@@ -168,7 +168,6 @@ impl<T: Copy + PartialEq> Timers<T> {
             self.timekeeper.park_timeout(Duration::from_nanos(left));
         }
         // Relaxed: what is armed from here on, its next `wait` sees, or fences after.
-        // mutant: drop awakening
         self.waits_until.swap(AWAKE, Ordering::Relaxed);
     }
 

@@ -223,12 +223,13 @@ impl Worker {
         // mutant: nothing is handed over: replace retired || shared.is_stopping() with false
         if retired || shared.is_stopping() {
             held.drain(shared);
-            // mutant: drop wake after a drain
-            shared.carry_out(shared.roster.notify());
         } else {
             // mutant: drop flush of run_next
             held.flush_next(shared);
         }
+        // Another's, when we wait for a processor. [I1]
+        // mutant: drop wake for what is handed over
+        shared.carry_out(shared.roster.notify());
         Some(self.regain())
     }
 

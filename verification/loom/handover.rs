@@ -264,3 +264,32 @@ fn who_is_up_is_no_sleeper() {
         assert!(!matches!(woken, Wake::Unpark(1)), "seat 1 is at work");
     });
 }
+
+/// 2 threads: a worker without a processor finds work at home in its recheck, and queues | it is granted
+/// one; then another is idle, and work published. Who was woken from the queue is no sleeper either.
+#[test]
+fn who_queued_is_no_sleeper() {
+    Scenario {
+        name: "handover: who queued is no sleeper [I1] [I4]",
+        threads: 2,
+        operations: "sleep, queue | send home, release, publish",
+    }
+    .check(Bound::Complete, || {
+        let world = world(2, 1);
+        assert_eq!(world.roster.take_seat(), Some(1));
+        assert_eq!(world.roster.take_seat(), Some(2));
+        assert_eq!(world.roster.queue(2, None), Awake::Run { proc: 1, searching: false });
+        let homed = {
+            let world = Arc::clone(&world);
+            spawn(move || _ = world.sleep_then_work(1, None, false).expect("nobody stops it"))
+        };
+        world.home.swap(true, Ordering::Relaxed);
+        world.roster.unpark(world.roster.wake_home(1));
+        world.roster.unpark(world.roster.release(0, || false));
+        world.done.park();
+        join(homed);
+        assert_eq!(world.roster.release(1, || false), Wake::Nothing);
+        let woken = world.roster.wake_searcher();
+        assert!(!matches!(woken, Wake::Unpark(1)), "seat 1 is at work");
+    });
+}

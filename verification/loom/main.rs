@@ -18,6 +18,7 @@ mod inbox;
 mod injector;
 mod join;
 mod local;
+mod monitor;
 mod parker;
 mod programs;
 #[path = "../programs.rs"]
@@ -28,6 +29,7 @@ mod retake;
 mod sched;
 mod select;
 mod shutdown;
+mod slot;
 mod state;
 mod sync_barrier;
 mod sync_condvar;
@@ -37,6 +39,7 @@ mod sync_permits;
 mod sync_wait_group;
 #[path = "../table.rs"]
 mod table;
+mod tally;
 mod ticks;
 mod timers;
 mod verdicts;

@@ -130,3 +130,34 @@ fn a_helper_that_ends_makes_room_for_a_worker() {
         world.roster.stop(|| {});
     });
 }
+
+/// 2 threads: a thread is granted the processor and does not start | a worker has gone to sleep just
+/// then, though it saw the work: no processor was idle. It is woken.
+#[test]
+fn a_start_that_failed_wakes_who_went_to_sleep_meanwhile() {
+    Scenario {
+        name: "relieve: a start that failed wakes who went to sleep meanwhile [I1]",
+        threads: 2,
+        operations: "notify, refused, block | sleep",
+    }
+    .check(Bound::Complete, || {
+        let world = world(1, 2, 0);
+        world.work.swap(true, Ordering::Relaxed);
+        let Wake::Start(refused) = world.roster.notify() else { unreachable!("nobody sleeps") };
+        let id = world.roster.take_seat().expect("the cap is two");
+        let sleeper = {
+            let world = Arc::clone(&world);
+            spawn(move || {
+                let awake = world.roster.sleep(id, None, false, &Shared(&world));
+                assert_eq!(awake, Awake::Run { proc: 0, searching: true });
+                if world.work.swap(false, Ordering::Relaxed) {
+                    world.done.unpark();
+                }
+            })
+        };
+        let wake = world.roster.start_failed(refused);
+        world.roster.unpark(wake);
+        world.done.park();
+        join(sleeper);
+    });
+}

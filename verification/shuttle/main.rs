@@ -16,6 +16,7 @@
 //! instead: it takes the processor of whoever is in user code, and fires timers, whenever it pleases.
 
 mod blocking;
+mod fair;
 mod faults;
 mod harness;
 mod park;

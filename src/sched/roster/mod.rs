@@ -204,9 +204,9 @@ impl Roster {
         } else {
             lists.idle.push(proc);
             self.spec.see(Doing::Idle(proc));
-            // Acquire: pairs with the Release in `stop_searching`. Release: see there. Ordered before
-            // the recheck by the fence that follows every `put_down`.
-            self.lookout.fetch_add(IDLE, Ordering::AcqRel);
+            // Relaxed: who rechecks after this goes through a fence first, which makes it an Acquire
+            // that pairs with the Release in `stop_searching`.
+            self.lookout.fetch_add(IDLE, Ordering::Relaxed);
         }
         self.set_attention(lists);
         wake

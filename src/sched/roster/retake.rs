@@ -204,7 +204,6 @@ impl Roster {
             // mutant: drop wake of who waits
             self.seat(id).parker.unpark();
         }
-        self.wake_monitor(&mut lists);
         // mutant: drop wake of the monitor
         self.monitor.unpark();
     }

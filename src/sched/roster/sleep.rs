@@ -19,13 +19,14 @@ impl Roster {
     /// The caller has found work. If it was the last to search, and more work is there, another
     /// must search: a submitter may have relied on it. [I1]
     pub fn stop_searching(&self, sources: &impl Sources) -> Wake {
-        // Release: pairs with the Acquire in `sleep` and `put_down`: who is the last to search, or
-        // goes idle, after us sees what we have put into our deque. Acquire: so do we.
-        let before = self.lookout.fetch_sub(SEARCHING, Ordering::AcqRel);
+        // Release: pairs with the fences below and in `sleep` and `release`, each after a
+        // read-modify-write of this word: who is the last to search, or goes idle, after us sees in
+        // its recheck what we have put into our deque. [I1]
+        let before = self.lookout.fetch_sub(SEARCHING, Ordering::Release);
         if searching(before) != 1 || idle(before) == 0 {
             return Wake::Nothing;
         }
-        // SeqCst: pairs with the fence in `notify`. [I1]
+        // SeqCst: pairs with the fence in `notify`. As an Acquire, with the Release above. [I1]
         fence(Ordering::SeqCst);
         // mutant: the last searcher does not recheck: replace sources.shared() with false
         if sources.shared() { self.wake_searcher() } else { Wake::Nothing }
@@ -45,9 +46,9 @@ impl Roster {
         let wake = held.map_or(Wake::Nothing, |proc| self.put_down(&mut lists, proc));
         // mutant: drop token given back
         if is_searching {
-            // AcqRel: pairs with itself and with `stop_searching`; ordered before the recheck by the
-            // fence below.
-            self.lookout.fetch_sub(SEARCHING, Ordering::AcqRel);
+            // Relaxed: the fence below makes it an Acquire that pairs with the Release in
+            // `stop_searching`. Who gives a token back here has found nothing to publish.
+            self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
         // mutant: drop end of a hog
         lists.hogs.retain(|hog| *hog != id);
@@ -66,7 +67,8 @@ impl Roster {
         drop(lists);
         // mutant: drop wake of who queues
         self.unpark(wake);
-        // SeqCst: pairs with the fences in `notify` and `wake_home`. [I1] [I2]
+        // SeqCst: pairs with the fences in `notify` and `wake_home`. As an Acquire, with the Release
+        // in `stop_searching`. [I1] [I2]
         fence(Ordering::SeqCst);
         // mutant: no recheck of what is at home: replace sources.home() with false
         let home = sources.home();
@@ -181,8 +183,6 @@ impl Roster {
         // mutant: drop note of a thread that is missing
         lists.starved = true;
         self.spec.see(Doing::Starved(lists.starved));
-        // mutant: drop wake of the monitor
-        self.wake_monitor(&mut lists);
         if word <= GRANT_STOP {
             return Wake::Nothing;
         }

@@ -58,6 +58,7 @@ pub enum Verdict {
     Red {
         row: Option<Row>,
         why: String,
+        seconds: f64,
     },
     /// It did not end in time, which proves nothing.
     Cut,
@@ -69,8 +70,9 @@ pub struct Programs {
     scratch: PathBuf,
 }
 
-/// However fast it is on the sound code, a check has so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// However fast it is on the sound code, a check has so many seconds, of processor time where the
+/// system tells.
+const PATIENCE: f64 = 20.0;
 
 impl Programs {
     pub fn new(programs: Vec<(Checker, PathBuf)>, scratch: &Path) -> Result<Programs, String> {
@@ -92,16 +94,19 @@ impl Programs {
         Ok(tests)
     }
 
-    /// Runs a test on the sound code, and sees what it comes by. `None`: it is no model (it prints
-    /// no row).
-    pub fn baseline(&self, checker: Checker, test: &str) -> Result<Option<Check>, String> {
-        let start = Instant::now();
-        let (status, output) = self.run(checker, test, "cover", Duration::from_secs(3600))?;
-        let seconds = start.elapsed().as_secs_f64();
-        if !status.is_some_and(|status| status.success()) {
+    /// Runs a test on the sound code, and sees what it comes by, for at most so many seconds. `None`:
+    /// it is no model (it prints no row).
+    pub fn baseline(
+        &self,
+        checker: Checker,
+        test: &str,
+        limit: f64,
+    ) -> Result<Option<Check>, String> {
+        let (status, seconds, output) = self.run(checker, test, "cover", limit)?;
+        if status.is_some_and(|status| !status.success()) {
             return Err(format!("{test} fails on the sound code:\n{output}"));
         }
-        if rows(&output).is_empty() {
+        if status.is_some() && rows(&output).is_empty() {
             return Ok(None);
         }
         let numbers = output.lines().filter_map(|line| line.strip_prefix("come by "));
@@ -111,24 +116,25 @@ impl Programs {
 
     /// Runs a check with mutant `id`.
     pub fn check(&self, check: &Check, id: u32) -> Result<Verdict, String> {
-        let limit = PATIENCE.max(Duration::from_secs_f64(6.0 * check.seconds));
-        let (status, output) = self.run(check.checker, &check.test, &id.to_string(), limit)?;
+        let limit = PATIENCE.max(6.0 * check.seconds);
+        let (status, seconds, output) =
+            self.run(check.checker, &check.test, &id.to_string(), limit)?;
         let Some(status) = status else { return Ok(Verdict::Cut) };
         if status.success() {
             return Ok(Verdict::Green);
         }
         let row = rows(&output).into_iter().find(|row| row.end == "RED");
-        Ok(Verdict::Red { row, why: why(&output, status) })
+        Ok(Verdict::Red { row, why: why(&output, status), seconds })
     }
 
-    /// The status, unless it took longer than `limit`, and all that it printed.
+    /// The status, unless it took longer than `limit`; how long it took; and all that it printed.
     fn run(
         &self,
         checker: Checker,
         test: &str,
         mutant: &str,
-        limit: Duration,
-    ) -> Result<(Option<ExitStatus>, String), String> {
+        limit: f64,
+    ) -> Result<(Option<ExitStatus>, f64, String), String> {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let number = RUNS.fetch_add(1, Ordering::Relaxed);
         let own = self.scratch.join(format!("{}-{number}", std::process::id()));
@@ -148,11 +154,14 @@ impl Programs {
             .spawn()
             .map_err(fail)?;
         let start = Instant::now();
+        let mut seconds = 0.0;
         let status = loop {
             if let Some(status) = child.try_wait().map_err(fail)? {
                 break Some(status);
             }
-            if start.elapsed() > limit {
+            seconds = processor_seconds(child.id()).unwrap_or(start.elapsed().as_secs_f64());
+            // A deadlock takes no time at all.
+            if seconds > limit || start.elapsed().as_secs_f64() > 20.0 * limit {
                 child.kill().map_err(fail)?;
                 child.wait().map_err(fail)?;
                 break None;
@@ -161,8 +170,17 @@ impl Programs {
         };
         let output = String::from_utf8_lossy(&fs::read(&printed).map_err(fail)?).into_owned();
         fs::remove_dir_all(&own).map_err(fail)?;
-        Ok((status, output))
+        Ok((status, seconds, output))
     }
+}
+
+/// What a process has used so far.
+fn processor_seconds(id: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name before the last bracket may contain anything; then come the fields from the third on.
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: f64 = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+    Some(ticks / 100.0)
 }
 
 /// `... | bound or scheduler | permutations | seconds | END`

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `--jobs N`: so many checks at a time; as a rule as many as there are cores. `--fresh`: does not try
-//! first what killed a mutant the last time.
+//! first what killed a mutant the last time. `--limit SECONDS`: without checks that take longer (the
+//! table says so).
 //!
 //! One build serves all mutants: each place is a choice at run time, in a copy of the repository under
 //! `target/`. What a place is, and how a step of the algorithm is marked in the source: `sites`. Which
@@ -47,6 +48,7 @@ struct Arguments {
     fresh: bool,
     only: Option<String>,
     jobs: Option<usize>,
+    limit: Option<f64>,
 }
 
 fn main() -> ExitCode {
@@ -82,7 +84,14 @@ fn arguments() -> Result<Arguments, String> {
                 let jobs = value()?.parse().ok().filter(|jobs| *jobs > 0);
                 arguments.jobs = Some(jobs.ok_or("--jobs: a number from 1 on must follow")?);
             }
-            _ => return Err(format!("{word}: not one of --list --quick --only --fresh --jobs")),
+            "--limit" => {
+                let limit = value()?.parse().ok().filter(|limit| *limit > 0.0);
+                arguments.limit = Some(limit.ok_or("--limit: a number of seconds must follow")?);
+            }
+            _ => {
+                let known = "--list --quick --only --fresh --jobs --limit";
+                return Err(format!("{word}: not one of {known}"));
+            }
         }
     }
     Ok(arguments)
@@ -124,7 +133,12 @@ fn full(
     let old = if arguments.fresh { Old::default() } else { Old::read(&last_table(tree)) };
     let start = Instant::now();
     let (programs, scratch, version) = prepare(tree, &[Checker::Loom, Checker::Shuttle])?;
-    let checks = plan::baseline(&programs, jobs, &scratch.join("baseline"), &version)?;
+    let limit = arguments.limit.unwrap_or(f64::INFINITY);
+    let version = format!("{version} {limit}");
+    let mut checks = plan::baseline(&programs, jobs, limit, &scratch.join("baseline"), &version)?;
+    let number = checks.len();
+    checks.retain(|check| check.seconds < limit);
+    let left_out = number - checks.len();
     let fates = Plan { tree, programs: &programs, checks, jobs }.run(chosen, &old)?;
     let all = arguments.only.is_none();
     let mut complaints = survivors.complaints(&fates, all);
@@ -135,7 +149,10 @@ fn full(
     }
     if all {
         complaints.extend(verdicts::corpus_complaints(&corpus, &fates));
-        let facts = facts(jobs, start.elapsed().as_secs());
+        let mut facts = facts(jobs, start.elapsed().as_secs());
+        if left_out > 0 {
+            facts += &format!("{left_out} checks that take longer than {limit} s were left out.\n");
+        }
         let text = table::write(&fates, &survivors, &corpus, &facts);
         fs::write(tree.root().join(TABLE), text).map_err(|error| format!("{TABLE}: {error}"))?;
     }

@@ -11,7 +11,6 @@ use crate::tree::{Numbered, Tree};
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Instant;
 
 /// What became of a mutant.
 #[derive(Clone, Debug)]
@@ -62,15 +61,13 @@ impl Plan<'_> {
     fn fate(&self, numbered: &Numbered, old: &Old) -> Result<Fate, String> {
         let mut fate = Fate { numbered: numbered.clone(), killed: None, green: 0, cut: 0 };
         for (check, own) in self.order(numbered, old) {
-            let start = Instant::now();
             match self.programs.check(check, numbered.id)? {
                 Verdict::Green => fate.green += 1,
                 Verdict::Cut => {
                     fate.green += 1;
                     fate.cut += 1;
                 }
-                Verdict::Red { row, why } => {
-                    let seconds = start.elapsed().as_secs_f64();
+                Verdict::Red { row, why, seconds } => {
                     let (check, checker) = (check.test.clone(), check.checker);
                     fate.killed = Some(Killed { check, checker, own, row, seconds, why });
                     break;
@@ -108,6 +105,7 @@ impl Plan<'_> {
 pub fn baseline(
     programs: &Programs,
     jobs: usize,
+    limit: f64,
     cache: &Path,
     version: &str,
 ) -> Result<Vec<Check>, String> {
@@ -116,7 +114,8 @@ pub fn baseline(
     }
     let tests = programs.tests()?;
     eprintln!("{} tests on the sound code", tests.len());
-    let found = in_parallel(jobs, &tests, |(checker, test)| programs.baseline(*checker, test))?;
+    let found =
+        in_parallel(jobs, &tests, |(checker, test)| programs.baseline(*checker, test, limit))?;
     let checks: Vec<Check> = found.into_iter().flatten().collect();
     fs::write(cache, write(&checks, version)).map_err(|error| error.to_string())?;
     Ok(checks)

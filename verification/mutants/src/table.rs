@@ -87,8 +87,8 @@ cargo run --release -p selvedge-mutants
 
 A place is found by `verification/mutants/src/sites.rs`; a step of the algorithm is one that carries a
 line `// mutant:` in the source. A check is a test of `verification/loom/` or `verification/shuttle/`,
-by its path within. *Permutations* is in which one of them it failed, *how* what it said, *seconds* the
-whole process, start included. shuttle knows no weak memory, so it is asked about steps alone. A check
+by its path within. *Permutations* is in which one of them it failed, *how* what it said, *seconds* of
+the processor, of the whole process. shuttle knows no weak memory, so it is asked about steps alone. A check
 that does not end in time has killed nothing.
 ";
 

@@ -1,0 +1,116 @@
+//! When the monitor may rest, and who wakes it: it sleeps without a limit while nothing runs. Its other
+//! waits end by themselves, here at once, since they are for no time at all. [I1] [H1]
+
+use crate::harness::{Bound, Scenario, join, spawn};
+use selvedge::internals::platform::{Arc, Parker, thread};
+use selvedge::internals::sched::roster::{Awake, Roster};
+use std::time::Duration;
+
+struct World {
+    roster: Roster,
+    seen: Parker,
+}
+
+/// One processor, and one worker without.
+fn world() -> Arc<World> {
+    let world = World { roster: Roster::new(1, 1, 2), seen: Parker::new() };
+    assert_eq!(world.roster.take_seat(), Some(0));
+    Arc::new(world)
+}
+
+impl World {
+    /// Sleeps until it finds that `due`, and tells; or until the runtime stops.
+    fn watch(&self, due: impl Fn(&Roster) -> bool) {
+        while self.roster.monitor_sleep(Duration::ZERO, true) {
+            if due(&self.roster) {
+                return self.seen.unpark();
+            }
+            thread::yield_now();
+        }
+    }
+}
+
+/// 2 threads: the monitor goes to rest | a worker takes a processor up, and blocks until it was seen.
+#[test]
+fn a_monitor_that_rests_sees_who_takes_a_processor() {
+    Scenario {
+        name: "monitor: one that rests sees who takes a processor",
+        threads: 2,
+        operations: "queue, block | rest, look",
+    }
+    .check(Bound::complete_if_long(), || {
+        let world = world();
+        let monitor = {
+            let world = Arc::clone(&world);
+            spawn(move || world.watch(|roster| roster.holder(0).is_some()))
+        };
+        assert_eq!(world.roster.queue(0, None), Awake::Run { proc: 0, searching: false });
+        world.seen.park();
+        join(monitor);
+    });
+}
+
+/// 2 threads: the monitor goes to rest | the runtime stops.
+#[test]
+fn a_monitor_that_rests_is_told_to_stop() {
+    Scenario {
+        name: "monitor: one that rests is told to stop [T1]",
+        threads: 2,
+        operations: "stop | rest",
+    }
+    .check(Bound::complete_if_long(), || {
+        let world = world();
+        let monitor = {
+            let world = Arc::clone(&world);
+            spawn(move || world.watch(|_| false))
+        };
+        world.roster.stop(|| {});
+        join(monitor);
+    });
+}
+
+/// 2 threads: a thread is granted a processor and does not start | the monitor, which rests, tries again.
+#[test]
+fn a_monitor_that_rests_sees_a_start_that_failed() {
+    Scenario {
+        name: "monitor: one that rests sees a start that failed [I1]",
+        threads: 2,
+        operations: "notify, refused, block | rest, relieve",
+    }
+    .check(Bound::complete_if_long(), || {
+        use selvedge::internals::sched::roster::Wake;
+        let world = world();
+        let monitor = {
+            let world = Arc::clone(&world);
+            spawn(move || world.watch(|roster| roster.relieve(|| true) != Wake::Nothing))
+        };
+        let Wake::Start(id) = world.roster.notify() else { unreachable!("nobody sleeps") };
+        assert_eq!(world.roster.start_failed(id), Wake::Nothing);
+        world.seen.park();
+        join(monitor);
+    });
+}
+
+/// 1 thread: while a worker is without the processor that was taken from it, the monitor does not rest,
+/// until that one waits for another.
+#[test]
+fn a_monitor_does_not_rest_while_somebody_is_without() {
+    Scenario {
+        name: "monitor: it does not rest while somebody is without",
+        threads: 1,
+        operations: "seize, release, sleep, dispute, sleep",
+    }
+    .check(Bound::Complete, || {
+        let World { roster, .. } = &*world();
+        assert_eq!(roster.queue(0, None), Awake::Run { proc: 0, searching: false });
+        roster.seat(0).claim.leave();
+        assert!(roster.seize(0, 0, false));
+        let _ = roster.release(0, || false);
+        assert!(roster.is_without(0) && roster.monitor_sleep(Duration::ZERO, true));
+        let _ = roster.seat(0).claim.enter();
+        assert!(roster.dispute(0));
+        assert!(roster.is_without(0) && roster.monitor_sleep(Duration::ZERO, true));
+        assert_eq!(roster.queue(0, None), Awake::Run { proc: 0, searching: false });
+        assert!(!roster.is_without(0));
+    });
+}
