@@ -1,7 +1,6 @@
 //! Errors: small enums that say what to do and give values back.
 
 use crate::context::StackError;
-use crate::sched::goroutine::Ref;
 use crate::sched::shutdown::Remaining;
 use crate::sched::submit::Refusal;
 use crate::sched::task::PanicPayload;
@@ -165,9 +164,8 @@ impl JoinError {
         JoinError(Cause::Panicked(payload))
     }
 
-    pub(crate) fn abandoned(goroutine: &Ref) -> Self {
-        let goroutine = goroutine.ptr();
-        JoinError(Cause::Abandoned(goroutine.id(), goroutine.name().map(str::to_owned)))
+    pub(crate) fn abandoned(id: u64, name: Option<&str>) -> Self {
+        JoinError(Cause::Abandoned(id, name.map(str::to_owned)))
     }
 
     /// Whether the goroutine panicked.

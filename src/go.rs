@@ -5,14 +5,16 @@ use crate::cancel::{CancelToken, Cancelled};
 use crate::error::SpawnError;
 use crate::join::JoinHandle;
 use crate::local;
+use crate::model;
+use crate::platform::Only;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::submit::spawn;
 use crate::sched::worker::Worker;
 use crate::sched::{Shared, suspend};
 use crate::time::Instant;
-use crate::wait::Limit;
 use crate::wait::limit::Outcome;
+use crate::wait::{Limit, trace};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -51,6 +53,7 @@ where
 ///
 /// # Errors
 /// If the caller is not a goroutine, the limit is reached, or the runtime is shutting down.
+#[track_caller]
 pub fn try_go<T, F>(f: F) -> Result<JoinHandle<T>, SpawnError<F>>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -105,13 +108,28 @@ impl Spawn {
     ///
     /// # Errors
     /// As [`try_go`](fn@try_go).
+    #[track_caller]
     pub fn try_go<T, F>(self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let Some(worker) = current_worker() else { return Err(SpawnError::no_runtime(f)) };
-        self.on(worker.shared(), Some(worker), f)
+        match current_worker() {
+            Some(worker) => self.on(worker.shared(), Some(worker), f),
+            None => self.in_model(f),
+        }
+    }
+
+    /// Where there is no runtime: under a checker, a goroutine is a model thread.
+    #[track_caller]
+    pub(crate) fn in_model<T, F>(self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let traits = Traits { name: self.name, group: None, locals: local::inherited() };
+        // SAFETY: `f` borrows nothing, and `T` neither.
+        unsafe { spawn_in_model(traits, Location::caller(), f) }.map_err(SpawnError::no_runtime)
     }
 
     /// `caller` is the calling thread's worker, if it is one.
@@ -134,6 +152,23 @@ impl Spawn {
     }
 }
 
+/// As `spawn`, for a goroutine of a program under a checker; gives the closure back elsewhere.
+///
+/// # Safety
+/// As `spawn`.
+pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
+    traits: Traits,
+    place: &'static Location<'static>,
+    f: F,
+) -> Result<JoinHandle<T>, F> {
+    if !model::goroutine::is_here() {
+        return Err(f);
+    }
+    // SAFETY: the caller's promise.
+    let cell = Only::new(unsafe { model::goroutine::spawn(traits, place, f) });
+    Ok(JoinHandle::of_model(cell.expect("a modelled build, or it would not be here")))
+}
+
 /// Lets other goroutines run; the caller goes to the end of the queue. On a plain thread, or while
 /// the caller unwinds, yields the kernel thread.
 ///
@@ -143,6 +178,7 @@ impl Spawn {
 /// Inside [`no_suspend`].
 #[track_caller]
 pub fn yield_now() {
+    trace::plain("yield", Location::caller());
     suspend::yield_now(Location::caller());
 }
 
@@ -174,6 +210,7 @@ pub fn yield_now() {
 /// ```
 #[track_caller]
 pub fn park() {
+    trace::plain("park", Location::caller());
     suspend::park(Location::caller());
 }
 
@@ -186,6 +223,7 @@ pub fn park() {
 /// As [`park`].
 #[track_caller]
 pub fn park_timeout(limit: Duration) -> bool {
+    trace::plain("park with a time-out", Location::caller());
     let deadline = Instant::now().saturating_add(limit);
     suspend::park_until(Location::caller(), deadline.nanos())
 }

@@ -2,10 +2,11 @@
 
 use crate::platform::Arc;
 use crate::platform::Parker;
-use crate::sched::goroutine::Ref;
 use crate::sched::suspend;
 use crate::sched::waiter::Waiter;
+use crate::wait::trace;
 use std::fmt;
+use std::panic::Location;
 
 /// A handle to a goroutine, or to a plain thread that called [`current`].
 #[derive(Clone)]
@@ -19,15 +20,17 @@ pub fn current() -> Goroutine {
 }
 
 impl Goroutine {
-    pub(crate) fn of(goroutine: Ref) -> Self {
-        Goroutine(Waiter::Goroutine(goroutine))
+    pub(crate) fn of(waiter: Waiter) -> Self {
+        Goroutine(waiter)
     }
 
     /// Gives it a permit: its [`park`](crate::park), or its next one, returns. Permits don't add up.
     ///
     /// What happened before is seen after that `park`. Never suspends; some 10 ns, or 5 µs where it
     /// must wake a kernel thread. After the goroutine has ended it does nothing.
+    #[track_caller]
     pub fn unpark(&self) {
+        trace::on_goroutine("unpark", self.id(), Location::caller());
         self.0.unpark();
     }
 
@@ -35,7 +38,7 @@ impl Goroutine {
     pub fn id(&self) -> Option<u64> {
         match &self.0 {
             Waiter::Goroutine(goroutine) => Some(goroutine.ptr().id()),
-            Waiter::Thread(_) => None,
+            Waiter::Thread(parker) => Some(parker.goroutine().into()).filter(|id| *id != 0),
         }
     }
 
@@ -43,7 +46,7 @@ impl Goroutine {
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
             Waiter::Goroutine(goroutine) => goroutine.name(),
-            Waiter::Thread(_) => None,
+            Waiter::Thread(parker) => parker.name(),
         }
     }
 }

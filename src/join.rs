@@ -3,13 +3,15 @@
 
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, StillRunning};
+use crate::model::goroutine::Cell;
+use crate::platform::{Arc, Only};
 use crate::sched::goroutine::Ref;
-use crate::sched::join::Joined;
+use crate::sched::join::{JoinWord, Joined};
 use crate::sched::suspend;
 use crate::sched::task::Outcome;
 use crate::sched::waiter::{Waiter, Who};
 use crate::time::Instant;
-use crate::wait::{self, Limit};
+use crate::wait::{self, Limit, trace};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -23,14 +25,40 @@ use std::time::Duration;
 /// Dropping it detaches the goroutine, which goes on; its result is then dropped, and a panic is
 /// counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics). Dropping never
 /// suspends.
-pub struct JoinHandle<T> {
-    goroutine: Ref,
-    result: PhantomData<T>,
+pub struct JoinHandle<T>(Whose<T>);
+
+/// Whose handle it is.
+enum Whose<T> {
+    Real(Ref, PhantomData<T>),
+    /// One of a program under a checker.
+    Modelled(Only<Arc<Cell<T>>>),
 }
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(goroutine: Ref) -> Self {
-        JoinHandle { goroutine, result: PhantomData }
+        JoinHandle(Whose::Real(goroutine, PhantomData))
+    }
+
+    pub(crate) fn of_model(goroutine: Only<Arc<Cell<T>>>) -> Self {
+        JoinHandle(Whose::Modelled(goroutine))
+    }
+
+    fn word(&self) -> &JoinWord<Who> {
+        match &self.0 {
+            Whose::Real(goroutine, _) => &goroutine.join,
+            Whose::Modelled(cell) => &cell.get().join,
+        }
+    }
+
+    fn id(&self) -> u64 {
+        match &self.0 {
+            Whose::Real(goroutine, _) => goroutine.id(),
+            Whose::Modelled(cell) => cell.get().id().into(),
+        }
+    }
+
+    pub(crate) fn trace(&self, place: &'static Location<'static>) {
+        trace::on_goroutine("join", Some(self.id()), place);
     }
 
     /// Waits for the goroutine to end: parks a calling goroutine, blocks a plain thread.
@@ -44,6 +72,7 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let place = Location::caller();
+        self.trace(place);
         self.join_by(suspend::waiter, || suspend::park(place))
     }
 
@@ -110,7 +139,8 @@ impl<T> JoinHandle<T> {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
-        let word = &self.goroutine.ptr().join;
+        self.trace(place);
+        let word = self.word();
         let mut cancelled = false;
         if word.joined() == Joined::Waiting {
             suspend::check_may_suspend(place);
@@ -132,7 +162,7 @@ impl<T> JoinHandle<T> {
         wait: impl Fn(),
     ) -> Result<T, JoinError> {
         // Until the result is taken, a panic here drops the handle as usual.
-        let word = &self.goroutine.ptr().join;
+        let word = self.word();
         let mut found = word.join(|| Who::Parked(self.not_itself(waiter())));
         while found == Joined::Waiting {
             wait();
@@ -143,7 +173,11 @@ impl<T> JoinHandle<T> {
 
     #[track_caller]
     fn not_itself(&self, waiter: Waiter) -> Waiter {
-        if waiter.is(self.goroutine.ptr()) {
+        let is_itself = match &self.0 {
+            Whose::Real(goroutine, _) => waiter.is(goroutine.ptr()),
+            Whose::Modelled(cell) => cell.get().is(&waiter),
+        };
+        if is_itself {
             panic!("a goroutine can't join itself: send the handle to somebody else");
         }
         waiter
@@ -153,32 +187,41 @@ impl<T> JoinHandle<T> {
     fn finish(self, found: Joined) -> Result<T, JoinError> {
         match found {
             Joined::Done => {}
-            Joined::Abandoned => return Err(JoinError::abandoned(&self.goroutine)),
+            Joined::Abandoned => {
+                let goroutine = self.goroutine();
+                return Err(JoinError::abandoned(self.id(), goroutine.name()));
+            }
             Joined::Waiting => unreachable!("the end has come"),
         }
         let this = ManuallyDrop::new(self);
         // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
         let outcome = unsafe { this.take_outcome() };
         // SAFETY: taken out once; `this` is not used again.
-        drop(unsafe { std::ptr::read(&this.goroutine) });
+        drop(unsafe { std::ptr::read(&this.0) });
         outcome.map_err(JoinError::panicked)
     }
 
     /// Whether the goroutine has ended, so that [`join`](Self::join) returns at once.
     pub fn is_finished(&self) -> bool {
-        self.goroutine.ptr().join.joined() != Joined::Waiting
+        self.word().joined() != Joined::Waiting
     }
 
     /// The goroutine, to be unparked or asked for its name.
     pub fn goroutine(&self) -> crate::Goroutine {
-        crate::Goroutine::of(self.goroutine.clone())
+        crate::Goroutine::of(match &self.0 {
+            Whose::Real(goroutine, _) => Waiter::Goroutine(goroutine.clone()),
+            Whose::Modelled(cell) => cell.get().waiter(),
+        })
     }
 }
 
 impl<T> JoinHandle<T> {
     /// Detaches the goroutine; true if it has panicked, and so nobody will hear of it otherwise.
-    pub(crate) fn detach(&self) -> bool {
-        let goroutine = self.goroutine.ptr();
+    fn detach(&self, is_scoped: bool) -> bool {
+        let goroutine = match &self.0 {
+            Whose::Real(goroutine, _) => goroutine.ptr(),
+            Whose::Modelled(cell) => return cell.get().detach(is_scoped),
+        };
         if !goroutine.join.detach() {
             return false;
         }
@@ -195,7 +238,10 @@ impl<T> JoinHandle<T> {
     /// # Safety
     /// The goroutine has left its result, and this is called once in the life of the handle.
     unsafe fn take_outcome(&self) -> Outcome<T> {
-        let goroutine = self.goroutine.ptr();
+        let goroutine = match &self.0 {
+            Whose::Real(goroutine, _) => goroutine.ptr(),
+            Whose::Modelled(cell) => return cell.get().take_outcome(),
+        };
         goroutine.note(crate::spec::Event::Joined);
         let body = goroutine.body.with_mut(|body| body);
         // SAFETY: the body has run and left an `Outcome<T>`, which nobody else reads. [G2]
@@ -206,25 +252,25 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Does what `drop` would, and says what [`detach`](Self::detach) does.
+    /// Does what `drop` would, for a scope's goroutine, and says what [`detach`](Self::detach) does.
     pub(crate) fn forget(self) -> bool {
         let this = ManuallyDrop::new(self);
-        let panicked = this.detach();
+        let panicked = this.detach(true);
         // SAFETY: taken out once; `this` is not used again.
-        drop(unsafe { std::ptr::read(&this.goroutine) });
+        drop(unsafe { std::ptr::read(&this.0) });
         panicked
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        self.detach();
+        self.detach(false);
     }
 }
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let goroutine = self.goroutine.ptr();
+        let goroutine = self.goroutine();
         f.debug_struct("JoinHandle")
             .field("id", &goroutine.id())
             .field("name", &goroutine.name())
@@ -267,7 +313,7 @@ impl<T> Future for JoinFuture<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let handle = self.handle.take().expect("a future that was ready is not polled again");
         // Whoever polled before is not woken any more. [G5]
-        match handle.goroutine.ptr().join.join(|| Who::Task(context.waker().clone())) {
+        match handle.word().join(|| Who::Task(context.waker().clone())) {
             Joined::Waiting => {
                 self.handle = Some(handle);
                 Poll::Pending
@@ -281,7 +327,7 @@ impl<T> Drop for JoinFuture<T> {
     fn drop(&mut self) {
         if let Some(handle) = &self.handle {
             // What it finds is the handle's own drop to deal with.
-            let _ = handle.goroutine.ptr().join.withdraw();
+            let _ = handle.word().withdraw();
         }
     }
 }

@@ -15,6 +15,7 @@ mod join;
 mod local;
 #[doc(hidden)]
 pub mod lockfree;
+pub mod model;
 #[doc(hidden)]
 pub mod platform;
 mod runtime;

@@ -2,8 +2,10 @@
 
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, SpawnError, StillRunning};
+use crate::go::spawn_in_model;
 use crate::join::JoinHandle;
 use crate::local;
+use crate::model::goroutine;
 use crate::platform::{Arc, OnceLock};
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
@@ -11,7 +13,7 @@ use crate::sched::group::Group;
 use crate::sched::submit::spawn;
 use crate::sched::suspend;
 use crate::time::Instant;
-use crate::wait::Limit;
+use crate::wait::{Limit, trace};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::time::Duration;
@@ -61,7 +63,8 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    assert!(current_worker().is_some(), "scope: not in a goroutine: call it within `Runtime::run`");
+    let is_goroutine = current_worker().is_some() || goroutine::is_here();
+    assert!(is_goroutine, "scope: not in a goroutine: call it within `Runtime::run`");
     let place = Location::caller();
     let group = Arc::new(Group::new());
     let scope = Scope {
@@ -77,6 +80,7 @@ where
         // mutant: drop word to the children
         token.cancel();
     }
+    trace::plain("end of scope", place);
     let child_panicked = group.wait(place);
     match result {
         Err(payload) => resume_unwind(payload),
@@ -132,29 +136,35 @@ impl<'scope> Scope<'scope, '_> {
     ///
     /// # Errors
     /// If the limit is reached, or the runtime is shutting down.
+    #[track_caller]
     pub fn try_go<F, T>(&'scope self, f: F) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        let Some(worker) = current_worker() else { return Err(SpawnError::no_runtime(f)) };
         // Foreign code, which may panic: before the group counts.
         let locals = local::inherited();
         self.group.0.enter();
-        let group = Some(Arc::clone(&self.group.0));
-        let traits = Traits { name: None, group, locals };
-        // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
-        // once the closure was consumed and its result dropped or left to the handle, which does
-        // not outlive 'scope. [G4]
-        match unsafe { spawn(worker.shared(), Some(worker), traits, f) } {
-            Ok(goroutine) => {
+        let traits = Traits { name: None, group: Some(Arc::clone(&self.group.0)), locals };
+        let spawned = match current_worker() {
+            // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
+            // once the closure was consumed and its result dropped or left to the handle, which does
+            // not outlive 'scope. [G4]
+            Some(worker) => unsafe { spawn(worker.shared(), Some(worker), traits, f) }
+                .map(JoinHandle::new)
+                .map_err(|(refusal, f)| SpawnError::new(refusal, f)),
+            // SAFETY: as above.
+            None => unsafe { spawn_in_model(traits, Location::caller(), f) }
+                .map_err(SpawnError::no_runtime),
+        };
+        match spawned {
+            Ok(handle) => {
                 let group = GroupRef(Arc::clone(&self.group.0));
-                let handle = Some(JoinHandle::new(goroutine));
-                Ok(ScopedJoinHandle { handle, group, scope: PhantomData })
+                Ok(ScopedJoinHandle { handle: Some(handle), group, scope: PhantomData })
             }
-            Err((refusal, f)) => {
+            Err(error) => {
                 self.group.0.leave(false);
-                Err(SpawnError::new(refusal, f))
+                Err(error)
             }
         }
     }
@@ -178,6 +188,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     pub fn join(mut self) -> Result<T, JoinError> {
         let handle = self.handle.take().expect("only `join` and `drop` take it");
         let place = Location::caller();
+        handle.trace(place);
         handle.join_by(suspend::waiter, || suspend::park(place))
     }
 

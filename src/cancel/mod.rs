@@ -13,7 +13,7 @@ use crate::chan::source::Source;
 use crate::platform::{Arc, Mutex};
 use crate::sched;
 use crate::time::Instant;
-use crate::wait::{Limit, List, Node, Wait};
+use crate::wait::{Limit, List, Node, Wait, trace};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -115,6 +115,7 @@ impl CancelToken {
     /// happened before is seen by whoever finds a token cancelled. Never suspends. Costs time in the
     /// number of tokens below and of those who wait, not in their depth.
     pub fn cancel(&self) {
+        trace::quick("cancel", "token", &raw const *self.0);
         self.0.cancel();
     }
 

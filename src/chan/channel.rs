@@ -25,7 +25,7 @@ use crate::lockfree::Rng;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::{Mutex, MutexGuard, seed, unmodelled};
-use crate::wait::{Claim, List, Wakes};
+use crate::wait::{Claim, List, Wakes, trace};
 use std::collections::VecDeque;
 use std::ops::DerefMut;
 
@@ -148,6 +148,7 @@ impl<T> Channel<T> {
             self.close();
             // What a sender or a future may yet put goes with the channel: nobody receives it.
             let rest = self.lock().buffer(std::mem::take);
+            trace::gone("channel", self, rest.len());
             drop(rest);
         }
     }
@@ -177,6 +178,7 @@ impl<T> Channel<T> {
 
     /// False if it was closed before.
     pub(crate) fn close(&self) -> bool {
+        trace::quick("close", "channel", self);
         let mut wakes = Wakes::new();
         let first = self.lock().close(&mut wakes);
         wakes.wake();

@@ -53,6 +53,7 @@ pub use sender::Sender;
 pub use crate::time::never;
 
 use crate::platform::Arc;
+use crate::wait::trace;
 use channel::{Channel, UNBOUNDED};
 
 /// A channel whose buffer has room for `capacity` values; with none, each send meets a receive. The
@@ -82,5 +83,6 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 
 fn ends<T>(channel: Channel<T>) -> (Sender<T>, Receiver<T>) {
     let channel = Arc::new(channel);
+    trace::made("channel", &raw const *channel);
     (Sender::new(Arc::clone(&channel)), Receiver::new(channel))
 }

@@ -10,6 +10,7 @@ use super::wait::Why;
 use crate::cancel::CancelToken;
 use crate::platform::Arc;
 use crate::time::Instant;
+use crate::wait::trace;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -137,7 +138,9 @@ impl<T> Receiver<T> {
     #[inline]
     fn recv_until(&self, until: Until<'_>, place: &'static Location<'static>) -> Result<T, Why> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.recv(until, place),
+            Flavor::Channel(channel) => {
+                channel.recv(until, place).inspect_err(|why| trace::says(why.text()))
+            }
             Flavor::Source(source) => source.recv(until, place),
         }
     }

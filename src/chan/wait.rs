@@ -13,7 +13,7 @@ use super::channel::{Channel, Locked, Put, Take};
 use super::slot::{Content, Slot};
 use super::until::Until;
 use crate::wait::limit::Outcome;
-use crate::wait::{Claim, Limit, Node, Wait, Wakes};
+use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};
 use std::panic::Location;
 
 /// Why a wait ended without success.
@@ -31,6 +31,7 @@ type Place = &'static Location<'static>;
 impl<T> Channel<T> {
     #[inline]
     pub(crate) fn try_send(&self, value: T) -> Result<(), (Why, T)> {
+        trace::quick("try to send on", "channel", self);
         let mut wakes = Wakes::new();
         let put = self.lock().put(value, &mut wakes);
         wakes.wake();
@@ -43,6 +44,7 @@ impl<T> Channel<T> {
 
     #[inline]
     pub(crate) fn send(&self, value: T, until: Until<'_>, place: Place) -> Result<(), (Why, T)> {
+        trace::op("send on", "channel", self, place);
         if until.is_over() {
             return Err((Why::Cancelled, value));
         }
@@ -90,6 +92,7 @@ impl<T> Channel<T> {
 
     #[inline]
     pub(crate) fn try_recv(&self, place: Place) -> Result<T, Why> {
+        trace::op("try to recv on", "channel", self, place);
         let mut wakes = Wakes::new();
         let mut locked = self.lock();
         let taken = locked.take(&mut wakes);
@@ -109,6 +112,7 @@ impl<T> Channel<T> {
 
     #[inline]
     pub(crate) fn recv(&self, mut until: Until<'_>, place: Place) -> Result<T, Why> {
+        trace::op("recv on", "channel", self, place);
         if until.is_over() {
             return Err(Why::Cancelled);
         }
@@ -196,6 +200,16 @@ fn received<T>(slot: &Slot<T>, outcome: Outcome) -> Option<Result<T, Why>> {
 }
 
 impl Why {
+    /// For the history of a checked program.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Why::Now => "can't be done now",
+            Why::TimedOut => "times out",
+            Why::Cancelled => "cancelled",
+            Why::Closed => "closed",
+        }
+    }
+
     fn of(outcome: Outcome) -> Why {
         match outcome {
             Outcome::Fired(_) => Why::Closed,

@@ -56,6 +56,11 @@ impl Locals {
         Locals::default()
     }
 
+    /// A goroutine begins, on a thread of its own, with what it inherits.
+    pub fn adopt(&self, inherited: Locals) {
+        self.slots.swap(&inherited.slots);
+    }
+
     /// Refuses everything from now on: this thread works for others.
     pub fn shut(&self) {
         self.shut.set(true);

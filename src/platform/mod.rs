@@ -13,11 +13,14 @@
 //! | [`fence`] | `membarrier` where the kernel has it | `fence(SeqCst)` both sides | no-op |
 //! | [`clock`] | monotonic | a counter | a counter |
 
+pub mod checker;
 mod cpu;
 mod fault;
 pub mod fence;
+pub mod ledger;
 pub mod locals;
 mod parker;
+pub mod virtual_time;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod std_backend;
@@ -36,7 +39,7 @@ use shuttle_backend as backend;
 
 pub(crate) use backend::const_fn;
 pub use backend::{
-    Condvar, MODELLED, Mutex, MutexGuard, atomic, cell, clock, seed, spin_hint, thread, tls,
+    Condvar, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed, spin_hint, thread, tls,
 };
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;

@@ -4,15 +4,20 @@
 //! [K3] What happened before `unpark` is seen after the `park` that took its permit.
 //! One mutex and one condition variable, the same in every backend: loom's own `park` would create
 //! happens-before edges that C11 doesn't promise.
+//! A parker may stand for a goroutine of a checked program, one model thread each: then the ledger
+//! hears who waits, and time-outs are events of the model.
 //! Checked by: verification/loom/parker.rs.
 
-use super::{Condvar, Mutex};
+use super::{Condvar, MODELLED, Mutex, ledger, virtual_time};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
 struct State {
     permit: bool,
     asleep: bool,
+    /// The alarm that it waits for, and the one that went off last; see `virtual_time`.
+    awaited: u64,
+    expired: u64,
 }
 
 /// A kernel thread's permit. One thread parks; any thread unparks.
@@ -20,12 +25,34 @@ struct State {
 pub struct Parker {
     state: Mutex<State>,
     wake: Condvar,
+    goroutine: u32,
+    name: Option<Box<str>>,
 }
 
 impl Parker {
     /// A parker without a permit.
     pub fn new() -> Self {
-        Parker { state: Mutex::new(State::default()), wake: Condvar::new() }
+        Parker::of(0, None)
+    }
+
+    /// As [`new`](Self::new), for a goroutine of the ledger.
+    pub fn of(goroutine: u32, name: Option<Box<str>>) -> Self {
+        Parker { state: Mutex::new(State::default()), wake: Condvar::new(), goroutine, name }
+    }
+
+    /// The goroutine's id; 0 for a plain thread.
+    pub fn goroutine(&self) -> u32 {
+        self.goroutine
+    }
+
+    /// The goroutine's name.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    #[inline]
+    fn is_checked(&self) -> bool {
+        MODELLED && self.goroutine != 0
     }
 
     /// Blocks the kernel thread until a permit is there, and takes it. [K1]
@@ -33,6 +60,9 @@ impl Parker {
         let mut state = self.state.lock();
         while !state.permit {
             state.asleep = true;
+            if self.is_checked() {
+                ledger::sleeps(self.goroutine);
+            }
             state = self.wake.wait(state);
             state.asleep = false;
         }
@@ -42,6 +72,9 @@ impl Parker {
 
     /// As [`park`](Self::park), for at most about `limit`; false means that no permit came.
     pub fn park_timeout(&self, limit: Duration) -> bool {
+        if self.is_checked() {
+            return self.park_in_virtual_time(limit);
+        }
         let mut state = self.state.lock();
         // Zero is no wait, also where a checker's time stands still.
         if !state.permit && !limit.is_zero() {
@@ -57,9 +90,51 @@ impl Parker {
         let mut state = self.state.lock();
         // mutant: drop permit
         state.permit = true;
+        if self.is_checked() {
+            ledger::wakes(self.goroutine);
+        }
         // mutant: drop wake
         if state.asleep {
             // Under the lock: the parked thread may free the parker as soon as it sees the permit.
+            self.wake.notify_one();
+        }
+    }
+
+    #[cold]
+    fn park_in_virtual_time(&self, limit: Duration) -> bool {
+        let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        let deadline = virtual_time::now().saturating_add(nanos);
+        let own = super::tls::parker().filter(|own| std::ptr::eq(&raw const **own, self));
+        let alarm = own.filter(|_| deadline < u64::MAX);
+        let Some(alarm) = alarm.and_then(|own| virtual_time::set(own, deadline)) else {
+            self.park();
+            return true;
+        };
+        let mut state = self.state.lock();
+        state.awaited = alarm;
+        while !state.permit && state.expired != alarm {
+            state.asleep = true;
+            ledger::sleeps(self.goroutine);
+            state = self.wake.wait(state);
+            state.asleep = false;
+        }
+        let permit = std::mem::take(&mut state.permit);
+        state.awaited = 0;
+        drop(state);
+        virtual_time::unset(alarm);
+        permit
+    }
+
+    /// The alarm of a timed park goes off.
+    pub(super) fn expire(&self, alarm: u64) {
+        let mut state = self.state.lock();
+        state.expired = alarm;
+        if state.awaited == alarm {
+            ledger::wakes(self.goroutine);
+        }
+        // Only now: until here, somebody runs who may wake it.
+        ledger::timed(false);
+        if state.asleep {
             self.wake.notify_one();
         }
     }

@@ -1,5 +1,5 @@
 //! The shuttle backend: sampled schedules of many threads, sequentially consistent.
-//! Limits: fences are no-ops; deterministic seeds; time-outs never fire.
+//! Limits: fences are no-ops; deterministic seeds; time-outs fire in users' programs alone.
 
 use std::time::Duration;
 
@@ -144,17 +144,38 @@ pub mod thread {
     }
 }
 
+/// What exists in modelled builds alone.
+#[derive(Debug)]
+pub struct Only<T>(T);
+
+impl<T> Only<T> {
+    /// In a modelled build there is one.
+    pub fn new(value: T) -> Option<Self> {
+        Some(Only(value))
+    }
+
+    /// The value.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
 /// One turn of a busy wait.
 pub fn spin_hint() {
     shuttle::hint::spin_loop();
 }
 
 pub mod clock {
-    //! Time stands still in a model; what depends on it is decided by the model.
+    //! Time stands still in a model, but for a user's program, where it is a part of the model.
 
-    /// Always zero.
+    /// Zero, or the virtual time of a user's program.
     pub fn now() -> u64 {
-        0
+        super::super::virtual_time::now()
     }
 }
 
@@ -167,12 +188,12 @@ pub mod tls {
     //! Thread-locals of the model thread (all model threads share one kernel thread).
     use super::super::locals::Locals;
     use super::super::{Arc, Parker};
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
     shuttle::thread_local! {
         static WORKER: Cell<*const ()> = Cell::new(std::ptr::null());
-        static PARKER: Arc<Parker> = Arc::new(Parker::new());
+        static PARKER: RefCell<Option<Arc<Parker>>> = RefCell::new(None);
         static LOCALS: Rc<Locals> = Rc::new(Locals::new());
     }
 
@@ -194,7 +215,22 @@ pub mod tls {
     /// The calling model thread's own parker.
     #[inline(never)]
     pub fn parker() -> Option<Arc<Parker>> {
-        Some(PARKER.with(Arc::clone))
+        let known = PARKER.with(|parker| parker.borrow().clone());
+        Some(known.unwrap_or_else(|| {
+            let parker = Arc::new(Parker::new());
+            set_parker(Arc::clone(&parker));
+            parker
+        }))
+    }
+
+    /// Makes the calling model thread a goroutine of a checked program.
+    pub fn set_parker(parker: Arc<Parker>) {
+        PARKER.with(|own| own.replace(Some(parker)));
+    }
+
+    /// The id of the goroutine that the calling model thread is; 0 for none.
+    pub fn goroutine() -> u32 {
+        PARKER.with(|parker| parker.borrow().as_ref().map_or(0, |parker| parker.goroutine()))
     }
 
     /// The calling model thread's own values; `None` while its thread-locals are torn down.

@@ -136,6 +136,27 @@ pub mod thread {
     }
 }
 
+/// What exists in modelled builds alone: here there is none, and code about it is folded away.
+#[derive(Debug)]
+pub struct Only<T>(std::convert::Infallible, std::marker::PhantomData<T>);
+
+impl<T> Only<T> {
+    /// There is none.
+    pub fn new(_: T) -> Option<Self> {
+        None
+    }
+
+    /// Never called.
+    pub fn get(&self) -> &T {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn into_inner(self) -> T {
+        match self.0 {}
+    }
+}
+
 /// One turn of a busy wait.
 #[inline]
 pub fn spin_hint() {
@@ -201,6 +222,14 @@ pub mod tls {
     pub unsafe fn set_worker(word: *const ()) {
         opaque();
         WORKER.with(|w| w.set(word));
+    }
+
+    /// For models, in which a thread may stand for a goroutine.
+    pub fn set_parker(_: Arc<Parker>) {}
+
+    /// As `set_parker`: none here does.
+    pub fn goroutine() -> u32 {
+        0
     }
 
     /// The calling thread's own parker; `None` while its thread-locals are torn down.

@@ -13,7 +13,7 @@ use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::poison::{LockResult, PoisonError};
 use crate::platform::{Mutex, const_fn};
 use crate::time::Instant;
-use crate::wait::{Claim, Limit, List, Node, Wait};
+use crate::wait::{Claim, Limit, List, Node, Wait, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -201,6 +201,7 @@ impl Condvar {
 
     /// Wakes the one who has waited longest, if anybody waits. Never suspends.
     pub fn notify_one(&self) {
+        trace::quick("notify one of", "condvar", self);
         if self.is_empty() {
             return;
         }
@@ -215,6 +216,7 @@ impl Condvar {
 
     /// Wakes everybody who waits. Never suspends.
     pub fn notify_all(&self) {
+        trace::quick("notify all of", "condvar", self);
         if self.is_empty() {
             return;
         }
@@ -261,6 +263,7 @@ impl Condvar {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
+        trace::op("wait on", "condvar", self, place);
         let wait = Wait::of_caller(place);
         let node = Node::new(&wait, 0, ptr::null_mut());
         {

@@ -22,7 +22,7 @@ use super::error::WaitError;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{MODELLED, Mutex, const_fn};
 use crate::sched::broken;
-use crate::wait::{Claim, Limit, List, Node, Wait};
+use crate::wait::{Claim, Limit, List, Node, Wait, trace};
 use std::panic::Location;
 use std::ptr;
 
@@ -57,6 +57,7 @@ impl RawMutex {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
+        trace::op("lock", "mutex", self, place);
         // Acquire: pairs with the Release in `unlock`: the last holder's writes are seen. [M1]
         // Relaxed on failure: nothing is read.
         let free = self.word.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed);
@@ -80,6 +81,7 @@ impl RawMutex {
     /// Unlocks. For the holder alone.
     #[inline]
     pub fn unlock(&self) {
+        trace::quick("unlock", "mutex", self);
         // Release: pairs with the Acquire of whoever locks next. [M1] Relaxed on failure: only that
         // somebody waits is learnt.
         let alone = self.word.compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed);

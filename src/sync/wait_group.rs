@@ -13,7 +13,7 @@ use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Arc, Mutex};
 use crate::time::Instant;
-use crate::wait::{Limit, List, Node, Wait};
+use crate::wait::{Limit, List, Node, Wait, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -73,6 +73,8 @@ impl WaitGroup {
     /// `isize::MAX`.
     #[track_caller]
     pub fn add(&self, delta: isize) {
+        let verb = if delta < 0 { "done in" } else { "add to" };
+        trace::op(verb, "wait group", &raw const *self.0, Location::caller());
         // Relaxed: the exchange decides.
         let mut count = self.0.count.load(Ordering::Relaxed);
         loop {
@@ -155,6 +157,7 @@ impl WaitGroup {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
+        trace::op("wait for", "wait group", &raw const *self.0, place);
         if self.count() == 0 {
             return Ok(());
         }

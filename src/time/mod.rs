@@ -28,7 +28,7 @@ use crate::chan::Receiver;
 use crate::platform::Arc;
 use crate::sched::suspend;
 use crate::wait::limit::Outcome;
-use crate::wait::{Limit, Wait};
+use crate::wait::{Limit, Wait, trace};
 use source::{Due, Never};
 use std::panic::Location;
 use std::time::Duration;
@@ -57,6 +57,7 @@ use std::time::Duration;
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) {
+    trace::plain("sleep", Location::caller());
     if !duration.is_zero() {
         suspend::sleep_until(Location::caller(), Instant::now().saturating_add(duration).nanos());
     }
@@ -98,6 +99,7 @@ pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cance
 /// As [`sleep`].
 #[track_caller]
 pub fn sleep_until(deadline: impl Into<Instant>) {
+    trace::plain("sleep", Location::caller());
     suspend::sleep_until(Location::caller(), deadline.into().nanos());
 }
 

@@ -20,6 +20,7 @@
 
 pub mod limit;
 pub mod list;
+pub mod trace;
 
 pub use limit::Limit;
 pub use list::{Claim, List, Node};

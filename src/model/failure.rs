@@ -1,0 +1,121 @@
+//! What is wrong with a program, by name.
+
+use super::text;
+use crate::platform::ledger::{Kind, Record, Run};
+use std::error::Error;
+use std::fmt;
+
+/// What was found. Printed, it says who waits for what and where, what happened before, and how to see
+/// it again.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Everybody waits, and nobody is left to wake them.
+    Deadlock(Story),
+    /// The program panicked, or a goroutine did and nobody joined it. Also what a checker finds wrong
+    /// in this crate: a data race.
+    Panic(Story),
+    /// The program has ended, but a goroutine waits, and nobody is left to wake it.
+    Leak(Story),
+    /// A channel was dropped with messages that nobody had received; see
+    /// [`Check::forbid_lost_values`](super::Check::forbid_lost_values).
+    LostValue(Story),
+    /// The program is more than the checker, or a limit, allows: no verdict.
+    Limit(Story),
+}
+
+/// A failed execution.
+#[derive(Debug)]
+pub struct Story(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    message: String,
+    replay: String,
+    found: String,
+    run: Run,
+}
+
+impl Story {
+    /// What is wrong, in a sentence.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What to give to [`replay`](super::replay).
+    pub fn replay(&self) -> &str {
+        &self.0.replay
+    }
+
+    /// Who had not ended, and what each of them did, one a line.
+    pub fn alive(&self) -> Vec<String> {
+        text::alive(&self.0.run)
+    }
+
+    /// What happened, one step a line, in order.
+    pub fn history(&self) -> Vec<String> {
+        text::history(&self.0.run)
+    }
+}
+
+impl Failure {
+    pub(super) fn new(record: Record, replay: String, found: String) -> Self {
+        let Record { kind, message, run } = record;
+        let story = Story(Box::new(Inner { message, replay, found, run }));
+        match kind {
+            Kind::Deadlock => Failure::Deadlock(story),
+            Kind::Panic => Failure::Panic(story),
+            Kind::Leak => Failure::Leak(story),
+            Kind::LostValue => Failure::LostValue(story),
+            Kind::Limit => Failure::Limit(story),
+        }
+    }
+
+    /// What happened in it.
+    pub fn story(&self) -> &Story {
+        let (Failure::Deadlock(story)
+        | Failure::Panic(story)
+        | Failure::Leak(story)
+        | Failure::LostValue(story)
+        | Failure::Limit(story)) = self;
+        story
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Failure::Deadlock(_) => "DEADLOCK",
+            Failure::Panic(_) => "PANIC",
+            Failure::Leak(_) => "LEAK",
+            Failure::LostValue(_) => "LOST VALUE",
+            Failure::Limit(_) => "LIMIT",
+        }
+    }
+}
+
+/// How many steps are printed.
+const SHOWN: usize = 60;
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let story = self.story();
+        writeln!(f, "{}: {}", self.name(), story.message())?;
+        let alive = story.alive();
+        if !alive.is_empty() {
+            writeln!(f, "\nwho had not ended:")?;
+            alive.iter().try_for_each(|line| writeln!(f, "    {line}"))?;
+        }
+        let history = story.history();
+        writeln!(f, "\nwhat happened:")?;
+        let hidden = history.len().saturating_sub(SHOWN);
+        if hidden > 0 {
+            writeln!(f, "    ({hidden} steps before)")?;
+        }
+        for (number, line) in (1..).zip(&history).skip(hidden) {
+            writeln!(f, "    {number:>3}  {line}")?;
+        }
+        writeln!(f, "\nfound in {}. To see it again:", story.0.found)?;
+        write!(f, "    selvedge::model::replay({:?}, || /* the program */);", story.replay())
+    }
+}
+
+impl Error for Failure {}

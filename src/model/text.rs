@@ -1,0 +1,101 @@
+//! A run in words: goroutines and what they did to channels, locks and each other.
+
+use crate::platform::ledger::{Event, Object, Place, Run, State, What};
+use std::time::Duration;
+
+/// Who has not ended, and what each of them does.
+pub(super) fn alive(run: &Run) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (id, person) in (1..).zip(&run.people) {
+        if person.state == State::Ended {
+            continue;
+        }
+        let spawned = person.spawned.map(|place| format!(", spawned at {}", short(place)));
+        let doing = match person.doing.map(|at| doing(run, &run.events[at])) {
+            None => "has done nothing yet".to_owned(),
+            Some(doing) if person.state == State::Waiting => format!("waits: {doing}"),
+            Some(doing) => format!("runs; last: {doing}"),
+        };
+        lines.push(format!("{}{}: {doing}", who(run, id), spawned.unwrap_or_default()));
+    }
+    lines
+}
+
+/// Every step. What a step leads to at once stands in its line.
+pub(super) fn history(run: &Run) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    // Whose step the last line is.
+    let mut last = 0;
+    let mut doing = vec![None; run.people.len() + 1];
+    for event in &run.events {
+        if let What::Op(verb, object) = event.what {
+            doing[event.who as usize] = Some((verb, object));
+        }
+        let continues = last == event.who && event.who != 0;
+        let more = match &event.what {
+            What::Waits => Some("waits".to_owned()),
+            What::Says(outcome) => Some((*outcome).to_owned()),
+            What::Panics(message) => Some(format!("panics: {}", message.replace('\n', ";"))),
+            _ => None,
+        };
+        match (more, lines.last_mut()) {
+            (Some(more), Some(line)) if continues => {
+                line.push_str(": ");
+                line.push_str(&more);
+            }
+            (more, _) => {
+                let text = more.unwrap_or_else(|| step(run, event));
+                // It comes to wait long after it has begun what it does.
+                let text = match doing[event.who as usize] {
+                    Some((verb, object)) if event.what == What::Waits => {
+                        format!("waits, to {verb}{}", of_object(run, object))
+                    }
+                    _ => text,
+                };
+                let begin = if event.who == 0 { "time".to_owned() } else { who(run, event.who) };
+                lines.push(format!("{begin}: {text}"));
+            }
+        }
+        last = event.who;
+    }
+    lines
+}
+
+fn of_object(run: &Run, object: Option<Object>) -> String {
+    object.map(|object| format!(" {}", named(run, object))).unwrap_or_default()
+}
+
+fn step(run: &Run, event: &Event) -> String {
+    match &event.what {
+        What::Op(..) => doing(run, event),
+        What::GoesOn => "is woken".to_owned(),
+        What::Ends => "ends".to_owned(),
+        What::Time(nanos) => format!("{:?} have passed", Duration::from_nanos(*nanos)),
+        What::Waits | What::Says(_) | What::Panics(_) => String::new(),
+    }
+}
+
+fn doing(run: &Run, event: &Event) -> String {
+    let What::Op(verb, object) = &event.what else { return String::new() };
+    let object = of_object(run, *object);
+    // What an iterator of std's calls has no place in the program.
+    let place = event.place.filter(|place| !place.file().starts_with("/rustc/"));
+    let place = place.map(|place| format!(" at {}", short(place))).unwrap_or_default();
+    format!("{verb}{object}{place}")
+}
+
+fn named(run: &Run, (kind, number): Object) -> String {
+    if kind == "goroutine" { who(run, number) } else { format!("{kind} {number}") }
+}
+
+fn who(run: &Run, id: u32) -> String {
+    let person = run.people.get((id as usize).wrapping_sub(1));
+    match person.and_then(|person| person.name.as_deref()) {
+        Some(name) => format!("goroutine {id} {name:?}"),
+        None => format!("goroutine {id}"),
+    }
+}
+
+fn short(place: Place) -> String {
+    format!("{}:{}", place.file(), place.line())
+}

@@ -1,0 +1,396 @@
+//! Ledger: what a checked run of a user's program remembers: which goroutines are alive, what each of
+//! them does and where, and what happened in which order. It belongs to the one kernel thread on which
+//! all of a run's goroutines take turns, and is no part of the model: no checker sees it.
+//!
+//! open; then spawned, op, sleeps, wakes, ended, in the order of the run; fail, or close.
+//! [K8] A run in which nobody can go on is reported by the step that made it so, before any checker
+//! unwinds anything: the kernel thread then stops for good, and its stacks stay as they are.
+//! Checked by: proptests/model/main.rs.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+/// Where something happened in the user's program.
+pub type Place = &'static Location<'static>;
+
+/// What is wrong with a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Everybody waits.
+    Deadlock,
+    /// A panic that nobody took.
+    Panic,
+    /// Somebody waits after the end of the program.
+    Leak,
+    /// A message was dropped with its channel.
+    LostValue,
+    /// The run is beyond what the checker can do.
+    Limit,
+}
+
+/// A thing that goroutines share, by kind and by number.
+pub type Object = (&'static str, u32);
+
+/// What a goroutine did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Began an operation.
+    Op(&'static str, Option<Object>),
+    /// The operation ended so.
+    Says(&'static str),
+    /// Waits for the operation to end.
+    Waits,
+    /// Waits no longer.
+    GoesOn,
+    /// Panicked.
+    Panics(String),
+    /// Its closure has returned.
+    Ends,
+    /// Nobody's doing: so many nanoseconds have passed.
+    Time(u64),
+}
+
+/// One entry of the history.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The goroutine's id; 0 for the clock.
+    pub who: u32,
+    /// What it did.
+    pub what: What,
+    /// Where.
+    pub place: Option<Place>,
+}
+
+/// A goroutine of the run.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Where it was spawned; the first one was not.
+    pub spawned: Option<Place>,
+    /// Whether it runs, waits or has ended.
+    pub state: State,
+    /// The operation that it is in, by its number in the history.
+    pub doing: Option<usize>,
+}
+
+/// What a goroutine is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It runs, or could.
+    Running,
+    /// It waits for somebody.
+    Waiting,
+    /// Its closure has returned.
+    Ended,
+}
+
+/// A whole run, as far as it went.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The goroutine with id `n` is at `n - 1`.
+    pub people: Vec<Person>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// A number that two runs share if the same happened in both.
+    pub digest: u64,
+}
+
+/// A run that failed.
+#[derive(Debug)]
+pub struct Record {
+    /// How.
+    pub kind: Kind,
+    /// In a sentence.
+    pub message: String,
+    /// What had happened.
+    pub run: Run,
+}
+
+/// What the user asked to be a failure, or not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// A message dropped with its channel is one.
+    pub forbid_lost_values: bool,
+    /// As many model threads as the checker can run.
+    pub most_threads: Option<u32>,
+}
+
+struct Ledger {
+    rules: Rules,
+    tell: Sender<Record>,
+    run: Run,
+    running: usize,
+    /// Waits that time will end.
+    timed: usize,
+    threads: u32,
+    objects: HashMap<usize, Object>,
+    counts: HashMap<&'static str, u32>,
+    /// Panics that the hook saw, and no goroutine has died of yet.
+    panics: Vec<(String, String)>,
+}
+
+thread_local! {
+    static LEDGER: RefCell<Option<Ledger>> = const { RefCell::new(None) };
+}
+
+/// How many kernel threads have an open ledger.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any kernel thread of the process has one: a hint that spares the others a look.
+#[inline]
+pub fn any_open() -> bool {
+    // Relaxed: the thread that has one sees its own store.
+    OPEN.load(Ordering::Relaxed) != 0
+}
+
+#[inline(never)]
+fn with<R>(f: impl FnOnce(&mut Ledger) -> R) -> Option<R> {
+    LEDGER.with(|ledger| ledger.try_borrow_mut().ok()?.as_mut().map(f))
+}
+
+/// Whether this kernel thread has one.
+pub fn is_open() -> bool {
+    any_open() && with(|_| ()).is_some()
+}
+
+/// Begins a run on this kernel thread. Whoever waits at the other end of `tell` hears of its failure.
+pub fn open(rules: Rules, tell: Sender<Record>) {
+    let ledger = Ledger {
+        rules,
+        tell,
+        run: Run { digest: FNV_BASIS, ..Run::default() },
+        running: 0,
+        timed: 0,
+        threads: 0,
+        objects: HashMap::new(),
+        counts: HashMap::new(),
+        panics: Vec::new(),
+    };
+    if LEDGER.replace(Some(ledger)).is_none() {
+        // Relaxed: see `any_open`.
+        OPEN.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Ends the run.
+pub fn close() -> Option<Run> {
+    let ledger = LEDGER.take()?;
+    // Relaxed: see `any_open`.
+    OPEN.fetch_sub(1, Ordering::Relaxed);
+    Some(ledger.run)
+}
+
+/// One more model thread; fails the run if there can't be so many.
+pub fn thread(what: &str) {
+    let refused = with(|ledger| {
+        ledger.threads += 1;
+        ledger.rules.most_threads.is_some_and(|most| ledger.threads > most)
+    });
+    if refused == Some(true) {
+        fail(
+            Kind::Limit,
+            format!(
+                "loom explores at most 5 threads, the program's own counted in, and {what} would be \
+                 one more: check a smaller program, or explore this one with \
+                 `selvedge::model::random`"
+            ),
+        );
+    }
+}
+
+/// A goroutine was spawned: its id.
+pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
+    with(|ledger| {
+        let person = Person {
+            name: name.map(str::to_owned),
+            spawned: place,
+            state: State::Running,
+            doing: None,
+        };
+        ledger.run.people.push(person);
+        ledger.running += 1;
+        let id = ledger.run.people.len() as u32;
+        if by != 0 {
+            ledger.push(by, What::Op("spawn", Some(("goroutine", id))), place);
+        }
+        id
+    })
+    .unwrap_or(0)
+}
+
+/// A goroutine begins a public operation.
+pub fn op(who: u32, verb: &'static str, object: Option<Object>, place: Option<Place>) {
+    with(|ledger| {
+        let number = ledger.push(who, What::Op(verb, object), place);
+        if let Some(person) = ledger.person(who) {
+            person.doing = Some(number);
+        }
+    });
+}
+
+/// How it ended, if that is worth a word.
+pub fn says(who: u32, outcome: &'static str) {
+    with(|ledger| ledger.push(who, What::Says(outcome), None));
+}
+
+/// A thing was made at `address`: a later one at the same address is another.
+pub fn made(kind: &'static str, address: usize) {
+    with(|ledger| ledger.number(kind, address));
+}
+
+/// The number of the thing at `address`.
+pub fn object(kind: &'static str, address: usize) -> Option<Object> {
+    with(|ledger| match ledger.objects.get(&address) {
+        Some(object) if object.0 == kind => *object,
+        _ => ledger.number(kind, address),
+    })
+}
+
+/// A goroutine is about to wait until somebody wakes it. Does not return if nobody can. [K8]
+pub fn sleeps(who: u32) {
+    let stuck = with(|ledger| {
+        let Some(person) = ledger.person(who) else { return false };
+        if person.state == State::Running {
+            person.state = State::Waiting;
+            ledger.running -= 1;
+            ledger.push(who, What::Waits, None);
+        }
+        ledger.is_stuck()
+    });
+    if stuck == Some(true) {
+        stuck_for_good();
+    }
+}
+
+/// Somebody woke it, or its time has come.
+pub fn wakes(who: u32) {
+    with(|ledger| {
+        let Some(person) = ledger.person(who) else { return };
+        if person.state == State::Waiting {
+            person.state = State::Running;
+            ledger.running += 1;
+            ledger.push(who, What::GoesOn, None);
+        }
+    });
+}
+
+/// Its closure has returned. Does not return if those left wait for ever; true if it was the last. [K8]
+pub fn ended(who: u32) -> bool {
+    let end = with(|ledger| {
+        let Some(person) = ledger.person(who) else { return (false, false) };
+        person.state = State::Ended;
+        ledger.running -= 1;
+        ledger.push(who, What::Ends, None);
+        let last = ledger.run.people.iter().all(|person| person.state == State::Ended);
+        (ledger.is_stuck(), last)
+    });
+    match end {
+        Some((true, _)) => stuck_for_good(),
+        Some((_, last)) => last,
+        None => true,
+    }
+}
+
+/// A wait that time can end begins, or is over.
+pub fn timed(begins: bool) {
+    with(|ledger| ledger.timed = if begins { ledger.timed + 1 } else { ledger.timed - 1 });
+}
+
+/// Time has passed.
+pub fn time(nanos: u64) {
+    with(|ledger| ledger.push(0, What::Time(nanos), None));
+}
+
+/// So many messages were dropped with their channel.
+pub fn lost(object: Option<Object>, count: usize) {
+    if count > 0 && with(|ledger| ledger.rules.forbid_lost_values) == Some(true) {
+        let (kind, number) = object.unwrap_or(("channel", 0));
+        let messages = if count == 1 { "1 message" } else { &format!("{count} messages") };
+        fail(Kind::LostValue, format!("{kind} {number} was dropped with {messages} unreceived"));
+    }
+}
+
+/// The panic hook saw one.
+pub fn saw_panic(message: &str, place: String) -> bool {
+    with(|ledger| ledger.panics.push((message.to_owned(), place))).is_some()
+}
+
+/// A goroutine's closure has panicked.
+pub fn panicked(who: u32, message: &str) {
+    with(|ledger| {
+        let seen = ledger.panics.iter().rposition(|(seen, _)| seen == message);
+        let text = match seen.map(|at| ledger.panics.remove(at)) {
+            Some((message, place)) => format!("{message} at {place}"),
+            None => message.to_owned(),
+        };
+        ledger.push(who, What::Panics(text), None);
+    });
+}
+
+/// Whether nobody runs, and no time-out will make anybody run.
+fn stuck_for_good() -> ! {
+    let over =
+        with(|ledger| ledger.run.people.first().is_some_and(|main| main.state == State::Ended));
+    if over == Some(true) {
+        fail(Kind::Leak, "the program has ended, and nobody will wake those who wait".to_owned())
+    }
+    fail(Kind::Deadlock, "everybody waits, and nobody will wake them".to_owned())
+}
+
+/// The run has failed: tells so, and stops the kernel thread for good. [K8]
+pub fn fail(kind: Kind, message: String) -> ! {
+    if let Some(ledger) = LEDGER.take() {
+        // Relaxed: see `any_open`.
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+        let _ = ledger.tell.send(Record { kind, message, run: ledger.run });
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01B3;
+
+impl Ledger {
+    fn person(&mut self, who: u32) -> Option<&mut Person> {
+        self.run.people.get_mut((who as usize).checked_sub(1)?)
+    }
+
+    fn is_stuck(&self) -> bool {
+        let waiting = self.run.people.iter().any(|person| person.state == State::Waiting);
+        self.running == 0 && self.timed == 0 && waiting
+    }
+
+    fn number(&mut self, kind: &'static str, address: usize) -> Object {
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        self.objects.insert(address, (kind, *count));
+        (kind, *count)
+    }
+
+    fn push(&mut self, who: u32, what: What, place: Option<Place>) -> usize {
+        let (code, text, number) = match &what {
+            What::Op(verb, object) => (1, *verb, object.map_or(0, |(_, number)| number.into())),
+            What::Says(outcome) => (2, *outcome, 0),
+            What::Waits => (3, "", 0),
+            What::GoesOn => (4, "", 0),
+            What::Panics(_) => (5, "", 0),
+            What::Ends => (6, "", 0),
+            What::Time(nanos) => (7, "", *nanos),
+        };
+        let line = place.map_or(0, |place| place.line());
+        for word in [u64::from(who), code, number, line.into()] {
+            self.run.digest = (self.run.digest ^ word).wrapping_mul(FNV_PRIME);
+        }
+        for byte in text.bytes() {
+            self.run.digest = (self.run.digest ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+        }
+        self.run.events.push(Event { who, what, place });
+        self.run.events.len() - 1
+    }
+}

@@ -1,0 +1,122 @@
+//! Virtual time in a model: a thread of its own lets the earliest time-out expire at any point that the
+//! checker likes, so that each order of expiries and wake-ups is explored. Time advances by that alone.
+//!
+//! set (who is about to wait): lock, add, wake the clock.   unset: lock, remove if still there.
+//! clock: lock; take the earliest, or wait for one; advance `now`; expire it.
+//! [K9] `now` never goes back, and is at the deadline, or past it, when a wait has timed out.
+//! Checked by: proptests/model/time.rs.
+
+use super::atomic::{AtomicU64, Ordering};
+use super::{Arc, Condvar, Mutex, Parker, ledger, thread};
+use std::cell::RefCell;
+
+/// The clock of one run.
+pub struct Clock {
+    now: AtomicU64,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    alarms: Vec<Alarm>,
+    last: u64,
+    runs: bool,
+    over: bool,
+}
+
+struct Alarm {
+    deadline: u64,
+    number: u64,
+    parker: Arc<Parker>,
+}
+
+thread_local! {
+    /// Of the run that this kernel thread is at.
+    static CLOCK: RefCell<Option<Arc<Clock>>> = const { RefCell::new(None) };
+}
+
+/// Gives the run that begins a clock at zero.
+pub fn begin() {
+    let clock =
+        Clock { now: AtomicU64::new(0), state: Mutex::new(State::default()), wake: Condvar::new() };
+    CLOCK.replace(Some(Arc::new(clock)));
+}
+
+/// The last goroutine has ended: so does the clock.
+pub fn end() {
+    let Some(clock) = CLOCK.take() else { return };
+    let mut state = clock.state.lock();
+    state.over = true;
+    clock.wake.notify_one();
+}
+
+fn clock() -> Option<Arc<Clock>> {
+    CLOCK.with_borrow(Option::clone)
+}
+
+/// Nanoseconds since the run began; zero outside of one.
+pub fn now() -> u64 {
+    // Acquire: pairs with the Release in `main`: who sees the time sees what was before it.
+    clock().map_or(0, |clock| clock.now.load(Ordering::Acquire))
+}
+
+/// Lets the wait of `parker` expire at `deadline`, by the number returned; `None` outside of a run.
+pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
+    let clock = clock()?;
+    let mut state = clock.state.lock();
+    state.last += 1;
+    let number = state.last;
+    state.alarms.push(Alarm { deadline, number, parker });
+    ledger::timed(true);
+    if !std::mem::replace(&mut state.runs, true) {
+        drop(state);
+        ledger::thread("the clock of the time-outs");
+        let own = Arc::clone(&clock);
+        thread::spawn("clock".to_owned(), move || own.main()).expect("a model starts any thread");
+    } else {
+        clock.wake.notify_one();
+    }
+    Some(number)
+}
+
+/// The wait is over, by whatever cause.
+pub fn unset(number: u64) {
+    let Some(clock) = clock() else { return };
+    let mut state = clock.state.lock();
+    let before = state.alarms.len();
+    state.alarms.retain(|alarm| alarm.number != number);
+    if state.alarms.len() < before {
+        ledger::timed(false);
+    }
+}
+
+impl Clock {
+    fn main(&self) {
+        let mut state = self.state.lock();
+        loop {
+            let earliest = (0..state.alarms.len())
+                .min_by_key(|at| (state.alarms[*at].deadline, state.alarms[*at].number));
+            match earliest {
+                Some(at) => {
+                    let alarm = state.alarms.remove(at);
+                    drop(state);
+                    self.expire(&alarm);
+                    state = self.state.lock();
+                }
+                None if state.over => return,
+                None => state = self.wake.wait(state),
+            }
+        }
+    }
+
+    fn expire(&self, alarm: &Alarm) {
+        // Relaxed: this thread alone writes.
+        if alarm.deadline > self.now.load(Ordering::Relaxed) {
+            // Release: pairs with the Acquire in `now`. A swap, as others read it meanwhile. [K9]
+            self.now.swap(alarm.deadline, Ordering::Release);
+            ledger::time(alarm.deadline);
+        }
+        alarm.parker.expire(alarm.number);
+    }
+}
