@@ -290,3 +290,24 @@ fn a_receiver_that_goes_leaves_no_sender_waiting() {
         });
     }
 }
+
+/// 2 threads: one value is received from a full buffer, and then nobody receives: the sender that waited
+/// goes on all the same.
+#[test]
+fn room_lets_a_waiting_sender_in() {
+    Scenario {
+        name: "chan: room lets a waiting sender in [V2]",
+        threads: 2,
+        operations: "send ×2 | recv, join, recv",
+    }
+    .check(Bound::Complete, || {
+        let (tx, rx) = bounded(1);
+        let sends = spawn(move || {
+            send(&tx, 1);
+            send(&tx, 2);
+        });
+        assert_eq!(receive(&rx), 1);
+        join(sends);
+        assert_eq!(receive(&rx), 2);
+    });
+}

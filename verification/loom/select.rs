@@ -88,24 +88,27 @@ fn two_selects_meet_on_one_of_two_channels() {
 /// 2 threads: a select that makes its value once it was chosen, against a plain receive.
 #[test]
 fn a_select_makes_its_value_for_a_receiver() {
-    Scenario {
-        name: "select: sends to a plain receiver [V4] [V7]",
-        threads: 2,
-        operations: "select(send a, send b) | recv a",
-    }
-    .check(Bound::Complete, || {
-        let (a, from_a) = bounded::<Payload>(0);
-        let (b, from_b) = bounded::<Payload>(0);
-        let selects = spawn(move || {
-            select! {
-                send(a, Payload::new(1)) -> sent => sent.expect("open"),
-                send(b, Payload::new(2)) -> _ => unreachable!("nobody receives"),
-            }
+    for capacity in [0, 1] {
+        Scenario {
+            name: "select: sends to a plain receiver [V4] [V7]",
+            threads: 2,
+            operations: "select(send a, send b) | recv a",
+        }
+        .check(Bound::Complete, move || {
+            let (a, from_a) = bounded::<Payload>(capacity);
+            let (b, from_b) = bounded::<Payload>(0);
+            let keep = a.clone();
+            let selects = spawn(move || {
+                select! {
+                    send(a, Payload::new(1)) -> sent => sent.expect("open"),
+                    send(b, Payload::new(2)) -> _ => unreachable!("nobody receives"),
+                }
+            });
+            assert_eq!(from_a.recv().expect("a value").take(), 1);
+            join(selects);
+            drop((from_b, keep));
         });
-        assert_eq!(from_a.recv().expect("a value").take(), 1);
-        join(selects);
-        drop(from_b);
-    });
+    }
 }
 
 /// 3 threads: two selects send, one receiver receives twice, by a select and plainly.
@@ -262,4 +265,53 @@ fn who_asks_what_is_ready_is_told() {
             join(sends);
         });
     }
+}
+
+/// 2 threads: a place in a buffer is let go; a sender that waits for it goes on, though nobody receives.
+#[test]
+fn a_place_that_is_let_go_goes_to_a_waiting_sender() {
+    Scenario {
+        name: "select: a place that is let go goes to a waiting sender [V2] [V7]",
+        threads: 2,
+        operations: "select(send), drop | send",
+    }
+    .check(Bound::Complete, || {
+        let (tx, rx) = bounded::<Payload>(1);
+        let other = tx.clone();
+        let theirs = rx.clone();
+        let lets_go = spawn(move || {
+            let mut select = Select::new();
+            select.send(&other);
+            let _ = select.try_select().map(drop);
+            drop(theirs);
+        });
+        send(&tx, 1);
+        join(lets_go);
+        assert_eq!(rx.recv().expect("a value").take(), 1);
+    });
+}
+
+/// 3 threads: a select that receives is left by a select that lets go, and meets another sender.
+#[test]
+fn a_select_that_is_left_by_its_partner_begins_anew() {
+    Scenario {
+        name: "select: left by its partner, it begins anew [V4] [V7]",
+        threads: 3,
+        operations: "select(send), drop | send | select(recv)",
+    }
+    .check(Bound::usual(), || {
+        let (tx, rx) = bounded::<Payload>(0);
+        let other = tx.clone();
+        let lets_go = spawn(move || {
+            let mut select = Select::new();
+            select.send(&tx);
+            drop(select.select());
+        });
+        let sends = spawn(move || send(&other, 1));
+        let value = select! { recv(rx) -> value => value.expect("a value").take() };
+        assert_eq!(value, 1);
+        drop(rx);
+        join(lets_go);
+        join(sends);
+    });
 }
