@@ -135,11 +135,9 @@ fn full(
     let (programs, scratch, version) = prepare(tree, &[Checker::Loom, Checker::Shuttle])?;
     let limit = arguments.limit.unwrap_or(f64::INFINITY);
     let version = format!("{version} {limit}");
-    let mut checks = plan::baseline(&programs, jobs, limit, &scratch.join("baseline"), &version)?;
-    let number = checks.len();
-    checks.retain(|check| check.seconds < limit);
-    let left_out = number - checks.len();
-    let fates = Plan { tree, programs: &programs, checks, jobs }.run(chosen, &old)?;
+    let checks = plan::baseline(&programs, jobs, limit, &scratch.join("baseline"), &version)?;
+    let left_out = checks.iter().filter(|check| check.seconds >= limit).count();
+    let fates = Plan { tree, programs: &programs, checks, jobs, limit }.run(chosen, &old)?;
     let all = arguments.only.is_none();
     let mut complaints = survivors.complaints(&fates, all);
     let strangers = fates.iter().filter_map(|fate| Some((fate, fate.killed.as_ref()?)));
@@ -151,7 +149,10 @@ fn full(
         complaints.extend(verdicts::corpus_complaints(&corpus, &fates));
         let mut facts = facts(jobs, start.elapsed().as_secs());
         if left_out > 0 {
-            facts += &format!("{left_out} checks that take longer than {limit} s were left out.\n");
+            facts += &format!(
+                "{left_out} checks that take longer than {limit} s were tried only on what they had \
+                 killed before.\n"
+            );
         }
         let text = table::write(&fates, &survivors, &corpus, &facts);
         fs::write(tree.root().join(TABLE), text).map_err(|error| format!("{TABLE}: {error}"))?;
@@ -183,7 +184,8 @@ fn quick(tree: &Tree, mutants: &[Numbered], jobs: usize) -> Result<Vec<String>, 
             chosen.len()
         ));
     }
-    let fates = Plan { tree, programs: &programs, checks, jobs }.run(&chosen, &old)?;
+    let limit = f64::INFINITY;
+    let fates = Plan { tree, programs: &programs, checks, jobs, limit }.run(&chosen, &old)?;
     let survived = fates.iter().filter(|fate| fate.killed.is_none());
     let complain = |fate: &plan::Fate| format!("survived: {}", fate.numbered.mutant.key);
     Ok(survived.map(complain).collect())

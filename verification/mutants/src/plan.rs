@@ -38,6 +38,8 @@ pub struct Plan<'a> {
     pub programs: &'a Programs,
     pub checks: Vec<Check>,
     pub jobs: usize,
+    /// Checks that take as many seconds are left out, but for the one that killed it the last time.
+    pub limit: f64,
 }
 
 impl Plan<'_> {
@@ -85,13 +87,14 @@ impl Plan<'_> {
             let mut prefixes = heads.iter().filter_map(|path| check.checker.prefix(path));
             prefixes.any(|prefix| check.test.starts_with(&prefix))
         };
+        let last = old.killer(key);
         let sees = |check: &&Check| {
-            check.comes_by.contains(&numbered.id)
+            let may = check.seconds < self.limit && check.comes_by.contains(&numbered.id);
+            (may || last == Some(&check.test))
                 && (check.checker == Checker::Loom || numbered.mutant.kind == Kind::Step)
         };
         let mut order: Vec<_> =
             self.checks.iter().filter(sees).map(|check| (check, own(check))).collect();
-        let last = old.killer(key);
         order.sort_by(|(one, one_own), (two, two_own)| {
             let rank = |check: &Check, own: bool| (last != Some(&check.test), !own, check.checker);
             let by_rank = rank(one, *one_own).cmp(&rank(two, *two_own));

@@ -234,7 +234,8 @@ fn call_around(mask: &str, at: usize) -> Call {
     let before = mask[..open].trim_end();
     let tail = |c: char| is_word(c) || c == '.' || c.is_whitespace();
     let from = before.char_indices().rev().take_while(|(_, c)| tail(*c)).last();
-    let chain: String = before[from.map_or(open, |(at, _)| at)..].split_whitespace().collect();
+    let chain: String =
+        before[from.map_or(before.len(), |(at, _)| at)..].split_whitespace().collect();
     let method = chain.rsplit('.').next().unwrap_or(&chain).to_owned();
     // The field and the method are enough.
     let short: Vec<&str> = chain.rsplitn(3, '.').take(2).collect();
