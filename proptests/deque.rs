@@ -1,7 +1,7 @@
 //! Several deques against one `VecDeque` each: a single thread, so every answer is determined; then
 //! real threads, where only conservation and order are. [D1] [D3]
 
-use crate::assert_conserved;
+use crate::{assert_conserved, scaled};
 use proptest::prelude::*;
 use selvedge::internals::lockfree::{Owner, Rng, Stealer, deque};
 use std::collections::VecDeque;
@@ -101,7 +101,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 24 }))]
 
     #[test]
     fn threads_conserve_items(
@@ -109,7 +109,7 @@ proptest! {
         thieves in 1usize..4,
         seed in any::<u64>(),
     ) {
-        run_threads(1 << exponent, thieves, seed, 20_000);
+        run_threads(1 << exponent, thieves, seed, scaled(20_000));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The injector against a `VecDeque`, then with real threads. [J1] [J3]
 
-use crate::{Node, assert_conserved};
+use crate::{Node, assert_conserved, scaled};
 use proptest::prelude::*;
 use selvedge::internals::lockfree::Injector;
 use std::collections::VecDeque;
@@ -73,7 +73,7 @@ proptest! {
 #[test]
 fn threads_conserve_items() {
     const PUSHERS: usize = 2;
-    const EACH: usize = 30_000;
+    const EACH: usize = scaled(30_000);
     let injector = Injector::new();
     let left = thread::scope(|scope| {
         for pusher in 0..PUSHERS {

@@ -1,7 +1,7 @@
 //! The owner-only list and the inbox against a `VecDeque`, the inbox also with real threads.
 //! [L1] [B1] [B3]
 
-use crate::{Node, assert_conserved};
+use crate::{Node, assert_conserved, scaled};
 use proptest::prelude::*;
 use selvedge::internals::lockfree::{Inbox, List};
 use std::collections::VecDeque;
@@ -110,7 +110,7 @@ fn drain_inbox(inbox: &Inbox<Node>) -> Vec<usize> {
 #[test]
 fn inbox_conserves_items_and_the_order_of_each_producer() {
     const PUSHERS: usize = 3;
-    const EACH: usize = 30_000;
+    const EACH: usize = scaled(30_000);
     let inbox = Inbox::new();
     let taken = thread::scope(|scope| {
         let pushers: [_; PUSHERS] = std::array::from_fn(|n| {

@@ -7,10 +7,16 @@ mod deque;
 mod heap;
 mod injector;
 mod list;
+mod parker;
 mod rng;
 
 use selvedge::internals::lockfree::{Link, Linked};
 use std::ptr::NonNull;
+
+/// So many; a few under Miri, which takes a thousand times as long.
+const fn scaled(many: usize) -> usize {
+    if cfg!(miri) { many / 500 } else { many }
+}
 
 /// An item with a link; a box that travels as a pointer.
 struct Node {

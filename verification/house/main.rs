@@ -6,12 +6,15 @@
 //! | no module imports from a floor above | `rules` |
 //! | each `unsafe` block and impl says why, each ordering what for | `rules` |
 //! | files and functions stay short | `rules` |
+//! | no test is ignored, no file of tests left out; models take no time, and say what runs | `checks` |
+//! | each file with an ordering names its check | `checks` |
 //! | each invariant has code and a check; each citation resolves | `docs` |
 //!
 //! Each rule is a function from a tree of files to violations: here it is held against the real
 //! tree, and in `seeded` against trees with one violation, which it must see.
 #![forbid(unsafe_code)]
 
+mod checks;
 mod docs;
 mod lexer;
 mod rules;
@@ -68,4 +71,29 @@ fn invariants_have_code_and_checks() {
 #[test]
 fn every_chapter_is_in_the_table_of_contents() {
     hold(docs::chapters_are_listed);
+}
+
+#[test]
+fn no_test_is_ignored() {
+    hold(checks::none_is_ignored);
+}
+
+#[test]
+fn models_take_no_time() {
+    hold(checks::models_take_no_time);
+}
+
+#[test]
+fn every_file_is_a_module() {
+    hold(checks::every_file_is_a_module);
+}
+
+#[test]
+fn models_say_what_they_are() {
+    hold(checks::models_say_what_they_are);
+}
+
+#[test]
+fn orderings_have_a_check() {
+    hold(checks::orderings_have_a_check);
 }

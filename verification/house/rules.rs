@@ -58,7 +58,7 @@ fn floor(module: &str) -> u32 {
 
 fn module_of(path: &str) -> &str {
     let rest = path.strip_prefix("src/").unwrap_or(path);
-    rest.split_once('/').map_or("", |(module, _)| module)
+    rest.split_once('/').map_or(rest.trim_end_matches(".rs"), |(module, _)| module)
 }
 
 /// A file names, by `crate::`, modules of its own floor and of those below.
@@ -135,7 +135,7 @@ pub fn unsafe_says_why(tree: &Tree) -> Vec<String> {
     violations
 }
 
-const ORDERINGS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
+pub const ORDERINGS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
 
 /// Each memory ordering, outside of tests, is named by a comment near above it.
 pub fn ordering_says_what_for(tree: &Tree) -> Vec<String> {

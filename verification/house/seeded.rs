@@ -1,7 +1,7 @@
 //! Each rule, against a tree with one violation that it must see, and its twin that it must pass.
 
 use crate::tree::Tree;
-use crate::{docs, rules};
+use crate::{checks, docs, rules};
 
 /// The rule sees exactly one violation, which says `what`, and none once `good` stands instead.
 fn sees(rule: fn(&Tree) -> Vec<String>, what: &str, bad: &[(&str, &str)], good: &[(&str, &str)]) {
@@ -48,6 +48,8 @@ fn import_of_a_floor_above() {
     sees_in(rule, "src/sched/a.rs", "crate::error", "use crate::error::E;", up);
     let group = "use crate::{context::Fiber, go, lockfree::{List, Link}};";
     sees_in(rule, "src/sched/b.rs", "crate::go", group, "use crate::{context::Fiber};");
+    // A module in a file of its own has the floor of its name.
+    sees_in(rule, "src/local.rs", "crate::go", "use crate::go;", "use crate::sched::Shared;");
     sees_in(rule, "src/platform/a.rs", "crate::context", "use crate::context::Fiber;", down);
 }
 
@@ -138,4 +140,50 @@ fn chapter_that_nobody_finds() {
     let long = "A line.\n".repeat(251);
     let generated = [("docs/README.md", "[S](scenarios.md)"), ("docs/scenarios.md", &long)];
     sees(docs::chapters_are_listed, "251", &[contents, ("docs/a.md", &long)], &generated);
+}
+
+#[test]
+fn ignored_test() {
+    let figures = "#[ignore = \"prints figures\"]\nfn f() {} // #[ignore]";
+    sees_in(checks::none_is_ignored, "proptests/a.rs", "ignored", "#[ignore]\nfn f() {}", figures);
+}
+
+#[test]
+fn model_that_takes_time() {
+    let rule = checks::models_take_no_time;
+    let (sleeps, sleep) = ("fn f() { thread::sleep(LONG); }", "fn f() { selvedge::sleep(LONG); }");
+    sees_in(rule, "verification/loom/a.rs", "in `f`: a model names thread::sleep", sleeps, sleep);
+    let clock = "use std::time::Instant;";
+    let harness = [("verification/shuttle/harness.rs", clock)];
+    sees(rule, "Instant", &[("verification/shuttle/a.rs", clock)], &harness);
+}
+
+#[test]
+fn file_that_nobody_compiles() {
+    let rule = checks::every_file_is_a_module;
+    let main = |text| ("verification/loom/main.rs", text);
+    let (idle, shared) = (("verification/loom/idle.rs", ""), ("verification/loom/b/mod.rs", ""));
+    let both = [main("mod idle;\nmod b;"), idle, shared];
+    sees(rule, "idle.rs", &[main("mod b; // mod idle;"), idle, shared], &both);
+    sees(rule, "b/mod.rs", &[main("mod idle;"), idle, shared], &both);
+    let below = [main("mod idle;"), idle, ("verification/loom/idle/x.rs", "")];
+    let named = [main("mod idle;"), ("verification/loom/idle.rs", "mod x;"), below[2]];
+    sees(rule, "idle/x.rs", &below, &named);
+}
+
+#[test]
+fn model_without_a_word() {
+    let good = "/// 2 threads: push | pop.\n#[test]\nfn f() {}";
+    let bad = "// 2 threads.\n#[test]\nfn f() {}";
+    sees_in(checks::models_say_what_they_are, "verification/loom/a.rs", "in `f`", bad, good);
+}
+
+#[test]
+fn ordering_without_a_check() {
+    let rule = checks::orderings_have_a_check;
+    let code = "fn f() { a.load(Ordering::Acquire); }";
+    let checked = format!("//! Checked by: verification/loom/a.rs.\n{code}");
+    sees_in(rule, "src/a.rs", "in `f`", code, &checked);
+    let head = ("src/x/mod.rs", "//! Checked by: verification/loom/a.rs.");
+    sees(rule, "src/x/a.rs", &[("src/x/a.rs", code)], &[("src/x/a.rs", code), head]);
 }

@@ -1,20 +1,7 @@
 //! Twins: each ordering pattern of `src/`, by itself, with the orderings as parameters. With those of
 //! `src/` it holds in every execution; with each weaker one it is caught. A twin that is no longer
 //! caught says that loom has gone blind there, and that the models which rest on it prove less.
-//!
-//! | pattern | in `src/` |
-//! |---|---|
-//! | `a_store_publishes` | deque `publish`, helpers `done`, claim `leave` |
-//! | `an_rmw_publishes` | group `leave`, roster `grant`, processor `run_next`, goroutine `join` |
-//! | `a_slot_is_written_again_after_its_reader` | deque `room`, ring `claim_batch` |
-//! | `whoever_swaps_sees_all_who_pushed` | inbox `push`, `drain_chain` |
-//! | `the_last_reference_sees_them_all` | goroutine `drop_reference` |
-//! | `one_of_two_sees_the_other` | roster `notify`, `sleep`, `wake_home`, `stop_searching` |
-//! | `one_of_two_has_the_processor` | claim `enter`, `seize`; shared `stop` |
-//! | `parked_or_readied` | state `begin_park`, `unpark`, `end_park` |
-//! | `who_has_ended_had_begun` | processor `count_spawned`, `count_finished`; pool and metrics |
-//! | `a_count_loses_nothing` | counters |
-//! | `an_exchange_locks` | the registry of stacks, injector's lock |
+//! Which pattern stands where in `src/`: docs/checking.md.
 
 use crate::explore::{check, in_child, rejects, spawn};
 use crate::shapes::{RACE, Slot, hand_over, words};
