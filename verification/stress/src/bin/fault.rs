@@ -3,7 +3,7 @@
 //!
 //! `fault heap`      writes past the end of a box
 //! `fault freed`     reads a box that was freed before the goroutine suspended
-//! `fault array`     writes past the end of an array on the goroutine's own stack
+//! `fault array`     reads past the end of an array on the goroutine's own stack
 //! `fault recycled`  reads a variable of a goroutine that has ended, whose stack serves another
 //! `fault none`      nothing of all that
 
@@ -52,12 +52,11 @@ fn freed() {
 }
 
 fn array() {
-    let mut bytes = black_box([0u8; 64]);
+    let bytes = black_box([0u8; 64]);
     yield_now();
-    let end = bytes.as_mut_ptr().wrapping_add(64);
+    let end = black_box(&bytes).as_ptr().wrapping_add(64);
     // SAFETY: none: this is the fault.
-    unsafe { ptr::write_volatile(end, 1) };
-    black_box(&bytes);
+    black_box(unsafe { ptr::read_volatile(end) });
 }
 
 fn recycled() {
