@@ -84,15 +84,18 @@ fn is_named(tree: &Tree, parent: &str, file: &str) -> bool {
     tree.files(home, ".rs").any(|(path, text)| near(path) && declares(text))
 }
 
-/// A model's test says, above it, what runs: threads, operations, how far.
+/// A test that runs a scenario says, above it, what runs: threads, operations, how far.
 pub fn models_say_what_they_are(tree: &Tree) -> Vec<String> {
     let mut violations = Vec::new();
     for source in MODELS[..2].iter().flat_map(|directory| tree.sources(directory)) {
-        for (number, line) in source.lines.iter().enumerate() {
-            let before = number.checked_sub(1).and_then(|before| source.lines.get(before));
-            let said = before.is_some_and(|before| before.comment.starts_with('/'));
-            if line.code.trim() == "#[test]" && !said {
-                let place = source.place(number + 1);
+        for function in source.functions() {
+            let body = &source.lines[function.first..=function.last];
+            // The attribute, and above it the words; below `///` a comment begins with `/`.
+            let Some(above) = function.first.checked_sub(2) else { continue };
+            let is_test = source.lines[above + 1].code.trim() == "#[test]";
+            let said = source.lines[above].comment.starts_with('/');
+            if is_test && !said && body.iter().any(|line| has_word(&line.code, "Scenario")) {
+                let place = source.place(function.first);
                 violations.push(format!("{place}: a model that doesn't say what runs"));
             }
         }

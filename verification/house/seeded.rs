@@ -173,8 +173,8 @@ fn file_that_nobody_compiles() {
 
 #[test]
 fn model_without_a_word() {
-    let good = "/// 2 threads: push | pop.\n#[test]\nfn f() {}";
-    let bad = "// 2 threads.\n#[test]\nfn f() {}";
+    let good = "/// 2 threads: push | pop.\n#[test]\nfn f() { Scenario::check() }";
+    let bad = "// 2 threads.\n#[test]\nfn f() { Scenario::check() }";
     sees_in(checks::models_say_what_they_are, "verification/loom/a.rs", "in `f`", bad, good);
 }
 
