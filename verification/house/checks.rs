@@ -114,7 +114,7 @@ pub fn orderings_have_a_check(tree: &Tree) -> Vec<String> {
         }
         let named = source.lines.iter().take(source.shipped()).position(|line| {
             let used = |word: &&str| line.code.contains(&format!("Ordering::{word}"));
-            ORDERINGS.iter().any(|word| used(word))
+            ORDERINGS.iter().any(used)
         });
         let Some(number) = named else { continue };
         let directory = source.path.rsplit_once('/').map_or("", |(directory, _)| directory);
