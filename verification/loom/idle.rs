@@ -248,7 +248,8 @@ fn a_queueing_worker_gets_the_processor_of_one_that_sleeps() {
 }
 
 /// 3 threads, 2 processors: publish, then send home what waits for it | the worker that rechecks |
-/// the other. What a recheck saw is not forgotten when a wake-up for home overtakes it.
+/// the other. What a recheck saw is not forgotten when a wake-up for home overtakes it. That the wake-up
+/// carries a token shows at three preemptions, not at two.
 #[test]
 fn a_recheck_overtaken_by_a_wake_up_is_not_forgotten() {
     Scenario {
@@ -256,7 +257,7 @@ fn a_recheck_overtaken_by_a_wake_up_is_not_forgotten() {
         threads: 3,
         operations: "publish, send home, block | worker rechecks | worker",
     }
-    .check(Bound::usual(), || {
+    .check(Bound::Preemptions(3), || {
         let world = Arc::new(World { home_waits_for_child: true, ..new_world(2) });
         world.publish(NUMBER);
         world.done.park();

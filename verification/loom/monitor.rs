@@ -114,3 +114,26 @@ fn a_monitor_does_not_rest_while_somebody_is_without() {
         assert!(!roster.is_without(0));
     });
 }
+
+/// 1 thread: a worker whose processor was taken has come back to the runtime, which then stops: it is at
+/// work there until it waits for a processor. [T1]
+#[test]
+fn who_is_back_in_the_runtime_has_not_stopped() {
+    Scenario {
+        name: "monitor: who is back in the runtime has not stopped [T1]",
+        threads: 1,
+        operations: "seize, release, dispute, stop",
+    }
+    .check(Bound::Complete, || {
+        let World { roster, .. } = &*world();
+        assert_eq!(roster.queue(0, None), Awake::Run { proc: 0, searching: false });
+        roster.seat(0).claim.leave();
+        assert!(roster.seize(0, 0, false));
+        let _ = roster.release(0, || false);
+        let _ = roster.seat(0).claim.enter();
+        assert!(roster.dispute(0));
+        roster.stop(|| {});
+        assert_eq!(roster.when_stopped(|| ()), None, "T1: it is inside the runtime");
+        assert_eq!(roster.queue(0, None), Awake::Stop);
+    });
+}

@@ -181,3 +181,29 @@ fn a_park_in_place_is_woken() {
         join(waker);
     });
 }
+
+/// 2 threads: park in place with a deadline, which does not come | write a message, unpark. Whoever had
+/// a permit sees the message. [S4]
+#[test]
+fn a_park_in_place_with_a_deadline_sees_what_came_before() {
+    Scenario {
+        name: "state: a park in place with a deadline sees what came before [S4]",
+        threads: 2,
+        operations: "park in place, look | write, unpark",
+    }
+    .check(Bound::Complete, || {
+        let goroutine = goroutine();
+        let waker = {
+            let goroutine = Arc::clone(&goroutine);
+            spawn(move || {
+                goroutine.message.write(7);
+                let _ = goroutine.word.unpark();
+            })
+        };
+        let _ = goroutine.word.begin_park_in_place();
+        if goroutine.word.end_park_in_place() {
+            assert_eq!(goroutine.message.take(), 7, "S4");
+        }
+        join(waker);
+    });
+}
