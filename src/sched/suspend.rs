@@ -17,12 +17,18 @@ use std::panic::Location;
 
 /// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
+    park_caller(place, false);
+}
+
+/// `surely`: in a `no_suspend` section the kernel thread sleeps; otherwise that is a panic.
+#[inline]
+fn park_caller(place: &'static Location<'static>, surely: bool) {
     let Some((worker, goroutine)) = current() else { return thread_parker().park() };
     goroutine.note(Event::Parks(place));
     if goroutine.word.take_permit() {
         return goroutine.note(Event::Permit);
     }
-    if panicking() {
+    if panicking() || surely && goroutine.own.no_suspend.get() > 0 {
         return park_in_place(goroutine);
     }
     suspend(worker, goroutine, PARK, place);
@@ -56,16 +62,7 @@ pub(super) fn suspend(
 /// As [`park`], for a wait that must not be left by unwinding, since others use the caller's stack:
 /// where nothing may switch, the kernel thread itself sleeps.
 pub(crate) fn park_without_fail(place: &'static Location<'static>) {
-    match current_goroutine() {
-        Some(goroutine) if goroutine.own.no_suspend.get() > 0 => {
-            goroutine.note(Event::Parks(place));
-            match goroutine.word.take_permit() {
-                true => goroutine.note(Event::Permit),
-                false => park_in_place(goroutine),
-            }
-        }
-        _ => park(place),
-    }
+    park_caller(place, true);
 }
 
 /// Panics where a suspension would, before the caller has done anything that a panic must undo.
@@ -112,6 +109,18 @@ pub(crate) fn waiter() -> Waiter {
         Some(goroutine) => Waiter::Goroutine(Ref::new(goroutine)),
         None => Waiter::Thread(thread_parker()),
     }
+}
+
+/// As [`waiter`], for one that is about to wait.
+///
+/// # Panics
+/// Where a suspension would.
+pub(crate) fn waiter_about_to_wait(place: &'static Location<'static>) -> Waiter {
+    let Some(goroutine) = current_goroutine() else { return Waiter::Thread(thread_parker()) };
+    if goroutine.own.no_suspend.get() > 0 {
+        refuse_to_suspend(place);
+    }
+    Waiter::Goroutine(Ref::new(goroutine))
 }
 
 pub(super) fn thread_parker() -> Arc<Parker> {

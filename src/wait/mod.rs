@@ -97,17 +97,15 @@ impl Wakes {
     /// In the order in which they came. Never suspends, and never unwinds.
     #[inline]
     pub fn wake(self) {
-        if self.first.is_some() {
-            self.wake_slow();
-        } else {
+        let Some(first) = self.first else {
             // Without a first there is no rest: nothing to drop.
-            std::mem::forget(self.rest);
+            return std::mem::forget(self.rest);
+        };
+        first.wake();
+        if self.rest.is_empty() {
+            return std::mem::forget(self.rest);
         }
-    }
-
-    #[inline(never)]
-    fn wake_slow(self) {
-        self.first.into_iter().chain(self.rest).for_each(Wake::wake);
+        self.rest.into_iter().for_each(Wake::wake);
     }
 }
 
@@ -117,8 +115,7 @@ impl Wait {
     /// # Panics
     /// Inside `no_suspend`, before anything is linked.
     pub fn of_caller(place: &'static Location<'static>) -> Self {
-        suspend::check_may_suspend(place);
-        Wait::new(Who::Parked(suspend::waiter()))
+        Wait::new(Who::Parked(suspend::waiter_about_to_wait(place)))
     }
 
     /// Whether the caller may wait: not inside `no_suspend`.
