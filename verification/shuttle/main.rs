@@ -16,6 +16,7 @@
 //! instead: it takes the processor of whoever is in user code, and fires timers, whenever it pleases.
 
 mod blocking;
+mod channels;
 mod fair;
 mod faults;
 mod harness;
@@ -32,3 +33,4 @@ mod sync;
 #[path = "../table.rs"]
 mod table;
 mod timers;
+mod waits;

@@ -7,6 +7,7 @@ use shuttle::thread;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The capacity of the deques: small, so that they overflow.
 const DEQUE: usize = 2;
@@ -141,10 +142,33 @@ pub fn run_retaken(runtime: Runtime, main: impl FnOnce() + Send + 'static) {
     end(Arc::into_inner(runtime).expect("the monitor has ended"));
 }
 
+/// Any time that isn't yet.
+pub const LATER: Duration = Duration::from_nanos(1);
+
+/// Runs `main` as a goroutine while a thread fires every timer and retakes every processor that it
+/// can, whenever it pleases; then ends the runtime, which must have nobody left.
+pub fn run_in_time(runtime: Runtime, main: impl FnOnce() + Send + 'static) {
+    let (runtime, over) = (Arc::new(runtime), Flag::default());
+    let clock = {
+        let (runtime, over) = (Arc::clone(&runtime), over.clone());
+        thread::spawn(move || {
+            while !over.is_set() {
+                runtime.fire_timers(u64::MAX - 1);
+                runtime.retake_all();
+                thread::yield_now();
+            }
+        })
+    };
+    runtime.run(main);
+    over.set();
+    clock.join().expect("no panic");
+    end(Arc::into_inner(runtime).expect("the clock has ended"));
+}
+
 /// Waits for every goroutine, and ends the runtime.
 #[track_caller]
 pub fn end(runtime: Runtime) {
-    runtime.shutdown(std::time::Duration::MAX).expect("every goroutine ends");
+    runtime.shutdown(Duration::MAX).expect("every goroutine ends");
 }
 
 /// The payload of the panics that scenarios carry about.

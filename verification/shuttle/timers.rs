@@ -1,34 +1,8 @@
 //! Deadlines that expire whenever time pleases: [A1], [W1], [W2], [S2], [S3], [S5].
 
 use crate::harness::{Plan, Scenario};
-use crate::support::{Flag, Home, Ledger, anchored, end, migrating};
+use crate::support::{Flag, Home, LATER, Ledger, anchored, migrating, run_in_time};
 use selvedge::{Runtime, current, go, park, park_timeout, time, yield_now};
-use shuttle::thread;
-use std::sync::Arc;
-use std::time::Duration;
-
-/// Any time that isn't yet.
-const LATER: Duration = Duration::from_nanos(1);
-
-/// Runs `main` as a goroutine while a thread fires every timer and retakes every processor that it
-/// can, whenever it pleases; then ends the runtime, which must have nobody left.
-fn run_in_time(runtime: Runtime, main: impl FnOnce() + Send + 'static) {
-    let (runtime, over) = (Arc::new(runtime), Flag::default());
-    let clock = {
-        let (runtime, over) = (Arc::clone(&runtime), over.clone());
-        thread::spawn(move || {
-            while !over.is_set() {
-                runtime.fire_timers(u64::MAX - 1);
-                runtime.retake_all();
-                thread::yield_now();
-            }
-        })
-    };
-    runtime.run(main);
-    over.set();
-    clock.join().expect("no panic");
-    end(Arc::into_inner(runtime).expect("the clock has ended"));
-}
 
 /// 3 goroutines sleep twice each, one after a yield; two wait with limits for a flag that a third
 /// sets after a sleep.
