@@ -76,7 +76,9 @@ impl<T> JoinHandle<T> {
         self.join_by(suspend::waiter, || suspend::park(place))
     }
 
-    /// As [`join`](Self::join), for at most so long.
+    /// As [`join`](Self::join), for at most so long. Where that time has passed already, this only
+    /// looks, and does not suspend: in a loop of such looks call [`yield_now`](crate::yield_now), or
+    /// the goroutine that is waited for may never have its turn.
     ///
     /// # Errors
     /// If the goroutine goes on: the error gives the handle back. It can be joined again, and

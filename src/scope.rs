@@ -192,7 +192,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         handle.join_by(suspend::waiter, || suspend::park(place))
     }
 
-    /// As [`JoinHandle::join_timeout`].
+    /// As [`JoinHandle::join_timeout`], which says why not to loop with no time to wait.
     ///
     /// # Errors
     /// If the goroutine goes on: the error gives the handle back.

@@ -130,8 +130,8 @@ impl CancelToken {
         CancelGuard(Some(self.clone()))
     }
 
-    /// Whether it, or one above it, was cancelled, or its deadline has passed. Some nanoseconds; with
-    /// a deadline, a look at the clock.
+    /// Whether it, or one above it, was cancelled, or its deadline has passed. One load; with a
+    /// deadline, a look at the clock as well.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled(sched::now)
     }

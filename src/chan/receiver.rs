@@ -42,7 +42,7 @@ impl<T> Receiver<T> {
 
     /// Receives, and waits for a value.
     ///
-    /// Parks a goroutine; blocks a plain thread. Without waiting some 10 ns.
+    /// Parks a goroutine; blocks a plain thread. Without waiting it costs one lock.
     ///
     /// # Errors
     /// If the channel is empty, and closed or without a sender; or if that happens while it waits.

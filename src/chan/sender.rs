@@ -29,7 +29,7 @@ impl<T> Sender<T> {
 
     /// Sends, and waits for room, or, where the channel has no buffer, for a receiver.
     ///
-    /// Parks a goroutine; blocks a plain thread. Without waiting some 10 ns.
+    /// Parks a goroutine; blocks a plain thread. Without waiting it costs one lock.
     ///
     /// # Errors
     /// If the channel is closed, or all receivers are gone, or that happens while it waits. The error

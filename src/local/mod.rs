@@ -94,7 +94,7 @@ impl<T: 'static> LocalKey<T> {
 
     /// Calls `f` with the value, which is made first if there is none. `f` may suspend.
     ///
-    /// Some 5 ns. The first use in a goroutine allocates.
+    /// The first use in a goroutine allocates.
     ///
     /// # Panics
     /// If the value can't be reached: see [`AccessError`].

@@ -30,7 +30,7 @@ impl Instant {
     /// The time that never comes: who waits until then, waits for ever.
     pub const FAR_FUTURE: Instant = Instant(u64::MAX);
 
-    /// What time it is. Reads the clock: some 30 ns.
+    /// What time it is: reads the clock.
     pub fn now() -> Instant {
         Instant(sched::now())
     }
