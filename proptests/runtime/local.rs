@@ -6,7 +6,7 @@ use selvedge::{Runtime, blocking, go, goroutine_local, yield_now};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 goroutine_local! {
     static NUMBER: Cell<u64> = Cell::new(1);
@@ -223,18 +223,32 @@ goroutine_local! {
 #[test]
 fn copies_for_goroutines_that_never_begin_are_dropped() {
     beside(|| {
-        let alive = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&alive);
-        let runtime = Runtime::builder().processors(1).max_goroutines(40).build().unwrap();
+        let (alive, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, begins) = (Arc::clone(&alive), Arc::clone(&begun));
+        let (spawned, wait) = mpsc::channel();
+        let (gate, held) = mpsc::channel::<()>();
+        // One thread: once the spawner holds it, nobody else runs, whoever has the processor.
+        let builder = Runtime::builder().processors(1).max_threads(1).max_goroutines(40);
+        let runtime = builder.build().unwrap();
         runtime.go(move || {
             COUNTED.set(Some(Counted::new(&count)));
-            // Some are refused; the others don't begin, since their spawner keeps the processor.
-            let handles: Vec<_> = (0..60).map(|_| selvedge::try_go(|| ())).collect();
-            assert!(handles.iter().any(Result::is_err));
-            drop(handles);
+            let child = |begins: &Arc<AtomicUsize>| {
+                let begins = Arc::clone(begins);
+                selvedge::try_go(move || begins.fetch_add(1, SeqCst)).is_ok()
+            };
+            let accepted = (0..60).filter(|_| child(&begins)).count();
+            spawned.send(accepted).unwrap();
+            // Holds the thread until the runtime has been dropped.
+            let _ = held.recv();
         });
+        let accepted = wait.recv().unwrap();
+        assert!((1..60).contains(&accepted), "some are refused: {accepted} of 60 were not");
+        assert_eq!(alive.load(SeqCst), 1 + accepted, "those refused have no copy");
         drop(runtime);
-        crate::common::eventually("all are dropped", || alive.load(SeqCst) == 0);
+        assert_eq!(begun.load(SeqCst), 0, "nobody began");
+        assert_eq!(alive.load(SeqCst), 1, "the spawner's own is left");
+        drop(gate);
+        crate::common::eventually("the spawner ends", || alive.load(SeqCst) == 0);
     });
 }
 
