@@ -51,6 +51,7 @@ pub struct Builder {
     watchdog: Option<Watchdog>,
     monitor: bool,
     deque_capacity: usize,
+    simulated: Option<u64>,
 }
 
 impl Builder {
@@ -68,6 +69,7 @@ impl Builder {
             watchdog: None,
             monitor: !MODELLED,
             deque_capacity: if MODELLED { 4 } else { 256 },
+            simulated: None,
         }
     }
 
@@ -137,6 +139,12 @@ impl Builder {
         self.monitor = false;
         self.deque_capacity = deque_capacity;
         self
+    }
+
+    /// One worker, in virtual time, whose choices are made by `seed`.
+    pub(crate) fn simulated(self, seed: u64) -> Self {
+        let one = self.processors(1).max_processors(1).max_threads(1).seed(seed);
+        Builder { simulated: Some(seed), monitor: false, ..one }
     }
 
     /// Builds an anchored runtime; see [`Runtime::new`].
@@ -214,6 +222,7 @@ impl Builder {
             watchdog: self.watchdog,
             monitor: self.monitor,
             deque_capacity: self.deque_capacity,
+            simulated: self.simulated,
             slice_nanos: if MODELLED { 0 } else { SLICE.as_nanos() as u64 },
         })
     }

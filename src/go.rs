@@ -133,6 +133,7 @@ impl Spawn {
     }
 
     /// `caller` is the calling thread's worker, if it is one.
+    #[track_caller]
     pub(crate) fn on<T, F>(
         self,
         shared: &Shared,
@@ -146,7 +147,10 @@ impl Spawn {
         let traits = Traits { name: self.name, group: None, locals: local::inherited() };
         // SAFETY: `f` borrows nothing, and `T` neither.
         match unsafe { spawn(shared, caller, traits, f) } {
-            Ok(goroutine) => Ok(JoinHandle::new(goroutine)),
+            Ok(goroutine) => {
+                trace::spawned(&goroutine, Location::caller());
+                Ok(JoinHandle::new(goroutine))
+            }
             Err((refusal, f)) => Err(SpawnError::new(refusal, f)),
         }
     }

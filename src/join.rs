@@ -4,9 +4,10 @@
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, StillRunning};
 use crate::model::goroutine::Cell;
-use crate::platform::{Arc, Only};
+use crate::platform::{Arc, Only, checker};
 use crate::sched::goroutine::Ref;
 use crate::sched::join::{JoinWord, Joined};
+use crate::sched::simulation;
 use crate::sched::suspend;
 use crate::sched::task::Outcome;
 use crate::sched::waiter::{Waiter, Who};
@@ -233,6 +234,11 @@ impl<T> JoinHandle<T> {
         if panicked {
             // SAFETY: a cell that is out keeps its runtime's memory.
             unsafe { &*goroutine.shared }.counters.count_panic();
+        }
+        if let Err(payload) = &outcome
+            && !is_scoped
+        {
+            simulation::unheard(goroutine, checker::message(&**payload));
         }
         panicked
     }

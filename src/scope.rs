@@ -142,6 +142,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        let place = Location::caller();
         // Foreign code, which may panic: before the group counts.
         let locals = local::inherited();
         self.group.0.enter();
@@ -151,11 +152,11 @@ impl<'scope> Scope<'scope, '_> {
             // once the closure was consumed and its result dropped or left to the handle, which does
             // not outlive 'scope. [G4]
             Some(worker) => unsafe { spawn(worker.shared(), Some(worker), traits, f) }
+                .inspect(|goroutine| trace::spawned(goroutine, place))
                 .map(JoinHandle::new)
                 .map_err(|(refusal, f)| SpawnError::new(refusal, f)),
             // SAFETY: as above.
-            None => unsafe { spawn_in_model(traits, Location::caller(), f) }
-                .map_err(SpawnError::no_runtime),
+            None => unsafe { spawn_in_model(traits, place, f) }.map_err(SpawnError::no_runtime),
         };
         match spawned {
             Ok(handle) => {

@@ -10,5 +10,7 @@ mod common;
 mod kinds;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod missing;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod simulate;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod time;

@@ -5,7 +5,8 @@ use selvedge::model::{self, Check};
 #[track_caller]
 fn says<T>(expected: &str, call: impl FnOnce() -> T + std::panic::UnwindSafe) {
     let panic = std::panic::catch_unwind(call).err().expect("it must not pass");
-    let text = panic.downcast_ref::<String>().expect("a text");
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).expect("a text");
     assert!(text.contains(expected), "{text}");
 }
 

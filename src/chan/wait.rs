@@ -92,7 +92,7 @@ impl<T> Channel<T> {
 
     #[inline]
     pub(crate) fn try_recv(&self, place: Place) -> Result<T, Why> {
-        trace::op("try to recv on", "channel", self, place);
+        trace::brief("try to recv on", "channel", self, place);
         let mut wakes = Wakes::new();
         let mut locked = self.lock();
         let taken = locked.take(&mut wakes);

@@ -238,6 +238,9 @@ impl Check {
         line: &str,
         program: impl Fn() + Send + Sync + 'static,
     ) -> Result<Report, Failure> {
+        if let Some(seed) = line::seed_of(line) {
+            return super::try_simulate_seeds([seed], program);
+        }
         let plan = line::read(line).unwrap_or_else(|error| panic!("replay: {error}"));
         need(plan.search);
         let explored = checker::explore(plan, Arc::new(program));

@@ -1,6 +1,6 @@
 //! What is wrong with a program, by name.
 
-use super::text;
+use super::{line, text};
 use crate::platform::ledger::{Kind, Record, Run};
 use std::error::Error;
 use std::fmt;
@@ -107,14 +107,23 @@ impl fmt::Display for Failure {
         let history = story.history();
         writeln!(f, "\nwhat happened:")?;
         let hidden = history.len().saturating_sub(SHOWN);
-        if hidden > 0 {
-            writeln!(f, "    ({hidden} steps before)")?;
+        let before = hidden + story.0.run.forgotten;
+        if before > 0 {
+            writeln!(f, "    ({before} steps before)")?;
         }
         for (number, line) in (1..).zip(&history).skip(hidden) {
             writeln!(f, "    {number:>3}  {line}")?;
         }
         writeln!(f, "\nfound in {}. To see it again:", story.0.found)?;
-        write!(f, "    selvedge::model::replay({:?}, || /* the program */);", story.replay())
+        match line::seed_of(story.replay()) {
+            Some(seed) => {
+                write!(f, "    selvedge::model::simulate({seed}, || /* the program */);")
+            }
+            None => {
+                let line = story.replay();
+                write!(f, "    selvedge::model::replay({line:?}, || /* the program */);")
+            }
+        }
     }
 }
 

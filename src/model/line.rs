@@ -23,6 +23,16 @@ pub(super) fn write(plan: &Plan, number: u64, length: u64) -> String {
     line
 }
 
+/// The line of a simulation.
+pub(super) fn of_seed(seed: u64) -> String {
+    format!("simulate:seed={seed}")
+}
+
+/// The seed, if the line is a simulation's.
+pub(super) fn seed_of(line: &str) -> Option<u64> {
+    line.strip_prefix("simulate:seed=")?.parse().ok()
+}
+
 /// What a line asks for: a plan whose last execution is the one.
 pub(super) fn read(line: &str) -> Result<Plan, String> {
     let words: Vec<&str> = line.split(':').collect();

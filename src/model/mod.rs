@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`check`] | every interleaving with at most two preemptions, and weak memory; [`Check`] sets the bound | `--features selvedge/loom` |
 //! | [`random`], [`pct`] | as many as asked for, of programs of any size | `--features selvedge/shuttle` |
+//! | [`simulate`], [`simulate_seeds`] | one run a seed, of real goroutines in virtual time | no feature |
 //! | [`replay`] | the one that failed | as what found it |
 //!
 //! ```no_run
@@ -44,8 +45,10 @@ mod failure;
 pub(crate) mod goroutine;
 mod line;
 mod report;
+mod simulate;
 mod text;
 
 pub use check::{Check, check, pct, random, replay, try_check};
 pub use failure::{Failure, Story};
 pub use report::{Coverage, Report};
+pub use simulate::{Simulated, simulate, simulate_seeds, try_simulate, try_simulate_seeds};

@@ -11,7 +11,7 @@ pub(super) fn alive(run: &Run) -> Vec<String> {
             continue;
         }
         let spawned = person.spawned.map(|place| format!(", spawned at {}", short(place)));
-        let doing = match person.doing.map(|at| doing(run, &run.events[at])) {
+        let doing = match person.doing.as_ref().map(|event| doing(run, event)) {
             None => "has done nothing yet".to_owned(),
             Some(doing) if person.state == State::Waiting => format!("waits: {doing}"),
             Some(doing) => format!("runs; last: {doing}"),

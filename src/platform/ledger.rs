@@ -3,121 +3,17 @@
 //! all of a run's goroutines take turns, and is no part of the model: no checker sees it.
 //!
 //! open; then spawned, op, sleeps, wakes, ended, in the order of the run; fail, or close.
+//! In a simulation: ends and waits, which judge nothing; at_rest, which does.
 //! [K8] A run in which nobody can go on is reported by the step that made it so, before any checker
 //! unwinds anything: the kernel thread then stops for good, and its stacks stay as they are.
 //! Checked by: proptests/model/main.rs.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Where something happened in the user's program.
-pub type Place = &'static Location<'static>;
-
-/// What is wrong with a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Everybody waits.
-    Deadlock,
-    /// A panic that nobody took.
-    Panic,
-    /// Somebody waits after the end of the program.
-    Leak,
-    /// A message was dropped with its channel.
-    LostValue,
-    /// The run is beyond what the checker can do.
-    Limit,
-}
-
-/// A thing that goroutines share, by kind and by number.
-pub type Object = (&'static str, u32);
-
-/// What a goroutine did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// Began an operation.
-    Op(&'static str, Option<Object>),
-    /// The operation ended so.
-    Says(&'static str),
-    /// Waits for the operation to end.
-    Waits,
-    /// Waits no longer.
-    GoesOn,
-    /// Panicked.
-    Panics(String),
-    /// Its closure has returned.
-    Ends,
-    /// Nobody's doing: so many nanoseconds have passed.
-    Time(u64),
-}
-
-/// One entry of the history.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// The goroutine's id; 0 for the clock.
-    pub who: u32,
-    /// What it did.
-    pub what: What,
-    /// Where.
-    pub place: Option<Place>,
-}
-
-/// A goroutine of the run.
-#[derive(Clone, Debug)]
-pub struct Person {
-    /// Its name, if it has one.
-    pub name: Option<String>,
-    /// Where it was spawned; the first one was not.
-    pub spawned: Option<Place>,
-    /// Whether it runs, waits or has ended.
-    pub state: State,
-    /// The operation that it is in, by its number in the history.
-    pub doing: Option<usize>,
-}
-
-/// What a goroutine is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It runs, or could.
-    Running,
-    /// It waits for somebody.
-    Waiting,
-    /// Its closure has returned.
-    Ended,
-}
-
-/// A whole run, as far as it went.
-#[derive(Clone, Debug, Default)]
-pub struct Run {
-    /// The goroutine with id `n` is at `n - 1`.
-    pub people: Vec<Person>,
-    /// What happened.
-    pub events: Vec<Event>,
-    /// A number that two runs share if the same happened in both.
-    pub digest: u64,
-}
-
-/// A run that failed.
-#[derive(Debug)]
-pub struct Record {
-    /// How.
-    pub kind: Kind,
-    /// In a sentence.
-    pub message: String,
-    /// What had happened.
-    pub run: Run,
-}
-
-/// What the user asked to be a failure, or not.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rules {
-    /// A message dropped with its channel is one.
-    pub forbid_lost_values: bool,
-    /// As many model threads as the checker can run.
-    pub most_threads: Option<u32>,
-}
+pub use super::story::{Event, Kind, Object, Person, Place, Record, Rules, Run, State, What};
 
 struct Ledger {
     rules: Rules,
@@ -155,6 +51,11 @@ fn with<R>(f: impl FnOnce(&mut Ledger) -> R) -> Option<R> {
 /// Whether this kernel thread has one.
 pub fn is_open() -> bool {
     any_open() && with(|_| ()).is_some()
+}
+
+/// Where a run tells of its failure, and where that is heard; nothing comes if it has none.
+pub fn ear() -> (Sender<Record>, Receiver<Record>) {
+    channel()
 }
 
 /// Begins a run on this kernel thread. Whoever waits at the other end of `tell` hears of its failure.
@@ -225,16 +126,16 @@ pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
 /// A goroutine begins a public operation.
 pub fn op(who: u32, verb: &'static str, object: Option<Object>, place: Option<Place>) {
     with(|ledger| {
-        let number = ledger.push(who, What::Op(verb, object), place);
+        let doing = ledger.push(who, What::Op(verb, object), place).clone();
         if let Some(person) = ledger.person(who) {
-            person.doing = Some(number);
+            person.doing = Some(doing);
         }
     });
 }
 
 /// How it ended, if that is worth a word.
 pub fn says(who: u32, outcome: &'static str) {
-    with(|ledger| ledger.push(who, What::Says(outcome), None));
+    with(|ledger| ledger.note(who, What::Says(outcome)));
 }
 
 /// A thing was made at `address`: a later one at the same address is another.
@@ -253,16 +154,27 @@ pub fn object(kind: &'static str, address: usize) -> Option<Object> {
 /// A goroutine is about to wait until somebody wakes it. Does not return if nobody can. [K8]
 pub fn sleeps(who: u32) {
     let stuck = with(|ledger| {
-        let Some(person) = ledger.person(who) else { return false };
-        if person.state == State::Running {
-            person.state = State::Waiting;
-            ledger.running -= 1;
-            ledger.push(who, What::Waits, None);
-        }
+        ledger.waits(who);
         ledger.is_stuck()
     });
     if stuck == Some(true) {
         stuck_for_good();
+    }
+}
+
+/// A goroutine of a simulation waits until somebody wakes it, or its time has come.
+pub fn waits(who: u32) {
+    with(|ledger| ledger.waits(who));
+}
+
+/// Nobody in a simulation can run, nor will time change that: the run is over. Does not return if
+/// somebody waits. [K8]
+pub fn at_rest() {
+    let waiting = with(|ledger| ledger.run.people.iter().any(|one| one.state != State::Ended));
+    match waiting {
+        Some(true) => stuck_for_good(),
+        Some(false) => drop(close()),
+        None => {}
     }
 }
 
@@ -273,7 +185,7 @@ pub fn wakes(who: u32) {
         if person.state == State::Waiting {
             person.state = State::Running;
             ledger.running += 1;
-            ledger.push(who, What::GoesOn, None);
+            ledger.note(who, What::GoesOn);
         }
     });
 }
@@ -281,10 +193,7 @@ pub fn wakes(who: u32) {
 /// Its closure has returned. Does not return if those left wait for ever; true if it was the last. [K8]
 pub fn ended(who: u32) -> bool {
     let end = with(|ledger| {
-        let Some(person) = ledger.person(who) else { return (false, false) };
-        person.state = State::Ended;
-        ledger.running -= 1;
-        ledger.push(who, What::Ends, None);
+        ledger.ends(who);
         let last = ledger.run.people.iter().all(|person| person.state == State::Ended);
         (ledger.is_stuck(), last)
     });
@@ -295,6 +204,11 @@ pub fn ended(who: u32) -> bool {
     }
 }
 
+/// As [`ended`], in a simulation, which goes on.
+pub fn ends(who: u32) {
+    with(|ledger| ledger.ends(who));
+}
+
 /// A wait that time can end begins, or is over.
 pub fn timed(begins: bool) {
     with(|ledger| ledger.timed = if begins { ledger.timed + 1 } else { ledger.timed - 1 });
@@ -302,7 +216,7 @@ pub fn timed(begins: bool) {
 
 /// Time has passed.
 pub fn time(nanos: u64) {
-    with(|ledger| ledger.push(0, What::Time(nanos), None));
+    with(|ledger| ledger.note(0, What::Time(nanos)));
 }
 
 /// So many messages were dropped with their channel.
@@ -327,8 +241,19 @@ pub fn panicked(who: u32, message: &str) {
             Some((message, place)) => format!("{message} at {place}"),
             None => message.to_owned(),
         };
-        ledger.push(who, What::Panics(text), None);
+        ledger.note(who, What::Panics(text));
     });
+}
+
+/// As [`panicked`], where only the hook has seen what was said: in a simulation nobody runs between
+/// a panic and the end of its goroutine. What was said.
+pub fn died(who: u32) -> String {
+    let said = with(|ledger| {
+        let (message, place) = ledger.panics.pop().unwrap_or_default();
+        ledger.note(who, What::Panics(format!("{message} at {place}")));
+        message
+    });
+    said.unwrap_or_default()
 }
 
 /// Whether nobody runs, and no time-out will make anybody run.
@@ -353,6 +278,8 @@ pub fn fail(kind: Kind, message: String) -> ! {
     }
 }
 
+/// So many steps of the history are kept at least.
+const KEPT: usize = 1 << 14;
 const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01B3;
 
@@ -366,6 +293,22 @@ impl Ledger {
         self.running == 0 && self.timed == 0 && waiting
     }
 
+    fn waits(&mut self, who: u32) {
+        let Some(person) = self.person(who) else { return };
+        if person.state == State::Running {
+            person.state = State::Waiting;
+            self.running -= 1;
+            self.note(who, What::Waits);
+        }
+    }
+
+    fn ends(&mut self, who: u32) {
+        let Some(person) = self.person(who) else { return };
+        person.state = State::Ended;
+        self.running -= 1;
+        self.note(who, What::Ends);
+    }
+
     fn number(&mut self, kind: &'static str, address: usize) -> Object {
         let count = self.counts.entry(kind).or_default();
         *count += 1;
@@ -373,7 +316,11 @@ impl Ledger {
         (kind, *count)
     }
 
-    fn push(&mut self, who: u32, what: What, place: Option<Place>) -> usize {
+    fn note(&mut self, who: u32, what: What) {
+        self.push(who, what, None);
+    }
+
+    fn push(&mut self, who: u32, what: What, place: Option<Place>) -> &Event {
         let (code, text, number) = match &what {
             What::Op(verb, object) => (1, *verb, object.map_or(0, |(_, number)| number.into())),
             What::Says(outcome) => (2, *outcome, 0),
@@ -390,7 +337,11 @@ impl Ledger {
         for byte in text.bytes() {
             self.run.digest = (self.run.digest ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
         }
+        if self.run.events.len() == 2 * KEPT {
+            self.run.events.drain(..KEPT);
+            self.run.forgotten += KEPT;
+        }
         self.run.events.push(Event { who, what, place });
-        self.run.events.len() - 1
+        self.run.events.last().expect("just pushed")
     }
 }

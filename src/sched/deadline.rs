@@ -15,6 +15,7 @@ use super::now;
 use super::processor::Held;
 use super::settle::PARK;
 use super::shared::Shared;
+use super::simulation;
 use super::state::{BeginPark, Unparked, Woken};
 use super::suspend::{refuse_to_suspend, suspend, thread_parker};
 use super::timers::Timers;
@@ -108,6 +109,7 @@ fn await_permit(parker: &Parker, deadline: u64) -> bool {
 #[cold]
 fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
     let worker = current_worker().expect("a goroutine runs on a worker");
+    simulation::refuse_in_place(worker, goroutine);
     let home = goroutine.home();
     goroutine.set_home(Some(worker.id));
     match goroutine.word.begin_park_in_place() {

@@ -5,6 +5,7 @@
 use super::enter::{Inside, current_worker};
 use super::goroutine::{Goroutine, Ptr};
 use super::settle::EXIT;
+use super::simulation;
 use crate::context::Suspender;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -55,9 +56,11 @@ fn live(goroutine: Ptr) {
         end_locals(goroutine);
         shared.pool.note_ending();
     }
+    let unheard = panicked && unclaimed && group.is_none();
     if let Some(group) = group {
         group.leave(panicked && unclaimed);
     }
+    simulation::ends(goroutine, panicked, unheard);
 }
 
 fn end_locals(goroutine: Ptr) {

@@ -27,6 +27,9 @@ impl Worker {
     /// The next goroutine of this processor, or of this home.
     pub(crate) fn find(&self, held: Held<'_>) -> Option<Ptr> {
         let shared = self.shared();
+        if let Some(simulation) = &shared.simulation {
+            return self.pick(held, simulation);
+        }
         let processor = held.processor().id;
         shared.roster.spec.see(Doing::Decides { worker: self.id, processor });
         let (found, from_deque) = match self.find_first(held) {

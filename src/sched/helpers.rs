@@ -28,7 +28,8 @@ pub(crate) fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     let Some((worker, goroutine)) = current() else { return f() };
     let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
     let may_park = !panicking() && goroutine.own.no_suspend.get() == 0;
-    if neighbours > 0 && may_park {
+    // A simulation has no other thread.
+    if neighbours > 0 && may_park && worker.shared().simulation.is_none() {
         return on_helper(worker.shared(), place, f);
     }
     let _section = Section::begin(worker, goroutine, may_park);

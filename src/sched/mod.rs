@@ -14,6 +14,7 @@
 //! | `deadline`, `timers` | how it waits for a time, and who sees that it has come |
 //! | `submit` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
+//! | `simulation` | the same on one worker, by a seed and in virtual time |
 //! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
 pub mod claim;
@@ -34,6 +35,7 @@ pub mod roster;
 pub(crate) mod settle;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+pub(crate) mod simulation;
 pub mod state;
 pub(crate) mod submit;
 pub(crate) mod suspend;
@@ -45,6 +47,7 @@ pub(crate) mod worker;
 pub(crate) use shared::{Config, Shared};
 pub(crate) use submit::unpark;
 
+use crate::platform::clock;
 use std::time::Duration;
 
 /// How long a worker beyond the processors' number sleeps before its kernel thread ends.
@@ -53,7 +56,15 @@ const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
 /// The clock by which deadlines are kept, in nanoseconds.
 #[inline]
 pub(crate) fn now() -> u64 {
-    crate::platform::clock::now()
+    match simulation::now() {
+        Some(now) => now,
+        None => clock::now(),
+    }
+}
+
+/// A seed for choices: another one each time, but in a simulation, whose own seed decides.
+pub(crate) fn seed() -> u64 {
+    simulation::draw().unwrap_or_else(crate::platform::seed)
 }
 
 /// An invariant of the runtime does not hold: nothing that follows can be trusted.

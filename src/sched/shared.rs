@@ -9,13 +9,14 @@ use super::monitor::{Monitor, Watchdog};
 use super::pool::{self, Pool};
 use super::processor::{FIBER_CACHE, Processor};
 use super::roster::{Awake, Roster, SeatId, Wake};
+use super::simulation::Simulation;
 use super::timers::Timers;
 use super::worker::Worker;
 use crate::context::{Arena, StackError};
 use crate::lockfree::{Injector, Tally};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::platform::{Arc, Condvar, MODELLED, Mutex, Parker, fence, panicking, thread};
-use crate::spec::{Event, Place};
+use crate::spec::{Event, Place, Spec};
 use crossbeam_utils::CachePadded;
 use std::io;
 
@@ -36,10 +37,13 @@ pub(crate) struct Config {
     pub(crate) deque_capacity: usize,
     /// How long a worker keeps its processor while others queue for one.
     pub(crate) slice_nanos: u64,
+    /// The seed of a simulation.
+    pub(crate) simulated: Option<u64>,
 }
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    pub(crate) simulation: Option<Box<Simulation>>,
     pub(crate) roster: Roster,
     pub(crate) processors: Box<[CachePadded<Processor>]>,
     pub(crate) workers: Box<[CachePadded<Worker>]>,
@@ -64,7 +68,11 @@ impl Shared {
         fence::prepare();
         let mut place = Arc::<Shared>::new_uninit();
         let shared: *const Shared = Arc::as_ptr(&place).cast();
-        let roster = Roster::new(config.processors, config.max_processors, config.max_threads);
+        let mut roster = Roster::new(config.processors, config.max_processors, config.max_threads);
+        if config.simulated.is_some() {
+            // A simulation holds those that it may choose from, and is fair by chance alone.
+            roster.spec = Spec::silent();
+        }
         let worker =
             |id| CachePadded::new(Worker::new(id, shared, std::ptr::from_ref(roster.seat(id))));
         let workers = (0..config.max_threads as u32).map(worker).collect();
@@ -88,6 +96,7 @@ impl Shared {
             drained: Condvar::new(),
             stopping: AtomicBool::new(false),
             threads: Mutex::new((0..config.max_threads + 2).map(|_| None).collect()),
+            simulation: config.simulated.map(|seed| Box::new(Simulation::new(seed))),
             config,
         };
         Arc::get_mut(&mut place).expect("nobody else has it yet").write(value);

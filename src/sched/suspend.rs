@@ -8,6 +8,7 @@ pub(crate) use super::deadline::{park_until, sleep_until};
 use super::enter::{Inside, current, current_goroutine, current_worker};
 use super::goroutine::{Goroutine, Ptr, Ref};
 use super::settle::{PARK, YIELD};
+use super::simulation;
 use super::state::BeginPark;
 use super::waiter::Waiter;
 use super::worker::Worker;
@@ -86,6 +87,7 @@ pub(super) fn refuse_to_suspend(place: &'static Location<'static>) -> ! {
 #[cold]
 fn park_in_place(goroutine: Ptr) {
     let worker = current_worker().expect("a goroutine runs on a worker");
+    simulation::refuse_in_place(worker, goroutine);
     let home = goroutine.home();
     goroutine.set_home(Some(worker.id));
     match goroutine.word.begin_park_in_place() {

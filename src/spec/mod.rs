@@ -67,6 +67,11 @@ impl Spec {
         Spec(SPEC.then(Box::default))
     }
 
+    /// One that is told nothing.
+    pub fn silent() -> Self {
+        Spec(None)
+    }
+
     /// Something happens to a goroutine.
     #[inline(always)]
     pub fn note(&self, goroutine: Key, event: Event) {

@@ -10,7 +10,7 @@ use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::{Mutex, const_fn};
 use crate::time::Instant;
-use crate::wait::{Limit, List, Node, Wait};
+use crate::wait::{Limit, List, Node, Wait, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -102,6 +102,7 @@ impl Barrier {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<BarrierWaitResult, WaitError> {
+        trace::op("wait at", "barrier", self, place);
         let mut waiters = self.waiters.lock();
         if waiters.len() + 1 >= self.needed {
             wake_all(waiters);

@@ -74,7 +74,7 @@ impl WaitGroup {
     #[track_caller]
     pub fn add(&self, delta: isize) {
         let verb = if delta < 0 { "done in" } else { "add to" };
-        trace::op(verb, "wait group", &raw const *self.0, Location::caller());
+        trace::brief(verb, "wait group", &raw const *self.0, Location::caller());
         // Relaxed: the exchange decides.
         let mut count = self.0.count.load(Ordering::Relaxed);
         loop {

@@ -18,9 +18,10 @@ use super::super::until::Until;
 use super::arm::{Arm, Tried};
 use super::few::Few;
 use crate::lockfree::Rng;
-use crate::platform::{MutexGuard, seed};
+use crate::platform::MutexGuard;
+use crate::sched::seed;
 use crate::wait::limit::Outcome;
-use crate::wait::{Claim, Limit, Node, Wait, Wakes};
+use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};
 use std::panic::Location;
 
 type Place = &'static Location<'static>;
@@ -42,6 +43,9 @@ pub(super) fn choose(
     mut until: Option<Until<'_>>,
     place: Place,
 ) -> Option<usize> {
+    if until.is_some() {
+        trace::plain("select", place);
+    }
     loop {
         let mut wakes = Wakes::new();
         let mut locked = AllLocked::lock(arms);

@@ -1,0 +1,173 @@
+//! Simulating a program: on real goroutines, one at a time, by a seed and in virtual time.
+//! docs/simulate.md tells it at length.
+//! Checked by: proptests/model/simulate.rs.
+
+use super::report::Coverage;
+use super::{Failure, Report, line};
+use crate::platform::ledger::{self, Kind, Rules};
+use crate::platform::{Arc, MODELLED, checker, clock};
+use crate::{JoinHandle, Runtime, Spawn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// A simulated run that did not fail.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Simulated<T> {
+    /// What the program returned.
+    pub value: T,
+    /// A number that two runs share if the same happened in both: who went on at each step, and when.
+    pub digest: u64,
+    /// How often a goroutine was chosen to go on.
+    pub steps: u64,
+    /// How long the run took, by its own clock.
+    pub elapsed: Duration,
+}
+
+/// Runs `program` on a runtime of its own, until all of its goroutines have ended: one goroutine at a
+/// time, on one kernel thread, every choice made by `seed`, in virtual time. Of the build that ships.
+///
+/// The same seed makes the same run, bit for bit. Where an operation that may suspend begins, any
+/// goroutine that can run may go on instead. Time passes by less than 2 µs a step; when nobody can run,
+/// it leaps to the nearest deadline, so that an hour of sleeps takes no longer than the steps in it.
+///
+/// A deadlock, a goroutine still parked at the end, a panic of which nobody hears, and a run of more
+/// than ten million steps are failures, as in [`Failure`]. Blocks the calling thread; a step costs below
+/// a microsecond or two.
+///
+/// What the same seed can't repeat: threads that the program starts itself, real clocks, random numbers
+/// of its own (a `HashMap`'s order among them), and tokens, channels and timers made outside of it. A
+/// goroutine that blocks its kernel thread stops everybody: [`blocking`](fn@crate::blocking) runs in
+/// place.
+///
+/// # Panics
+/// With the [`Failure`], if there is one: its last line runs it again. With the features `loom` and
+/// `shuttle`; if the machine grants no thread.
+///
+/// ```
+/// use selvedge::{go, model, time};
+/// use std::time::Duration;
+///
+/// let run = model::simulate(7, || {
+///     let sleeper = go(|| time::sleep(Duration::from_secs(3600)));
+///     sleeper.join().unwrap();
+///     "an hour later"
+/// });
+/// assert_eq!(run.value, "an hour later");
+/// assert!(run.elapsed >= Duration::from_secs(3600));
+/// ```
+#[track_caller]
+pub fn simulate<T: Send + 'static>(
+    seed: u64,
+    program: impl FnOnce() -> T + Send + 'static,
+) -> Simulated<T> {
+    try_simulate(seed, program).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// As [`simulate`], with the failure as a value. A failed run stops where it is: its kernel thread and
+/// its memory stay behind.
+///
+/// # Errors
+/// If the run fails.
+///
+/// # Panics
+/// With the features `loom` and `shuttle`; if the machine grants no thread.
+#[track_caller]
+pub fn try_simulate<T: Send + 'static>(
+    seed: u64,
+    program: impl FnOnce() -> T + Send + 'static,
+) -> Result<Simulated<T>, Failure> {
+    if MODELLED {
+        panic!(
+            "simulate: this build has a checker, which makes the choices: build without the \
+             features `loom` and `shuttle`, or use `model::check` or `model::random`"
+        );
+    }
+    checker::report_panics();
+    let start = clock::now();
+    let runtime = Runtime::builder().simulated(seed).build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("simulate: {error}"));
+    let (tell, told) = ledger::ear();
+    let main = move || {
+        ledger::open(Rules::default(), tell);
+        ledger::spawned(0, Some("main"), None);
+        catch_unwind(AssertUnwindSafe(program)).unwrap_or_else(|_| {
+            let said = ledger::died(1);
+            ledger::fail(Kind::Panic, format!("goroutine 1 panicked: {said}"))
+        })
+    };
+    let main = runtime.go_with(Spawn::new().name("main"), main);
+    let main = main.unwrap_or_else(|error| panic!("simulate: {error}"));
+    // An error says that the run has ended, and its ledger is closed.
+    match told.recv() {
+        Err(_) => Ok(outcome(&runtime, main)),
+        Ok(record) => {
+            // Its thread never comes back.
+            std::mem::forget((runtime, main));
+            let took = Duration::from_nanos(clock::now() - start).as_secs_f64();
+            let found = format!("a simulation with seed {seed} after {took:.1} s");
+            Err(Failure::new(record, line::of_seed(seed), found))
+        }
+    }
+}
+
+fn outcome<T>(runtime: &Runtime, main: JoinHandle<T>) -> Simulated<T> {
+    let value = main.join().expect("a panic of the program is a failure");
+    let simulation = runtime.shared().simulation.as_ref().expect("built as one");
+    let totals = simulation.totals();
+    let elapsed = Duration::from_nanos(totals.elapsed);
+    Simulated { value, digest: totals.digest, steps: totals.steps, elapsed }
+}
+
+/// [`simulate`] with each of `seeds`, until one fails. The last line of what is then said runs that
+/// one again.
+///
+/// ```
+/// use selvedge::sync::Mutex;
+/// use selvedge::{go, model};
+/// use std::sync::Arc;
+///
+/// model::simulate_seeds(0..100, || {
+///     let count = Arc::new(Mutex::new(0));
+///     let others = [(); 2].map(|()| {
+///         let count = Arc::clone(&count);
+///         go(move || *count.lock().unwrap() += 1)
+///     });
+///     others.map(|other| other.join().unwrap());
+///     assert_eq!(*count.lock().unwrap(), 2);
+/// });
+/// ```
+///
+/// # Panics
+/// As [`simulate`].
+#[track_caller]
+pub fn simulate_seeds(
+    seeds: impl IntoIterator<Item = u64>,
+    program: impl Fn() + Send + Sync + 'static,
+) -> Report {
+    try_simulate_seeds(seeds, program).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// As [`simulate_seeds`], with the failure as a value.
+///
+/// # Errors
+/// If a run fails: the first that does.
+///
+/// # Panics
+/// As [`try_simulate`].
+#[track_caller]
+pub fn try_simulate_seeds(
+    seeds: impl IntoIterator<Item = u64>,
+    program: impl Fn() + Send + Sync + 'static,
+) -> Result<Report, Failure> {
+    let start = clock::now();
+    let program = Arc::new(program);
+    let mut executions = 0;
+    for seed in seeds {
+        let program = Arc::clone(&program);
+        try_simulate(seed, move || program())?;
+        executions += 1;
+    }
+    let took = Duration::from_nanos(clock::now() - start);
+    Ok(Report { executions, coverage: Coverage::Sampled, took })
+}
