@@ -31,7 +31,7 @@ pub mod time;
 pub mod wait;
 
 pub use builder::{Builder, PanicPolicy};
-pub use cancel::{CancelGuard, CancelReason, CancelToken, Cancelled};
+pub use cancel::{CancelGuard, CancelReason, CancelToken, Cancelled, CancelledAsync};
 pub use error::{
     BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind, StillRunning,
 };
@@ -51,5 +51,6 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 /// The parts that the project's own checks look into. No part of the API.
 #[doc(hidden)]
 pub mod internals {
+    pub use crate::future::alarm;
     pub use crate::{context, lockfree, platform, sched, wait};
 }

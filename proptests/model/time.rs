@@ -3,8 +3,8 @@
 use crate::common::{fails, passes};
 use selvedge::internals::platform::{Arc, Mutex};
 use selvedge::model::Failure;
-use selvedge::time::{Instant, sleep};
-use selvedge::{current, go, park_timeout, yield_now};
+use selvedge::time::{Instant, after, sleep, sleep_async};
+use selvedge::{CancelToken, block_on, current, go, park_timeout, yield_now};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -83,6 +83,46 @@ fn whoever_waits_without_a_time_out_while_others_sleep_is_no_deadlock_yet() {
 fn a_time_out_that_never_comes_is_none() {
     let failure = fails(|| {
         park_timeout(Duration::MAX);
+    });
+    assert!(matches!(failure, Failure::Deadlock(_)), "{failure}");
+}
+
+#[test]
+fn a_task_that_awaits_a_time_is_woken_when_it_has_come() {
+    passes(|| {
+        let start = Instant::now();
+        let child = go(move || {
+            block_on(sleep_async(2 * HOUR));
+            assert!(start.elapsed() >= 2 * HOUR);
+        });
+        assert!(block_on(after(HOUR).recv_async()).is_ok_and(|due| due >= start + HOUR));
+        child.join().unwrap();
+    });
+}
+
+#[test]
+fn a_token_that_is_awaited_races_with_its_deadline() {
+    passes(|| {
+        let token = CancelToken::with_timeout(HOUR);
+        let theirs = token.clone();
+        let child = go(move || theirs.cancel());
+        block_on(token.cancelled_async());
+        assert!(token.is_cancelled());
+        child.join().unwrap();
+    });
+}
+
+#[test]
+fn a_future_that_was_dropped_lets_no_time_pass() {
+    let failure = fails(|| {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        {
+            let sleep = std::pin::pin!(sleep_async(HOUR));
+            if std::future::Future::poll(sleep, &mut context).is_ready() {
+                return;
+            }
+        }
+        selvedge::park();
     });
     assert!(matches!(failure, Failure::Deadlock(_)), "{failure}");
 }

@@ -151,9 +151,3 @@ fn a_select_meets_futures() {
         });
     });
 }
-
-#[test]
-fn what_comes_with_time_is_not_awaited() {
-    let rx = selvedge::chan::never::<u8>();
-    assert!(panic_of(|| rx.recv_async()).contains("can't be awaited"));
-}

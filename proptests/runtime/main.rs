@@ -9,6 +9,7 @@
 //! | `faults` | numbers out of range, limits, joins that are refused, `no_suspend` |
 //! | `cancel` | [Y1]: each way to wait under a token, and scopes |
 //! | `futures` | [G5], [Z1]: `block_on`, handles awaited by foreign executors, joins given up |
+//! | `awaited` | [Z4], [V9]: times and tokens awaited by foreign executors |
 //! | `local` | [Z2], [Z3]: goroutine-local values |
 //! | `panics` | whom a panic reaches, and suspension while unwinding |
 //! | `shutdown` | who is left, where, and what their joiners learn |
@@ -28,6 +29,7 @@
 //! Tests that measure time run alone (`common::alone`); the others side by side.
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
+mod awaited;
 mod blocking;
 mod cancel;
 mod chan_async;

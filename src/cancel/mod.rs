@@ -2,10 +2,12 @@
 //! once the token or one above it is cancelled, or its deadline has passed. Nothing is unwound.
 //! How: `tree`. Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
+mod future;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use future::CancelledAsync;
 pub use tree::CancelReason;
 
 use crate::chan::Receiver;
@@ -170,6 +172,25 @@ impl CancelToken {
         if !self.is_cancelled() {
             let _ = Limit::token(self).wait(&Wait::of_caller(place), place);
         }
+    }
+
+    /// As [`wait`](Self::wait), to be awaited by any executor: ready when the token is cancelled, or its
+    /// deadline has passed.
+    ///
+    /// # Panics
+    /// The future panics when it is polled again after it was ready; and, if there is a deadline, as
+    /// [`sleep_async`](crate::time::sleep_async).
+    ///
+    /// ```
+    /// use selvedge::{CancelToken, block_on};
+    /// use std::time::Duration;
+    ///
+    /// let token = CancelToken::with_timeout(Duration::from_millis(1));
+    /// block_on(token.cancelled_async());
+    /// assert!(token.is_cancelled());
+    /// ```
+    pub fn cancelled_async(&self) -> CancelledAsync<'_> {
+        CancelledAsync::new(&self.0)
     }
 
     /// A channel that gives `()` as soon as it is cancelled, and from then on whenever it is asked:

@@ -13,6 +13,8 @@
 use super::channel::{Channel, Gate, Put, Take};
 use super::error::{RecvError, SendError};
 use super::slot::{Content, Slot};
+use super::source::Source;
+use super::timely::Timely;
 use crate::wait::{Claim, List, Node, Wait, Wakes};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
@@ -184,13 +186,22 @@ impl<T> Drop for SendAsync<'_, T> {
 /// Receives when it is awaited. See [`Receiver::recv_async`](super::Receiver::recv_async).
 #[must_use = "a future receives only when it is awaited"]
 pub struct RecvAsync<'a, T> {
-    channel: &'a Channel<T>,
-    place: Place<T>,
+    origin: Origin<'a, T>,
+}
+
+enum Origin<'a, T> {
+    Channel(&'a Channel<T>, Place<T>),
+    /// What comes with time.
+    Source(Timely<'a, T>),
 }
 
 impl<'a, T> RecvAsync<'a, T> {
     pub(super) fn new(channel: &'a Channel<T>) -> Self {
-        RecvAsync { channel, place: Place::new(Content::Nothing) }
+        RecvAsync { origin: Origin::Channel(channel, Place::new(Content::Nothing)) }
+    }
+
+    pub(super) fn of_source(source: &'a dyn Source<T>) -> Self {
+        RecvAsync { origin: Origin::Source(Timely::new(source)) }
     }
 }
 
@@ -198,52 +209,71 @@ impl<T> Future for RecvAsync<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.into_ref().get_ref();
-        let (place, channel) = (&this.place, this.channel);
-        place.check_not_done();
-        if place.phase.get() == Phase::Waits {
-            let Some(content) = place.poll(channel, cx.waker()) else { return Poll::Pending };
-            if !matches!(content, Content::Again) {
-                place.phase.set(Phase::Done);
-                return Poll::Ready(match content {
-                    Content::Value(value) => Ok(value),
-                    _ => Err(RecvError),
-                });
+        match &self.into_ref().get_ref().origin {
+            Origin::Channel(channel, place) => {
+                place.check_not_done();
+                // SAFETY: pinned; `Drop` unlinks it. [X3]
+                let result = unsafe { poll_recv(channel, place, cx.waker()) };
+                if result.is_ready() {
+                    place.phase.set(Phase::Done);
+                }
+                result
+            }
+            Origin::Source(timely) => {
+                // SAFETY: it is pinned as we are: nothing moves it before it is dropped.
+                let timely = unsafe { Pin::new_unchecked(timely) };
+                timely.poll(cx.waker()).map(Ok)
             }
         }
-        let waker = cx.waker().clone();
-        let mut wakes = Wakes::new();
-        let mut locked = channel.lock();
-        let result = match locked.take(&mut wakes) {
-            Take::Value(value) => Poll::Ready(Ok(value)),
-            Take::Closed => Poll::Ready(Err(RecvError)),
-            Take::Empty => {
-                place.phase.set(Phase::Waits);
-                // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
-                unsafe { locked.gate.receivers.link(place.begin(waker)) };
-                Poll::Pending
-            }
-            Take::Later(sender) => {
-                place.phase.set(Phase::Waits);
-                // SAFETY: pinned, on no list; `Drop` waits until the claim was fired. [X3]
-                let own = unsafe { Claim::of_own(place.begin(waker)) };
-                channel.take_later(sender, Some(own), &mut wakes);
-                Poll::Pending
-            }
-        };
-        drop(locked);
-        wakes.wake();
-        if result.is_ready() {
-            place.phase.set(Phase::Done);
-        }
-        result
     }
+}
+
+/// # Safety
+/// The place is pinned, and left before it goes.
+unsafe fn poll_recv<T>(
+    channel: &Channel<T>,
+    place: &Place<T>,
+    waker: &Waker,
+) -> Poll<Result<T, RecvError>> {
+    if place.phase.get() == Phase::Waits {
+        match place.poll(channel, waker) {
+            None => return Poll::Pending,
+            Some(Content::Again) => {}
+            Some(Content::Value(value)) => return Poll::Ready(Ok(value)),
+            Some(_) => return Poll::Ready(Err(RecvError)),
+        }
+    }
+    let waker = waker.clone();
+    let mut wakes = Wakes::new();
+    let mut locked = channel.lock();
+    let result = match locked.take(&mut wakes) {
+        Take::Value(value) => Poll::Ready(Ok(value)),
+        Take::Closed => Poll::Ready(Err(RecvError)),
+        Take::Empty => {
+            place.phase.set(Phase::Waits);
+            // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
+            unsafe { locked.gate.receivers.link(place.begin(waker)) };
+            Poll::Pending
+        }
+        Take::Later(sender) => {
+            place.phase.set(Phase::Waits);
+            // SAFETY: pinned, on no list; `Drop` waits until the claim was fired. [X3]
+            let own = unsafe { Claim::of_own(place.begin(waker)) };
+            channel.take_later(sender, Some(own), &mut wakes);
+            Poll::Pending
+        }
+    };
+    drop(locked);
+    wakes.wake();
+    result
 }
 
 impl<T> Drop for RecvAsync<'_, T> {
     fn drop(&mut self) {
-        if let Content::Value(value) = self.place.leave(self.channel, |gate| &mut gate.receivers) {
-            self.channel.give_back(value);
+        if let Origin::Channel(channel, place) = &self.origin
+            && let Content::Value(value) = place.leave(channel, |gate| &mut gate.receivers)
+        {
+            channel.give_back(value);
         }
     }
 }

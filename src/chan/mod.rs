@@ -36,6 +36,7 @@ mod select;
 mod sender;
 mod slot;
 pub(crate) mod source;
+pub(crate) mod timely;
 mod until;
 mod wait;
 

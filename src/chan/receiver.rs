@@ -119,20 +119,29 @@ impl<T> Receiver<T> {
     /// As [`recv`](Self::recv), to be awaited by any executor, or by [`block_on`](crate::block_on).
     ///
     /// Nothing is received before it is polled; a value that was handed to a future that is dropped
-    /// goes to the next receiver.
+    /// goes to the next receiver. Values that come with time ([`after`](crate::time::after) and its
+    /// kin) are awaited as [`sleep_async`](crate::time::sleep_async) is: those, too, cost nothing until
+    /// a future is polled.
     ///
     /// # Panics
-    /// If the receiver's values come with time ([`after`](crate::time::after) and its kin): a task is
-    /// not woken by those.
-    #[track_caller]
+    /// The future panics when it is polled again after it was ready; and as `sleep_async`, if the
+    /// receiver's values come with time.
+    ///
+    /// ```
+    /// use selvedge::{block_on, time};
+    /// use std::time::Duration;
+    ///
+    /// let ticks = time::tick(Duration::from_millis(1));
+    /// let (first, second) = block_on(async {
+    ///     (ticks.recv_async().await.unwrap(), ticks.recv_async().await.unwrap())
+    /// });
+    /// assert!(second - first >= Duration::from_millis(1));
+    /// ```
     pub fn recv_async(&self) -> RecvAsync<'_, T> {
-        let Some(channel) = self.channel() else {
-            panic!(
-                "a receiver whose values come with time can't be awaited: receive from it in a \
-                 goroutine, and await what that sends"
-            );
-        };
-        RecvAsync::new(channel)
+        match &self.flavor {
+            Flavor::Channel(channel) => RecvAsync::new(channel),
+            Flavor::Source(source) => RecvAsync::of_source(&**source),
+        }
     }
 
     #[inline]

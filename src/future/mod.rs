@@ -6,6 +6,8 @@
 //! Checked by: verification/loom/future.rs, proptests/runtime/futures.rs.
 #![forbid(unsafe_code)]
 
+pub mod alarm;
+
 use crate::platform::Arc;
 use crate::platform::atomic::{AtomicBool, Ordering};
 use crate::sched::suspend;

@@ -1,7 +1,8 @@
 //! Virtual time in a model: a thread of its own lets the earliest time-out expire at any point that the
 //! checker likes, so that each order of expiries and wake-ups is explored. Time advances by that alone.
 //!
-//! set (who is about to wait): lock, add, wake the clock.   unset: lock, remove if still there.
+//! set (who is about to wait, or a task that awaits): lock, add, wake the clock.   unset: lock, remove if
+//! still there.
 //! clock: lock; take the earliest, or wait for one; advance `now`; expire it.
 //! [K9] `now` never goes back, and is at the deadline, or past it, when a wait has timed out.
 //! Checked by: proptests/model/time.rs.
@@ -9,6 +10,7 @@
 use super::atomic::{AtomicU64, Ordering};
 use super::{Arc, Condvar, Mutex, Parker, ledger, thread};
 use std::cell::RefCell;
+use std::task::Waker;
 
 /// The clock of one run.
 pub struct Clock {
@@ -28,7 +30,14 @@ struct State {
 struct Alarm {
     deadline: u64,
     number: u64,
-    parker: Arc<Parker>,
+    whom: Whom,
+}
+
+enum Whom {
+    /// A timed park.
+    Parker(Arc<Parker>),
+    /// A task that awaits a time.
+    Task(Waker),
 }
 
 thread_local! {
@@ -63,11 +72,20 @@ pub fn now() -> u64 {
 
 /// Lets the wait of `parker` expire at `deadline`, by the number returned; `None` outside of a run.
 pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
+    add(Whom::Parker(parker), deadline)
+}
+
+/// As [`set`]: wakes a task at `deadline`, which never comes if it is the last of all.
+pub fn set_task(waker: Waker, deadline: u64) -> Option<u64> {
+    if deadline == u64::MAX { None } else { add(Whom::Task(waker), deadline) }
+}
+
+fn add(whom: Whom, deadline: u64) -> Option<u64> {
     let clock = clock()?;
     let mut state = clock.state.lock();
     state.last += 1;
     let number = state.last;
-    state.alarms.push(Alarm { deadline, number, parker });
+    state.alarms.push(Alarm { deadline, number, whom });
     ledger::timed(true);
     if !std::mem::replace(&mut state.runs, true) {
         drop(state);
@@ -84,11 +102,12 @@ pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
 pub fn unset(number: u64) {
     let Some(clock) = clock() else { return };
     let mut state = clock.state.lock();
-    let before = state.alarms.len();
-    state.alarms.retain(|alarm| alarm.number != number);
-    if state.alarms.len() < before {
-        ledger::timed(false);
-    }
+    let Some(at) = state.alarms.iter().position(|alarm| alarm.number == number) else { return };
+    let alarm = state.alarms.remove(at);
+    ledger::timed(false);
+    // What a task's waker does as it goes, it does without the lock.
+    drop(state);
+    drop(alarm);
 }
 
 impl Clock {
@@ -101,7 +120,7 @@ impl Clock {
                 Some(at) => {
                     let alarm = state.alarms.remove(at);
                     drop(state);
-                    self.expire(&alarm);
+                    self.expire(alarm);
                     state = self.state.lock();
                 }
                 None if state.over => return,
@@ -110,13 +129,20 @@ impl Clock {
         }
     }
 
-    fn expire(&self, alarm: &Alarm) {
+    fn expire(&self, alarm: Alarm) {
         // Relaxed: this thread alone writes.
         if alarm.deadline > self.now.load(Ordering::Relaxed) {
             // Release: pairs with the Acquire in `now`. A swap, as others read it meanwhile. [K9]
             self.now.swap(alarm.deadline, Ordering::Release);
             ledger::time(alarm.deadline);
         }
-        alarm.parker.expire(alarm.number);
+        match alarm.whom {
+            Whom::Parker(parker) => parker.expire(alarm.number),
+            Whom::Task(waker) => {
+                waker.wake();
+                // Only now: until here, somebody runs who may wake it.
+                ledger::timed(false);
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`sleep`], [`sleep_until`] | the caller waits |
+//! | [`sleep_async`], [`sleep_until_async`] | a future waits, on any executor |
 //! | [`after`], [`at`] | a receiver of one instant, for a `select` among others |
 //! | [`tick`] | a receiver of one instant a period |
 //! | [`Timer`] | as `after`; can be stopped and set anew |
@@ -16,10 +17,12 @@
 //! rounds of wake-ups; on a busy one the time until a worker comes to it is added.
 #![forbid(unsafe_code)]
 
+mod future;
 mod instant;
 mod source;
 mod timer;
 
+pub use future::{SleepAsync, sleep_async, sleep_until_async};
 pub use instant::Instant;
 pub use timer::Timer;
 

@@ -4,6 +4,7 @@
 //! `cargo test --features loom`                        two preemptions, or complete where it is small
 //! `SELVEDGE_CHECK=long cargo test --features loom`    three preemptions, more of it complete
 
+mod alarm;
 mod blocking;
 mod cancel;
 mod chan;

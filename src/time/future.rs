@@ -1,0 +1,78 @@
+//! Futures that sleep: on any executor, by the alarm of the process. [Z4]
+//! Checked by: proptests/runtime/awaited.rs, proptests/model/time.rs.
+#![forbid(unsafe_code)]
+
+use super::Instant;
+use crate::future::alarm::Reminder;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// As [`sleep`](super::sleep), to be awaited by any executor, or by [`block_on`](crate::block_on). The
+/// time counts from this call on.
+///
+/// No runtime is needed, neither ours nor another's: the first future of the process that has to wait
+/// for a time starts a thread that wakes all of them. It sleeps while nothing is due. A poll that is not
+/// the last costs its lock, and time in the logarithm of the number of futures that wait; so does a
+/// drop. In a goroutine that runs no futures [`sleep`](super::sleep) costs less.
+///
+/// # Panics
+/// The future panics when it is first polled, if that thread can't be started.
+///
+/// ```
+/// use selvedge::time;
+/// use std::time::Duration;
+///
+/// selvedge::block_on(async {
+///     let start = time::Instant::now();
+///     time::sleep_async(Duration::from_millis(1)).await;
+///     assert!(start.elapsed() >= Duration::from_millis(1));
+/// });
+/// ```
+pub fn sleep_async(duration: Duration) -> SleepAsync {
+    sleep_until_async(Instant::now().saturating_add(duration))
+}
+
+/// As [`sleep_async`], until `deadline`. Ready at once if it has passed.
+///
+/// # Panics
+/// As [`sleep_async`].
+pub fn sleep_until_async(deadline: impl Into<Instant>) -> SleepAsync {
+    SleepAsync { deadline: deadline.into(), reminder: Reminder::default() }
+}
+
+/// Sleeps when it is awaited. See [`sleep_async`].
+#[must_use = "a future sleeps only when it is awaited"]
+pub struct SleepAsync {
+    deadline: Instant,
+    reminder: Reminder,
+}
+
+impl SleepAsync {
+    /// Until when it sleeps.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+impl Future for SleepAsync {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline <= Instant::now() {
+            self.reminder.clear();
+            return Poll::Ready(());
+        }
+        let deadline = self.deadline.nanos();
+        self.reminder.set(deadline, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for SleepAsync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SleepAsync").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
