@@ -1,17 +1,14 @@
 //! Channels against a sequential oracle: a queue with a capacity that may be closed.
 //! Alone: random operations must answer as the oracle does. Together: goroutines and plain threads run
-//! random programs of non-waiting operations, each stamped when it began and when it ended; there must
-//! be an order of all operations, none before one that had ended when it began, in which the oracle
-//! gives the same answers (linearizability, searched for by Wing and Gong's algorithm).
+//! random programs of non-waiting operations, whose answers must be linearizable.
 //! Waiting operations: conservation, and the order of each sender at each receiver.
 
 use crate::common::{BOTH, Placement};
+use crate::linear::{self, Event, EventOf, Oracle as _};
 use proptest::prelude::*;
 use selvedge::chan::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use selvedge::select;
-use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex};
+use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Operation {
@@ -78,9 +75,21 @@ impl Oracle {
         let had_room = self.queue.len() + self.places.count_ones() as usize <= self.capacity;
         (had_room && !self.closed).then_some(self)
     }
+}
 
-    /// What may come after `operation`, number `own`, has answered so.
-    fn after(mut self, own: usize, operation: Operation, answer: Answer) -> Option<Self> {
+impl linear::Oracle for Oracle {
+    type Operation = Operation;
+    type Answer = Answer;
+
+    /// A select that sends takes two steps: it takes a place, and then fills it.
+    fn begun(self, own: usize, operation: Operation, answer: Answer) -> Option<Self> {
+        let may_take_place = matches!(operation, Operation::Either(_))
+            && matches!(answer, Answer::Sent | Answer::Closed)
+            && self.places & (1 << own) == 0;
+        may_take_place.then(|| self.take_place(own)).flatten()
+    }
+
+    fn ended(mut self, own: usize, operation: Operation, answer: Answer) -> Option<Self> {
         let place = 1 << own;
         let had_place = self.places & place != 0;
         self.places &= !place;
@@ -135,85 +144,28 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// One operation, as it was seen from outside.
-#[derive(Clone, Copy, Debug)]
-struct Event {
-    begun: u64,
-    ended: u64,
-    operation: Operation,
-    answer: Answer,
-}
-
-/// Whether the oracle can explain `events`; `done` is the set of those that have been placed. A select
-/// that sends takes two steps: it takes a place, and then fills it.
-fn explains(
-    events: &[Event],
-    done: u64,
-    oracle: &Oracle,
-    seen: &mut HashSet<(u64, Oracle)>,
-) -> bool {
-    if done.count_ones() as usize == events.len() {
-        return true;
-    }
-    if !seen.insert((done, oracle.clone())) {
-        return false;
-    }
-    let left = |at: &usize| done & (1 << at) == 0;
-    let first_end = (0..events.len()).filter(left).map(|at| events[at].ended).min();
-    (0..events.len()).filter(left).any(|at| {
-        let Event { begun, operation, answer, .. } = events[at];
-        if Some(begun) >= first_end {
-            return false;
-        }
-        let may_take_place = matches!(operation, Operation::Either(_))
-            && matches!(answer, Answer::Sent | Answer::Closed)
-            && oracle.places & (1 << at) == 0;
-        let placed = may_take_place.then(|| oracle.clone().take_place(at)).flatten();
-        placed.is_some_and(|next| explains(events, done, &next, seen))
-            || oracle
-                .clone()
-                .after(at, operation, answer)
-                .is_some_and(|next| explains(events, done | (1 << at), &next, seen))
-    })
-}
-
-fn is_linearizable(capacity: usize, events: &[Event]) -> bool {
-    explains(events, 0, &Oracle::new(capacity), &mut HashSet::new())
-}
-
 /// Runs each program beside the others, every second one as a goroutine; all that happened.
-fn race(runtime: &selvedge::Runtime, capacity: usize, programs: Vec<Vec<Operation>>) -> Vec<Event> {
+fn race(
+    runtime: &selvedge::Runtime,
+    capacity: usize,
+    programs: Vec<Vec<Operation>>,
+) -> Vec<EventOf<Oracle>> {
     let (tx, rx) = bounded(capacity);
-    let clock = Arc::new(AtomicU64::new(0));
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let (mut threads, mut goroutines) = (Vec::new(), Vec::new());
-    let start = Arc::new(Barrier::new(programs.len().div_ceil(2)));
-    for (at, program) in programs.into_iter().enumerate() {
-        let (tx, rx) = (tx.clone(), rx.clone());
-        let (clock, events) = (Arc::clone(&clock), Arc::clone(&events));
-        let body = move || {
-            let mut own = Vec::new();
+    linear::race(
+        runtime,
+        0b0101_0101,
+        programs,
+        move |program, log: &mut linear::Recorder<Oracle>| {
+            let (tx, rx) = (tx.clone(), rx.clone());
             for operation in program {
-                let begun = clock.fetch_add(1, Ordering::SeqCst);
-                let answer = run(operation, &tx, &rx);
-                let ended = clock.fetch_add(1, Ordering::SeqCst);
-                own.push(Event { begun, ended, operation, answer });
+                log.note(operation, || run(operation, &tx, &rx));
             }
-            events.lock().unwrap().extend(own);
-        };
-        if at % 2 == 0 {
-            let start = Arc::clone(&start);
-            threads.push(std::thread::spawn(move || {
-                start.wait();
-                body();
-            }));
-        } else {
-            goroutines.push(runtime.go(body));
-        }
-    }
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    goroutines.into_iter().for_each(|goroutine| goroutine.join().unwrap());
-    Arc::into_inner(events).unwrap().into_inner().unwrap()
+        },
+    )
+}
+
+fn is_linearizable(capacity: usize, events: &[EventOf<Oracle>]) -> bool {
+    linear::is_linearizable(&Oracle::new(capacity), events)
 }
 
 proptest! {
@@ -230,11 +182,11 @@ proptest! {
             let answer = run(operation, &tx, &rx);
             let before = match oracle.clone().take_place(0) {
                 Some(placed) if matches!(operation, Operation::Either(_)) => {
-                    placed.after(0, operation, answer)
+                    placed.ended(0, operation, answer)
                 }
                 _ => None,
             };
-            let next = before.or_else(|| oracle.clone().after(0, operation, answer));
+            let next = before.or_else(|| oracle.clone().ended(0, operation, answer));
             prop_assert!(next.is_some(), "{operation:?} answered {answer:?}");
             oracle = next.expect("it was asked");
         }

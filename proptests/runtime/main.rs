@@ -18,6 +18,7 @@
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
 //! | `fairness` | [F1], [F2] |
 //! | `chan_oracle` | channels against a sequential oracle, alone and together: linearizability |
+//! | `linear` | none: the search for an order that explains what several did |
 //! | `channels` | channels between goroutines, plain threads, and both |
 //! | `select` | `select!` and `Select` |
 //! | `chan_async` | channel ends that are awaited |
@@ -42,6 +43,7 @@ mod fairness;
 mod faults;
 mod futures;
 mod lifecycle;
+mod linear;
 mod local;
 mod nesting;
 mod panics;

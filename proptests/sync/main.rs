@@ -9,6 +9,9 @@ mod barrier;
 #[path = "../runtime/common.rs"]
 mod common;
 mod condvar;
+mod histories;
+#[path = "../runtime/linear.rs"]
+mod linear;
 mod mutex;
 mod once;
 mod permits;

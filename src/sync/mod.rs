@@ -10,7 +10,7 @@
 //! | [`Barrier`], [`Once`], [`OnceLock`], [`LazyLock`], [`WaitGroup`] | all at once |
 //!
 //! Each wait has a twin with `_timeout`, with `_deadline`, and with `_cancel`, which a
-//! [`CancelToken`](crate::CancelToken) ends. What was given to a waiter before its time ran out is
+//! [`CancelToken`] ends. What was given to a waiter before its time ran out is
 //! not lost: then the call succeeds.
 
 mod barrier;

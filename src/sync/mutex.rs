@@ -94,6 +94,10 @@ impl<T> Mutex<T> {
 impl<T: ?Sized> Mutex<T> {
     /// Locks. Parks a goroutine, or blocks a plain thread, until it can.
     ///
+    /// Who holds the lock already must not call this: it is a deadlock, which nothing reports, as the lock
+    /// belongs to the guard and not to whoever made it. [`try_lock`](Self::try_lock) fails instead, and
+    /// [`lock_timeout`](Self::lock_timeout) ends.
+    ///
     /// # Errors
     /// If a holder panicked; the error holds the guard.
     ///

@@ -10,7 +10,7 @@
 //! | [`never`] | a receiver that never receives |
 //!
 //! To limit another wait, use its own time-out (`recv_timeout` and the like), or a
-//! [`CancelToken`](crate::CancelToken) with a deadline for many.
+//! [`CancelToken`] with a deadline for many.
 //!
 //! Deadlines are kept to the nanosecond and never fire early. How late: docs/timers.md; on a machine
 //! with a free core it is the kernel's timer slack (50 µs) and a rest of at most 100 µs between two
