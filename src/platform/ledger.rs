@@ -23,6 +23,8 @@ struct Ledger {
     /// Waits that time will end.
     timed: usize,
     threads: u32,
+    /// Taken so far.
+    steps: usize,
     objects: HashMap<usize, Object>,
     counts: HashMap<&'static str, u32>,
     /// Panics that the hook saw, and no goroutine has died of yet.
@@ -67,6 +69,7 @@ pub fn open(rules: Rules, tell: Sender<Record>) {
         running: 0,
         timed: 0,
         threads: 0,
+        steps: 0,
         objects: HashMap::new(),
         counts: HashMap::new(),
         panics: Vec::new(),
@@ -125,12 +128,25 @@ pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
 
 /// A goroutine begins a public operation.
 pub fn op(who: u32, verb: &'static str, object: Option<Object>, place: Option<Place>) {
+    step();
     with(|ledger| {
         let doing = ledger.push(who, What::Op(verb, object), place).clone();
         if let Some(person) = ledger.person(who) {
             person.doing = Some(doing);
         }
     });
+}
+
+/// One more step of the run, which may be one too many. Told here, where nobody unwinds yet and no
+/// lock is held: a checker's own limit is met in a panic hook, whose lock a stopped thread would keep.
+pub fn step() {
+    let beyond = with(|ledger| {
+        ledger.steps += 1;
+        ledger.rules.most_steps.is_some_and(|most| ledger.steps > most)
+    });
+    if beyond == Some(true) {
+        fail(Kind::Limit, super::checker::TOO_MANY_STEPS.to_owned());
+    }
 }
 
 /// How it ended, if that is worth a word.

@@ -110,6 +110,7 @@ pub mod thread {
 
     /// Lets the other threads of a rescan loop move on.
     pub fn yield_now() {
+        super::super::ledger::step();
         loom::thread::yield_now();
     }
 }

@@ -109,4 +109,6 @@ pub struct Rules {
     pub forbid_lost_values: bool,
     /// As many model threads as the checker can run.
     pub most_threads: Option<u32>,
+    /// Operations and turns of a run, where the ledger counts them.
+    pub most_steps: Option<usize>,
 }

@@ -13,6 +13,11 @@ pub const SAMPLES: bool = false;
 /// loom's limit.
 pub(super) const MOST_THREADS: Option<u32> = Some(5);
 
+/// Whether the ledger counts the steps of an execution.
+pub(super) const LEDGER_COUNTS: bool = true;
+/// More of loom's branches than one of our steps has.
+const BRANCHES: usize = 16;
+
 const STACK_SIZE: usize = 256 * 1024;
 
 /// Nothing to be done.
@@ -26,7 +31,8 @@ pub(super) fn search(plan: &Plan, _: &Arc<AtomicU64>, body: impl Fn() + Send + S
     };
     let mut builder = loom::model::Builder::new();
     builder.max_threads = 5;
-    builder.max_branches = plan.steps;
+    // Its own limit is met in a panic: the ledger's comes first.
+    builder.max_branches = plan.steps.saturating_mul(BRANCHES);
     builder.preemption_bound = preemptions;
     builder.max_permutations = plan.most.map(|most| most as usize + 1);
     builder.max_duration = plan.within;
@@ -41,9 +47,7 @@ pub(super) fn explain(text: &str, file: &str) -> Option<(Kind, String)> {
         return Some((Kind::Deadlock, "everybody waits, and nobody will wake them".to_owned()));
     }
     if text.starts_with("Model exceeded maximum number of branches") {
-        let message = "an execution took more steps than it may: a loop that waits for nobody? Let \
-                       it park, or raise the limit with `Check::steps`";
-        return Some((Kind::Limit, message.to_owned()));
+        return Some((Kind::Limit, super::TOO_MANY_STEPS.to_owned()));
     }
     let of_loom = file.contains("/loom-0.") || text.starts_with("Causality violation");
     of_loom.then(|| (Kind::Panic, format!("loom says: {text}")))

@@ -88,6 +88,10 @@ pub struct Explored {
     pub failure: Option<Record>,
 }
 
+/// What is said of an execution without an end.
+pub(super) const TOO_MANY_STEPS: &str = "an execution took more steps than it may: a loop that waits for \
+    nobody? Let it park, or raise the limit with `Check::steps`";
+
 /// Runs the executions of `plan`, until one fails.
 pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
     backend::prepare();
@@ -101,7 +105,8 @@ pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
         let body = move || {
             // Relaxed: read when the thread has spoken or ended.
             count.fetch_add(1, Ordering::Relaxed);
-            run(plan.rules, &tell, &*program);
+            let most_steps = backend::LEDGER_COUNTS.then_some(plan.steps);
+            run(Rules { most_steps, ..plan.rules }, &tell, &*program);
         };
         backend::search(&plan, &longest, body);
         ledger::close();

@@ -17,6 +17,8 @@ pub const EXHAUSTS: bool = false;
 /// Whether the others are.
 pub const SAMPLES: bool = true;
 pub(super) const MOST_THREADS: Option<u32> = None;
+/// Whether the ledger counts the steps of an execution.
+pub(super) const LEDGER_COUNTS: bool = false;
 
 const STACK_SIZE: usize = 256 * 1024;
 /// How long an execution is taken to be before one was seen.
@@ -156,9 +158,7 @@ impl Scheduler for Sampler {
     ) -> Option<TaskId> {
         self.taken += 1;
         if self.taken > self.steps {
-            let message = "an execution took more steps than it may: a loop that waits for nobody? \
-                           Let it park, or raise the limit with `Check::steps`";
-            ledger::fail(Kind::Limit, message.to_owned());
+            ledger::fail(Kind::Limit, super::TOO_MANY_STEPS.to_owned());
         }
         let Search::Pct { .. } = self.search else {
             let at = self.random.next() % runnable.len() as u64;
