@@ -142,8 +142,9 @@ impl Permits {
             }
             match queue.claim_first() {
                 Some(claim) => wakes.push(claim.fire()),
-                // It has given up: they are free again. Release: as in `release`.
-                None => _ = self.word.fetch_add(need * ONE, Ordering::Release),
+                // It has given up: they are free again. Relaxed: the word changes by RMW alone, so that
+                // who takes them still acquires from who gave them in `release`. [R1]
+                None => _ = self.word.fetch_add(need * ONE, Ordering::Relaxed),
             }
         }
         if queue.is_empty() {

@@ -168,6 +168,48 @@ fn who_waits_on_a_processor_that_is_given_up_has_its_turn() {
     });
 }
 
+/// 4 threads, 5 goroutines; sampled. Two block their threads until their children, who wait in the deques,
+/// have run; one of their processors is one too many when it is retaken, and who gets the other always
+/// has work.
+#[test]
+fn who_waits_on_a_processor_that_is_retaken_for_good_has_its_turn() {
+    let name = "fair: who waits on a processor that is retaken for good has its turn [F2]";
+    Scenario { name, threads: 4, goroutines: 5 }.check(&Plan::usual(200), || {
+        let (runtime, over, turns) = (anchored(2, 3), Flag::default(), Ledger::new(2));
+        let (begun, spawned) =
+            ([(); 2].map(|()| Flag::default()), [(); 2].map(|()| Flag::default()));
+        for number in 0..2 {
+            let (begun, spawned) = (begun.clone(), spawned[number].clone());
+            let (over, turns, last) = (over.clone(), turns.clone(), over.clone());
+            drop(runtime.go(move || {
+                begun[number].set();
+                // Then nobody is there to steal the child.
+                begun.iter().for_each(Flag::spin);
+                let child = move || {
+                    turns.enter(number);
+                    if turns.times(0) + turns.times(1) == 2 {
+                        last.set();
+                    }
+                };
+                drop(go(child));
+                spawned.set();
+                over.spin();
+            }));
+        }
+        spawned.iter().for_each(Flag::spin);
+        let theirs = over.clone();
+        drop(runtime.go(move || yield_until(&theirs)));
+        runtime.set_processors(1).expect("one is enough");
+        let mut retaken = 0;
+        while retaken < 2 {
+            retaken += runtime.retake_all();
+            thread::yield_now();
+        }
+        end(runtime);
+        turns.assert_each_ran_once();
+    });
+}
+
 /// 2 threads, some goroutines; sampled. Who waits when the runtime stops, and has not begun, is not run
 /// any more.
 #[test]

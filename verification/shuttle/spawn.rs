@@ -3,10 +3,11 @@
 
 use crate::harness::{Plan, Scenario};
 use crate::support::{Carried, Home, Ledger, anchored, builder, end, migrating, panic_with};
-use selvedge::{Runtime, go, scope, try_go, yield_now};
+use selvedge::{Runtime, go, scope, time, try_go, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A root, 3 children, 2 grandchildren each; everyone joins their own.
 fn tree(runtime: Runtime) {
@@ -203,6 +204,26 @@ fn a_scope_panics_if_a_child_did() {
             });
             end(runtime);
         });
+}
+
+/// 3 threads, 2 goroutines; sampled. A scope whose closure panics asks its child to end, and waits for it.
+#[test]
+fn a_scope_that_panics_asks_its_children_to_end() {
+    let name = "spawn: a scope that panics asks its children to end [G4]";
+    Scenario { name, threads: 3, goroutines: 2 }.check(&Plan::usual(200), || {
+        let runtime = anchored(2, 2);
+        runtime.run(|| {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                scope(|s| {
+                    let token = s.token().clone();
+                    s.go(move || assert!(time::sleep_cancel(Duration::MAX, &token).is_err()));
+                    panic_with(1)
+                })
+            }));
+            assert!(result.is_err(), "the closure panicked");
+        });
+        end(runtime);
+    });
 }
 
 /// 3 threads, 4 goroutines; sampled. A refused spawn gives its closure back; an end makes room.
