@@ -27,7 +27,6 @@ pub mod spec;
 pub mod sync;
 pub mod time;
 #[doc(hidden)]
-#[allow(dead_code)]
 pub mod wait;
 
 pub use builder::{Builder, PanicPolicy};
