@@ -74,11 +74,10 @@ where
         env: PhantomData,
     };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    if result.is_err()
-        && let Some(token) = scope.token.get()
-    {
+    if result.is_err() {
+        // Also where no goroutine has asked for the token yet: whoever asks later finds it cancelled.
         // mutant: drop word to the children
-        token.cancel();
+        scope.cancel();
     }
     trace::plain("end of scope", place);
     let child_panicked = group.wait(place);

@@ -122,14 +122,18 @@ fn a_scope_cancels_its_children_when_asked_and_when_its_closure_panics() {
                 drop(borrowed);
             });
             assert_eq!(ended.load(SeqCst), 3);
-            let said = panic_of(|| {
-                selvedge::scope(|s| {
-                    s.go(|| wait(s.token()));
-                    yield_now();
-                    panic!("the closure's");
-                })
-            });
-            assert_eq!(said, "the closure's");
+            // Also a goroutine that asks for the token only after the panic.
+            for turns in [0, 1] {
+                let said = panic_of(|| {
+                    selvedge::scope(|s| {
+                        s.go(|| wait(s.token()));
+                        (0..turns).for_each(|_| yield_now());
+                        panic!("the closure's");
+                    })
+                });
+                assert_eq!(said, "the closure's");
+            }
+            assert_eq!(ended.load(SeqCst), 5);
         });
         finish(runtime);
     });
