@@ -4,7 +4,7 @@
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, StillRunning};
 use crate::model::goroutine::Cell;
-use crate::platform::{Arc, Only, checker};
+use crate::platform::{Arc, Only, checker, fault};
 use crate::sched::goroutine::Ref;
 use crate::sched::join::{JoinWord, Joined};
 use crate::sched::simulation;
@@ -199,6 +199,9 @@ impl<T> JoinHandle<T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
         let outcome = unsafe { this.take_outcome() };
+        if fault("joined twice") {
+            this.detach(false);
+        }
         // SAFETY: taken out once; `this` is not used again.
         drop(unsafe { std::ptr::read(&this.0) });
         outcome.map_err(JoinError::panicked)

@@ -1,4 +1,5 @@
 //! Scopes: goroutines that borrow from their parent's stack, and are always joined.
+//! Checked by: verification/shuttle/spawn.rs, proptests/runtime/children.rs.
 
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, SpawnError, StillRunning};

@@ -234,6 +234,7 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
     #[inline]
     pub(crate) fn take(&mut self, wakes: &mut Wakes) -> Take<T> {
         if let Some(value) = self.buffer(VecDeque::pop_front) {
+            // mutant: drop word to who waits for room
             if !self.gate.senders.is_empty() {
                 self.admit(wakes);
             }
@@ -317,6 +318,7 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
 
     /// Sends into the place that was reserved, unless the channel was closed meanwhile.
     pub(crate) fn fill(&mut self, value: T, wakes: &mut Wakes) -> Result<(), T> {
+        // mutant: drop end of the reservation
         self.gate.reserved -= 1;
         if self.gate.closed {
             return Err(value);
@@ -330,7 +332,9 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
 
     /// Gives up the place that was reserved.
     pub(crate) fn release(&mut self, wakes: &mut Wakes) {
+        // mutant: drop end of the reservation
         self.gate.reserved -= 1;
+        // mutant: drop word to who waits for room
         self.admit(wakes);
     }
 

@@ -8,6 +8,14 @@
 //! | `resume before settle` | an unpark queues a goroutine that is still on its stack | [S1] |
 //! | `lost permit` | a park overlooks the permit that came first | [S3] |
 //! | `stranded retake` | nobody is woken for the work of a retaken processor | [I5] |
+//! | `queue beside an idle processor` | who has work at home queues, and takes no idle processor | [I3] |
+//! | `two holders` | an idle processor that is taken stays among the idle | [I4] |
+//! | `away from home` | who is unparked from elsewhere is queued as if it had no home | [A1] |
+//! | `two queues` | a second unpark queues it once more | [E3] |
+//! | `no processor` | a worker goes on with a processor that was retaken | [E4] |
+//! | `late resume` | a stop does not wait for workers | [T1] |
+//! | `cell used twice` | a cell is free while its goroutine is alive | [G1] |
+//! | `joined twice` | a result is taken once more when its handle goes | [G2] |
 //!
 //! Checked by: verification/shuttle/faults.rs, verification/loom/faults.rs.
 

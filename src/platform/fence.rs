@@ -5,7 +5,8 @@
 //! a*. At least one of them sees the other's store, as if both were `fence(SeqCst)`.
 //! Source: Linux `membarrier(2)`, PRIVATE_EXPEDITED. Where the kernel refuses it, both sides are
 //! `fence(SeqCst)`; in the models they always are.
-//! Checked by: verification/litmus/twins.rs, as two fences; the asymmetric kind by stress alone.
+//! Checked by: verification/litmus/twins.rs and verification/loom/retake.rs, as two fences; the
+//! asymmetric kind by stress alone.
 
 use super::atomic::{Ordering, fence};
 use super::unmodelled::{AtomicU32, Ordering as Plain};

@@ -66,8 +66,10 @@ fn clock() -> Option<Arc<Clock>> {
 
 /// Nanoseconds since the run began; zero outside of one.
 pub fn now() -> u64 {
-    // Acquire: pairs with the Release in `main`: who sees the time sees what was before it.
-    clock().map_or(0, |clock| clock.now.load(Ordering::Acquire))
+    // Relaxed: time alone orders nothing, as no clock does; one word never goes back for who reads it,
+    // nor for who was woken by who read it. Who returns from a wait that timed out took the parker's
+    // lock, or was woken by the waker, after `expire` had set the time. [K9]
+    clock().map_or(0, |clock| clock.now.load(Ordering::Relaxed))
 }
 
 /// Lets the wait of `parker` expire at `deadline`, by the number returned; `None` outside of a run.
@@ -132,8 +134,8 @@ impl Clock {
     fn expire(&self, alarm: Alarm) {
         // Relaxed: this thread alone writes.
         if alarm.deadline > self.now.load(Ordering::Relaxed) {
-            // Release: pairs with the Acquire in `now`. A swap, as others read it meanwhile. [K9]
-            self.now.swap(alarm.deadline, Ordering::Release);
+            // Relaxed: see `now`. A plain store, since this thread alone writes.
+            self.now.store(alarm.deadline, Ordering::Relaxed);
             ledger::time(alarm.deadline);
         }
         match alarm.whom {

@@ -7,7 +7,7 @@
 //! busy worker looks after its own heap every 61st decision, and spares it the work.
 //!
 //! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the word: [S5].
-//! Checked by: verification/loom/timers.rs, proptests/runtime/timers.rs.
+//! Checked by: verification/loom/timers.rs, verification/shuttle/timers.rs, proptests/runtime/timers.rs.
 
 use super::enter::{current, current_worker};
 use super::goroutine::{Goroutine, Ptr};

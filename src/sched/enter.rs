@@ -1,7 +1,7 @@
 //! Entering the runtime: from here until the guard goes, the worker's processor stays its own.
 //! Protocol and invariant [H1]: the claim. The thread-local word is read by an outlined, opaque
 //! function only, and never kept across a switch.
-//! Checked by: verification/loom/retake.rs.
+//! Checked by: verification/loom/retake.rs, verification/loom/shutdown.rs.
 
 use super::claim::Entry;
 use super::goroutine::{Goroutine, Ptr};

@@ -1,6 +1,6 @@
 //! Entry: what runs on a goroutine's stack. A stack serves one goroutine after another.
 //! run the body; destroy its locals; publish the result; tell the scope; enter the runtime; switch out for good.
-//! Checked by: verification/loom/sched.rs, proptests/runtime/lifecycle.rs.
+//! Checked by: verification/loom/sched.rs, verification/loom/local.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current_worker};
 use super::goroutine::{Goroutine, Ptr};

@@ -7,7 +7,7 @@
 //! [F2] A runnable goroutine waits for at most 2·(1 + those ahead of it in its queue) decisions of
 //! its processor, each stretched by up to 16 for `run_next`, and all by 61/60 for the injector; one
 //! in the injector for 61 decisions of some processor for each goroutine ahead of it.
-//! Checked by: proptests/runtime/fairness.rs, verification/loom/sched.rs.
+//! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/fairness.rs.
 
 use super::goroutine::Ptr;
 use super::processor::{Held, Local};

@@ -16,7 +16,7 @@ use crate::lockfree::{Link, Linked};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::locals::Locals;
-use crate::platform::{Arc, prefetch};
+use crate::platform::{Arc, fault, prefetch};
 use crate::spec::{Acting, Event};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -277,7 +277,7 @@ impl Goroutine {
         if before == 0 {
             super::broken("drop_reference", "a reference", "none");
         }
-        before == 1
+        before == 1 || before == 2 && fault("cell used twice")
     }
 
     /// Its own values, to be reached by itself alone. [Z2]

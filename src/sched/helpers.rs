@@ -5,7 +5,7 @@
 //!     processor meanwhile, requeue. Two stores and an entry where it did not.
 //! helper: queue the job, park; a helper runs it and unparks.
 //! [Q1] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
-//! Checked by: verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
+//! Checked by: verification/loom/join.rs, verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current, current_worker};
 use super::goroutine::Ptr;

@@ -8,7 +8,8 @@
 //!
 //! Goroutines at home on such a worker wait for it; the watchdog says who holds them up.
 //! Nothing runs: the monitor sleeps until a processor is taken up. The retake itself: [H1], [I5].
-//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, proptests/runtime/blocking.rs.
+//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs,
+//! verification/shuttle/fair.rs, proptests/runtime/blocking.rs.
 
 use super::roster::{ProcId, SeatId};
 use super::shared::Shared;

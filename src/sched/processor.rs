@@ -3,7 +3,7 @@
 //! deque's other end and `run_next`.
 //! [P1] Only the owner touches `Local`: it passes from hand to hand under the roster's lock.
 //! [P2] `run_next` displaced or flushed goes to the deque: no goroutine is dropped.
-//! Checked by: verification/loom/sched.rs, verification/loom/retake.rs.
+//! Checked by: verification/loom/sched.rs, verification/loom/retake.rs, verification/shuttle/.
 
 use super::goroutine::{Goroutine, Ptr};
 use super::roster::ProcId;

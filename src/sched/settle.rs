@@ -2,7 +2,8 @@
 //! that nobody can resume a stack that is still in use. [S1]
 //! yield: requeue.   park: `begin_park`, or requeue if a permit came first.   exit: recycle.
 //! Where it is requeued: at home if it has one, else in the deque, else (no processor) the injector.
-//! Checked by: verification/loom/sched.rs, proptests/runtime/lifecycle.rs.
+//! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
+//! proptests/runtime/lifecycle.rs.
 
 use super::enter::Inside;
 use super::goroutine::Ptr;

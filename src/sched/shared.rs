@@ -1,6 +1,6 @@
 //! Shared: one runtime as its threads see it. It lives in an `Arc` that every thread of its holds,
 //! and, once the runtime has ended, the cells that are still referred to.
-//! Checked by: proptests/runtime/lifecycle.rs, verification/shuttle/.
+//! Checked by: verification/loom/shutdown.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
 use super::goroutine::{Goroutine, Ptr};
 use super::helpers::Helpers;

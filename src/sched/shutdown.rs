@@ -4,7 +4,8 @@
 //! their joiners learn that there will be no result.
 //! [T1] After `stop` no goroutine is resumed.  [T2] Every joiner gets a result or an error.
 //! [T3] The memory of a suspended goroutine's stack and kernel thread stays.
-//! Checked by: verification/loom/shutdown.rs, verification/shuttle/shutdown.rs, proptests/runtime/lifecycle.rs.
+//! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs, verification/shuttle/shutdown.rs,
+//! proptests/runtime/lifecycle.rs.
 
 use super::goroutine::Ptr;
 use super::shared::Shared;

@@ -16,7 +16,7 @@
 //! consumed once and is not lost. [S4] What happened before `unpark` is seen after `park`.
 //! [S5] `EXPIRED` takes no permit along, and is gone when the park that it ended returns.
 //! The word is written by read-modify-writes alone, from the spawn on.
-//! Checked by: verification/loom/state.rs, proptests/runtime/state.rs.
+//! Checked by: verification/loom/state.rs, verification/loom/timers.rs, proptests/runtime/state.rs.
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::fault;
@@ -172,6 +172,7 @@ impl StateWord {
         match self.0.fetch_or(PERMIT, Ordering::AcqRel) {
             ACTIVE if fault("resume before settle") => Unparked::Enqueue,
             PARKED => Unparked::Enqueue,
+            word if word == PARKED | PERMIT && fault("two queues") => Unparked::Enqueue,
             IN_PLACE => Unparked::WakeInPlace,
             _ => Unparked::Nothing,
         }

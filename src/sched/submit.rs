@@ -9,7 +9,8 @@
 //! | stealable | anyone else | the injector | a searcher, if a processor is idle |
 //!
 //! Nothing here suspends the caller.
-//! Checked by: verification/loom/sched.rs, verification/loom/idle.rs.
+//! Checked by: verification/loom/sched.rs, verification/loom/idle.rs, verification/loom/shutdown.rs,
+//! verification/shuttle/.
 
 use super::enter::Inside;
 use super::goroutine::{Ptr, Ref, Traits};
@@ -18,6 +19,7 @@ use super::shared::Shared;
 use super::state::Unparked;
 use super::task::Task;
 use super::worker::Worker;
+use crate::platform::fault;
 use crate::spec::Event;
 use std::ptr;
 
@@ -101,7 +103,8 @@ fn ready(goroutine: Ptr) {
     let inside = Inside::enter_runtime(shared);
     let here = inside.as_ref().map(Inside::worker);
     let held = inside.as_ref().and_then(Inside::held);
-    let wake = match (goroutine.home(), held) {
+    let home = goroutine.home().filter(|_| !fault("away from home"));
+    let wake = match (home, held) {
         (Some(home), _) => match here {
             Some(worker) if worker.id == home => {
                 worker.push_home(goroutine);

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use crate::context::overflow;
 use crate::lockfree::{Inbox, List};
 use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id, tls};
+use crate::platform::{CpuClock, Mutex, Parker, clock, fault, thread_id, tls};
 use crate::spec::{Event, Place};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
@@ -184,7 +184,7 @@ impl Worker {
     /// Asks the roster whether the processor is gone.
     #[cold]
     pub(crate) fn dispute(&self) {
-        if self.shared().roster.dispute(self.id) {
+        if self.shared().roster.dispute(self.id) && !fault("no processor") {
             // mutant: drop loss of the processor
             self.proc.set(None);
         }

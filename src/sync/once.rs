@@ -158,10 +158,7 @@ impl Once {
                 // Without a limit there is no error.
                 RUNNING => _ = self.park_while(|state| state == RUNNING, Limit::NONE, place),
                 _ => {
-                    // Acquire: what a closure that panicked did is seen. Relaxed on failure: the
-                    // loop looks again.
-                    let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
-                    if self.state.compare_exchange(state, RUNNING, acquire, relaxed).is_ok() {
+                    if self.begin(state) {
                         let mut running = Running { once: self, then: POISONED };
                         f(&OnceState { poisoned: state == POISONED });
                         running.then = COMPLETE;
@@ -170,6 +167,13 @@ impl Once {
                 }
             }
         }
+    }
+
+    /// From `state` to `RUNNING`; false if somebody was quicker.
+    fn begin(&self, state: u32) -> bool {
+        // Acquire: what a closure that panicked did is seen, also if another panicked since `state` was
+        // looked at. Relaxed on failure: the caller looks again. [U4]
+        self.state.compare_exchange(state, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     pub(super) fn wait_limited(

@@ -59,6 +59,7 @@ impl Permits {
     pub(super) fn try_acquire(&self, n: usize) -> bool {
         // Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
+        // mutant: take past those who wait: replace word & QUEUED == 0 with true
         while word & QUEUED == 0 && word / ONE >= n {
             match self.replace(word, word - n * ONE) {
                 Ok(()) => return true,
@@ -73,6 +74,7 @@ impl Permits {
     pub(super) fn release(&self, n: usize) {
         // Release: pairs with the Acquire of who takes them. [R1]
         let before = self.word.fetch_add(n * ONE, Ordering::Release);
+        // mutant: drop word to who waits
         if before & QUEUED != 0 {
             self.give_out(self.queue.lock());
         }
@@ -107,6 +109,7 @@ impl Permits {
             Some(error) => {
                 let mut queue = self.queue.lock();
                 queue.unlink(&node);
+                // mutant: drop word to those behind it
                 self.give_out(queue);
                 Err(error)
             }
@@ -119,6 +122,7 @@ impl Permits {
         // Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
+            // mutant: take past those who wait: replace word & QUEUED == 0 with true
             let enough = word & QUEUED == 0 && word / ONE >= n;
             let next = if enough { word - n * ONE } else { word | QUEUED };
             match self.replace(word, next) {
@@ -144,6 +148,7 @@ impl Permits {
                 Some(claim) => wakes.push(claim.fire()),
                 // It has given up: they are free again. Relaxed: the word changes by RMW alone, so that
                 // who takes them still acquires from who gave them in `release`. [R1]
+                // mutant: a permit is lost: replace need * ONE with 0
                 None => _ = self.word.fetch_add(need * ONE, Ordering::Relaxed),
             }
         }

@@ -6,7 +6,8 @@
 //! migrated in between: from its panic until the unwinding ends it switches nowhere (docs/panics.md),
 //! so the count of the thread that it is on is its own, at both times.
 //! [M4] A lock is poisoned iff a holder dropped its guard in a panic that began while it held it.
-//! Checked by: proptests/sync/poison.rs. In a model, a panic is seen by every model thread.
+//! Checked by: proptests/sync/poison.rs, verification/loom/sync_mutex.rs. In a model a panic is seen by
+//! every model thread, so there "only if" is not checked.
 #![forbid(unsafe_code)]
 
 use crate::platform::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,7 @@ impl Flag {
     pub(super) fn released(&self, watch: &Watch) {
         if !watch.panicking && panicking() {
             // Relaxed: the lock's own Release publishes it. A swap: `clear` may write, too.
+            // mutant: drop mark
             self.0.swap(true, Ordering::Relaxed);
         }
     }

@@ -1,9 +1,9 @@
 //! The whole scheduler with real coroutines: [A1], [D1], [G1], [G2], [G4], [I1], [P1], [P2], [S1],
-//! [S2], [T1], [T2].
+//! [S2], [S3], [T1], [T2].
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::{Arc, Parker};
-use selvedge::{Builder, Runtime, current, go, park, yield_now};
+use selvedge::{Builder, Runtime, current, go, no_suspend, park, scope, yield_now};
 
 pub fn builder(processors: usize) -> Builder {
     Builder::new().processors(processors).max_goroutines(4).modelled(2)
@@ -161,9 +161,29 @@ fn a_scope_waits_for_its_children() {
         let runtime = runtime(1);
         runtime.run(|| {
             let own = Payload::new(5);
-            selvedge::scope(|s| {
+            scope(|s| {
                 s.go(|| own.write(own.take() + 1));
             });
+            assert_eq!(own.take(), 6);
+        });
+        drop(runtime);
+    });
+}
+
+/// 3 threads: a scope ends where nothing may suspend: its kernel thread sleeps beneath the goroutine
+/// until the child, on the other worker, has ended | 2 workers. [G4] [S3]
+#[test]
+fn who_may_not_suspend_sleeps_in_place_until_its_child_ends() {
+    Scenario {
+        name: "sched: who may not suspend sleeps in place until its child ends [G4] [S3]",
+        threads: 3,
+        operations: "run(no_suspend(scope(go))), drop | 2 workers",
+    }
+    .check(Bound::narrow(), || {
+        let runtime = runtime(2);
+        runtime.run(|| {
+            let own = Payload::new(5);
+            no_suspend(|| scope(|s| drop(s.go(|| own.write(own.take() + 1)))));
             assert_eq!(own.take(), 6);
         });
         drop(runtime);

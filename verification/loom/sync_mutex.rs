@@ -1,6 +1,6 @@
-//! Mutex: [M1], [M2], [M3]. Plain threads wait by blocking their kernel thread, so a lost wake-up is
-//! a deadlock, and red. In a model a panic is seen by all model threads, so poison is not checked
-//! here.
+//! Mutex: [M1], [M2], [M3], [M4]. Plain threads wait by blocking their kernel thread, so a lost wake-up
+//! is a deadlock, and red. In a model a panic is seen by all model threads, so of poison only this is
+//! checked: whoever comes after one that panicked finds it.
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
@@ -8,7 +8,7 @@ use selvedge::internals::platform::Arc;
 use selvedge::internals::wait::Limit;
 use selvedge::sync::raw_mutex::{MOST_PASSES, RawMutex};
 use selvedge::sync::{LockError, Mutex, WaitError};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 /// Adds one: reads and writes are two steps, and both are checked for races.
 fn add(mutex: &Mutex<Payload>) {
@@ -206,5 +206,37 @@ fn a_cancelled_waiter_has_the_lock_or_leaves_it() {
         join(other);
         assert!(!mutex.is_waited_for(), "nobody waits any more");
         assert!(mutex.try_lock(), "nobody holds it");
+    });
+}
+
+/// 2 threads: one panics while it has the lock | the other locks: it finds the mark, and what was done
+/// before the panic, or neither. [M4]
+#[test]
+fn who_locks_after_a_panic_finds_the_mark() {
+    Scenario {
+        name: "mutex: who locks after a panic finds the mark [M2] [M4]",
+        threads: 2,
+        operations: "lock, add | lock, add, panic",
+    }
+    .check(Bound::Complete, || {
+        let mutex = Arc::new(Mutex::new(Payload::new(0)));
+        let theirs = Arc::clone(&mutex);
+        let other = spawn(move || {
+            let fail = || {
+                let guard = theirs.lock().expect("nobody else panics");
+                guard.write(guard.take() + 1);
+                resume_unwind(Box::new(()));
+            };
+            assert!(catch_unwind(AssertUnwindSafe(fail)).is_err());
+        });
+        let (poisoned, guard) = match mutex.lock() {
+            Ok(guard) => (false, guard),
+            Err(error) => (true, error.into_inner()),
+        };
+        assert_eq!(guard.take(), usize::from(poisoned), "one without the other");
+        guard.write(0);
+        drop(guard);
+        join(other);
+        assert!(mutex.is_poisoned());
     });
 }

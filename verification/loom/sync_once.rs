@@ -1,10 +1,11 @@
 //! Once and what stands on it: [U4], [U5]. A wake-up that is lost is a deadlock, and red. In a model a
-//! panic is seen by all model threads, so poison is not checked here.
+//! panic is seen by all model threads; a `Once` asks nobody who panics, so that changes nothing here.
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
 use selvedge::internals::platform::Arc;
 use selvedge::sync::{LazyLock, Once, OnceLock};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// 2 threads: both call; one runs, both see it; every interleaving.
 #[test]
@@ -117,5 +118,37 @@ fn a_wait_has_the_value_or_was_cancelled() {
         join(sets);
         join(cancels);
         assert_eq!(lock.get(), Some(&7));
+    });
+}
+
+/// 3 threads: two whose closure panics, and one that does it after all: each sees what those before it
+/// did.
+#[test]
+fn who_does_it_after_all_sees_what_was_done_before_the_panics() {
+    Scenario {
+        name: "once: who does it after all sees what was done before the panics [U4] [U5]",
+        threads: 3,
+        operations: "call_once_force | call_once_force, panic ×2",
+    }
+    .check(Bound::usual(), || {
+        let shared = Arc::new((Once::new(), Payload::new(0)));
+        let add = |shared: &(Once, Payload)| shared.1.write(shared.1.take() + 1);
+        let others = [(), ()].map(|()| {
+            let shared = Arc::clone(&shared);
+            spawn(move || {
+                let fail = || {
+                    shared.0.call_once_force(|_| {
+                        add(&shared);
+                        resume_unwind(Box::new(()));
+                    })
+                };
+                let panicked = catch_unwind(AssertUnwindSafe(fail)).is_err();
+                assert!(panicked || shared.0.is_completed());
+            })
+        });
+        shared.0.call_once_force(|_| add(&shared));
+        let seen = shared.1.take();
+        assert!((1..=3).contains(&seen));
+        others.into_iter().for_each(join);
     });
 }

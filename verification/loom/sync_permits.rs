@@ -1,9 +1,10 @@
-//! Semaphore and RwLock: [R1], [R3]. A wake-up that is lost is a deadlock, and red.
+//! Semaphore and RwLock: [R1], [R2], [R3]. A wake-up that is lost is a deadlock, and red.
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
 use selvedge::internals::platform::Arc;
 use selvedge::sync::{RwLock, RwLockWriteGuard, Semaphore};
+use std::time::Duration;
 
 /// 2 threads: each takes the one permit; every interleaving.
 #[test]
@@ -171,5 +172,60 @@ fn a_downgrade_lets_readers_in_and_no_writer() {
         drop(guard);
         join(reader);
         join(writer);
+    });
+}
+
+/// Whether somebody waits; a hint, of the semaphore's own.
+fn is_waited_for(semaphore: &Semaphore) -> bool {
+    format!("{semaphore:?}").contains("waiting: true")
+}
+
+/// 2 threads: one waits for both permits, of which main gives one back: nobody takes that one past it,
+/// neither at once nor by queueing. [R2]
+#[test]
+fn nobody_takes_a_permit_past_who_waits() {
+    Scenario {
+        name: "semaphore: nobody takes a permit past who waits [R2]",
+        threads: 2,
+        operations: "release 1, try 1, queue 1, release 1 | acquire 2, release",
+    }
+    .check(Bound::Complete, || {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let [first, second] = [semaphore.acquire(1), semaphore.acquire(1)];
+        let theirs = Arc::clone(&semaphore);
+        let waits = spawn(move || drop(theirs.acquire(2)));
+        drop(first);
+        if is_waited_for(&semaphore) {
+            assert!(semaphore.try_acquire(1).is_none(), "one is free, and somebody waits");
+            let hasty = semaphore.acquire_timeout(1, Duration::ZERO);
+            assert!(hasty.is_err(), "one is free, and somebody waits");
+        }
+        drop(second);
+        join(waits);
+        assert_eq!(semaphore.available_permits(), 2);
+    });
+}
+
+/// 2 threads: a writer waits for main's read lock to go: no reader passes it. [R2]
+#[test]
+fn no_reader_passes_a_writer_that_waits() {
+    Scenario {
+        name: "rwlock: no reader passes a writer that waits [R2]",
+        threads: 2,
+        operations: "read, try_read, queue | write",
+    }
+    .check(Bound::Complete, || {
+        let lock = Arc::new(RwLock::new(0));
+        let guard = lock.read().expect("not poisoned");
+        let theirs = Arc::clone(&lock);
+        let writer = spawn(move || *theirs.write().expect("not poisoned") += 1);
+        // Of two looks, the second is at least as late: who did not pass did so because of the writer.
+        if lock.try_read().is_err() {
+            assert!(lock.try_read().is_err(), "the writer still waits for this very guard");
+            assert!(lock.read_timeout(Duration::ZERO).is_err(), "and so does who queues");
+        }
+        drop(guard);
+        join(writer);
+        assert_eq!(*lock.read().expect("not poisoned"), 1);
     });
 }

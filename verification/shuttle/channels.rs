@@ -3,8 +3,8 @@
 //! expire, whenever it pleases the clock.
 
 use crate::harness::{Plan, Scenario};
-use crate::support::{Home, Ledger, anchored, migrating, run_in_time};
-use selvedge::chan::{Receiver, Sender, TryRecvError, bounded};
+use crate::support::{Home, LATER, Ledger, anchored, migrating, run_in_time};
+use selvedge::chan::{Receiver, Select, Sender, TryRecvError, bounded};
 use selvedge::{JoinHandle, Runtime, go, select, yield_now};
 
 /// What is sent: it enters its number in the ledger when it is dropped.
@@ -185,6 +185,58 @@ fn selects_meet_selects() {
         "channels: selects meet, migrating [V4] [V6] [V7]",
     ];
     check_both(names, 7, meet);
+}
+
+/// 3 selects send two values each into either of two buffers of one, a fourth lets go of the place
+/// that it was given, 2 selects receive. Then every place is free again.
+fn share_buffers(runtime: Runtime, is_anchored: bool) {
+    let ledger = Ledger::new(8);
+    let values = ledger.clone();
+    run_in_time(runtime, move || {
+        let channels = [bounded(1), bounded(1)];
+        let senders = [0, 2, 4].map(|first| {
+            let ([(a, _), (b, _)], values) = (channels.clone(), values.clone());
+            spawn(is_anchored, move || {
+                for number in [first, first + 1] {
+                    let sent = select! {
+                        send(a, Value::new(number, &values)) -> sent => sent,
+                        send(b, Value::new(number, &values)) -> sent => sent,
+                    };
+                    assert!(sent.is_ok(), "it is open");
+                }
+            })
+        });
+        let (fickle, _) = channels[0].clone();
+        let lets_go = spawn(is_anchored, move || {
+            let mut select = Select::new();
+            select.send(&fickle);
+            let _ = select.select_timeout(LATER).map(drop);
+        });
+        let receivers = [(); 2].map(|()| {
+            let [(_, a), (_, b)] = channels.clone();
+            spawn(is_anchored, move || {
+                let receive = |_| select! { recv(a) -> value => value, recv(b) -> value => value };
+                (0..3).map(receive).map(|value| value.expect("it is open").number).collect()
+            })
+        });
+        join_all(senders);
+        join_all([lets_go]);
+        assert_conserved(vec![(0..6).collect()], join_all(receivers));
+        for ((tx, _), number) in channels.iter().zip([6, 7]) {
+            assert!(tx.try_send(Value::new(number, &values)).is_ok(), "V2: its place is free");
+        }
+    });
+    ledger.assert_each_ran_once();
+}
+
+/// 4 and 5 threads, 7 goroutines; sampled.
+#[test]
+fn places_that_selects_were_given_are_free_again() {
+    let names = [
+        "channels: selects share buffers, anchored [A1] [V2] [V4] [V7]",
+        "channels: selects share buffers, migrating [V2] [V4] [V7]",
+    ];
+    check_both(names, 7, share_buffers);
 }
 
 /// How an end comes to its end.

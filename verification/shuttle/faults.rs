@@ -1,10 +1,11 @@
 //! Deliberate faults (`src/platform/fault.rs`) are found by the specification, under the invariant's
-//! name, and the schedule that found each finds it again: [I1], [I5], [E2], [S1], [S3].
+//! name, and the schedule that found each finds it again: [A1], [E2], [E3], [E4], [G1], [G2], [I1],
+//! [I3], [I4], [I5], [S1], [S3], [T1].
 
 use crate::harness::{Plan, Scenario};
 use crate::replay::child;
-use crate::support::{anchored, end};
-use selvedge::{current, park};
+use crate::support::{Flag, anchored, end};
+use selvedge::{current, go, park, yield_now};
 use shuttle::thread;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -63,6 +64,51 @@ fn one_that_is_unparked_while_it_runs() {
             });
             end(runtime);
         });
+}
+
+/// 2 threads, 2 goroutines; sampled. One waits in a queue, is unparked once more, and its home has but
+/// one processor. [E3]
+#[test]
+fn one_that_is_unparked_twice() {
+    Scenario { name: "faults: one that is unparked twice [E3]", threads: 2, goroutines: 2 }.check(
+        &Plan::usual(300),
+        || {
+            let runtime = anchored(1, 1);
+            runtime.run(|| {
+                let (parks, woken) = (Flag::default(), Flag::default());
+                let (tells, awaits) = (parks.clone(), woken.clone());
+                let other = go(move || {
+                    tells.set();
+                    while !awaits.is_set() {
+                        park();
+                    }
+                });
+                while !parks.is_set() {
+                    yield_now();
+                }
+                woken.set();
+                other.goroutine().unpark();
+                other.goroutine().unpark();
+                other.join().expect("no panic");
+            });
+            end(runtime);
+        },
+    );
+}
+
+/// 2 threads, 3 goroutines; sampled. The handle of one is dropped; another is spawned, and joined.
+/// [G1] [G2]
+#[test]
+fn one_that_is_detached_and_one_that_is_joined() {
+    let name = "faults: one that is detached and one that is joined [G1] [G2]";
+    Scenario { name, threads: 2, goroutines: 3 }.check(&Plan::usual(300), || {
+        let runtime = anchored(1, 1);
+        runtime.run(|| {
+            drop(go(|| ()));
+            go(|| ()).join().expect("no panic");
+        });
+        end(runtime);
+    });
 }
 
 /// A place for schedules.
@@ -129,6 +175,86 @@ fn a_stranded_retake_is_found_by_name() {
         name: "stranded retake",
         scenario: "blocking::a_blocking_section_gives_its_processor_up",
         said: "specification: [I5] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn who_queues_beside_an_idle_processor_is_found_by_name() {
+    Fault {
+        name: "queue beside an idle processor",
+        scenario: "blocking::what_blocks_unannounced_loses_its_processor",
+        said: "specification: [I3] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn two_holders_are_found_by_name() {
+    Fault {
+        name: "two holders",
+        scenario: "steal::what_one_spawns_all_run",
+        said: "specification: [I4] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn one_that_is_away_from_home_is_found_by_name() {
+    Fault {
+        name: "away from home",
+        scenario: "park::a_baton_goes_round",
+        said: "specification: [A1] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn one_in_two_queues_is_found_by_name() {
+    Fault {
+        name: "two queues",
+        scenario: "faults::one_that_is_unparked_twice",
+        said: "specification: [E3] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn who_goes_on_without_a_processor_is_found_by_name() {
+    Fault {
+        name: "no processor",
+        scenario: "blocking::what_blocks_unannounced_loses_its_processor",
+        said: "specification: [E4] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn a_late_resume_is_found_by_name() {
+    Fault {
+        name: "late resume",
+        scenario: "shutdown::each_joiner_of_a_dropped_runtime_gets_an_answer",
+        said: "specification: [T1] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn a_cell_that_is_used_twice_is_found_by_name() {
+    Fault {
+        name: "cell used twice",
+        scenario: "faults::one_that_is_detached_and_one_that_is_joined",
+        said: "specification: [G1] is broken",
+    }
+    .is_found_and_found_again();
+}
+
+#[test]
+fn one_that_is_joined_twice_is_found_by_name() {
+    Fault {
+        name: "joined twice",
+        scenario: "faults::one_that_is_detached_and_one_that_is_joined",
+        said: "specification: [G2] is broken",
     }
     .is_found_and_found_again();
 }

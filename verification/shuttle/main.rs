@@ -8,9 +8,10 @@
 //! `SELVEDGE_REPLAY=verification/shuttle/replays/<file> cargo test --features shuttle --test shuttle`
 //!
 //! A schedule that fails is saved as verification/shuttle/replays/<scenario>.<scheduler>-<seed>.txt:
-//! its first line names the scenario, the second says which thread ran at each step. Replayed, that
-//! scenario alone runs, once, by that schedule; all others step aside. A schedule kept there after
-//! its bug was mended is replayed by every run (`replay.rs`), and must pass.
+//! its first line names the scenario, the second says which thread ran at each step, a third, if there
+//! is one, the deliberate fault that it was found with (SELVEDGE_FAULT). Replayed, that scenario alone
+//! runs, once, by that schedule; all others step aside. A schedule kept there after its bug was mended is
+//! replayed by every run (`replay.rs`), and must pass; with its fault it must fail.
 //!
 //! In a model nothing takes time: no monitor and no timekeeper runs. A thread of the model plays them
 //! instead: it takes the processor of whoever is in user code, and fires timers, whenever it pleases.
@@ -20,6 +21,7 @@ mod channels;
 mod fair;
 mod faults;
 mod harness;
+mod leave;
 mod park;
 mod programs;
 #[path = "../programs.rs"]

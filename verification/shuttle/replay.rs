@@ -55,7 +55,10 @@ impl Journal {
         }
         let name = format!("{}.{}.txt", slug(&self.0.name), self.0.label);
         let path = directory().join(name);
-        let text = format!("{}\n{}\n", self.0.name, encode(&self.0.steps.borrow()));
+        let mut text = format!("{}\n{}\n", self.0.name, encode(&self.0.steps.borrow()));
+        if let Ok(fault) = std::env::var("SELVEDGE_FAULT") {
+            text += &format!("{FAULT}{fault}\n");
+        }
         let told = match std::fs::write(&path, text) {
             Ok(()) => format!("the failing schedule is in {}\n", path.display()),
             Err(error) => format!("the failing schedule could not be saved: {error}\n"),
@@ -65,9 +68,16 @@ impl Journal {
 }
 
 fn directory() -> PathBuf {
-    let usual = || Path::new(env!("CARGO_MANIFEST_DIR")).join("verification/shuttle/replays");
-    std::env::var_os("SELVEDGE_REPLAYS").map_or_else(usual, PathBuf::from)
+    std::env::var_os("SELVEDGE_REPLAYS").map_or_else(kept, PathBuf::from)
 }
+
+/// Where schedules are that every run replays.
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("verification/shuttle/replays")
+}
+
+/// Of a schedule that was found with a deliberate fault, the third line: which.
+const FAULT: &str = "fault: ";
 
 fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
@@ -141,7 +151,9 @@ impl Replay {
         let path = std::env::var_os("SELVEDGE_REPLAY")?;
         let text = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let (scenario, steps) = text.split_once('\n').expect("a scenario's name, and its steps");
+        let mut lines = text.lines();
+        let mut line = || lines.next().expect("a scenario's name, and its steps");
+        let (scenario, steps) = (line(), line());
         let steps = decode(steps).expect("runs of steps, as in 0x12 1x3");
         let strayed = Rc::default();
         Some(Replay { scenario: scenario.to_owned(), steps, at: 0, started: false, strayed })
@@ -210,19 +222,34 @@ pub fn child(arguments: &[&str]) -> Command {
     command
 }
 
-/// A child process for each schedule kept. Those whose bug was mended pass.
+/// A child process for each schedule kept: those whose bug was mended pass. One that was found with a
+/// deliberate fault fails with it, in the specification's words, and passes without.
 #[test]
 fn schedules_that_once_failed_pass() {
     if std::env::var_os("SELVEDGE_REPLAY").is_some() {
         return;
     }
-    let kept = std::fs::read_dir(directory()).into_iter().flatten().flatten();
-    for path in kept.map(|entry| entry.path()).filter(|path| path.extension().is_some()) {
-        let mut command = child(&[]);
-        let output = command.env("SELVEDGE_REPLAY", &path).output().expect("a child process");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} fails: {told}", path.display());
+    let entries = std::fs::read_dir(kept()).expect("some are kept").flatten();
+    let files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    assert!(!files.is_empty(), "none is kept, so this checks nothing");
+    for path in files {
+        let run = |fault: &str| {
+            let mut command = child(&[]);
+            command.env("SELVEDGE_REPLAY", &path).env("SELVEDGE_FAULT", fault);
+            let output = command.output().expect("a child process");
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            (output.status.success(), told)
+        };
+        let (passed, told) = run("");
+        assert!(passed, "{} fails: {told}", path.display());
         assert!(told.contains("| replay |"), "{} names no scenario", path.display());
+        let text = std::fs::read_to_string(&path).expect("just listed");
+        if let Some(fault) = text.lines().find_map(|line| line.strip_prefix(FAULT)) {
+            let (passed, told) = run(fault);
+            let named = !passed && told.contains("selvedge: specification: ");
+            let path = path.display();
+            assert!(named, "{path} does not find its fault any more: save one anew: {told}");
+        }
     }
 }
 

@@ -15,7 +15,8 @@
 //! [I1] Shared work and an idle processor imply a searching worker or a wake-up in flight.
 //! [I2] A parked worker's inbox is empty, or its wake-up is in flight.
 //! [I3] No worker queues while a processor is idle.  [I4] A processor has at most one holder.
-//! Checked by: verification/loom/idle.rs, verification/loom/retake.rs, verification/shuttle/.
+//! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/resize.rs,
+//! verification/loom/monitor.rs, verification/loom/retake.rs, verification/shuttle/.
 
 mod publish;
 mod retake;
@@ -23,7 +24,7 @@ mod sleep;
 
 use super::claim::Claim;
 use crate::platform::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::platform::{Mutex, Parker};
+use crate::platform::{Mutex, Parker, fault};
 use crate::spec::{Doing, Spec};
 use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
@@ -214,6 +215,9 @@ impl Roster {
 
     fn take_idle(&self, lists: &mut Lists) -> Option<ProcId> {
         let proc = lists.idle.pop()?;
+        if fault("two holders") {
+            lists.idle.push(proc);
+        }
         // Relaxed: under the lock, as are all changes to the count of idle processors.
         self.lookout.fetch_sub(IDLE, Ordering::Relaxed);
         // mutant: drop wake of the monitor

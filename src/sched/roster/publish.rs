@@ -1,4 +1,6 @@
 //! Those who have published work, and wake somebody for it. Protocol and invariants: the roster.
+//! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs,
+//! verification/loom/retake.rs, verification/shuttle/leave.rs.
 
 use super::*;
 use crate::platform::atomic::fence;

@@ -4,11 +4,12 @@
 //! release: give it to who queues, else put it into the idle list, and wake somebody if work is there.
 //! dispute: the worker, on its next entry, learns under the same lock that it has no processor.
 //! [H1] as in `claim`.  [I5] A retaken processor with work in its queues is not left idle unseen.
-//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs.
+//! Checked by: verification/loom/retake.rs, verification/loom/handover.rs, verification/loom/monitor.rs,
+//! verification/loom/relieve.rs, verification/loom/resize.rs, verification/loom/shutdown.rs,
+//! verification/shuttle/.
 
 use super::*;
 use crate::platform::atomic::fence;
-use crate::platform::fault;
 use std::time::Duration;
 
 /// A monitor's wait that is worth cutting short.
@@ -86,6 +87,7 @@ impl Roster {
         // Relaxed: written under this lock.
         let stopped = |id| match self.seat(id).state.load(Ordering::Relaxed) {
             VACANT | BLOCKED => true,
+            _ if fault("late resume") => true,
             // mutant: who stops need not leave: replace self.seize_stopped(id) with true
             _ => self.seize_stopped(id),
         };

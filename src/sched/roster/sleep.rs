@@ -1,8 +1,9 @@
 //! A worker that found no work: search, sleep, queue, end. Protocol and invariants: the roster.
+//! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs.
 
 use super::*;
 use crate::platform::atomic::fence;
-use crate::platform::{fault, thread};
+use crate::platform::thread;
 
 impl Roster {
     /// Counts the caller as searching, unless half of those at work already do.
@@ -126,7 +127,9 @@ impl Roster {
             return Awake::Stop;
         }
         // mutant: queue beside an idle processor: replace self.take_idle(&mut lists) with None::<ProcId>
-        if let Some(proc) = self.take_idle(&mut lists) {
+        if !fault("queue beside an idle processor")
+            && let Some(proc) = self.take_idle(&mut lists)
+        {
             // Relaxed: written under the lock.
             self.seat(id).state.store(RUNNING, Ordering::Relaxed);
             self.hold(proc, id);

@@ -204,6 +204,11 @@ fn rows(output: &str) -> Vec<Row> {
 
 /// A few words of why it failed: the first panic's, as a rule.
 fn why(output: &str, status: ExitStatus) -> String {
+    if let Some((_, rest)) = output.split_once("selvedge: specification: ")
+        && let Some((rule, what)) = rest.split_once(" is broken: ")
+    {
+        return short(&format!("{rule} {what}"));
+    }
     for (said, means) in [
         ("Causality violation", "race"),
         ("deadlock", "deadlock"),
@@ -263,6 +268,9 @@ mod tests {
         let panicked = "thread 'a' panicked at b.rs:1:2:\nassertion `left == right` failed: S2\n";
         assert_eq!(why(panicked, status), "assertion `left == right` failed: S2");
         assert_eq!(why("deadlock; threads = []", status), "deadlock");
+        let named =
+            "selvedge: specification: [I1] is broken: goroutine 2 waits\nthread 'a' panicked";
+        assert_eq!(why(named, status), "[I1] goroutine 2 waits");
         let broken = "selvedge: broken invariant at a.rs:1:2: settle: expected A, found B; this";
         assert_eq!(why(broken, status), "settle: expected A, found B");
     }

@@ -96,7 +96,7 @@ impl File {
         let mut sites = marks(path, &text)?;
         if orderings_are_modelled(&text) {
             sites.extend(fences(path, &text));
-            sites.extend(orderings(path, &text));
+            sites.extend(orderings(path, &text)?);
         }
         // The outer before the inner.
         sites.sort_by_key(|site| (site.at.start, std::cmp::Reverse(site.at.end)));
@@ -182,7 +182,7 @@ fn fences(path: &str, text: &Text) -> Vec<Site> {
     sites
 }
 
-fn orderings(path: &str, text: &Text) -> Vec<Site> {
+fn orderings(path: &str, text: &Text) -> Result<Vec<Site>, String> {
     let shipped = &text.mask[..text.shipped()];
     let mut sites = Vec::new();
     for (at, path_of) in shipped.match_indices("Ordering::") {
@@ -196,6 +196,10 @@ fn orderings(path: &str, text: &Text) -> Vec<Site> {
         if weaker.is_empty() {
             continue;
         }
+        if call.name.is_empty() {
+            let line = shipped[..at].matches('\n').count() + 1;
+            return Err(format!("{path}:{line}: write the ordering in the call that it is for"));
+        }
         let mutants = weaker.iter().map(|to| {
             let what = format!("`{}` {now} → {to}", call.name);
             Mutant { key: key(path, text, at, what), kind: Kind::Order }
@@ -206,7 +210,7 @@ fn orderings(path: &str, text: &Text) -> Vec<Site> {
             how: How::Weaken(weaker),
         });
     }
-    sites
+    Ok(sites)
 }
 
 /// The call of which an ordering is an argument.
@@ -364,6 +368,7 @@ mod tests {
             "// mutant: a: replace c with d\nb();",
             "// mutant: a: replace b with d\nb(b);",
             "// mutant: nothing of the kind\nb();",
+            "fn f() { let (a, b) = (Ordering::Acquire, Ordering::Relaxed); }",
         ] {
             assert!(File::new("f", raw).is_err(), "{raw}");
         }
