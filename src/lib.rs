@@ -16,6 +16,7 @@ mod local;
 #[doc(hidden)]
 pub mod lockfree;
 pub mod model;
+pub mod net;
 #[doc(hidden)]
 pub mod platform;
 mod runtime;
@@ -51,5 +52,6 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::future::alarm;
+    pub use crate::net::cell;
     pub use crate::{context, lockfree, platform, sched, wait};
 }

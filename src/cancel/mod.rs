@@ -75,6 +75,13 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
+/// Of kind [`Other`](std::io::ErrorKind::Other), with the `Cancelled` within.
+impl From<Cancelled> for std::io::Error {
+    fn from(cancelled: Cancelled) -> Self {
+        std::io::Error::other(cancelled)
+    }
+}
+
 impl CancelToken {
     /// A token without a parent and without a deadline.
     pub fn new() -> Self {

@@ -44,7 +44,7 @@ pub use backend::{
 };
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;
-pub use parker::Parker;
+pub use parker::{Bell, Parker};
 pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Whether the scheduler tells the specification what it does; `crate::spec` is empty without.

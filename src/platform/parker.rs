@@ -1,5 +1,6 @@
 //! Parker: puts one kernel thread to sleep until somebody gives it a permit.
 //! park: lock, wait while no permit, take it.   unpark: lock, give the permit, notify if asleep.
+//! park_by: as park, but what sleeps is up to the caller, who leaves a bell; unpark then rings it.
 //! [K1] A permit given before `park` makes it return at once. [K2] Permits don't add up: one at most.
 //! [K3] What happened before `unpark` is seen after the `park` that took its permit.
 //! One mutex and one condition variable, the same in every backend: loom's own `park` would create
@@ -8,13 +9,21 @@
 //! hears who waits, and time-outs are events of the model.
 //! Checked by: verification/loom/parker.rs.
 
-use super::{Condvar, MODELLED, Mutex, ledger, virtual_time};
+use super::{Arc, Condvar, MODELLED, Mutex, ledger, virtual_time};
+use std::fmt::Debug;
 use std::time::Duration;
+
+/// Ends the wait of a thread that sleeps elsewhere than in its parker. Never blocks.
+pub trait Bell: Send + Sync + Debug {
+    fn ring(&self);
+}
 
 #[derive(Debug, Default)]
 struct State {
     permit: bool,
     asleep: bool,
+    /// The thread sleeps where this ends its wait.
+    bell: Option<Arc<dyn Bell>>,
     /// The alarm that it waits for, and the one that went off last; see `virtual_time`.
     awaited: u64,
     expired: u64,
@@ -85,6 +94,22 @@ impl Parker {
         std::mem::take(&mut state.permit)
     }
 
+    /// As [`park`](Self::park), where `wait` sleeps instead: until the bell has rung, or not so long.
+    /// True: it took a permit. Where the permit is there already, does not call it.
+    pub fn park_by(&self, bell: &Arc<dyn Bell>, wait: impl FnOnce()) -> bool {
+        let mut state = self.state.lock();
+        // mutant: sleep though there is a permit: replace !state.permit with true
+        if !state.permit {
+            // mutant: drop bell
+            state.bell = Some(Arc::clone(bell));
+            drop(state);
+            wait();
+            state = self.state.lock();
+            state.bell = None;
+        }
+        std::mem::take(&mut state.permit)
+    }
+
     /// Gives the permit; never blocks for long, and makes no system call if nobody sleeps. [K2]
     pub fn unpark(&self) {
         let mut state = self.state.lock();
@@ -97,6 +122,12 @@ impl Parker {
         if state.asleep {
             // Under the lock: the parked thread may free the parker as soon as it sees the permit.
             self.wake.notify_one();
+        }
+        if let Some(bell) = state.bell.take() {
+            // Without the lock, which the woken thread wants: the bell is ours.
+            drop(state);
+            // mutant: drop ring
+            bell.ring();
         }
     }
 

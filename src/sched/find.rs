@@ -52,6 +52,7 @@ impl Worker {
         });
         if decision.is_multiple_of(INJECTOR_EVERY) {
             self.keep_own_time(held);
+            self.look_at_sockets(held);
             // mutant: the injector has no turn: replace shared.injector.pop() with None
             if let Some(raw) = shared.injector.pop() {
                 let goroutine = Ptr::from_raw(raw);

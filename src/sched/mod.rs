@@ -14,6 +14,7 @@
 //! | `deadline`, `timers` | how it waits for a time, and who sees that it has come |
 //! | `submit` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
+//! | `poller/` | who waits for sockets, and who learns that they are ready |
 //! | `simulation` | the same on one worker, by a seed and in virtual time |
 //! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
@@ -28,6 +29,7 @@ pub(crate) mod helpers;
 pub mod join;
 pub(crate) mod metrics;
 pub(crate) mod monitor;
+pub mod poller;
 pub(crate) mod pool;
 pub(crate) mod processor;
 pub(crate) mod report;

@@ -93,6 +93,7 @@ impl<'a> Monitor<'a> {
                 return;
             }
             self.shared.relieve();
+            self.shared.see_to_sockets();
             let longest = if self.nothing_runs() { DROWSY } else { LONGEST };
             self.period = if self.scan() { SHORTEST } else { (2 * self.period).min(longest) };
         }

@@ -144,3 +144,12 @@ pub(crate) fn drop_reference(goroutine: Ptr) {
     }
     Shared::give_cells(shared, std::iter::once(goroutine));
 }
+
+/// As [`drop_reference`], by a worker that is inside the runtime, and not in user code.
+pub(crate) fn drop_reference_inside(goroutine: Ptr) {
+    if goroutine.drop_reference() {
+        // SAFETY: that was the last reference, and ours.
+        unsafe { goroutine.recycle() };
+        Shared::give_cells(goroutine.shared, std::iter::once(goroutine));
+    }
+}

@@ -6,6 +6,7 @@ use super::goroutine::{Goroutine, Ptr};
 use super::helpers::Helpers;
 use super::metrics::Counters;
 use super::monitor::{Monitor, Watchdog};
+use super::poller::sockets::Sockets;
 use super::pool::{self, Pool};
 use super::processor::{FIBER_CACHE, Processor};
 use super::roster::{Awake, Roster, SeatId, Wake};
@@ -15,7 +16,7 @@ use super::worker::Worker;
 use crate::context::{Arena, StackError};
 use crate::lockfree::{Injector, Tally};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::platform::{Arc, Condvar, MODELLED, Mutex, Parker, fence, panicking, thread};
+use crate::platform::{Arc, Condvar, MODELLED, Mutex, OnceLock, Parker, fence, panicking, thread};
 use crate::spec::{Event, Place, Spec};
 use crossbeam_utils::CachePadded;
 use std::io;
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) helpers: Helpers,
     pub(crate) counters: Counters,
     pub(crate) timers: Timers<Ptr>,
+    /// Once a goroutine has waited for one.
+    pub(crate) sockets: OnceLock<Arc<Sockets>>,
     next_id: AtomicU64,
     /// Somebody waits for the last goroutine to end.
     draining: AtomicBool,
@@ -90,6 +93,7 @@ impl Shared {
             helpers: Helpers::new(),
             counters: Counters::default(),
             timers: Timers::new(config.max_processors as usize),
+            sockets: OnceLock::new(),
             next_id: AtomicU64::new(1),
             draining: AtomicBool::new(false),
             drain: Mutex::new(()),

@@ -45,6 +45,16 @@ pub(crate) fn yield_now(place: &'static Location<'static>) {
     }
 }
 
+/// Lets other goroutines run, where the caller is one and may suspend.
+pub(crate) fn give_way(place: &'static Location<'static>) {
+    if let Some((worker, goroutine)) = current()
+        && !panicking()
+        && goroutine.own.no_suspend.get() == 0
+    {
+        suspend(worker, goroutine, YIELD, place);
+    }
+}
+
 #[inline]
 pub(super) fn suspend(
     worker: &Worker,

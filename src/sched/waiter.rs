@@ -27,6 +27,17 @@ impl Waiter {
     }
 }
 
+/// Somebody to wake, once the lock is released under which that was decided.
+#[must_use]
+pub struct Wake(pub(crate) Who);
+
+impl Wake {
+    /// Never suspends, and never unwinds.
+    pub fn wake(self) {
+        self.0.wake();
+    }
+}
+
 /// Whom to wake once.
 pub(crate) enum Who {
     /// A goroutine, or a plain thread.

@@ -91,7 +91,7 @@ impl Worker {
         unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
         let this = Thread::this();
         *self.thread.lock() = Some(this);
-        let mut awake = self.shared().roster.await_grant(self.id, false);
+        let mut awake = self.shared().roster.await_grant(self.id);
         loop {
             awake = match awake {
                 Awake::Run { proc, searching } => {
@@ -126,6 +126,7 @@ impl Worker {
             let Some(held) = self.held() else { return self.regain() };
             let found = match self.find(held) {
                 Some(goroutine) => Some(goroutine),
+                None if self.look_at_sockets(held) => continue,
                 None => self.search(held, &mut searching),
             };
             let Some(goroutine) = found else { return self.idle(searching) };
@@ -353,6 +354,10 @@ impl Sources for Worker {
 
     fn is_home(&self) -> bool {
         self.homed() > 0
+    }
+
+    fn rest(&self, parker: &Parker) -> Option<Option<Awake>> {
+        self.rest_at_sockets(parker)
     }
 }
 

@@ -56,6 +56,11 @@ impl<'a> Limit<'a> {
         self.deadline
     }
 
+    /// The token, if there is one.
+    pub(crate) fn own_token(&self) -> Option<&'a CancelToken> {
+        self.token
+    }
+
     /// Waits until `wait` is fired, or the limit is reached: then nobody will fire it any more.
     /// To be called without any list's lock.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {

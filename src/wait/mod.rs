@@ -27,6 +27,7 @@ pub use list::{Claim, List, Node};
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
+pub use crate::sched::waiter::Wake;
 use crate::sched::waiter::Who;
 use crate::sched::{broken, suspend};
 use std::panic::Location;
@@ -59,17 +60,6 @@ pub enum Ended {
     Fired(u32),
     /// The time ran out: every node may still be linked.
     TimedOut,
-}
-
-/// Somebody to wake, once the list's lock is released.
-#[must_use]
-pub struct Wake(Who);
-
-impl Wake {
-    /// Never suspends, and never unwinds.
-    pub fn wake(self) {
-        self.0.wake();
-    }
 }
 
 /// Those to wake once a lock is released: mostly nobody or one.

@@ -84,7 +84,7 @@ impl World {
 
     /// A worker: as the real one, with numbers for goroutines.
     fn work(self: &Arc<Self>, id: SeatId) {
-        let mut awake = self.roster.await_grant(id, false);
+        let mut awake = self.roster.await_grant(id);
         while let Awake::Run { proc, mut searching } = awake {
             while self.take(id, &mut searching) {}
             if !searching && self.roster.start_searching() {

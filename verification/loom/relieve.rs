@@ -70,7 +70,7 @@ impl World {
     }
 
     fn work(self: &Arc<Self>, id: SeatId) {
-        let mut awake = self.roster.await_grant(id, false);
+        let mut awake = self.roster.await_grant(id);
         while let Awake::Run { proc, mut searching } = awake {
             while self.work.swap(false, Ordering::Relaxed) {
                 if std::mem::take(&mut searching) {

@@ -72,7 +72,7 @@ impl World {
 /// A worker that holds the processor and is in user code.
 fn in_user_code(world: &World) -> SeatId {
     let Wake::Start(id) = world.roster.wake_searcher() else { unreachable!("nobody sleeps yet") };
-    let Awake::Run { proc: 0, searching: true } = world.roster.await_grant(id, false) else {
+    let Awake::Run { proc: 0, searching: true } = world.roster.await_grant(id) else {
         unreachable!("just granted")
     };
     let wake = world.roster.stop_searching(&Shared(world));
@@ -145,7 +145,7 @@ impl World {
         if let Wake::Start(id) = wake {
             let world = Arc::clone(self);
             spawn(move || {
-                let awake = world.roster.await_grant(id, false);
+                let awake = world.roster.await_grant(id);
                 assert!(matches!(awake, Awake::Run { .. }));
                 world.touch();
                 world.work.store(false, Ordering::Relaxed);

@@ -82,6 +82,11 @@ pub trait Sources {
     fn home(&self) -> bool;
     /// Whether started goroutines have their home here, so that the thread may not end. [A1]
     fn is_home(&self) -> bool;
+    /// Sleeps until `parker` is given a permit, or it may [`rise`](Roster::rise), where that is of use
+    /// to others: `Some`. `None`: it is to sleep by its parker alone.
+    fn rest(&self, _parker: &Parker) -> Option<Option<Awake>> {
+        None
+    }
 }
 
 const GRANT_NONE: u32 = 0;
@@ -93,7 +98,7 @@ pub struct Seat {
     state: AtomicU32,
     /// What a sleeper was woken with: nothing, stop, or a processor and a token.
     grant: AtomicU32,
-    parker: Parker,
+    pub(crate) parker: Parker,
     pub claim: Claim,
 }
 

@@ -83,11 +83,12 @@ impl Roster {
         }
         self.spec.see(Doing::Sleeps(id));
         // mutant: a home may end: replace !sources.is_home() with true
-        self.await_grant(id, surplus && !sources.is_home())
+        self.rest(id, surplus && !sources.is_home(), sources)
     }
 
-    /// The recheck found something: be up again, if nobody has woken us meanwhile.
-    fn rise(&self, id: SeatId, home: bool) -> Option<Awake> {
+    /// A sleeper has found something: it is up again, if nobody has woken it meanwhile and there is a
+    /// processor; without one, it queues where that something is at home.
+    pub fn rise(&self, id: SeatId, home: bool) -> Option<Awake> {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
         // mutant: drop look whether it was woken
@@ -141,26 +142,39 @@ impl Roster {
         drop(lists);
         // mutant: drop wake of who queued before
         self.unpark(wake);
-        self.await_grant(id, false)
+        self.await_grant(id)
     }
 
-    /// Blocks the kernel thread until it is granted something; where `may_end`, not for ever.
-    pub fn await_grant(&self, id: SeatId, may_end: bool) -> Awake {
+    /// Blocks the kernel thread until it is granted something; where `may_end`, not for ever. Meanwhile
+    /// it sees to what nobody else sees to.
+    fn rest(&self, id: SeatId, may_end: bool, sources: &impl Sources) -> Awake {
         let seat = self.seat(id);
         loop {
-            // Acquire: pairs with the Release in `grant`; the processor came through the lock.
-            match seat.grant.swap(GRANT_NONE, Ordering::Acquire) {
-                GRANT_NONE => {}
-                GRANT_STOP => return Awake::Stop,
-                word => {
-                    return Awake::Run { proc: (word >> 2) - 1, searching: word & 2 != 0 };
+            if let Some(awake) = seat.take_grant() {
+                return awake;
+            }
+            match sources.rest(&seat.parker) {
+                Some(Some(awake)) => return awake,
+                Some(None) => {}
+                None if !may_end => seat.parker.park(),
+                None => {
+                    let limit = crate::sched::IDLE_THREAD_LIFE;
+                    if !seat.parker.park_timeout(limit) && self.reap(id) {
+                        return Awake::Reaped;
+                    }
                 }
             }
-            if !may_end {
-                seat.parker.park();
-            } else if !seat.parker.park_timeout(crate::sched::IDLE_THREAD_LIFE) && self.reap(id) {
-                return Awake::Reaped;
+        }
+    }
+
+    /// Blocks the kernel thread until it is granted something.
+    pub fn await_grant(&self, id: SeatId) -> Awake {
+        let seat = self.seat(id);
+        loop {
+            if let Some(awake) = seat.take_grant() {
+                return awake;
             }
+            seat.parker.park();
         }
     }
 
@@ -209,5 +223,16 @@ impl Roster {
         lists.vacant.push(id);
         self.spec.see(Doing::Vacated(id));
         lists.threads -= 1;
+    }
+}
+
+impl Seat {
+    fn take_grant(&self) -> Option<Awake> {
+        // Acquire: pairs with the Release in `grant`; the processor came through the lock.
+        match self.grant.swap(GRANT_NONE, Ordering::Acquire) {
+            GRANT_NONE => None,
+            GRANT_STOP => Some(Awake::Stop),
+            word => Some(Awake::Run { proc: (word >> 2) - 1, searching: word & 2 != 0 }),
+        }
     }
 }

@@ -1,0 +1,132 @@
+//! Addresses, and how names become some without holding up a processor.
+//! Checked by: proptests/net/.
+#![forbid(unsafe_code)]
+
+use crate::sched::helpers::blocking;
+use std::io::{self, ErrorKind};
+use std::net::{
+    IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as StdAddrs,
+};
+use std::vec;
+
+/// What can be an address: all that [`std::net::ToSocketAddrs`] takes.
+///
+/// A name is looked up by the system's resolver, in [`blocking`](fn@crate::blocking): the goroutine waits, and
+/// others run meanwhile. That can't be cancelled. An address that is written as digits needs no look-up,
+/// and never suspends.
+///
+/// A type of yours that implements `std`'s trait gets this one by an empty `impl`.
+pub trait ToSocketAddrs: StdAddrs {
+    /// The addresses, in the order in which they are to be tried.
+    ///
+    /// May suspend, where a name must be looked up; as implemented here, calls `std`'s
+    /// `to_socket_addrs` in place.
+    ///
+    /// # Errors
+    /// If it is no address, or the name is not known.
+    fn resolve(&self) -> io::Result<Addresses> {
+        self.to_socket_addrs().map(Addresses::of)
+    }
+}
+
+/// Addresses to be tried one after another; made by [`ToSocketAddrs::resolve`].
+#[derive(Clone, Debug)]
+pub struct Addresses(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    One(Option<SocketAddr>),
+    Many(vec::IntoIter<SocketAddr>),
+}
+
+impl Addresses {
+    /// These.
+    pub fn of(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Addresses(Kind::Many(addresses.into_iter().collect::<Vec<_>>().into_iter()))
+    }
+
+    fn one(address: impl Into<SocketAddr>) -> io::Result<Self> {
+        Ok(Addresses(Kind::One(Some(address.into()))))
+    }
+
+    /// Tries each until one will do; else the last one's error.
+    pub(super) fn try_each<T>(
+        self,
+        mut one: impl FnMut(SocketAddr) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut failed = None;
+        for address in self {
+            match one(address) {
+                Ok(done) => return Ok(done),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let none = || io::Error::new(ErrorKind::InvalidInput, "the name stands for no address");
+        Err(failed.unwrap_or_else(none))
+    }
+}
+
+impl Iterator for Addresses {
+    type Item = SocketAddr;
+
+    fn next(&mut self) -> Option<SocketAddr> {
+        match &mut self.0 {
+            Kind::One(address) => address.take(),
+            Kind::Many(addresses) => addresses.next(),
+        }
+    }
+}
+
+macro_rules! literal {
+    ($($type:ty),*) => { $(
+        impl ToSocketAddrs for $type {
+            fn resolve(&self) -> io::Result<Addresses> {
+                Addresses::one(*self)
+            }
+        }
+    )* };
+}
+
+literal!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
+
+impl ToSocketAddrs for str {
+    fn resolve(&self) -> io::Result<Addresses> {
+        match self.parse::<SocketAddr>() {
+            Ok(address) => Addresses::one(address),
+            Err(_) => blocking(|| self.to_socket_addrs().map(Addresses::of)),
+        }
+    }
+}
+
+impl ToSocketAddrs for String {
+    fn resolve(&self) -> io::Result<Addresses> {
+        self.as_str().resolve()
+    }
+}
+
+impl ToSocketAddrs for (&str, u16) {
+    fn resolve(&self) -> io::Result<Addresses> {
+        match self.0.parse::<IpAddr>() {
+            Ok(address) => Addresses::one((address, self.1)),
+            Err(_) => blocking(|| self.to_socket_addrs().map(Addresses::of)),
+        }
+    }
+}
+
+impl ToSocketAddrs for (String, u16) {
+    fn resolve(&self) -> io::Result<Addresses> {
+        (self.0.as_str(), self.1).resolve()
+    }
+}
+
+impl ToSocketAddrs for &[SocketAddr] {
+    fn resolve(&self) -> io::Result<Addresses> {
+        Ok(Addresses::of(self.iter().copied()))
+    }
+}
+
+impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
+    fn resolve(&self) -> io::Result<Addresses> {
+        (**self).resolve()
+    }
+}

@@ -1,0 +1,339 @@
+//! Common: what all sockets have alike, said once.
+//! Checked by: proptests/net/.
+#![allow(unsafe_code)]
+
+/// Methods that never wait, and are `std`'s own.
+macro_rules! forward {
+    ($($(#[$meta:meta])* fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $out:ty;)*) => { $(
+        $(#[$meta])*
+        ///
+        /// As `std`'s method of this name. Never waits.
+        ///
+        /// # Errors
+        /// What the system call says.
+        pub fn $name(&self $(, $arg: $type)*) -> std::io::Result<$out> {
+            self.0.socket().$name($($arg),*)
+        }
+    )* };
+}
+
+/// Time-outs, duplicates, and whether it waits at all.
+macro_rules! settings {
+    ($Type:ident) => {
+        /// A duplicate: another handle to the same socket, with the same time-outs. Never waits.
+        ///
+        /// # Errors
+        /// If there are too many open files.
+        #[track_caller]
+        pub fn try_clone(&self) -> std::io::Result<$Type> {
+            Ok($Type(self.0.duplicate(self.0.socket().try_clone()?)))
+        }
+
+        /// With true, what would wait returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) instead.
+        /// Its duplicates do so as well. (The kernel never blocks, either way.)
+        ///
+        /// # Errors
+        /// None; for `std`'s sake.
+        pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+            self.0.set_nonblocking(nonblocking);
+            Ok(())
+        }
+    };
+}
+
+/// Time-outs of what both reads and writes.
+macro_rules! timeouts {
+    () => {
+        /// How long a read waits at the most; `None`: for ever. As in `std` on Unix, one that has
+        /// waited so long returns [`WouldBlock`](std::io::ErrorKind::WouldBlock). Holds for reads
+        /// that begin after this, here and on duplicates. Never waits.
+        ///
+        /// # Errors
+        /// If `limit` is zero.
+        pub fn set_read_timeout(&self, limit: Option<std::time::Duration>) -> std::io::Result<()> {
+            self.0.set_timeout(crate::net::cell::Way::Read, limit)
+        }
+
+        /// As [`set_read_timeout`](Self::set_read_timeout), for writes.
+        ///
+        /// # Errors
+        /// If `limit` is zero.
+        pub fn set_write_timeout(&self, limit: Option<std::time::Duration>) -> std::io::Result<()> {
+            self.0.set_timeout(crate::net::cell::Way::Write, limit)
+        }
+
+        /// What was set. Never waits.
+        ///
+        /// # Errors
+        /// None; for `std`'s sake.
+        pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+            Ok(self.0.timeout(crate::net::cell::Way::Read))
+        }
+
+        /// What was set. Never waits.
+        ///
+        /// # Errors
+        /// None; for `std`'s sake.
+        pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+            Ok(self.0.timeout(crate::net::cell::Way::Write))
+        }
+    };
+}
+
+/// From and into `std`'s type and descriptors.
+macro_rules! conversions {
+    ($Type:ident, $Std:ty) => {
+        /// Takes over `std`'s socket with its time-outs, and makes it one that does not block: so are its
+        /// duplicates then.
+        ///
+        /// # Panics
+        /// If its descriptor is not open; in a model.
+        impl From<$Std> for $Type {
+            #[track_caller]
+            fn from(socket: $Std) -> Self {
+                $Type(crate::net::io::Io::of_std(socket))
+            }
+        }
+
+        /// Gives the socket back to `std`, with its time-outs, as one that blocks: so are its duplicates
+        /// then, and ours among them would block their kernel threads.
+        impl From<$Type> for $Std {
+            fn from(socket: $Type) -> Self {
+                socket.0.into_std()
+            }
+        }
+
+        impl From<std::os::fd::OwnedFd> for $Type {
+            #[track_caller]
+            fn from(fd: std::os::fd::OwnedFd) -> Self {
+                <$Std>::from(fd).into()
+            }
+        }
+
+        impl From<$Type> for std::os::fd::OwnedFd {
+            fn from(socket: $Type) -> Self {
+                <$Std>::from(socket).into()
+            }
+        }
+
+        impl std::os::fd::AsFd for $Type {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.0.socket().as_fd()
+            }
+        }
+
+        impl std::os::fd::AsRawFd for $Type {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.0.socket().as_raw_fd()
+            }
+        }
+
+        impl std::os::fd::IntoRawFd for $Type {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                <$Std>::from(self).into_raw_fd()
+            }
+        }
+
+        impl std::os::fd::FromRawFd for $Type {
+            #[track_caller]
+            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { <$Std>::from_raw_fd(fd) }.into()
+            }
+        }
+
+        impl std::fmt::Debug for $Type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Debug::fmt(self.0.socket(), f)
+            }
+        }
+    };
+}
+
+/// `Read` and `Write`, also by shared reference, and under a token.
+macro_rules! stream {
+    ($Type:ident) => {
+        impl $Type {
+            /// As [`read`](std::io::Read::read), until `token` is cancelled at the latest. A token that
+            /// is cancelled already comes first.
+            ///
+            /// # Errors
+            /// As [`read`](std::io::Read::read); [`Cancelled`](crate::Cancelled) within, of kind
+            /// [`TimedOut`](std::io::ErrorKind::TimedOut) where the token's deadline has passed, else
+            /// [`Other`](std::io::ErrorKind::Other).
+            ///
+            /// # Panics
+            /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+            #[track_caller]
+            pub fn read_cancel(
+                &self,
+                buffer: &mut [u8],
+                token: &crate::cancel::CancelToken,
+            ) -> std::io::Result<usize> {
+                let patience = crate::net::io::Patience::Token(token);
+                self.read_with(patience, std::panic::Location::caller(), buffer)
+            }
+
+            /// As [`write`](std::io::Write::write), and as [`read_cancel`](Self::read_cancel).
+            ///
+            /// # Errors
+            /// As there.
+            ///
+            /// # Panics
+            /// As there.
+            #[track_caller]
+            pub fn write_cancel(
+                &self,
+                bytes: &[u8],
+                token: &crate::cancel::CancelToken,
+            ) -> std::io::Result<usize> {
+                let patience = crate::net::io::Patience::Token(token);
+                self.write_with(patience, std::panic::Location::caller(), bytes)
+            }
+
+            /// A view whose reads and writes end when `token` is cancelled: for code that is written
+            /// for [`Read`](std::io::Read) and [`Write`](std::io::Write).
+            pub fn until(&self, token: &crate::cancel::CancelToken) -> crate::net::Until<&$Type> {
+                crate::net::Until::new(self, token)
+            }
+
+            /// As [`until`](Self::until), for code that wants to own its stream.
+            pub fn into_until(
+                self,
+                token: &crate::cancel::CancelToken,
+            ) -> crate::net::Until<$Type> {
+                crate::net::Until::new(self, token)
+            }
+
+            fn read_with(
+                &self,
+                patience: crate::net::io::Patience<'_>,
+                place: &'static std::panic::Location<'static>,
+                buffer: &mut [u8],
+            ) -> std::io::Result<usize> {
+                self.0.run(crate::net::cell::Way::Read, patience, place, |mut socket| {
+                    std::io::Read::read(&mut socket, buffer)
+                })
+            }
+
+            fn write_with(
+                &self,
+                patience: crate::net::io::Patience<'_>,
+                place: &'static std::panic::Location<'static>,
+                bytes: &[u8],
+            ) -> std::io::Result<usize> {
+                self.0.run(crate::net::cell::Way::Write, patience, place, |mut socket| {
+                    std::io::Write::write(&mut socket, bytes)
+                })
+            }
+        }
+
+        impl crate::net::until::Stream for $Type {
+            fn read(
+                &self,
+                token: &crate::cancel::CancelToken,
+                place: &'static std::panic::Location<'static>,
+                buffer: &mut [u8],
+            ) -> std::io::Result<usize> {
+                self.read_with(crate::net::io::Patience::Token(token), place, buffer)
+            }
+
+            fn write(
+                &self,
+                token: &crate::cancel::CancelToken,
+                place: &'static std::panic::Location<'static>,
+                bytes: &[u8],
+            ) -> std::io::Result<usize> {
+                self.write_with(crate::net::io::Patience::Token(token), place, bytes)
+            }
+        }
+
+        /// Parks a goroutine, or blocks a plain thread, until there is something; as `std`'s otherwise.
+        impl std::io::Read for &$Type {
+            #[track_caller]
+            #[inline]
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                let place = std::panic::Location::caller();
+                self.read_with(crate::net::io::Patience::AsSet, place, buffer)
+            }
+
+            #[track_caller]
+            fn read_vectored(
+                &mut self,
+                buffers: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                let place = std::panic::Location::caller();
+                let patience = crate::net::io::Patience::AsSet;
+                self.0.run(crate::net::cell::Way::Read, patience, place, |mut socket| {
+                    std::io::Read::read_vectored(&mut socket, buffers)
+                })
+            }
+        }
+
+        /// Parks a goroutine, or blocks a plain thread, while there is no room; as `std`'s otherwise.
+        impl std::io::Write for &$Type {
+            #[track_caller]
+            #[inline]
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let place = std::panic::Location::caller();
+                self.write_with(crate::net::io::Patience::AsSet, place, bytes)
+            }
+
+            #[track_caller]
+            fn write_vectored(
+                &mut self,
+                buffers: &[std::io::IoSlice<'_>],
+            ) -> std::io::Result<usize> {
+                let place = std::panic::Location::caller();
+                let patience = crate::net::io::Patience::AsSet;
+                self.0.run(crate::net::cell::Way::Write, patience, place, |mut socket| {
+                    std::io::Write::write_vectored(&mut socket, buffers)
+                })
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        /// As for a shared reference.
+        impl std::io::Read for $Type {
+            #[track_caller]
+            #[inline]
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                (&*self).read(buffer)
+            }
+
+            #[track_caller]
+            fn read_vectored(
+                &mut self,
+                buffers: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                (&*self).read_vectored(buffers)
+            }
+        }
+
+        /// As for a shared reference.
+        impl std::io::Write for $Type {
+            #[track_caller]
+            #[inline]
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                (&*self).write(bytes)
+            }
+
+            #[track_caller]
+            fn write_vectored(
+                &mut self,
+                buffers: &[std::io::IoSlice<'_>],
+            ) -> std::io::Result<usize> {
+                (&*self).write_vectored(buffers)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+
+pub(super) use {conversions, forward, settings, stream, timeouts};

@@ -1,0 +1,108 @@
+//! Plain: how a kernel thread waits for one socket: in `poll`. A token that is cancelled ends that by
+//! an eventfd.
+//! Checked by: proptests/net/.
+#![allow(unsafe_code)]
+
+use super::cell::Way;
+use crate::platform::Arc;
+use crate::sched;
+use crate::wait::limit::{CANCELLED, Outcome};
+use crate::wait::{Limit, Node, Wait};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::task::{Wake, Waker};
+
+/// Waits until `socket` is ready, or the limit is reached.
+pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Result<Outcome> {
+    let Some(token) = limit.own_token() else {
+        return Ok(if poll(socket, way, None, limit.deadline())? {
+            Outcome::Fired(way as u32)
+        } else {
+            Outcome::TimedOut
+        });
+    };
+    let bell = Arc::new(EventFd::new()?);
+    let wait = Wait::of_task(Waker::from(Arc::clone(&bell)));
+    let node = Node::new(&wait, CANCELLED, ptr::null_mut());
+    // SAFETY: it is unlinked below, and nothing between unwinds.
+    if unsafe { !token.enlist(&node) } {
+        return Ok(Outcome::Cancelled);
+    }
+    let earliest = limit.no_later_than(token.deadline_nanos()).deadline();
+    let polled = poll(socket, way, Some(&bell), earliest);
+    // Under the token's lock, as is whoever fires it.
+    token.delist(&node);
+    let is_ready = polled?;
+    Ok(match wait.fired() {
+        Some(_) => Outcome::Cancelled,
+        None if is_ready => Outcome::Fired(way as u32),
+        None if token.is_cancelled() => Outcome::Cancelled,
+        None => Outcome::TimedOut,
+    })
+}
+
+/// False: the deadline has passed.
+fn poll(
+    socket: BorrowedFd<'_>,
+    way: Way,
+    bell: Option<&Arc<EventFd>>,
+    deadline: Option<u64>,
+) -> io::Result<bool> {
+    let events = match way {
+        Way::Read => libc::POLLIN,
+        Way::Write => libc::POLLOUT,
+    };
+    let bell = bell.map_or(-1, |bell| bell.0.as_raw_fd());
+    let mut fds = [
+        libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 },
+        // A negative one is passed over.
+        libc::pollfd { fd: bell, events: libc::POLLIN, revents: 0 },
+    ];
+    loop {
+        let left = deadline.map(|deadline| {
+            let nanos = deadline.saturating_sub(sched::now());
+            libc::timespec {
+                tv_sec: (nanos / 1_000_000_000) as libc::time_t,
+                tv_nsec: (nanos % 1_000_000_000) as _,
+            }
+        });
+        let left = left.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: two descriptors that are open, or negative; a time that outlives the call.
+        let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, left, ptr::null()) };
+        match ready {
+            0 if deadline.is_some_and(|deadline| deadline <= sched::now()) => return Ok(false),
+            0 => {}
+            1.. => return Ok(true),
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// What a canceller writes to.
+struct EventFd(File);
+
+impl EventFd {
+    fn new() -> io::Result<Self> {
+        // SAFETY: no memory is involved.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just made, and nobody else has it.
+        Ok(EventFd(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+}
+
+impl Wake for EventFd {
+    fn wake(self: Arc<Self>) {
+        // It has room for one: nobody writes it twice.
+        let _ = (&self.0).write(&1_u64.to_ne_bytes());
+    }
+}

@@ -1,0 +1,130 @@
+//! TcpStream. Checked by: proptests/net/.
+#![allow(unsafe_code)]
+
+use super::cell::Way;
+use super::common::{conversions, forward, settings, stream, timeouts};
+use super::io::{Io, Patience, cancelled, refuse_in_model};
+use super::{ToSocketAddrs, system};
+use crate::cancel::CancelToken;
+use socket2::Domain;
+use std::io;
+use std::net::{self, Shutdown, SocketAddr};
+use std::panic::Location;
+use std::time::Duration;
+
+/// A TCP connection: [`std::net::TcpStream`], whose reads and writes park the goroutine.
+///
+/// It reads and writes also by shared reference, so that one goroutine may read while another writes.
+/// Dropping it closes this handle; the connection goes with the last duplicate, as in `std`.
+///
+/// Where the kernel has something to read, or room to write, an operation is one system call, and
+/// nothing else; a goroutine lets others run after 32 of those in a row. Only where it would block does
+/// the goroutine park, until the runtime's poller says that it is worth another try. The first time
+/// costs a system call more.
+///
+/// A stream belongs to the runtime whose goroutine waits for it first. Goroutines of another one, and
+/// plain threads, may use it too: those wait by a system call that blocks a kernel thread.
+pub struct TcpStream(pub(super) Io<net::TcpStream>);
+
+conversions!(TcpStream, net::TcpStream);
+stream!(TcpStream);
+
+impl TcpStream {
+    /// A connection to the first of the addresses that will have it. Parks a goroutine, or blocks a
+    /// plain thread, until it is there; and while a name is looked up.
+    ///
+    /// # Errors
+    /// The last address's error, if none will.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
+    #[track_caller]
+    pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        let place = Location::caller();
+        refuse_in_model();
+        address.resolve()?.try_each(|address| connect(&address, Patience::AsSet, place))
+    }
+
+    /// As [`connect`](Self::connect), to this address, for so long at the most.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if it takes longer; if `limit`
+    /// is zero.
+    ///
+    /// # Panics
+    /// As [`connect`](Self::connect).
+    #[track_caller]
+    pub fn connect_timeout(address: &SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+        if limit.is_zero() {
+            let text = "a time-out of zero leaves no time to connect: pass a longer one";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        connect(address, Patience::For(limit), Location::caller())
+    }
+
+    /// As [`connect`](Self::connect), until `token` is cancelled at the latest; but the looking up of a
+    /// name goes on until the resolver answers.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
+    ///
+    /// # Panics
+    /// As [`connect`](Self::connect).
+    #[track_caller]
+    pub fn connect_cancel(
+        address: impl ToSocketAddrs,
+        token: &CancelToken,
+    ) -> io::Result<TcpStream> {
+        let place = Location::caller();
+        refuse_in_model();
+        if token.is_cancelled() {
+            return Err(cancelled(token));
+        }
+        address.resolve()?.try_each(|address| connect(&address, Patience::Token(token), place))
+    }
+
+    /// As [`read`](io::Read::read), and leaves there what it has read.
+    ///
+    /// # Errors
+    /// As [`read`](io::Read::read).
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    #[track_caller]
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.peek(buffer))
+    }
+
+    forward! {
+        /// This end's address.
+        fn local_addr(&self) -> SocketAddr;
+        /// The other end's address.
+        fn peer_addr(&self) -> SocketAddr;
+        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        fn shutdown(&self, how: Shutdown) -> ();
+        /// With true, small writes are sent at once.
+        fn set_nodelay(&self, nodelay: bool) -> ();
+        /// Whether small writes are sent at once.
+        fn nodelay(&self) -> bool;
+        /// Sets the time to live of what it sends.
+        fn set_ttl(&self, ttl: u32) -> ();
+        /// The time to live of what it sends.
+        fn ttl(&self) -> u32;
+        /// The socket's pending error, which is forgotten.
+        fn take_error(&self) -> Option<io::Error>;
+    }
+
+    timeouts!();
+    settings!(TcpStream);
+}
+
+#[track_caller]
+fn connect(
+    address: &SocketAddr,
+    patience: Patience<'_>,
+    place: &'static Location<'static>,
+) -> io::Result<TcpStream> {
+    let domain = Domain::for_address(*address);
+    system::connected(domain, &(*address).into(), patience, place).map(TcpStream)
+}

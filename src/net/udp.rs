@@ -1,0 +1,209 @@
+//! UdpSocket. Checked by: proptests/net/.
+#![allow(unsafe_code)]
+
+use super::ToSocketAddrs;
+use super::cell::Way;
+use super::common::{conversions, forward, settings, timeouts};
+use super::io::{Io, Patience, refuse_in_model};
+use crate::cancel::CancelToken;
+use std::io;
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::panic::Location;
+
+/// A UDP socket: [`std::net::UdpSocket`], whose receives park the goroutine.
+///
+/// ```
+/// use selvedge::net::UdpSocket;
+///
+/// selvedge::Runtime::new()?.run(|| {
+///     let (one, other) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+///     one.send_to(b"ping", other.local_addr()?)?;
+///     let mut buffer = [0; 16];
+///     let (length, from) = other.recv_from(&mut buffer)?;
+///     assert_eq!((&buffer[..length], from), (&b"ping"[..], one.local_addr()?));
+///     std::io::Result::Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct UdpSocket(Io<net::UdpSocket>);
+
+conversions!(UdpSocket, net::UdpSocket);
+
+impl UdpSocket {
+    /// A socket at the first of the addresses that can be had. Suspends where a name must be looked
+    /// up.
+    ///
+    /// # Errors
+    /// If none can be had.
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        refuse_in_model();
+        address.resolve()?.try_each(net::UdpSocket::bind).map(UdpSocket::from)
+    }
+
+    /// From now on sends to, and receives from, the first of the addresses that will do, and no other.
+    /// Suspends where a name must be looked up.
+    ///
+    /// # Errors
+    /// If none will.
+    #[track_caller]
+    pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
+        address.resolve()?.try_each(|address| self.0.socket().connect(address))
+    }
+
+    /// The next datagram, of which as much as fits is put into `buffer`: its length, and whose it is.
+    /// Parks a goroutine, or blocks a plain thread, until there is one.
+    ///
+    /// # Errors
+    /// As `std`'s.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    #[track_caller]
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv_from(buffer))
+    }
+
+    /// As [`recv_from`](Self::recv_from), until `token` is cancelled at the latest.
+    ///
+    /// # Errors
+    /// As there, and as [`TcpStream::read_cancel`](super::TcpStream::read_cancel) if the token is
+    /// cancelled.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn recv_from_cancel(
+        &self,
+        buffer: &mut [u8],
+        token: &CancelToken,
+    ) -> io::Result<(usize, SocketAddr)> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv_from(buffer))
+    }
+
+    /// As [`recv_from`](Self::recv_from), and leaves the datagram there.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.peek_from(buffer))
+    }
+
+    /// As [`recv_from`](Self::recv_from), on a connected socket.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv(buffer))
+    }
+
+    /// As [`recv`](Self::recv), until `token` is cancelled at the latest.
+    ///
+    /// # Errors
+    /// As [`recv_from_cancel`](Self::recv_from_cancel).
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv(buffer))
+    }
+
+    /// As [`recv`](Self::recv), and leaves the datagram there.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.peek(buffer))
+    }
+
+    /// Sends a datagram to the first of the addresses. Parks a goroutine, or blocks a plain thread, while
+    /// there is no room for it; and while a name is looked up.
+    ///
+    /// # Errors
+    /// As `std`'s.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    #[track_caller]
+    pub fn send_to(&self, datagram: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
+        let place = Location::caller();
+        let none = || io::Error::new(io::ErrorKind::InvalidInput, "no address to send to");
+        let address = address.resolve()?.next().ok_or_else(none)?;
+        self.0.run(Way::Write, Patience::AsSet, place, |socket| socket.send_to(datagram, address))
+    }
+
+    /// Sends a datagram on a connected socket. As [`send_to`](Self::send_to).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Write, Patience::AsSet, place, |socket| socket.send(datagram))
+    }
+
+    forward! {
+        /// This end's address.
+        fn local_addr(&self) -> SocketAddr;
+        /// The address that it is connected to.
+        fn peer_addr(&self) -> SocketAddr;
+        /// Allows sending to all of a network.
+        fn set_broadcast(&self, broadcast: bool) -> ();
+        /// Whether it may send to all of a network.
+        fn broadcast(&self) -> bool;
+        /// Whether it receives what it sends to a group.
+        fn set_multicast_loop_v4(&self, on: bool) -> ();
+        /// Whether it receives what it sends to a group.
+        fn multicast_loop_v4(&self) -> bool;
+        /// Sets the time to live of what it sends to a group.
+        fn set_multicast_ttl_v4(&self, ttl: u32) -> ();
+        /// The time to live of what it sends to a group.
+        fn multicast_ttl_v4(&self) -> u32;
+        /// Whether it receives what it sends to a group.
+        fn set_multicast_loop_v6(&self, on: bool) -> ();
+        /// Whether it receives what it sends to a group.
+        fn multicast_loop_v6(&self) -> bool;
+        /// Joins a group.
+        fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
+        /// Joins a group.
+        fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
+        /// Leaves a group.
+        fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
+        /// Leaves a group.
+        fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
+        /// Sets the time to live of what it sends.
+        fn set_ttl(&self, ttl: u32) -> ();
+        /// The time to live of what it sends.
+        fn ttl(&self) -> u32;
+        /// The socket's pending error, which is forgotten.
+        fn take_error(&self) -> Option<io::Error>;
+    }
+
+    timeouts!();
+    settings!(UdpSocket);
+}

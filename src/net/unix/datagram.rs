@@ -1,0 +1,165 @@
+//! UnixDatagram. Checked by: proptests/net/.
+#![allow(unsafe_code)]
+
+use super::{SocketAddr, persist};
+use crate::cancel::CancelToken;
+use crate::net::cell::Way;
+use crate::net::common::{conversions, forward, settings, timeouts};
+use crate::net::io::{Io, Patience, refuse_in_model};
+use crate::sched;
+use std::io::{self, ErrorKind};
+use std::net::Shutdown;
+use std::os::unix::net;
+use std::panic::Location;
+use std::path::Path;
+
+/// A datagram socket within the machine: [`std::os::unix::net::UnixDatagram`], whose operations park the
+/// goroutine.
+pub struct UnixDatagram(Io<net::UnixDatagram>);
+
+conversions!(UnixDatagram, net::UnixDatagram);
+
+impl UnixDatagram {
+    /// A socket at `path`, where nothing may be yet. Never waits.
+    ///
+    /// # Errors
+    /// If it can't be had.
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
+        refuse_in_model();
+        net::UnixDatagram::bind(path).map(UnixDatagram::from)
+    }
+
+    /// A socket without an address. Never waits.
+    ///
+    /// # Errors
+    /// If there are too many open files.
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        refuse_in_model();
+        net::UnixDatagram::unbound().map(UnixDatagram::from)
+    }
+
+    /// Two that are connected to one another. Never waits.
+    ///
+    /// # Errors
+    /// If there are too many open files.
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        refuse_in_model();
+        let (one, other) = net::UnixDatagram::pair()?;
+        Ok((one.into(), other.into()))
+    }
+
+    /// From now on sends to the socket at `path`, and receives from no other. Never waits.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.0.socket().connect(path)
+    }
+
+    /// The next datagram, of which as much as fits is put into `buffer`: its length, and whose it is.
+    /// Parks a goroutine, or blocks a plain thread, until there is one.
+    ///
+    /// # Errors
+    /// As `std`'s.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    #[track_caller]
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv_from(buffer))
+    }
+
+    /// As [`recv_from`](Self::recv_from), without saying whose it is.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv(buffer))
+    }
+
+    /// As [`recv`](Self::recv), until `token` is cancelled at the latest.
+    ///
+    /// # Errors
+    /// As there, and as [`UnixStream::read_cancel`](super::UnixStream::read_cancel) if the token is
+    /// cancelled.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv(buffer))
+    }
+
+    /// Sends a datagram on a connected socket. Parks a goroutine, or blocks a plain thread, while there is
+    /// no room for it.
+    ///
+    /// # Errors
+    /// As `std`'s.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    #[track_caller]
+    pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        let place = Location::caller();
+        self.0.run(Way::Write, Patience::AsSet, place, |socket| socket.send(datagram))
+    }
+
+    /// Sends a datagram to the socket at `path`. Parks a goroutine, or blocks a plain thread, while that
+    /// has no room for it: as the kernel tells nobody when it has, it then tries every few
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// As `std`'s.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    #[track_caller]
+    pub fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        let place = Location::caller();
+        let path = path.as_ref();
+        let send = || match self.0.socket().send_to(datagram, path) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !self.0.is_nonblocking() => {
+                Err(io::Error::new(ErrorKind::ResourceBusy, error))
+            }
+            done => done,
+        };
+        let until = |limit: std::time::Duration| {
+            let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+            sched::now().saturating_add(nanos)
+        };
+        persist(Patience::AsSet, self.0.timeout(Way::Write).map(until), place, send)
+    }
+
+    forward! {
+        /// This end's address.
+        fn local_addr(&self) -> SocketAddr;
+        /// The address that it is connected to.
+        fn peer_addr(&self) -> SocketAddr;
+        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        fn shutdown(&self, how: Shutdown) -> ();
+        /// The socket's pending error, which is forgotten.
+        fn take_error(&self) -> Option<io::Error>;
+    }
+
+    timeouts!();
+    settings!(UnixDatagram);
+}

@@ -1,0 +1,123 @@
+//! UnixListener. Checked by: proptests/net/.
+#![allow(unsafe_code)]
+
+use super::{SocketAddr, UnixStream};
+use crate::cancel::CancelToken;
+use crate::net::cell::Way;
+use crate::net::common::{conversions, forward, settings};
+use crate::net::io::{Io, Patience, refuse_in_model};
+use crate::net::system;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::os::unix::net;
+use std::panic::Location;
+use std::path::Path;
+
+/// A socket that listens within the machine: [`std::os::unix::net::UnixListener`], whose `accept` parks the
+/// goroutine. What [`TcpListener`](crate::net::TcpListener) says of errors holds here too.
+pub struct UnixListener(Io<net::UnixListener>);
+
+conversions!(UnixListener, net::UnixListener);
+
+impl UnixListener {
+    /// A listener at `path`, where nothing may be yet. Never waits.
+    ///
+    /// # Errors
+    /// If it can't be had.
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
+        refuse_in_model();
+        net::UnixListener::bind(path).map(UnixListener::from)
+    }
+
+    /// A listener at an address, which may be one without a path. Never waits.
+    ///
+    /// # Errors
+    /// If it can't be had.
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        refuse_in_model();
+        net::UnixListener::bind_addr(address).map(UnixListener::from)
+    }
+
+    /// The next connection, and whose it is. Parks a goroutine, or blocks a plain thread, until there is
+    /// one.
+    ///
+    /// # Errors
+    /// As [`TcpListener::accept`](crate::net::TcpListener::accept).
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    #[track_caller]
+    pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        self.accept_with(Patience::AsSet, Location::caller())
+    }
+
+    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. A token that is cancelled
+    /// already comes first.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
+    ///
+    /// # Panics
+    /// As [`accept`](Self::accept).
+    #[track_caller]
+    pub fn accept_cancel(&self, token: &CancelToken) -> io::Result<(UnixStream, SocketAddr)> {
+        self.accept_with(Patience::Token(token), Location::caller())
+    }
+
+    #[track_caller]
+    fn accept_with(
+        &self,
+        patience: Patience<'_>,
+        place: &'static Location<'static>,
+    ) -> io::Result<(UnixStream, SocketAddr)> {
+        let accept = |listener: &net::UnixListener| system::accept(listener.as_fd());
+        let (fd, peer) = self.0.run(Way::Read, patience, place, accept)?;
+        let unknown = || io::Error::new(ErrorKind::InvalidData, "a peer that is no Unix socket");
+        let peer = peer.as_unix().ok_or_else(unknown)?;
+        Ok((UnixStream(Io::new(net::UnixStream::from(fd))), peer))
+    }
+
+    /// The connections, one after another; never ends. As [`accept`](Self::accept).
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming(self)
+    }
+
+    forward! {
+        /// Where it listens.
+        fn local_addr(&self) -> SocketAddr;
+        /// The socket's pending error, which is forgotten.
+        fn take_error(&self) -> Option<io::Error>;
+    }
+
+    settings!(UnixListener);
+}
+
+/// The connections of a [`UnixListener`]; made by [`UnixListener::incoming`].
+#[derive(Debug)]
+pub struct Incoming<'a>(&'a UnixListener);
+
+impl<'a> IntoIterator for &'a UnixListener {
+    type Item = io::Result<UnixStream>;
+    type IntoIter = Incoming<'a>;
+
+    fn into_iter(self) -> Incoming<'a> {
+        self.incoming()
+    }
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<UnixStream>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<io::Result<UnixStream>> {
+        Some(self.0.accept().map(|(stream, _)| stream))
+    }
+}

@@ -1,0 +1,52 @@
+//! Unix-domain sockets as in [`std::os::unix::net`], for goroutines: what would block parks the goroutine
+//! instead. All else as in [`net`](super).
+
+mod datagram;
+mod listener;
+mod stream;
+
+pub use datagram::UnixDatagram;
+pub use listener::{Incoming, UnixListener};
+pub use std::os::unix::net::SocketAddr;
+pub use stream::UnixStream;
+
+use super::io::{Patience, cancelled};
+use crate::sched;
+use crate::wait::limit::Outcome;
+use crate::wait::{Limit, Wait};
+use std::io::{self, ErrorKind};
+use std::panic::Location;
+use std::time::Duration;
+
+const SHORTEST: Duration = Duration::from_micros(100);
+const LONGEST: Duration = Duration::from_millis(10);
+
+/// Tries again as long as `operation` says that there is no room, with growing pauses: there are two
+/// cases of which the kernel tells no poller. `give_up`: until when.
+fn persist<T>(
+    patience: Patience<'_>,
+    give_up: Option<u64>,
+    place: &'static Location<'static>,
+    mut operation: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let mut pause = SHORTEST;
+    loop {
+        match operation() {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
+            done => return done,
+        }
+        if give_up.is_some_and(|give_up| sched::now() >= give_up) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let limit = Limit::after(pause).no_later_than(give_up);
+        let limit = match patience {
+            Patience::Token(token) => Limit::token(token).no_later_than(limit.deadline()),
+            _ => limit,
+        };
+        let outcome = limit.wait(&Wait::of_caller(place), place);
+        if let (Outcome::Cancelled, Patience::Token(token)) = (outcome, patience) {
+            return Err(cancelled(token));
+        }
+        pause = (2 * pause).min(LONGEST);
+    }
+}

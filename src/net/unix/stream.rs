@@ -1,0 +1,106 @@
+//! UnixStream. Checked by: proptests/net/.
+#![allow(unsafe_code)]
+
+use super::{SocketAddr, persist};
+use crate::cancel::CancelToken;
+use crate::net::common::{conversions, forward, settings, stream, timeouts};
+use crate::net::io::{Io, Patience, refuse_in_model};
+use crate::net::system;
+use socket2::{Domain, SockAddr};
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net;
+use std::panic::Location;
+use std::path::Path;
+
+/// A connection within the machine: [`std::os::unix::net::UnixStream`], whose reads and writes park the
+/// goroutine. As [`TcpStream`](crate::net::TcpStream) otherwise.
+///
+/// ```
+/// use selvedge::net::unix::UnixStream;
+/// use std::io::{Read, Write};
+///
+/// selvedge::Runtime::new()?.run(|| {
+///     let (mut one, mut other) = UnixStream::pair()?;
+///     let reader = selvedge::go(move || {
+///         let mut bytes = [0; 4];
+///         other.read_exact(&mut bytes).map(|()| bytes)
+///     });
+///     one.write_all(b"ping")?;
+///     assert_eq!(&reader.join().unwrap()?, b"ping");
+///     std::io::Result::Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct UnixStream(pub(super) Io<net::UnixStream>);
+
+conversions!(UnixStream, net::UnixStream);
+stream!(UnixStream);
+
+impl UnixStream {
+    /// A connection to the listener at `path`. Parks a goroutine, or blocks a plain thread, while that
+    /// has no room for one more: as the kernel tells nobody when it has, it then tries every few
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
+    #[track_caller]
+    pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        connect(path.as_ref(), Patience::AsSet, Location::caller())
+    }
+
+    /// As [`connect`](Self::connect), until `token` is cancelled at the latest.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
+    ///
+    /// # Panics
+    /// As [`connect`](Self::connect).
+    #[track_caller]
+    pub fn connect_cancel(path: impl AsRef<Path>, token: &CancelToken) -> io::Result<UnixStream> {
+        connect(path.as_ref(), Patience::Token(token), Location::caller())
+    }
+
+    /// Two that are connected to one another. Never waits.
+    ///
+    /// # Errors
+    /// If there are too many open files.
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        refuse_in_model();
+        let (one, other) = net::UnixStream::pair()?;
+        Ok((one.into(), other.into()))
+    }
+
+    forward! {
+        /// This end's address.
+        fn local_addr(&self) -> SocketAddr;
+        /// The other end's address.
+        fn peer_addr(&self) -> SocketAddr;
+        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        fn shutdown(&self, how: Shutdown) -> ();
+        /// The socket's pending error, which is forgotten.
+        fn take_error(&self) -> Option<io::Error>;
+    }
+
+    timeouts!();
+    settings!(UnixStream);
+}
+
+#[track_caller]
+fn connect(
+    path: &Path,
+    patience: Patience<'_>,
+    place: &'static Location<'static>,
+) -> io::Result<UnixStream> {
+    refuse_in_model();
+    let address = SockAddr::unix(path)?;
+    let connect = || system::connected(Domain::UNIX, &address, patience, place).map(UnixStream);
+    persist(patience, None, place, connect)
+}

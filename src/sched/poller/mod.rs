@@ -1,0 +1,155 @@
+//! Poller: who learns from the kernel that sockets are ready, and when. One a runtime, made when one of
+//! its goroutines first waits for a socket.
+//!
+//! rest (a worker that is about to sleep): claim the role of the one who waits; leave a bell with the
+//!     own parker; wait in the kernel until something is ready or the bell is rung; give the role up;
+//!     wake those who waited for what is ready.
+//! look (a worker between two goroutines, or the monitor): claim the same word for short; take what is
+//!     ready without waiting; give it up; who wanted to wait meanwhile is told to try again.
+//!
+//! | `word` | who has the source of readiness |
+//! |---|---|
+//! | `FREE` | nobody |
+//! | `LOOKS` | somebody awake, for a moment |
+//! | `LOOKS` + 1 + seat | as above, and the worker of this seat wanted to wait |
+//! | `WAITS` | a worker that sleeps there, or that is just waking up |
+//!
+//! [N3] While all workers of a runtime sleep, one of them waits in its poller, or is about to.
+//! [N4] What is ready, and is told of, reaches the cell that it is registered for and no other.
+//! Checked by: proptests/net/.
+
+pub(crate) mod deliver;
+pub mod slots;
+pub(crate) mod sockets;
+
+use super::roster::SeatId;
+use super::waiter::Wake;
+use crate::platform::atomic::{AtomicU32, Ordering};
+use crate::platform::{Arc, Bell, Mutex, Parker};
+pub use slots::{Key, Slots};
+
+const FREE: u32 = 0;
+const WAITS: u32 = 1;
+const LOOKS: u32 = 2;
+
+/// What the kernel says about one socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    pub key: Key,
+    /// It may be read from, or accepted from; or that has failed.
+    pub readable: bool,
+    /// It may be written to; or that has failed.
+    pub writable: bool,
+    /// Nothing more will come after what can be read now.
+    pub ended: bool,
+}
+
+/// Who is told that a socket is ready.
+pub trait Sink: Send + Sync {
+    /// Fires those who wait for what `event` says, and hands them to be woken. Never blocks.
+    fn ready(&self, event: Event, wakes: &mut Vec<Wake>);
+}
+
+/// Where events come from: the kernel, or a model's own.
+pub trait Source: Send {
+    /// Appends what is ready. Where that is nothing and it `waits`, blocks the kernel thread until
+    /// something is, or until its bell is rung.
+    fn take(&mut self, waits: bool, events: &mut Vec<Event>);
+}
+
+/// See the module.
+pub struct Poller<S> {
+    /// Written by read-modify-writes alone.
+    word: AtomicU32,
+    source: Mutex<(S, Vec<Event>)>,
+    pub slots: Mutex<Slots>,
+    /// Rung, it ends the wait of whoever waits in the source.
+    bell: Arc<dyn Bell>,
+}
+
+impl<S: Source> Poller<S> {
+    pub fn new(source: S, bell: Arc<dyn Bell>) -> Self {
+        Poller {
+            word: AtomicU32::new(FREE),
+            source: Mutex::new((source, Vec::new())),
+            slots: Mutex::new(Slots::new()),
+            bell,
+        }
+    }
+
+    /// Waits in place of the worker of seat `id`, who is about to sleep, until a socket is ready or
+    /// `parker` is given a permit, which it takes. `None`: others see to the sockets, and the worker
+    /// sleeps as if there were none. [N3]
+    pub fn rest(&self, id: SeatId, parker: &Parker) -> Option<Vec<Wake>> {
+        if !self.claim_wait(id) {
+            return None;
+        }
+        let mut wakes = Vec::new();
+        parker.park_by(&self.bell, || self.take(true, &mut wakes));
+        // Relaxed: whoever claims it next goes through the source's lock.
+        // mutant: drop end of the role
+        self.word.swap(FREE, Ordering::Relaxed);
+        Some(wakes)
+    }
+
+    /// Takes what is ready, unless somebody else sees to that. `again` makes a worker try to rest once
+    /// more.
+    pub fn look(&self, again: impl FnOnce(SeatId)) -> Vec<Wake> {
+        // Relaxed: the source's lock orders what it guards.
+        let claim = |to| self.word.compare_exchange(FREE, to, Ordering::Relaxed, Ordering::Relaxed);
+        if claim(LOOKS).is_err() {
+            return Vec::new();
+        }
+        let mut wakes = Vec::new();
+        self.take(false, &mut wakes);
+        // Relaxed: the parker that is unparked carries the rest.
+        let before = self.word.swap(FREE, Ordering::Relaxed);
+        // mutant: who wanted to wait is forgotten: replace before > LOOKS with false
+        if before > LOOKS {
+            again(before - LOOKS - 1);
+        }
+        wakes
+    }
+
+    /// Whether nobody waits for the sockets.
+    pub fn is_unattended(&self) -> bool {
+        // Relaxed: a hint.
+        self.word.load(Ordering::Relaxed) == FREE
+    }
+
+    /// Who fails leaves a note with one who looks, who is awake and reads it when done; or somebody
+    /// waits already, and that one, or a worker that it has told, claims again before it sleeps. [N3]
+    fn claim_wait(&self, id: SeatId) -> bool {
+        let mut seen = FREE;
+        loop {
+            let to = match seen {
+                FREE => WAITS,
+                LOOKS => LOOKS + 1 + id,
+                _ => return false,
+            };
+            // Relaxed: the word's own order is enough, see above; the source has a lock.
+            match self.word.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return to == WAITS,
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    /// By who has the word.
+    fn take(&self, waits: bool, wakes: &mut Vec<Wake>) {
+        let mut source = self.source.lock();
+        let (source, events) = &mut *source;
+        events.clear();
+        source.take(waits, events);
+        if events.is_empty() {
+            return;
+        }
+        wakes.reserve(events.len());
+        let slots = self.slots.lock();
+        for event in events {
+            if let Some(sink) = slots.get(event.key) {
+                sink.ready(*event, wakes);
+            }
+        }
+    }
+}

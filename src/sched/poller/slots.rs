@@ -1,0 +1,84 @@
+//! Slots: who is registered with the poller, by keys that are used once.
+//! insert: take a vacant slot.   remove: the slot is vacant, and its next key another.
+//! [N5] A key leads to what it was made for, and to nothing once that is removed: an event that was
+//! under way meanwhile is dropped.
+//! Checked by: proptests/net/tcp.rs.
+#![forbid(unsafe_code)]
+
+use super::Sink;
+use crate::platform::Arc;
+
+const HALF: u32 = usize::BITS / 2;
+
+/// A slot's index in the lower half, its generation in the upper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Key(pub usize);
+
+/// The table.
+#[derive(Default)]
+pub struct Slots {
+    slots: Vec<Slot>,
+    /// Vacant ones.
+    vacant: Vec<usize>,
+}
+
+struct Slot {
+    generation: usize,
+    sink: Option<Arc<dyn Sink>>,
+}
+
+impl Slots {
+    pub fn new() -> Self {
+        Slots::default()
+    }
+
+    /// Registers a sink.
+    pub fn insert(&mut self, sink: Arc<dyn Sink>) -> Key {
+        let index = self.vacant.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, sink: None });
+            self.slots.len() - 1
+        });
+        assert!(index < 1 << HALF, "a poller has room for 2^{HALF} sockets");
+        let slot = &mut self.slots[index];
+        slot.sink = Some(sink);
+        Key(slot.generation << HALF | index)
+    }
+
+    /// Forgets a sink, which the caller drops without the lock. [N5]
+    pub fn remove(&mut self, key: Key) -> Option<Arc<dyn Sink>> {
+        let index = key.index();
+        let slot = self.slots.get_mut(index).filter(|slot| slot.generation == key.generation())?;
+        let sink = slot.sink.take()?;
+        // mutant: the next one has the same key: replace slot.generation + 1 with slot.generation
+        slot.generation = (slot.generation + 1) & ((1 << HALF) - 1);
+        self.vacant.push(index);
+        Some(sink)
+    }
+
+    /// What a key leads to. [N5]
+    pub fn get(&self, key: Key) -> Option<&dyn Sink> {
+        let slot = self.slots.get(key.index())?;
+        // mutant: an old key will do: replace slot.generation == key.generation() with true
+        if slot.generation == key.generation() { slot.sink.as_deref() } else { None }
+    }
+
+    /// How many are registered.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.vacant.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Key {
+    fn index(self) -> usize {
+        self.0 & ((1 << HALF) - 1)
+    }
+
+    fn generation(self) -> usize {
+        self.0 >> HALF
+    }
+}

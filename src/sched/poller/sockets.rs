@@ -1,0 +1,121 @@
+//! Sockets: the poller on the kernel's own readiness (epoll), through the crate `mio`: a thin layer
+//! without a thread or a runtime of its own, edge-triggered, its keys ours.
+//! register: once a socket, for reading and writing, edge-triggered: no system call a wait.
+//! Checked by: proptests/net/.
+#![forbid(unsafe_code)]
+
+use super::{Event, Key, Poller, Sink, Source};
+use crate::platform::{Arc, Bell};
+use crate::sched::broken;
+use crate::sched::shared::Shared;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use std::io::{self, ErrorKind};
+use std::os::fd::RawFd;
+
+/// Of the waker; no key of a socket is so large before 2^31 have had its slot.
+const BELL: Token = Token(usize::MAX);
+/// Events taken from the kernel at once.
+const BATCH: usize = 256;
+
+/// The sockets that a runtime's goroutines wait for.
+pub(crate) struct Sockets {
+    pub(super) poller: Poller<Kernel>,
+    registry: Registry,
+}
+
+pub(super) struct Kernel {
+    poll: Poll,
+    events: Events,
+}
+
+#[derive(Debug)]
+struct KernelBell(Waker);
+
+/// A socket's place in a poller; it ends before the socket is closed.
+pub(crate) struct Registration {
+    sockets: Arc<Sockets>,
+    key: Key,
+    fd: RawFd,
+}
+
+impl Shared {
+    /// The runtime's sockets, from now on attended to.
+    pub(crate) fn sockets(&self) -> io::Result<&Arc<Sockets>> {
+        if let Some(sockets) = self.sockets.get() {
+            return Ok(sockets);
+        }
+        let sockets = Arc::new(Sockets::new()?);
+        Ok(self.sockets.get_or_init(|| sockets))
+    }
+}
+
+impl Sockets {
+    fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let bell = Arc::new(KernelBell(Waker::new(&registry, BELL)?));
+        let kernel = Kernel { poll, events: Events::with_capacity(BATCH) };
+        Ok(Sockets { poller: Poller::new(kernel, bell), registry })
+    }
+
+    /// Registers a socket, which stays open until the registration is dropped. What is ready then, and
+    /// what becomes so later, the sink is told.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        fd: RawFd,
+        sink: Arc<dyn Sink>,
+    ) -> io::Result<Registration> {
+        let key = self.poller.slots.lock().insert(sink);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.registry.register(&mut SourceFd(&fd), Token(key.0), interest) {
+            let sink = self.poller.slots.lock().remove(key);
+            drop(sink);
+            return Err(error);
+        }
+        Ok(Registration { sockets: Arc::clone(self), key, fd })
+    }
+}
+
+impl Registration {
+    /// Whether it is with these.
+    pub(crate) fn is_with(&self, sockets: &Arc<Sockets>) -> bool {
+        Arc::ptr_eq(&self.sockets, sockets)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // Said expressly: the kernel forgets a socket only when its last duplicate is closed. It can
+        // fail only for a descriptor that somebody has closed behind our back.
+        let _ = self.sockets.registry.deregister(&mut SourceFd(&self.fd));
+        let sink = self.sockets.poller.slots.lock().remove(self.key);
+        drop(sink);
+    }
+}
+
+impl Bell for KernelBell {
+    fn ring(&self) {
+        if let Err(error) = self.0.wake() {
+            broken("ring", "an eventfd that takes a write", &error.to_string());
+        }
+    }
+}
+
+impl Source for Kernel {
+    fn take(&mut self, waits: bool, events: &mut Vec<Event>) {
+        let limit = if waits { None } else { Some(std::time::Duration::ZERO) };
+        match self.poll.poll(&mut self.events, limit) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => return,
+            Err(error) => broken("take", "an epoll that can be waited for", &error.to_string()),
+        }
+        let sockets = self.events.iter().filter(|event| event.token() != BELL);
+        events.extend(sockets.map(|event| Event {
+            key: Key(event.token().0),
+            readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+            writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+            ended: event.is_read_closed() || event.is_error(),
+        }));
+    }
+}
