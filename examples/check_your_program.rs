@@ -1,11 +1,11 @@
-//! Four programs with a bug each, and what is right. docs/model.md tells their story.
+//! Four programs with a bug each, and what is right. docs/worked.md tells their story.
 //!
 //! `cargo run --example check_your_program --features loom` explores every order of steps with at most
-//! two preemptions; with `--features shuttle`, a thousand random ones. Without either, the programs that
-//! are right just run.
+//! two preemptions; with `--features shuttle`, a thousand random ones. Without either, a thousand seeds
+//! are simulated, on the build that ships.
 
 use selvedge::chan::{bounded, unbounded};
-use selvedge::model::{Check, Failure, Report};
+use selvedge::model::{Check, Failure, Report, try_simulate_seeds};
 use selvedge::sync::{Mutex, WaitGroup};
 use selvedge::{Runtime, Spawn, go};
 use std::sync::Arc;
@@ -97,8 +97,12 @@ fn no_lock_order() {
     transfers(true);
 }
 
-/// A wait for two workers.
+/// A wait for two workers. The program brings its own runtime, as its `main` does.
 fn gather(add_before: bool) {
+    Runtime::new().expect("a runtime").run(|| wait_for_two(add_before));
+}
+
+fn wait_for_two(add_before: bool) {
     let group = WaitGroup::new();
     let done = Arc::new(Mutex::new(0));
     for _ in 0..2 {
@@ -129,8 +133,10 @@ fn right_wait_group() {
 fn explore(program: fn()) -> Result<Report, Failure> {
     if cfg!(feature = "loom") {
         Check::new().try_check(program)
-    } else {
+    } else if cfg!(feature = "shuttle") {
         Check::new().try_random(1, 1000, program)
+    } else {
+        try_simulate_seeds(0..1000, program)
     }
 }
 
@@ -144,13 +150,6 @@ fn main() {
         ("lock order", lock_order, no_lock_order),
         ("wrong wait group", wrong_wait_group, right_wait_group),
     ];
-    if !cfg!(any(feature = "loom", feature = "shuttle")) {
-        let runtime = Runtime::new().expect("a runtime");
-        programs.iter().for_each(|(_, _, right)| runtime.run(right));
-        println!("the programs that are right have run once each: to check them, and to see what");
-        println!("is wrong with the others, add `--features loom` or `--features shuttle`");
-        return;
-    }
     for (name, wrong, right) in programs {
         let failure = explore(wrong).expect_err("it is wrong");
         println!("== {name} ==\n{failure}\n");

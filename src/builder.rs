@@ -3,6 +3,7 @@
 use crate::Runtime;
 use crate::context::{Arena, DEFAULT_STACK_SIZE, StackError};
 use crate::error::BuildError;
+use crate::model::hosted::{self, Hosted};
 use crate::platform::{MODELLED, available_processors, seed};
 use crate::sched::entry::fiber_main;
 use crate::sched::monitor::{Stall, Watchdog};
@@ -149,6 +150,10 @@ impl Builder {
 
     /// Builds an anchored runtime; see [`Runtime::new`].
     ///
+    /// In a program under [`model`](crate::model) it has no scheduler: what it runs and spawns are
+    /// goroutines of that program. There it has two processors if not told, keeps no limits, calls no
+    /// watchdog, and is migrating in name only; dropping it ends nobody.
+    ///
     /// # Errors
     /// If a number is out of range, or if the machine grants no thread or no memory.
     pub fn build(self) -> Result<Runtime, BuildError> {
@@ -167,7 +172,11 @@ impl Builder {
     }
 
     fn build_as(self, migrating: bool) -> Result<Runtime, BuildError> {
-        let config = self.validate(migrating)?;
+        let is_hosted = self.simulated.is_none() && hosted::is_here();
+        let config = self.validate(migrating, is_hosted)?;
+        if is_hosted {
+            return Ok(Runtime::hosted(Hosted::new(&config)));
+        }
         crate::sched::report::install();
         let arena = Shared::make_arena(&config, fiber_main).map_err(BuildError::Stack)?;
         let shared = Shared::new(config, arena);
@@ -178,9 +187,11 @@ impl Builder {
         Ok(runtime)
     }
 
-    fn validate(self, migrating: bool) -> Result<Config, BuildError> {
-        let processors =
-            self.processors.unwrap_or_else(|| available_processors().min(MAX_PROCESSORS));
+    fn validate(self, migrating: bool, is_hosted: bool) -> Result<Config, BuildError> {
+        let processors = self.processors.unwrap_or_else(|| match is_hosted {
+            true => hosted::PROCESSORS,
+            false => available_processors().min(MAX_PROCESSORS),
+        });
         let default_most = if MODELLED { processors } else { processors.max(64) };
         let max_processors = self.max_processors.unwrap_or(default_most);
         if max_processors > MAX_PROCESSORS {

@@ -5,10 +5,12 @@ use crate::error::{BuildError, ResizeError, ShutdownError, SpawnError};
 use crate::go::Spawn;
 use crate::join::JoinHandle;
 use crate::local;
+use crate::model::hosted::Hosted;
 use crate::platform::Arc;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::metrics::Metrics;
+use crate::sched::simulation::Simulation;
 use crate::sched::submit::spawn;
 use crate::sched::{Shared, suspend};
 use std::fmt;
@@ -22,8 +24,15 @@ use std::time::Duration;
 /// [`shutdown`](Self::shutdown) to let them end first.
 pub struct Runtime {
     /// `None` once it was shut down.
-    shared: Option<Arc<Shared>>,
+    scheduler: Option<Scheduler>,
 }
+
+enum Scheduler {
+    Own(Arc<Shared>),
+    /// That of the checked or simulated program that built it.
+    Hosted(Arc<Hosted>),
+}
+use Scheduler::{Hosted as InModel, Own};
 
 impl Runtime {
     /// An anchored runtime with one processor for each that this process may use.
@@ -79,13 +88,17 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        let shared = match self.scheduler() {
+            Own(shared) => shared,
+            InModel(hosted) => return hosted.run(f),
+        };
         // Before the spawn: nothing may unwind between it and the wait.
         let waiter = suspend::waiter();
         let place = Location::caller();
         let traits = Traits { locals: local::inherited(), ..Traits::default() };
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
         // since it is borrowed.
-        let goroutine = match unsafe { spawn(self.shared(), current_worker(), traits, f) } {
+        let goroutine = match unsafe { spawn(shared, current_worker(), traits, f) } {
             Ok(goroutine) => goroutine,
             Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
         };
@@ -117,6 +130,7 @@ impl Runtime {
     ///
     /// # Errors
     /// If the limit of goroutines is reached.
+    #[track_caller]
     pub fn try_go<T, F>(&self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -129,17 +143,24 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`try_go`](Self::try_go).
+    #[track_caller]
     pub fn go_with<T, F>(&self, traits: Spawn, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        traits.on(self.shared(), current_worker(), f)
+        match self.scheduler() {
+            Own(shared) => traits.on(shared, current_worker(), f),
+            InModel(hosted) => hosted.go(|| traits.try_go(f)),
+        }
     }
 
     /// The number of processors.
     pub fn processors(&self) -> usize {
-        self.shared().roster.active() as usize
+        match self.scheduler() {
+            Own(shared) => shared.roster.active() as usize,
+            InModel(hosted) => hosted.processors(),
+        }
     }
 
     /// Changes the number of processors while goroutines run. Those given up are free once their
@@ -148,21 +169,30 @@ impl Runtime {
     /// # Errors
     /// If `processors` is zero, or more than [`Builder::max_processors`].
     pub fn set_processors(&self, processors: usize) -> Result<(), ResizeError> {
-        let shared = self.shared();
-        let most = shared.config.max_processors as usize;
+        let most = match self.scheduler() {
+            Own(shared) => shared.config.max_processors as usize,
+            InModel(hosted) => hosted.most_processors(),
+        };
         if processors == 0 || processors > most {
             return Err(ResizeError { asked: processors, most });
         }
-        shared.resize(processors as u32);
+        match self.scheduler() {
+            Own(shared) => shared.resize(processors as u32),
+            InModel(hosted) => hosted.set_processors(processors),
+        }
         Ok(())
     }
 
     /// What the runtime counts, as a snapshot of moving numbers.
     pub fn metrics(&self) -> Metrics {
-        self.shared().metrics()
+        match self.scheduler() {
+            Own(shared) => shared.metrics(),
+            InModel(hosted) => hosted.metrics(),
+        }
     }
 
-    /// Waits until every goroutine has ended, then ends the runtime. Blocks the calling thread.
+    /// Waits until every goroutine has ended, then ends the runtime. Blocks the calling thread; in a
+    /// program under [`model`](crate::model), parks the goroutine, and ends nobody.
     ///
     /// # Errors
     /// If some are alive after `limit`: the runtime has then ended without them, as when it is
@@ -176,8 +206,12 @@ impl Runtime {
     /// assert_eq!(error.remaining()[0].name.as_deref(), Some("stuck"));
     /// # Ok::<(), selvedge::BuildError>(())
     /// ```
+    #[track_caller]
     pub fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
-        let shared = self.shared.take().expect("only `shutdown` and `drop` take it");
+        let shared = match self.scheduler.take().expect(TAKEN) {
+            Own(shared) => shared,
+            InModel(hosted) => return hosted.drain(limit, Location::caller()),
+        };
         shared.drain(limit);
         let remaining = Shared::stop(&shared);
         if remaining.is_empty() { Ok(()) } else { Err(ShutdownError { remaining }) }
@@ -187,28 +221,48 @@ impl Runtime {
     /// code; returns of how many.
     #[doc(hidden)]
     pub fn retake_all(&self) -> usize {
-        crate::sched::monitor::retake_all(self.shared())
+        match self.scheduler() {
+            Own(shared) => crate::sched::monitor::retake_all(shared),
+            InModel(_) => 0,
+        }
     }
 
     /// For models, where time stands still: fires every timer whose deadline is at `until`, in
     /// nanoseconds, or before; returns how many these were.
     #[doc(hidden)]
     pub fn fire_timers(&self, until: u64) -> usize {
-        crate::sched::deadline::fire_timers(self.shared(), until)
+        match self.scheduler() {
+            Own(shared) => crate::sched::deadline::fire_timers(shared, until),
+            InModel(_) => 0,
+        }
     }
 
     pub(crate) fn of(shared: Arc<Shared>) -> Runtime {
-        Runtime { shared: Some(shared) }
+        Runtime { scheduler: Some(Own(shared)) }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        self.shared.as_ref().expect("only `shutdown` and `drop` take it")
+    pub(crate) fn hosted(hosted: Arc<Hosted>) -> Runtime {
+        Runtime { scheduler: Some(InModel(hosted)) }
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        self.scheduler.as_ref().expect(TAKEN)
+    }
+
+    /// Of one that is a simulation.
+    pub(crate) fn simulation(&self) -> Option<&Simulation> {
+        match self.scheduler() {
+            Own(shared) => shared.simulation.as_deref(),
+            InModel(_) => None,
+        }
     }
 }
 
+const TAKEN: &str = "only `shutdown` and `drop` take it";
+
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
+        if let Some(Own(shared)) = self.scheduler.take() {
             let _ = Shared::stop(&shared);
         }
     }

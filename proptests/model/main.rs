@@ -4,12 +4,12 @@
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod channels;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod common;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod kinds;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod missing;
+mod runtimes;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod simulate;
 #[cfg(any(feature = "loom", feature = "shuttle"))]

@@ -76,6 +76,12 @@ pub(crate) fn inherited() -> Option<Box<Locals>> {
     }
 }
 
+/// Calls `f` with values as a goroutine has them that the caller spawns now, and destroys them then.
+pub(crate) fn as_another<R>(f: impl FnOnce() -> R) -> Result<R, AccessError> {
+    let first = inherited().map_or_else(Locals::new, |inherited| *inherited);
+    own(|locals| Ok(locals.lend(first, f))).map_err(AccessError)
+}
+
 impl<T: 'static> LocalKey<T> {
     /// For the macro.
     #[doc(hidden)]

@@ -31,8 +31,8 @@
 //! they are no steps of the model: no interleaving is tried between two of them, and a goroutine that
 //! blocks in one blocks everybody. Each execution calls the closure afresh: what it shares, it must
 //! make; it must do the same each time, but for what others do to it, so no clocks and no random
-//! numbers of its own. A [`Runtime`](crate::Runtime) is a scheduler of its own: give the closure what
-//! `Runtime::run` is given.
+//! numbers of its own. A [`Runtime`](crate::Runtime) that the program builds is there, too, without a
+//! scheduler of its own: what it runs and spawns are goroutines of the program.
 //!
 //! A time-out may expire at any point, the earliest first: time is virtual, and passes only so.
 //!
@@ -43,6 +43,7 @@
 mod check;
 mod failure;
 pub(crate) mod goroutine;
+pub(crate) mod hosted;
 mod line;
 mod report;
 mod simulate;

@@ -113,7 +113,7 @@ pub fn try_simulate<T: Send + 'static>(
 
 fn outcome<T>(runtime: &Runtime, main: JoinHandle<T>) -> Simulated<T> {
     let value = main.join().expect("a panic of the program is a failure");
-    let simulation = runtime.shared().simulation.as_ref().expect("built as one");
+    let simulation = runtime.simulation().expect("built as one");
     let totals = simulation.totals();
     let elapsed = Duration::from_nanos(totals.elapsed);
     Simulated { value, digest: totals.digest, steps: totals.steps, elapsed }

@@ -28,8 +28,8 @@ pub(super) fn history(run: &Run) -> Vec<String> {
     let mut last = 0;
     let mut doing = vec![None; run.people.len() + 1];
     for event in &run.events {
-        if let What::Op(verb, object) = event.what {
-            doing[event.who as usize] = Some((verb, object));
+        if let What::Op(..) | What::Select(..) = event.what {
+            doing[event.who as usize] = Some(&event.what);
         }
         let continues = last == event.who && event.who != 0;
         let more = match &event.what {
@@ -47,8 +47,8 @@ pub(super) fn history(run: &Run) -> Vec<String> {
                 let text = more.unwrap_or_else(|| step(run, event));
                 // It comes to wait long after it has begun what it does.
                 let text = match doing[event.who as usize] {
-                    Some((verb, object)) if event.what == What::Waits => {
-                        format!("waits, to {verb}{}", of_object(run, object))
+                    Some(what) if event.what == What::Waits => {
+                        format!("waits, to {}", deed(run, what))
                     }
                     _ => text,
                 };
@@ -67,7 +67,7 @@ fn of_object(run: &Run, object: Option<Object>) -> String {
 
 fn step(run: &Run, event: &Event) -> String {
     match &event.what {
-        What::Op(..) => doing(run, event),
+        What::Op(..) | What::Select(..) => doing(run, event),
         What::GoesOn => "is woken".to_owned(),
         What::Ends => "ends".to_owned(),
         What::Time(nanos) => format!("{:?} have passed", Duration::from_nanos(*nanos)),
@@ -76,12 +76,22 @@ fn step(run: &Run, event: &Event) -> String {
 }
 
 fn doing(run: &Run, event: &Event) -> String {
-    let What::Op(verb, object) = &event.what else { return String::new() };
-    let object = of_object(run, *object);
     // What an iterator of std's calls has no place in the program.
     let place = event.place.filter(|place| !place.file().starts_with("/rustc/"));
     let place = place.map(|place| format!(" at {}", short(place))).unwrap_or_default();
-    format!("{verb}{object}{place}")
+    format!("{}{place}", deed(run, &event.what))
+}
+
+/// What is done, and to what.
+fn deed(run: &Run, what: &What) -> String {
+    match what {
+        What::Op(verb, object) => format!("{verb}{}", of_object(run, *object)),
+        What::Select(verb, arms) => {
+            let arm = |(object, part): &_| format!("{} ({part})", named(run, *object));
+            format!("{verb} {}", arms.iter().map(arm).collect::<Vec<_>>().join(", "))
+        }
+        _ => String::new(),
+    }
 }
 
 fn named(run: &Run, (kind, number): Object) -> String {

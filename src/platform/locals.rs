@@ -61,6 +61,22 @@ impl Locals {
         self.slots.swap(&inherited.slots);
     }
 
+    /// Calls `f` with `others` in place of these values, which keep their places; then destroys what
+    /// `f` has left.
+    pub fn lend<R>(&self, others: Locals, f: impl FnOnce() -> R) -> R {
+        struct Back<'a>(&'a Locals, Locals);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                // SAFETY: `f` has returned, so nobody refers to one of its values any more.
+                unsafe { self.0.destroy() };
+                self.0.slots.swap(&self.1.slots);
+            }
+        }
+        self.slots.swap(&others.slots);
+        let _back = Back(self, others);
+        f()
+    }
+
     /// Refuses everything from now on: this thread works for others.
     pub fn shut(&self) {
         self.shut.set(true);

@@ -20,7 +20,6 @@ pub mod fence;
 pub mod ledger;
 pub mod locals;
 mod parker;
-mod story;
 pub mod virtual_time;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]

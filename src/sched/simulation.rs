@@ -178,6 +178,11 @@ fn here<'a>() -> Option<&'a Simulation> {
     current_worker()?.shared().simulation.as_deref()
 }
 
+/// Whether the caller is a goroutine of a simulation.
+pub(crate) fn is_here() -> bool {
+    here().is_some()
+}
+
 /// The time there. `None` elsewhere, at the cost of a look at one flag where nothing is simulated.
 #[inline]
 pub(super) fn now() -> Option<u64> {

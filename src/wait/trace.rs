@@ -16,8 +16,8 @@ fn is_on() -> bool {
     ledger::any_open()
 }
 
-/// The calling goroutine's id; 0 for anybody else.
-fn caller() -> u32 {
+/// The calling goroutine's id in the ledger; 0 for anybody else.
+pub(crate) fn caller() -> u32 {
     if MODELLED {
         return tls::goroutine();
     }

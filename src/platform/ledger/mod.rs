@@ -10,12 +10,18 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-pub use super::story::{Event, Kind, Object, Person, Place, Record, Rules, Run, State, What};
+mod runtimes;
+mod story;
+
+pub use runtimes::{Left, Tenant, belongs, left_of, runtime, this_run};
+pub use story::{Event, Kind, Object, Person, Place, Record, Rules, Run, State, What};
 
 struct Ledger {
+    /// Which run of all in this process.
+    number: u64,
     rules: Rules,
     tell: Sender<Record>,
     run: Run,
@@ -29,6 +35,8 @@ struct Ledger {
     counts: HashMap<&'static str, u32>,
     /// Panics that the hook saw, and no goroutine has died of yet.
     panics: Vec<(String, String)>,
+    /// Those that the program has built: whether a panic in one aborts.
+    runtimes: Vec<bool>,
 }
 
 thread_local! {
@@ -62,10 +70,13 @@ pub fn ear() -> (Sender<Record>, Receiver<Record>) {
 
 /// Begins a run on this kernel thread. Whoever waits at the other end of `tell` hears of its failure.
 pub fn open(rules: Rules, tell: Sender<Record>) {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
     let ledger = Ledger {
+        // Relaxed: a number.
+        number: RUNS.fetch_add(1, Ordering::Relaxed),
         rules,
         tell,
-        run: Run { digest: FNV_BASIS, ..Run::default() },
+        run: Run::begin(),
         running: 0,
         timed: 0,
         threads: 0,
@@ -73,6 +84,7 @@ pub fn open(rules: Rules, tell: Sender<Record>) {
         objects: HashMap::new(),
         counts: HashMap::new(),
         panics: Vec::new(),
+        runtimes: Vec::new(),
     };
     if LEDGER.replace(Some(ledger)).is_none() {
         // Relaxed: see `any_open`.
@@ -109,11 +121,13 @@ pub fn thread(what: &str) {
 /// A goroutine was spawned: its id.
 pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
     with(|ledger| {
+        let runtime = ledger.person(by).map_or(0, |person| person.runtime);
         let person = Person {
             name: name.map(str::to_owned),
             spawned: place,
             state: State::Running,
             doing: None,
+            runtime,
         };
         ledger.run.people.push(person);
         ledger.running += 1;
@@ -145,7 +159,7 @@ pub fn step() {
         ledger.rules.most_steps.is_some_and(|most| ledger.steps > most)
     });
     if beyond == Some(true) {
-        fail(Kind::Limit, super::checker::TOO_MANY_STEPS.to_owned());
+        fail(Kind::Limit, crate::platform::checker::TOO_MANY_STEPS.to_owned());
     }
 }
 
@@ -251,25 +265,23 @@ pub fn saw_panic(message: &str, place: String) -> bool {
 
 /// A goroutine's closure has panicked.
 pub fn panicked(who: u32, message: &str) {
-    with(|ledger| {
-        let seen = ledger.panics.iter().rposition(|(seen, _)| seen == message);
-        let text = match seen.map(|at| ledger.panics.remove(at)) {
-            Some((message, place)) => format!("{message} at {place}"),
-            None => message.to_owned(),
-        };
-        ledger.note(who, What::Panics(text));
+    let seen = with(|ledger| {
+        let seen = ledger.panics.iter().rposition(|(seen, _)| seen == message)?;
+        Some(ledger.panics.remove(seen))
     });
+    let text = match seen.flatten() {
+        Some((message, place)) => format!("{message} at {place}"),
+        None => message.to_owned(),
+    };
+    runtimes::note_panic(who, text, message);
 }
 
 /// As [`panicked`], where only the hook has seen what was said: in a simulation nobody runs between
 /// a panic and the end of its goroutine. What was said.
 pub fn died(who: u32) -> String {
-    let said = with(|ledger| {
-        let (message, place) = ledger.panics.pop().unwrap_or_default();
-        ledger.note(who, What::Panics(format!("{message} at {place}")));
-        message
-    });
-    said.unwrap_or_default()
+    let (message, place) = with(|ledger| ledger.panics.pop()).flatten().unwrap_or_default();
+    runtimes::note_panic(who, format!("{message} at {place}"), &message);
+    message
 }
 
 /// Whether nobody runs, and no time-out will make anybody run.
@@ -293,11 +305,6 @@ pub fn fail(kind: Kind, message: String) -> ! {
         std::thread::park();
     }
 }
-
-/// So many steps of the history are kept at least.
-const KEPT: usize = 1 << 14;
-const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01B3;
 
 impl Ledger {
     fn person(&mut self, who: u32) -> Option<&mut Person> {
@@ -337,27 +344,6 @@ impl Ledger {
     }
 
     fn push(&mut self, who: u32, what: What, place: Option<Place>) -> &Event {
-        let (code, text, number) = match &what {
-            What::Op(verb, object) => (1, *verb, object.map_or(0, |(_, number)| number.into())),
-            What::Says(outcome) => (2, *outcome, 0),
-            What::Waits => (3, "", 0),
-            What::GoesOn => (4, "", 0),
-            What::Panics(_) => (5, "", 0),
-            What::Ends => (6, "", 0),
-            What::Time(nanos) => (7, "", *nanos),
-        };
-        let line = place.map_or(0, |place| place.line());
-        for word in [u64::from(who), code, number, line.into()] {
-            self.run.digest = (self.run.digest ^ word).wrapping_mul(FNV_PRIME);
-        }
-        for byte in text.bytes() {
-            self.run.digest = (self.run.digest ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
-        }
-        if self.run.events.len() == 2 * KEPT {
-            self.run.events.drain(..KEPT);
-            self.run.forgotten += KEPT;
-        }
-        self.run.events.push(Event { who, what, place });
-        self.run.events.last().expect("just pushed")
+        self.run.push(Event { who, what, place })
     }
 }

@@ -29,6 +29,8 @@ pub type Object = (&'static str, u32);
 pub enum What {
     /// Began an operation.
     Op(&'static str, Option<Object>),
+    /// As `Op`, on several things: each with what is to be done to it.
+    Select(&'static str, Vec<(Object, &'static str)>),
     /// The operation ended so.
     Says(&'static str),
     /// Waits for the operation to end.
@@ -65,6 +67,8 @@ pub struct Person {
     pub state: State,
     /// The operation that it is in.
     pub doing: Option<Event>,
+    /// The number of the runtime that it was spawned in; 0 if that is the program's own.
+    pub runtime: u32,
 }
 
 /// What a goroutine is at.
@@ -89,6 +93,47 @@ pub struct Run {
     pub forgotten: usize,
     /// A number that two runs share if the same happened in both.
     pub digest: u64,
+}
+
+/// So many steps of the history are kept at least.
+const KEPT: usize = 1 << 14;
+const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01B3;
+
+impl Run {
+    pub(super) fn begin() -> Self {
+        Run { digest: FNV_BASIS, ..Run::default() }
+    }
+
+    fn mix(&mut self, word: u64) {
+        self.digest = (self.digest ^ word).wrapping_mul(FNV_PRIME);
+    }
+
+    pub(super) fn push(&mut self, event: Event) -> &Event {
+        let (code, text, number) = match &event.what {
+            What::Op(verb, object) => (1, *verb, object.map_or(0, |(_, number)| number.into())),
+            What::Says(outcome) => (2, *outcome, 0),
+            What::Waits => (3, "", 0),
+            What::GoesOn => (4, "", 0),
+            What::Panics(_) => (5, "", 0),
+            What::Ends => (6, "", 0),
+            What::Time(nanos) => (7, "", *nanos),
+            What::Select(verb, arms) => {
+                (8, *verb, arms.iter().map(|(object, _)| u64::from(object.1)).sum())
+            }
+        };
+        let line = event.place.map_or(0, |place| place.line());
+        for word in [event.who.into(), code, number, line.into()] {
+            self.mix(word);
+        }
+        text.bytes().for_each(|byte| self.mix(byte.into()));
+        if self.events.len() == 2 * KEPT {
+            self.events.drain(..KEPT);
+            self.forgotten += KEPT;
+        }
+        self.events.push(event);
+        self.events.last().expect("just pushed")
+    }
 }
 
 /// A run that failed.
