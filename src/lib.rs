@@ -8,9 +8,11 @@ pub mod chan;
 #[doc(hidden)]
 pub mod context;
 mod error;
+pub mod fs;
 mod future;
 mod go;
 mod handle;
+pub mod io;
 mod join;
 mod local;
 #[doc(hidden)]
@@ -19,10 +21,12 @@ pub mod model;
 pub mod net;
 #[doc(hidden)]
 pub mod platform;
+pub mod process;
 mod runtime;
 #[doc(hidden)]
 pub mod sched;
 mod scope;
+pub mod signal;
 #[doc(hidden)]
 pub mod spec;
 pub mod sync;

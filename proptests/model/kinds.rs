@@ -21,6 +21,12 @@ fn goroutines_have_ids_names_and_results() {
 }
 
 #[test]
+fn real_input_and_output_is_refused() {
+    let failure = fails(|| drop(selvedge::fs::read("Cargo.toml")));
+    assert!(failure.story().message().contains("a model has no real I/O"), "{failure}");
+}
+
+#[test]
 fn a_permit_is_not_lost() {
     passes(|| {
         let done = Arc::new(Mutex::new(false));

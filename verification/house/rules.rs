@@ -52,6 +52,7 @@ fn floor(module: &str) -> u32 {
         "lockfree" | "spec" => 1,
         "sched" => 2,
         "wait" | "cancel" | "local" | "future" | "sync" | "chan" | "time" | "net" => 3,
+        "io" | "fs" | "process" | "signal" => 3,
         _ => 4,
     }
 }

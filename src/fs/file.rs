@@ -1,0 +1,218 @@
+//! File: `std::fs::File`, whose calls wait without holding a processor.
+
+use super::{FileTimes, Metadata, OpenOptions, Permissions};
+use crate::io::call::{call, reads, stands_for, writes};
+use std::fs::TryLockError;
+use std::io::{self, Seek, SeekFrom};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// An open file; as [`std::fs::File`], from and into which it can be made.
+///
+/// Reads and writes wait without holding a processor, at the cost of
+/// [`blocking`](fn@crate::blocking): use a [`BufReader`](io::BufReader) or a
+/// [`BufWriter`](io::BufWriter) for small ones. Closing, when it is dropped, happens on the kernel
+/// thread of whoever drops it.
+///
+/// # Panics
+/// In a model, every call that would touch the file.
+#[derive(Debug)]
+pub struct File(std::fs::File);
+
+impl File {
+    /// Opens a file to be read. A FIFO opens when its other end does.
+    ///
+    /// Waits without holding a processor, as do all calls of a file that may wait.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::open`].
+    #[track_caller]
+    pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref();
+        call("File::open", || std::fs::File::open(path)).map(File)
+    }
+
+    /// Opens a file to be written, which is made, or emptied.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::create`].
+    #[track_caller]
+    pub fn create(path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref();
+        call("File::create", || std::fs::File::create(path)).map(File)
+    }
+
+    /// Makes a file, to be read and written; that there is one is an error.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::create_new`].
+    #[track_caller]
+    pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref();
+        call("File::create_new", || std::fs::File::create_new(path)).map(File)
+    }
+
+    /// Other ways to open a file.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Waits until what was written is on the disk, with all that is known of the file.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::sync_all`].
+    #[track_caller]
+    pub fn sync_all(&self) -> io::Result<()> {
+        call("File::sync_all", || self.0.sync_all())
+    }
+
+    /// Waits until what was written is on the disk.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::sync_data`].
+    #[track_caller]
+    pub fn sync_data(&self) -> io::Result<()> {
+        call("File::sync_data", || self.0.sync_data())
+    }
+
+    /// Cuts the file, or fills it up with zeros.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::set_len`].
+    #[track_caller]
+    pub fn set_len(&self, size: u64) -> io::Result<()> {
+        call("File::set_len", || self.0.set_len(size))
+    }
+
+    /// What is known of it.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::metadata`].
+    #[track_caller]
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        call("File::metadata", || self.0.metadata())
+    }
+
+    /// Changes its permissions.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::set_permissions`].
+    #[track_caller]
+    pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
+        call("File::set_permissions", || self.0.set_permissions(permissions))
+    }
+
+    /// Changes its times.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::set_times`].
+    #[track_caller]
+    pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
+        call("File::set_times", || self.0.set_times(times))
+    }
+
+    /// Waits until it is locked for this handle alone. The lock is the handle's, not the goroutine's.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::lock`].
+    #[track_caller]
+    pub fn lock(&self) -> io::Result<()> {
+        call("File::lock", || self.0.lock())
+    }
+
+    /// As [`lock`](Self::lock), together with others that share it.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::lock_shared`].
+    #[track_caller]
+    pub fn lock_shared(&self) -> io::Result<()> {
+        call("File::lock_shared", || self.0.lock_shared())
+    }
+
+    /// Locks it if nobody else has it.
+    ///
+    /// # Errors
+    /// If somebody has, and those of [`std::fs::File::try_lock`].
+    #[track_caller]
+    pub fn try_lock(&self) -> Result<(), TryLockError> {
+        call("File::try_lock", || self.0.try_lock())
+    }
+
+    /// As [`try_lock`](Self::try_lock), together with others that share it.
+    ///
+    /// # Errors
+    /// As [`try_lock`](Self::try_lock).
+    #[track_caller]
+    pub fn try_lock_shared(&self) -> Result<(), TryLockError> {
+        call("File::try_lock_shared", || self.0.try_lock_shared())
+    }
+
+    /// Gives the lock up.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::File::unlock`].
+    #[track_caller]
+    pub fn unlock(&self) -> io::Result<()> {
+        call("File::unlock", || self.0.unlock())
+    }
+
+    /// Another handle to the same open file, which shares its position. Never waits.
+    ///
+    /// # Errors
+    /// If no file descriptor is left.
+    pub fn try_clone(&self) -> io::Result<File> {
+        self.0.try_clone().map(File)
+    }
+}
+
+reads!(File);
+writes!(File);
+stands_for!(File, std::fs::File);
+
+/// Never waits.
+impl Seek for &File {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        (&self.0).seek(position)
+    }
+}
+
+/// Never waits.
+impl Seek for File {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.0.seek(position)
+    }
+}
+
+/// At a place of its own, whatever the file's position.
+impl FileExt for File {
+    #[track_caller]
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        call("File::read_at", || self.0.read_at(buf, offset))
+    }
+
+    #[track_caller]
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        call("File::write_at", || self.0.write_at(buf, offset))
+    }
+}
+
+impl From<OwnedFd> for File {
+    fn from(fd: OwnedFd) -> Self {
+        File(fd.into())
+    }
+}
+
+impl IntoRawFd for File {
+    fn into_raw_fd(self) -> RawFd {
+        self.0.into_raw_fd()
+    }
+}
+
+#[allow(unsafe_code)]
+impl FromRawFd for File {
+    unsafe fn from_raw_fd(fd: RawFd) -> Self {
+        // SAFETY: the caller's promise: `fd` is open, and its own.
+        File(unsafe { std::fs::File::from_raw_fd(fd) })
+    }
+}

@@ -1,0 +1,170 @@
+//! Files, by `std::fs`'s names: each call waits without holding a processor, and spares those at home on
+//! its kernel thread the wait.
+//!
+//! `std::fs` works in goroutines as well: a call that takes long is noticed, and the processor taken,
+//! within some milliseconds.
+//!
+//! | | `std::fs` | `selvedge::fs` |
+//! |---|---|---|
+//! | a call that the page cache answers | its own cost | some 10 ns more alone on the kernel thread, some 20 µs more with neighbours |
+//! | a call that waits: a slow disk, a network's file system, a FIFO, a lock | goroutines at home on the kernel thread wait, others for some milliseconds | nobody else waits |
+//!
+//! So use this module where a call may wait, or where latency counts: and `std::fs` for many short calls
+//! on files that are in memory, or wrap the whole of them in one [`blocking`](fn@crate::blocking). A
+//! [`File`] here becomes one of `std`'s, and the reverse, by `into`.
+//!
+//! A call that waits keeps a kernel thread, of which a runtime has a limited number
+//! ([`Builder::max_threads`](crate::Builder::max_threads)); beyond that calls wait for each other.
+//! No call is ended early by a token: the kernel has it.
+//!
+//! In a model ([`model`](crate::model)) every call panics: there is no real I/O there.
+//!
+//! ```
+//! use selvedge::{fs, go};
+//!
+//! selvedge::Runtime::new()?.run(|| {
+//!     let reads: Vec<_> = ["Cargo.toml", "README.md"]
+//!         .map(|path| go(move || fs::read_to_string(path)))
+//!         .into_iter()
+//!         .collect();
+//!     for text in reads {
+//!         assert!(text.join().unwrap().unwrap().contains("selvedge"));
+//!     }
+//! });
+//! # Ok::<(), selvedge::BuildError>(())
+//! ```
+//! Checked by: proptests/io/main.rs.
+
+mod dir;
+mod file;
+mod options;
+
+pub use dir::{DirEntry, ReadDir, read_dir};
+pub use file::File;
+pub use options::OpenOptions;
+pub use std::fs::{FileTimes, FileType, Metadata, Permissions};
+
+use crate::io::call::call;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A function of `std::fs` with one path.
+macro_rules! of_path {
+    ($($(#[$meta:meta])* $name:ident -> $answer:ty;)*) => { $(
+        $(#[$meta])*
+        ///
+        /// Waits without holding a processor.
+        ///
+        /// # Errors
+        #[doc = concat!("Those of [`std::fs::", stringify!($name), "`].")]
+        ///
+        /// # Panics
+        /// In a model.
+        #[track_caller]
+        pub fn $name(path: impl AsRef<Path>) -> io::Result<$answer> {
+            let path = path.as_ref();
+            call(concat!("fs::", stringify!($name)), || std::fs::$name(path))
+        }
+    )* };
+}
+
+/// As `of_path`, with two.
+macro_rules! of_paths {
+    ($($(#[$meta:meta])* $name:ident -> $answer:ty;)*) => { $(
+        $(#[$meta])*
+        ///
+        /// Waits without holding a processor.
+        ///
+        /// # Errors
+        #[doc = concat!("Those of [`std::fs::", stringify!($name), "`].")]
+        ///
+        /// # Panics
+        /// In a model.
+        #[track_caller]
+        pub fn $name(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<$answer> {
+            let (from, to) = (from.as_ref(), to.as_ref());
+            call(concat!("fs::", stringify!($name)), || std::fs::$name(from, to))
+        }
+    )* };
+}
+
+of_path! {
+    /// Reads a whole file.
+    read -> Vec<u8>;
+    /// Reads a whole file of UTF-8.
+    read_to_string -> String;
+    /// What is known of a file, or of what a symbolic link leads to.
+    metadata -> Metadata;
+    /// As [`metadata`], of the symbolic link itself.
+    symlink_metadata -> Metadata;
+    /// The absolute path, with all symbolic links resolved.
+    canonicalize -> PathBuf;
+    /// Where a symbolic link leads to.
+    read_link -> PathBuf;
+    /// Whether there is something at this path; an error if that can't be known.
+    exists -> bool;
+    /// Makes a directory.
+    create_dir -> ();
+    /// Makes a directory, and those above it that are missing.
+    create_dir_all -> ();
+    /// Removes a file.
+    remove_file -> ();
+    /// Removes an empty directory.
+    remove_dir -> ();
+    /// Removes a directory with all that it holds. Follows no symbolic link.
+    remove_dir_all -> ();
+}
+
+of_paths! {
+    /// Gives a file another name; what had that name is replaced.
+    rename -> ();
+    /// Copies a file's bytes and permissions; returns how many bytes these were.
+    copy -> u64;
+    /// Gives a file one more name.
+    hard_link -> ();
+}
+
+/// Writes `contents` as the whole of a file, which is made if there is none.
+///
+/// Waits without holding a processor.
+///
+/// # Errors
+/// Those of [`std::fs::write`].
+///
+/// # Panics
+/// In a model.
+#[track_caller]
+pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    let (path, contents) = (path.as_ref(), contents.as_ref());
+    call("fs::write", || std::fs::write(path, contents))
+}
+
+/// Changes a file's permissions.
+///
+/// Waits without holding a processor.
+///
+/// # Errors
+/// Those of [`std::fs::set_permissions`].
+///
+/// # Panics
+/// In a model.
+#[track_caller]
+pub fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
+    let path = path.as_ref();
+    call("fs::set_permissions", || std::fs::set_permissions(path, permissions))
+}
+
+/// Makes a symbolic link at `link` that leads to `original`.
+///
+/// Waits without holding a processor.
+///
+/// # Errors
+/// Those of [`std::os::unix::fs::symlink`].
+///
+/// # Panics
+/// In a model.
+#[track_caller]
+pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    let (original, link) = (original.as_ref(), link.as_ref());
+    call("fs::symlink", || std::os::unix::fs::symlink(original, link))
+}

@@ -1,0 +1,97 @@
+//! OpenOptions: `std::fs::OpenOptions`, whose `open` waits without holding a processor.
+
+use super::file::File;
+use crate::io::call::call;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// How a file is opened; as [`std::fs::OpenOptions`], from which it can also be made.
+///
+/// ```no_run
+/// use selvedge::fs::OpenOptions;
+/// let log = OpenOptions::new().append(true).create(true).open("log")?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions(std::fs::OpenOptions);
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions::new()
+    }
+}
+
+impl From<std::fs::OpenOptions> for OpenOptions {
+    fn from(options: std::fs::OpenOptions) -> Self {
+        OpenOptions(options)
+    }
+}
+
+impl OpenOptions {
+    /// Nothing is asked for yet.
+    pub fn new() -> Self {
+        OpenOptions(std::fs::OpenOptions::new())
+    }
+
+    /// To be read.
+    pub fn read(&mut self, read: bool) -> &mut Self {
+        self.0.read(read);
+        self
+    }
+
+    /// To be written.
+    pub fn write(&mut self, write: bool) -> &mut Self {
+        self.0.write(write);
+        self
+    }
+
+    /// Each write goes to the end of the file.
+    pub fn append(&mut self, append: bool) -> &mut Self {
+        self.0.append(append);
+        self
+    }
+
+    /// What it holds goes.
+    pub fn truncate(&mut self, truncate: bool) -> &mut Self {
+        self.0.truncate(truncate);
+        self
+    }
+
+    /// To be made if there is none.
+    pub fn create(&mut self, create: bool) -> &mut Self {
+        self.0.create(create);
+        self
+    }
+
+    /// To be made; that there is one is an error.
+    pub fn create_new(&mut self, create_new: bool) -> &mut Self {
+        self.0.create_new(create_new);
+        self
+    }
+
+    /// The permissions of a file that is made.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.0.mode(mode);
+        self
+    }
+
+    /// Flags for the kernel's `open`. Access modes are ignored.
+    pub fn custom_flags(&mut self, flags: i32) -> &mut Self {
+        self.0.custom_flags(flags);
+        self
+    }
+
+    /// Opens the file. Waits without holding a processor; a FIFO opens when its other end does.
+    ///
+    /// # Errors
+    /// Those of [`std::fs::OpenOptions::open`].
+    ///
+    /// # Panics
+    /// In a model.
+    #[track_caller]
+    pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref();
+        call("OpenOptions::open", || self.0.open(path)).map(File::from)
+    }
+}

@@ -1,0 +1,25 @@
+//! Child processes, by `std::process`'s names: what waits for one, or for its streams, holds no
+//! processor.
+//!
+//! A [`Command`] is a thin wrapper of `std`'s, which works in goroutines too, but keeps a processor for
+//! some milliseconds, and goroutines at home on its kernel thread all the while. In a model every call
+//! that would start a process panics.
+//!
+//! ```
+//! use selvedge::process::Command;
+//!
+//! selvedge::Runtime::new()?.run(|| {
+//!     let output = Command::new("echo").arg("a thread").output().unwrap();
+//!     assert_eq!(output.stdout, b"a thread\n");
+//! });
+//! # Ok::<(), selvedge::BuildError>(())
+//! ```
+//! Checked by: proptests/io/process.rs.
+#![forbid(unsafe_code)]
+
+mod child;
+mod command;
+
+pub use child::{Child, ChildStderr, ChildStdin, ChildStdout};
+pub use command::Command;
+pub use std::process::{ExitStatus, Output, Stdio, id};
