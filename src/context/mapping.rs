@@ -201,7 +201,7 @@ fn map(bytes: usize) -> Result<usize, i32> {
     // A huge page would turn a 4 KiB goroutine into 2 MiB. Refused only where there are none.
     // SAFETY: our own mapping.
     unsafe { libc::madvise(low, bytes, libc::MADV_NOHUGEPAGE) };
-    // Exposed: corosensei makes stack pointers from plain addresses.
+    // Exposed: the switch makes stack pointers from plain addresses.
     Ok(low.expose_provenance())
 }
 

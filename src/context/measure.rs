@@ -1,19 +1,25 @@
-//! The figures that the comments of this directory cite:
+//! The figures that the comments of this directory and docs/stacks.md cite:
 //! `cargo test --release --lib context::measure -- --ignored --nocapture --test-threads=1`
-//! Held constant: one kernel thread, 64 KiB slots, light guards; each figure is the least of 5 runs.
+//! and the same with `--features portable-switch`.
+//! Held constant: one kernel thread, 64 KiB slots, light guards; each figure is the least of 5 runs, of a
+//! round trip the least of 50 short ones, so that others who use the machine spoil few of them.
 
 use super::tests::{DONE, PAUSED, go_on, one, serve, start};
 use super::{Arena, DEFAULT_STACK_SIZE, Fiber, Suspender};
 use std::hint::black_box;
 use std::time::Instant;
 
-fn least_nanos(operations: usize, mut run: impl FnMut()) -> f64 {
+fn least_nanos(operations: usize, run: impl FnMut()) -> f64 {
+    least_of(5, operations, run)
+}
+
+fn least_of(runs: usize, operations: usize, mut run: impl FnMut()) -> f64 {
     let once = |_| {
         let begin = Instant::now();
         run();
         begin.elapsed().as_nanos() as f64 / operations as f64
     };
-    (0..5).map(once).fold(f64::INFINITY, f64::min)
+    (0..runs).map(once).fold(f64::INFINITY, f64::min)
 }
 
 /// The call frames that user code has between a goroutine's body and the switch.
@@ -26,45 +32,78 @@ fn behind_frames(suspender: &Suspender, frames: usize) -> usize {
     behind_frames(suspender, frames - 1) + 1
 }
 
+/// The same elsewhere.
 #[inline(never)]
-fn pause(suspender: &Suspender, frames: usize) {
-    if frames == 0 {
+fn behind_others(suspender: &Suspender, frames: usize) -> usize {
+    if black_box(frames) <= 1 {
         suspender.suspend(PAUSED);
-    } else {
-        black_box(behind_frames(suspender, frames));
+        return 2;
     }
+    behind_others(suspender, frames - 1) + 3
 }
 
+/// The resumer's loop: where a switch costs least, it resumes in its own frame.
+#[inline(never)]
 fn in_turn(fibers: &mut [Fiber], rounds: usize) {
     for _ in 0..rounds {
         for fiber in &mut *fibers {
-            assert_eq!(go_on(fiber), PAUSED);
+            // SAFETY: the fibers run `pausing`.
+            assert_eq!(unsafe { fiber.resume(std::ptr::null_mut()) }, PAUSED);
         }
     }
+}
+
+#[inline(never)]
+fn in_turn_by_calls(fibers: &mut [Fiber], rounds: usize) {
+    #[inline(never)]
+    fn call(fiber: &mut Fiber) -> usize {
+        black_box(go_on(fiber))
+    }
+    for _ in 0..rounds {
+        fibers.iter_mut().for_each(|fiber| assert_eq!(call(fiber), PAUSED));
+    }
+}
+
+fn pausing(fiber: &mut Fiber, frames: usize, elsewhere: bool) {
+    let why = start(fiber, move |suspender| match (frames, elsewhere) {
+        (0, _) => loop {
+            suspender.suspend(PAUSED);
+        },
+        (frames, false) => loop {
+            black_box(behind_frames(suspender, frames));
+        },
+        (frames, true) => loop {
+            black_box(behind_others(suspender, frames));
+        },
+    });
+    assert_eq!(why, PAUSED);
 }
 
 #[test]
 #[ignore = "prints figures; see the head of the file for the command"]
 fn round_trip() {
-    for count in [1_usize, 10, 100, 1_000, 10_000] {
-        for frames in [None, Some(0), Some(1), Some(2)] {
-            let arena = Arena::new(DEFAULT_STACK_SIZE, count, serve).unwrap();
+    println!(
+        "ns a round trip; fibers in turn, behind 0 1 2 3 frames; 1 and 3, every other fiber elsewhere;"
+    );
+    println!("1 and 3, resumed in a frame of its own");
+    for count in [1_usize, 100, 10_000] {
+        let arena = Arena::new(DEFAULT_STACK_SIZE, 10 * count, serve).unwrap();
+        let figure = |frames, mixed, how: fn(&mut [Fiber], usize)| {
             let mut fibers: Vec<_> = (0..count).map(|_| one(&arena)).collect();
-            for fiber in &mut fibers {
-                start(fiber, move |suspender| match frames {
-                    None => loop {
-                        suspender.suspend(PAUSED);
-                    },
-                    Some(frames) => loop {
-                        pause(suspender, frames);
-                    },
-                });
+            for (n, fiber) in fibers.iter_mut().enumerate() {
+                pausing(fiber, frames, mixed && n % 2 == 1);
             }
-            let rounds = 1_000_000 / count;
-            let nanos = least_nanos(rounds * count, || in_turn(&mut fibers, rounds));
-            let frames = frames.map_or(0, |frames| frames + 1);
-            println!("{count} fibers in turn, {frames} call frames: {nanos:.1} ns a round trip");
-        }
+            let rounds = 100_000 / count;
+            let nanos = least_of(50, rounds * count, || how(&mut fibers, rounds));
+            print!(" {nanos:.1}");
+        };
+        print!("{count} fibers:");
+        (0..4).for_each(|frames| figure(frames, false, in_turn));
+        print!("; mixed:");
+        [1, 3].iter().for_each(|&frames| figure(frames, true, in_turn));
+        print!("; by calls:");
+        [1, 3].iter().for_each(|&frames| figure(frames, false, in_turn_by_calls));
+        println!();
     }
 }
 

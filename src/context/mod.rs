@@ -18,14 +18,15 @@
 //!
 //! - `arena`: which slot is whose; warm fibers, last in first out; memory back to the kernel.
 //! - `mapping`: the reservation, its guards, and what the kernel allows.
-//! - `fiber`: the switch (corosensei), and the colour of a slot.
+//! - `fiber`: a stack on a slot, and its colour.
+//! - `switch`: from one stack to the other and back, in assembly.
 //! - [`overflow`]: the signal handler that names the goroutine and aborts.
 //!
 //! [C1] A slot is out, warm, trimmed, bare or fresh: exactly one of these.
 //! [C2] A fiber runs only on a slot whose guard is in place.
 //! [C3] A mapping is unmapped only if no fiber is out and nobody called `leak`.
 //! [C4] A fiber is never unwound from outside: dropping one runs no code.
-//! Checked by: src/context/tests.rs, src/context/overflow_tests.rs. Figures: src/context/measure.rs.
+//! Checked by: src/context/tests.rs, src/context/switch_tests.rs, src/context/overflow_tests.rs. Figures: src/context/measure.rs.
 //!
 //! Nothing here is modelled: no lock is held across a switch, and a fiber passes from thread to
 //! thread by means of the scheduler's own, modelled, synchronization.
@@ -35,19 +36,23 @@ mod error;
 mod fiber;
 mod mapping;
 pub mod overflow;
+mod switch;
 
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
 mod overflow_tests;
 #[cfg(test)]
+mod switch_tests;
+#[cfg(test)]
 mod tests;
 
 pub use arena::Arena;
 pub use error::StackError;
-pub use fiber::{Entry, Fiber, Suspender};
+pub use fiber::Fiber;
 #[doc(hidden)]
 pub use mapping::Guards;
+pub use switch::{Entry, Suspender};
 
 /// The size of a goroutine's stack slot unless the builder is told otherwise, guard included.
 pub const DEFAULT_STACK_SIZE: usize = 64 * 1024;

@@ -45,7 +45,7 @@ pub(super) fn one(arena: &Arena) -> Fiber {
     fibers.pop().expect("one fiber")
 }
 
-fn arena(slots: usize) -> Arc<Arena> {
+pub(super) fn arena(slots: usize) -> Arc<Arena> {
     Arena::new(DEFAULT_STACK_SIZE, slots, serve).expect("an arena")
 }
 
@@ -192,33 +192,6 @@ fn sizes_are_checked_and_rounded() {
         let error = Arena::new(DEFAULT_STACK_SIZE, slots, serve).unwrap_err();
         assert_eq!(error, StackError::Slots { asked: slots, allowed: super::MAX_SLOTS });
     }
-}
-
-#[test]
-fn panic_in_a_fiber_is_caught_there() {
-    let arena = arena(1);
-    let mut fiber = one(&arena);
-    let why = start(&mut fiber, |_| std::panic::resume_unwind(Box::new("caught in the fiber")));
-    assert_eq!(why, PANICKED);
-    assert_eq!(start(&mut fiber, |_| ()), DONE);
-    arena.give([fiber].into_iter());
-}
-
-#[test]
-fn backtrace_in_a_fiber_goes_through_to_the_resumer() {
-    let arena = Arena::new(4 * DEFAULT_STACK_SIZE, 1, serve).unwrap();
-    let mut fiber = one(&arena);
-    let place = Arc::new(Mutex::new(String::new()));
-    let answer = Arc::clone(&place);
-    let why = start(&mut fiber, move |_| {
-        let trace = std::backtrace::Backtrace::force_capture().to_string();
-        *answer.lock().unwrap() = trace;
-    });
-    assert_eq!(why, DONE);
-    let trace = place.lock().unwrap();
-    assert!(trace.contains("serve"), "no entry in {trace}");
-    assert!(trace.contains("backtrace_in_a_fiber_goes"), "no resumer in {trace}");
-    arena.give([fiber].into_iter());
 }
 
 #[test]

@@ -138,7 +138,9 @@ impl Worker {
         }
     }
 
-    /// Lets one goroutine run until it suspends or ends.
+    /// Lets one goroutine run until it suspends or ends. Inlined, since a frame between `work`'s loop and
+    /// the switch would return once a switch, and cost two mispredicted returns: context/switch/mod.rs.
+    #[inline(always)]
     fn run(&self, held: Held<'_>, goroutine: Ptr) {
         if !goroutine.has_begun() {
             self.begin(held, goroutine);

@@ -1,0 +1,103 @@
+//! The switch on aarch64, AAPCS64.
+//!
+//! Saved frame, from the stack pointer upwards: X29, X19, program counter, padding. The other registers
+//! that a call keeps are declared lost, so that the compiler saves those in use (of V8 to V15 too); X29
+//! and X19 it reserves.
+
+use super::Entry;
+use super::chosen::first;
+use std::arch::{asm, naked_asm};
+
+/// Lays out the frame from which the first `resume` enters `begin`; answers its stack pointer.
+///
+/// # Safety
+/// There is writable memory below `link`, which is a multiple of 16.
+pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
+    let frame = std::ptr::with_exposed_provenance_mut::<[usize; 4]>(link - 32);
+    let words = [entry as *const () as usize, 0, begin as *const () as usize, 0];
+    // SAFETY: the caller's memory.
+    unsafe { frame.write(words) };
+    link - 32
+}
+
+/// Where a new stack begins: SP at the frame that `prepare` left; X0 the argument; X1 the link.
+#[unsafe(naked)]
+unsafe extern "C" fn begin() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined x30",   // no caller: an unwinder ends here
+        "hint #36",             // `bti j`: a landing pad, where branches are checked
+        "ldr x2, [sp], #32",    // the third argument: `entry`; now SP is the link
+        "mov x29, xzr",         // no caller, for those who follow frame pointers
+        "mov x30, xzr",
+        "bl {first}",
+        "brk #1",               // it never returns
+        ".cfi_endproc",
+        first = sym first,
+    )
+}
+
+/// Saves this stack in `*link` and goes on at `sp`; answers what that suspends with, and where.
+///
+/// # Safety
+/// `sp` is what the stack's last suspension, or `prepare`, gave; `link` is that stack's.
+#[inline(always)]
+pub unsafe fn resume(sp: usize, link: usize, argument: *mut ()) -> (usize, usize) {
+    let (why, suspended);
+    // SAFETY: everything that the other side may change is declared lost, or saved here.
+    unsafe {
+        asm!(
+            "stp x29, x19, [sp, #-32]!", // reserved by the compiler, so saved by hand
+            "adr x16, 2f",               // where this side goes on
+            "str x16, [sp, #16]",
+            "mov x16, sp",
+            "str x16, [x1]",             // into the link
+            "ldr x16, [x2, #16]",        // where the fiber goes on
+            "mov sp, x2",                // its stack
+            "br x16",
+            "2:",                        // from `suspend`: SP is as it was above
+            "hint #36",                  // `bti j`: a landing pad
+            "ldp x29, x19, [sp], #32",
+            inlateout("x0") argument => why,
+            inlateout("x2") sp => suspended,
+            in("x1") link,
+            lateout("x20") _, lateout("x21") _, lateout("x22") _, lateout("x23") _,
+            lateout("x24") _, lateout("x25") _, lateout("x26") _, lateout("x27") _,
+            lateout("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    (why, suspended)
+}
+
+/// Saves this stack and goes back to the resumer; returns the next argument.
+///
+/// # Safety
+/// `link` is the link of the stack that the caller runs on.
+#[inline(always)]
+pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
+    let argument;
+    // SAFETY: as in `resume`.
+    unsafe {
+        asm!(
+            "stp x29, x19, [sp, #-32]!", // as in `resume`
+            "adr x16, 2f",               // where this side goes on
+            "str x16, [sp, #16]",
+            "mov x2, sp",                // for the resumer to keep
+            "ldr x17, [x1]",             // the resumer's stack
+            "ldr x16, [x17, #16]",       // where it goes on
+            "mov sp, x17",
+            "br x16",
+            "2:",                        // from `resume`: SP is as it was above
+            "hint #36",                  // `bti j`: a landing pad
+            "ldp x29, x19, [sp], #32",
+            inlateout("x0") why => argument,
+            in("x1") link,
+            lateout("x20") _, lateout("x21") _, lateout("x22") _, lateout("x23") _,
+            lateout("x24") _, lateout("x25") _, lateout("x26") _, lateout("x27") _,
+            lateout("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    argument
+}

@@ -1,0 +1,98 @@
+//! The switch on x86-64, System V.
+//!
+//! Saved frame, from the stack pointer upwards: program counter, RBP, RBX. The other registers that a
+//! call keeps are declared lost, so that the compiler saves those in use; RBP and RBX it reserves.
+
+use super::Entry;
+use super::chosen::first;
+use std::arch::{asm, naked_asm};
+
+/// Lays out the frame from which the first `resume` enters `begin`; answers its stack pointer.
+///
+/// # Safety
+/// There is writable memory below `link`, which is a multiple of 16.
+pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
+    let frame = std::ptr::with_exposed_provenance_mut::<[usize; 2]>(link - 16);
+    // SAFETY: the caller's memory.
+    unsafe { frame.write([begin as *const () as usize, entry as *const () as usize]) };
+    link - 16
+}
+
+/// Where a new stack begins: RSP just below the link, with what `prepare` left there; RDI the argument;
+/// RSI the link.
+#[unsafe(naked)]
+unsafe extern "C" fn begin() -> ! {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip", // no caller: an unwinder ends here
+        "endbr64",            // a landing pad, where branches are checked
+        "pop rdx",            // the third argument: `entry`; now RSP is the link, so aligned
+        "xor ebp, ebp",       // no caller, for those who follow frame pointers
+        "call {first}",
+        "ud2", // it never returns
+        ".cfi_endproc",
+        first = sym first,
+    )
+}
+
+/// Saves this stack in `*link` and goes on at `sp`; answers what that suspends with, and where.
+///
+/// # Safety
+/// `sp` is what the stack's last suspension, or `prepare`, gave; `link` is that stack's.
+#[inline(always)]
+pub unsafe fn resume(sp: usize, link: usize, argument: *mut ()) -> (usize, usize) {
+    let (why, suspended);
+    // SAFETY: everything that the other side may change is declared lost, or saved here.
+    unsafe {
+        asm!(
+            "push rbx", // reserved by the compiler, so saved by hand
+            "push rbp",
+            "lea rax, [rip + 2f]", // where this side goes on
+            "push rax",
+            "mov [rsi], rsp",      // into the link
+            "lea rsp, [rdx + 8]",  // the fiber's stack, less its program counter
+            "jmp [rdx]",           // which is this
+            "2:",                  // from `suspend`, which has taken the program counter
+            "endbr64",             // a landing pad
+            "pop rbp",
+            "pop rbx",
+            inlateout("rdi") argument => why,
+            inlateout("rdx") sp => suspended,
+            in("rsi") link,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    (why, suspended)
+}
+
+/// Saves this stack and goes back to the resumer; returns the next argument.
+///
+/// # Safety
+/// `link` is the link of the stack that the caller runs on.
+#[inline(always)]
+pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
+    let argument;
+    // SAFETY: as in `resume`.
+    unsafe {
+        asm!(
+            "push rbx", // as in `resume`
+            "push rbp",
+            "lea rax, [rip + 2f]", // where this side goes on
+            "push rax",
+            "mov rdx, rsp",        // for the resumer to keep
+            "mov rsp, [rsi]",      // the resumer's stack
+            "pop rax",             // where it goes on
+            "jmp rax",
+            "2:",                  // from `resume`, which has taken the program counter
+            "endbr64",             // a landing pad
+            "pop rbp",
+            "pop rbx",
+            inlateout("rdi") why => argument,
+            in("rsi") link,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    argument
+}
