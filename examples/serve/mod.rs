@@ -19,7 +19,7 @@ pub struct Options {
     processors: Option<usize>,
 }
 
-const FLAGS: &str = "\
+const FLAGS: &str = "
   --timeout SECONDS    how long a client may leave us waiting in the middle of something (10)
   --grace SECONDS      how long what is in flight may take after Ctrl-C (10)
   --processors NUMBER  how many run goroutines (one for each of the machine's)";
@@ -71,7 +71,7 @@ pub fn main(
     names: &[&str],
     body: impl FnOnce(Options) -> io::Result<()> + Send,
 ) -> ExitCode {
-    let usage = || format!("usage: {name} {} [FLAGS]\n{FLAGS}", names.join(" "));
+    let usage = || format!("usage: {name} {} [FLAGS]{FLAGS}", names.join(" "));
     let options = match Options::parse(names) {
         Ok(Some(options)) => options,
         Ok(None) => {
