@@ -92,6 +92,9 @@ impl Twin {
 #[test]
 fn child() {
     let Some(part) = std::env::var_os("SELVEDGE_CHILD") else { return };
+    if part == "hasty" {
+        return hasty();
+    }
     let runtime = Runtime::builder().processors(1).build().unwrap();
     if part == "interrupted" {
         let interrupted = signal::ctrl_c().unwrap();
@@ -111,6 +114,25 @@ fn child() {
     // Nothing in here reacts any more; but a child that is not ended, as it should be, ends.
     std::thread::sleep(std::time::Duration::from_secs(30));
     std::process::exit(1);
+}
+
+/// Who takes a signal, and then goes, was there.
+fn hasty() {
+    for _ in 0..3_000 {
+        let signals = Signals::new([SIGUSR1]).unwrap();
+        raise(SIGUSR1);
+        assert_eq!(signals.recv(), Ok(SIGUSR1));
+    }
+    println!("\nall taken");
+}
+
+#[test]
+fn who_takes_a_signal_and_goes_was_there() {
+    beside(|| {
+        let mut twin = Twin::of("hasty");
+        twin.says("all taken");
+        assert_eq!(twin.end(), None);
+    });
 }
 
 #[test]

@@ -16,7 +16,7 @@ const LAST: i32 = 64;
 
 struct Listener {
     signals: Vec<i32>,
-    /// False: nobody is there to be told.
+    /// False: nobody was there to be told. Who is told may go before this returns.
     tell: Box<dyn Fn(i32) -> bool + Send>,
 }
 

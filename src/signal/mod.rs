@@ -30,7 +30,7 @@
 
 mod dispatch;
 
-use crate::chan::{Receiver, bounded};
+use crate::chan::{Receiver, TrySendError, bounded};
 use crate::io::call::refuse_in_model;
 use dispatch::{arm_second, listen};
 use std::io;
@@ -62,8 +62,7 @@ pub fn ctrl_c() -> io::Result<Receiver<()>> {
     let (sender, receiver) = bounded(1);
     listen(&[SIGINT], move |_| {
         // Full: the first has not been received yet.
-        let _ = sender.try_send(());
-        !sender.is_closed()
+        !matches!(sender.try_send(()), Err(TrySendError::Disconnected(())))
     })?;
     Ok(receiver)
 }
@@ -102,8 +101,7 @@ impl Signals {
         let signals: Vec<i32> = signals.into_iter().collect();
         let (sender, receiver) = bounded(ROOM);
         listen(&signals, move |signal| {
-            let _ = sender.try_send(signal);
-            !sender.is_closed()
+            !matches!(sender.try_send(signal), Err(TrySendError::Disconnected(_)))
         })?;
         Ok(Signals(receiver))
     }
