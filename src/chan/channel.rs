@@ -17,7 +17,7 @@
 //! [V3] Values leave in the order in which they were put; those given back come first.
 //! [V4] A value is received once, or comes back to who sent it, or is dropped with the channel.
 //! [V5] After close nobody waits, nothing is put, and what was put before is still taken.
-//! Checked by: verification/loom/chan.rs, verification/shuttle/channels.rs,
+//! Checked by: verification/loom/chan.rs, verification/loom/select.rs, verification/shuttle/channels.rs,
 //! verification/shuttle/waits.rs, proptests/runtime/channels.rs, proptests/runtime/chan_oracle.rs.
 #![allow(unsafe_code)]
 

@@ -204,7 +204,7 @@ pub fn save_before_an_abort() {
             let Some(journal) = running.as_ref() else { return };
             journal.save();
             let (name, label) = (&journal.0.name, &journal.0.label);
-            let row = format!("{name} | | | {label} | {} | | RED\n", journal.executions());
+            let row = format!("{name} | - | - | {label} | {} | - | RED\n", journal.executions());
             let _ = std::io::stderr().write_all(row.as_bytes());
         });
     }
