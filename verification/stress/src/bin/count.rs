@@ -10,7 +10,8 @@
 //! thread; each figure is the least of 32 operations, so that none is in it that the monitor disturbed.
 //!
 //! Exit status 1 if one takes over 10 % more instructions than on record, or one locked instruction
-//! more. Without `membarrier` the light fences are locked ones, so the record doesn't fit. x86-64 only; elsewhere, or where no trap comes, it says that nothing was checked.
+//! more. Without `membarrier` the light fences are locked ones, and the record doesn't fit. x86-64 only;
+//! elsewhere, or where no trap comes, it says that nothing was checked.
 
 use std::process::ExitCode;
 
