@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How much is read at a time, and how much is gathered before it is written.
 const ROOM: usize = 16 * 1024;
+/// How much a client that says nothing costs, beside its stack.
+const IDLE_ROOM: usize = 2 * 1024;
 /// An idle client may stay so much longer than one in the middle of a request.
 const IDLE: u32 = 6;
 
@@ -88,6 +90,8 @@ impl<'a> Connection<'a> {
         self.taken = 0;
         let idle = self.input.is_empty();
         let left = if idle {
+            self.input.shrink_to(IDLE_ROOM);
+            self.output.shrink_to(IDLE_ROOM);
             self.timeout * IDLE
         } else {
             let since = began.get_or_insert_with(Instant::now);
@@ -110,7 +114,7 @@ impl<'a> Connection<'a> {
 
     fn read(&mut self, token: &CancelToken) -> io::Result<usize> {
         let length = self.input.len();
-        self.input.resize(length + ROOM, 0);
+        self.input.resize(length + if length == 0 { IDLE_ROOM } else { ROOM }, 0);
         let read = self.stream.read_cancel(&mut self.input[length..], token);
         self.input.truncate(length + *read.as_ref().unwrap_or(&0));
         read

@@ -23,6 +23,8 @@ use std::time::Duration;
 use store::Store;
 
 const ROOM: usize = 16 * 1024;
+/// How much a client that says nothing costs, beside its stack.
+const IDLE_ROOM: usize = 4 * 1024;
 /// How much may be answered before it is written.
 const MOST_OUTPUT: usize = 256 * 1024;
 
@@ -81,13 +83,16 @@ fn connection(
         input.drain(..taken);
         write(stream, shutdown, &output)?;
         output.clear();
-        output.shrink_to(MOST_OUTPUT);
+        output.shrink_to(ROOM);
         // Between two commands nothing is in flight, and a client may think for as long as it likes.
         let idle = input.is_empty();
+        if idle {
+            input.shrink_to(IDLE_ROOM);
+        }
         stream.set_read_timeout((!idle).then_some(timeout))?;
         let token = if idle { &shutdown.stop } else { &shutdown.end };
         let length = input.len();
-        input.resize(length + ROOM, 0);
+        input.resize(length + if idle { IDLE_ROOM } else { ROOM }, 0);
         match stream.read_cancel(&mut input[length..], token)? {
             0 => return Ok(()),
             read => input.truncate(length + read),
