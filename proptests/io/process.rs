@@ -1,10 +1,12 @@
 //! Children: how they end, what they write, and many at once.
 
 use crate::common::{BOTH, beside, everywhere, finish};
-use selvedge::go;
 use selvedge::process::{Command, Stdio};
+use selvedge::{CancelToken, Runtime, go, yield_now};
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
@@ -87,4 +89,55 @@ fn many_children_at_once_are_each_waited_for() {
             finish(runtime);
         }
     });
+}
+
+#[test]
+fn waiting_for_many_children_takes_no_kernel_threads() {
+    const CHILDREN: usize = 60;
+    static WAITING: AtomicUsize = AtomicUsize::new(0);
+    beside(|| {
+        let runtime = Runtime::builder().processors(2).build().unwrap();
+        runtime.run(|| {
+            let mut inputs = Vec::new();
+            let mut waits = Vec::new();
+            for _ in 0..CHILDREN {
+                let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+                inputs.push(child.stdin.take());
+                waits.push(go(move || {
+                    WAITING.fetch_add(1, Relaxed);
+                    child.wait().unwrap().success()
+                }));
+            }
+            while WAITING.load(Relaxed) < CHILDREN {
+                yield_now();
+            }
+            drop(inputs);
+            waits.into_iter().for_each(|wait| assert!(wait.join().unwrap()));
+        });
+        let threads = runtime.metrics().threads;
+        assert!(threads < CHILDREN / 2, "{threads} threads");
+        finish(runtime);
+    });
+}
+
+#[test]
+fn a_wait_for_a_child_ends_with_its_token() {
+    everywhere(|_, runtime| {
+        runtime.run(|| {
+            let mut child = shell("read line").stdin(Stdio::piped()).spawn().unwrap();
+            let input = child.stdin.take();
+            let token = CancelToken::with_timeout(Duration::from_millis(1));
+            let error = child.wait_cancel(&token).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert_eq!(child.try_wait().unwrap(), None, "it goes on");
+            child.kill().unwrap();
+            let status = child.wait_cancel(&CancelToken::new()).unwrap();
+            assert_eq!(status.signal(), Some(libc::SIGKILL));
+            drop(input);
+        });
+        finish(runtime);
+    });
+    // On a plain thread, too.
+    let mut child = shell("exit 4").spawn().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(4));
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 const STREAK: u32 = 32;
 
 /// A socket that never blocks its kernel thread.
-pub(super) struct Io<S> {
+pub(crate) struct Io<S> {
     /// Before the socket, so that it ends first. [N7]
     registered: OnceLock<Registered>,
     registering: Mutex<()>,
@@ -53,7 +53,7 @@ struct Settings {
 
 /// How long an operation waits at the most.
 #[derive(Clone, Copy)]
-pub(super) enum Patience<'a> {
+pub(crate) enum Patience<'a> {
     /// As long as the socket is set to.
     AsSet,
     /// That, and until the token is cancelled.
@@ -72,7 +72,7 @@ impl<S: AsFd> Io<S> {
     /// # Panics
     /// In a model, and in a simulation: a checker can't see what the kernel does.
     #[track_caller]
-    pub(super) fn new(socket: S) -> Self {
+    pub(crate) fn new(socket: S) -> Self {
         Io::with(socket, Arc::default)
     }
 
@@ -137,7 +137,7 @@ impl<S: AsFd> Io<S> {
 
     /// Does `operation`, if need be waiting until it can be done.
     #[inline]
-    pub(super) fn run<T>(
+    pub(crate) fn run<T>(
         &self,
         way: Way,
         patience: Patience<'_>,

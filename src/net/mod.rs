@@ -43,7 +43,7 @@ mod addr;
 #[doc(hidden)]
 pub mod cell;
 mod common;
-mod io;
+pub(crate) mod io;
 mod listener;
 mod plain;
 mod system;

@@ -1,8 +1,17 @@
-//! Child: `std::process::Child`, whose calls wait without holding a processor.
+//! Child: `std::process::Child`, whose calls wait without holding a processor. The end of a child is an
+//! event of the poller's, by a descriptor of the process; where the kernel has none it is waited for in
+//! `blocking`.
+//! Checked by: proptests/io/process.rs.
+#![allow(unsafe_code)]
 
 use super::{ExitStatus, Output};
-use crate::io::call::{call, reads, stands_for, writes};
-use std::io;
+use crate::cancel::CancelToken;
+use crate::io::call::{call, reads, refuse_in_model, stands_for, writes};
+use crate::net::cell::Way;
+use crate::net::io::{Io, Patience};
+use std::io::{self, ErrorKind};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::panic::Location;
 
 /// A process that was started. Dropping it neither ends nor awaits the process: as with `std`'s, one that
 /// nobody waits for stays in the kernel's table after its end.
@@ -46,15 +55,55 @@ impl Child {
 
     /// Closes its input, waits until it has ended, and says how. It may be called again.
     ///
-    /// Waits without holding a processor. Who has to read its output, so that it can end, lets another
-    /// goroutine do that, or calls [`wait_with_output`](Self::wait_with_output).
+    /// Parks the goroutine, without a kernel thread of its own; blocks a plain thread. Who has to read
+    /// its output, so that it can end, lets another goroutine do that, or calls
+    /// [`wait_with_output`](Self::wait_with_output).
     ///
     /// # Errors
     /// If somebody else has waited for the process.
+    ///
+    /// # Panics
+    /// Inside [`no_suspend`](crate::no_suspend), if it would wait; in a model.
     #[track_caller]
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        call("Child::wait", || self.inner.wait())
+        match self.wait_with(Patience::AsSet, Location::caller()) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                call("Child::wait", || self.inner.wait())
+            }
+            done => done,
+        }
+    }
+
+    /// As [`wait`](Self::wait), until `token` is cancelled at the latest: the child goes on then, and may
+    /// be killed, or waited for again.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait); as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the
+    /// token is cancelled; [`Unsupported`](ErrorKind::Unsupported) if the kernel can't tell of a
+    /// process's end (before Linux 5.3), or no file descriptor is left.
+    ///
+    /// # Panics
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_cancel(&mut self, token: &CancelToken) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        self.wait_with(Patience::Token(token), Location::caller())
+    }
+
+    fn wait_with(
+        &mut self,
+        patience: Patience<'_>,
+        place: &'static Location<'static>,
+    ) -> io::Result<ExitStatus> {
+        refuse_in_model("Child::wait");
+        if let Some(status) = self.inner.try_wait()? {
+            return Ok(status);
+        }
+        let process = Io::new(descriptor(&self.inner)?);
+        process.run(Way::Read, patience, place, |_| {
+            self.inner.try_wait()?.ok_or_else(|| ErrorKind::WouldBlock.into())
+        })
     }
 
     /// How it has ended; `None` if it has not. Never waits.
@@ -76,6 +125,17 @@ impl Child {
         let child = std::process::Child::from(self);
         call("Child::wait_with_output", || child.wait_with_output())
     }
+}
+
+/// A descriptor that can be read from once the process has ended, which nobody has waited for yet.
+fn descriptor(child: &std::process::Child) -> io::Result<OwnedFd> {
+    // SAFETY: a number and flags; there is no memory to get wrong.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id() as libc::pid_t, 0) };
+    if fd < 0 {
+        return Err(io::Error::new(ErrorKind::Unsupported, io::Error::last_os_error()));
+    }
+    // SAFETY: the kernel has just made it, for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 
 impl From<std::process::Child> for Child {

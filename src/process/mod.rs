@@ -15,7 +15,6 @@
 //! # Ok::<(), selvedge::BuildError>(())
 //! ```
 //! Checked by: proptests/io/process.rs.
-#![forbid(unsafe_code)]
 
 mod child;
 mod command;
