@@ -9,6 +9,7 @@ mod injector;
 mod list;
 mod parker;
 mod rng;
+mod slots;
 
 use selvedge::internals::lockfree::{Link, Linked};
 use std::ptr::NonNull;

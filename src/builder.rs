@@ -4,9 +4,11 @@ use crate::Runtime;
 use crate::context::{Arena, DEFAULT_STACK_SIZE, StackError};
 use crate::error::BuildError;
 use crate::model::hosted::{self, Hosted};
-use crate::platform::{MODELLED, available_processors, seed};
+use crate::platform::{Arc, Bell, MODELLED, available_processors, seed};
 use crate::sched::entry::fiber_main;
 use crate::sched::monitor::{Stall, Watchdog};
+use crate::sched::poller::Source;
+use crate::sched::poller::sockets::Sockets;
 use crate::sched::{Config, Shared};
 use std::fmt;
 use std::time::Duration;
@@ -53,6 +55,7 @@ pub struct Builder {
     monitor: bool,
     deque_capacity: usize,
     simulated: Option<u64>,
+    kernel: Option<(Box<dyn Source>, Arc<dyn Bell>)>,
 }
 
 impl Builder {
@@ -71,6 +74,7 @@ impl Builder {
             monitor: !MODELLED,
             deque_capacity: if MODELLED { 4 } else { 256 },
             simulated: None,
+            kernel: None,
         }
     }
 
@@ -142,6 +146,13 @@ impl Builder {
         self
     }
 
+    /// For models, whose kernel is their own: where its sockets' events come from.
+    #[doc(hidden)]
+    pub fn kernel(mut self, source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
+        self.kernel = Some((source, bell));
+        self
+    }
+
     /// One worker, in virtual time, whose choices are made by `seed`.
     pub(crate) fn simulated(self, seed: u64) -> Self {
         let one = self.processors(1).max_processors(1).max_threads(1).seed(seed);
@@ -171,7 +182,8 @@ impl Builder {
         self.build_as(true)
     }
 
-    fn build_as(self, migrating: bool) -> Result<Runtime, BuildError> {
+    fn build_as(mut self, migrating: bool) -> Result<Runtime, BuildError> {
+        let kernel = self.kernel.take();
         let is_hosted = self.simulated.is_none() && hosted::is_here();
         let config = self.validate(migrating, is_hosted)?;
         if is_hosted {
@@ -180,6 +192,9 @@ impl Builder {
         crate::sched::report::install();
         let arena = Shared::make_arena(&config, fiber_main).map_err(BuildError::Stack)?;
         let shared = Shared::new(config, arena);
+        if let Some((source, bell)) = kernel {
+            let _ = shared.sockets.set(Arc::new(Sockets::modelled(source, bell)));
+        }
         let started = shared.start();
         // From here on, `drop` ends what was started.
         let runtime = Runtime::of(shared);

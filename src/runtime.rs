@@ -10,6 +10,7 @@ use crate::platform::Arc;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::metrics::Metrics;
+use crate::sched::poller::{Key, Sink};
 use crate::sched::simulation::Simulation;
 use crate::sched::submit::spawn;
 use crate::sched::{Shared, suspend};
@@ -234,6 +235,27 @@ impl Runtime {
         match self.scheduler() {
             Own(shared) => crate::sched::deadline::fire_timers(shared, until),
             InModel(_) => 0,
+        }
+    }
+
+    /// For models with a kernel of their own: its goroutines wait for `sink` by what that says of the
+    /// key returned.
+    #[doc(hidden)]
+    pub fn register(&self, sink: Arc<dyn Sink>) -> Key {
+        let sockets = self.own().and_then(|shared| shared.sockets.get());
+        sockets.expect("built with a kernel").poller.slots.lock().insert(sink)
+    }
+
+    /// For models, whose monitor they are: as it does when it looks after the sockets.
+    #[doc(hidden)]
+    pub fn see_to_sockets(&self) {
+        self.own().into_iter().for_each(|shared| shared.see_to_sockets());
+    }
+
+    fn own(&self) -> Option<&Arc<Shared>> {
+        match self.scheduler() {
+            Own(shared) => Some(shared),
+            InModel(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@
 //! before the lock is taken, or fires the waiter. All who wait are fired, since one event may stand for
 //! several connections, or for more bytes than one of them reads.
 //! [N6] No readiness is lost: who waits began when nothing had been told since before its last try.
-//! Checked by: proptests/net/.
+//! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 #![allow(unsafe_code)]
 
 use crate::platform::Mutex;
@@ -30,8 +30,8 @@ pub enum Way {
 pub struct Cell {
     /// How often the poller has said that it is ready, either way. Written under the lock.
     counts: [AtomicU32; 2],
-    /// Nothing more comes after what can be read.
-    ended: AtomicBool,
+    /// See [`Event::odd`].
+    odd: AtomicBool,
     waiters: Mutex<[List; 2]>,
 }
 
@@ -45,7 +45,7 @@ impl Cell {
     pub fn new() -> Self {
         Cell {
             counts: [AtomicU32::new(0), AtomicU32::new(0)],
-            ended: AtomicBool::new(false),
+            odd: AtomicBool::new(false),
             waiters: Mutex::new([List::new(), List::new()]),
         }
     }
@@ -58,11 +58,11 @@ impl Cell {
         self.counts[way as usize].load(Ordering::Acquire)
     }
 
-    /// Whether the poller has said that nothing more will come.
+    /// Whether the poller has ever said that it is at an end, or has urgent bytes.
     #[inline]
-    pub fn has_ended(&self) -> bool {
-        // Acquire: pairs with the Release in `ready`.
-        self.ended.load(Ordering::Acquire)
+    pub fn is_odd(&self) -> bool {
+        // Relaxed: who has read the count that came with it sees it too, by that Acquire.
+        self.odd.load(Ordering::Relaxed)
     }
 
     /// Waits until the poller says that it is ready, if it has not since `seen` was read. [N6]
@@ -98,9 +98,9 @@ impl Cell {
 impl Sink for Cell {
     fn ready(&self, event: Event, wakes: &mut Vec<Wake>) {
         let mut waiters = self.waiters.lock();
-        if event.ended {
-            // Release: pairs with the Acquire in `has_ended`. Before the counts, for who reads those.
-            self.ended.store(true, Ordering::Release);
+        if event.odd {
+            // Relaxed: the Release below publishes it, for who reads the count first.
+            self.odd.store(true, Ordering::Relaxed);
         }
         for (way, is_ready) in [(Way::Read, event.readable), (Way::Write, event.writable)] {
             if is_ready {

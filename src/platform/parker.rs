@@ -3,11 +3,12 @@
 //! park_by: as park, but what sleeps is up to the caller, who leaves a bell; unpark then rings it.
 //! [K1] A permit given before `park` makes it return at once. [K2] Permits don't add up: one at most.
 //! [K3] What happened before `unpark` is seen after the `park` that took its permit.
+//! [K4] Who waits elsewhere, and has left a bell there, is woken by a permit.
 //! One mutex and one condition variable, the same in every backend: loom's own `park` would create
 //! happens-before edges that C11 doesn't promise.
 //! A parker may stand for a goroutine of a checked program, one model thread each: then the ledger
 //! hears who waits, and time-outs are events of the model.
-//! Checked by: verification/loom/parker.rs.
+//! Checked by: verification/loom/parker.rs, verification/loom/poller.rs.
 
 use super::{Arc, Condvar, MODELLED, Mutex, ledger, virtual_time};
 use std::fmt::Debug;
@@ -95,7 +96,7 @@ impl Parker {
     }
 
     /// As [`park`](Self::park), where `wait` sleeps instead: until the bell has rung, or not so long.
-    /// True: it took a permit. Where the permit is there already, does not call it.
+    /// True: it took a permit. Where the permit is there already, does not call it. [K4]
     pub fn park_by(&self, bell: &Arc<dyn Bell>, wait: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         // mutant: sleep though there is a permit: replace !state.permit with true

@@ -18,9 +18,12 @@ mod idle;
 mod inbox;
 mod injector;
 mod join;
+#[path = "../kernel.rs"]
+mod kernel;
 mod local;
 mod monitor;
 mod parker;
+mod poller;
 mod programs;
 #[path = "../programs.rs"]
 mod random;

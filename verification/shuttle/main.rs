@@ -21,6 +21,8 @@ mod channels;
 mod fair;
 mod faults;
 mod harness;
+#[path = "../kernel.rs"]
+mod kernel;
 mod leave;
 mod park;
 mod programs;
@@ -28,6 +30,7 @@ mod programs;
 mod random;
 mod replay;
 mod shutdown;
+mod sockets;
 mod spawn;
 mod steal;
 mod support;

@@ -3,9 +3,9 @@
 //! rest (a worker that sleeps): what is for this worker, or for anybody, it takes up itself.
 //! look (a worker): when its own queues are empty, before it looks elsewhere; and every 61st decision.
 //! look (the monitor): while all processors are busy; where one is idle it sends a worker to wait.
-//! Checked by: proptests/net/.
+//! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 
-use super::super::goroutine::{Goroutine, Ptr, Ref};
+use super::super::goroutine::{Goroutine, Ptr};
 use super::super::pool::drop_reference_inside;
 use super::super::processor::Held;
 use super::super::roster::Awake;
@@ -14,7 +14,7 @@ use super::super::state::Unparked;
 use super::super::waiter::{Waiter, Wake, Who};
 use super::super::worker::Worker;
 use crate::lockfree::List;
-use crate::platform::Parker;
+use crate::platform::{Parker, SPEC};
 use std::ptr;
 
 /// Where a batch went.
@@ -88,11 +88,12 @@ impl Shared {
         let mut found = Delivered::default();
         let mut stealable = List::<Goroutine>::new();
         let mut to_wake = None;
-        for wake in wakes {
-            let reference = self.own_goroutine(wake);
-            let goroutine = reference.ptr();
-            std::mem::forget(reference);
-            let _acting = goroutine.unparking();
+        // To the specification, each of them is unparked until all are in their queues.
+        let mut unparks = Vec::new();
+        for wake in &wakes {
+            let goroutine = self.own_goroutine(wake);
+            let unpark = self.roster.spec.unparking(goroutine.key());
+            unparks.extend(SPEC.then_some(unpark));
             match (goroutine.word.unpark(), goroutine.home()) {
                 (Unparked::Nothing, _) | (Unparked::WakeInPlace, None) => {}
                 (Unparked::WakeInPlace, Some(home)) => {
@@ -117,7 +118,6 @@ impl Shared {
                     }
                 },
             }
-            drop_reference_inside(goroutine);
         }
         // mutant: drop wake of the last home
         if let Some(home) = to_wake {
@@ -125,6 +125,13 @@ impl Shared {
         }
         found.stealable = !stealable.is_empty();
         self.queue_stealable(stealable, here.and_then(|(_, held)| held));
+        drop(unparks);
+        wakes.into_iter().for_each(|wake| {
+            let goroutine = self.own_goroutine(&wake);
+            // Not by its own drop, which enters the runtime as user code does.
+            std::mem::forget(wake);
+            drop_reference_inside(goroutine);
+        });
         found
     }
 
@@ -142,9 +149,9 @@ impl Shared {
     }
 
     /// Nobody else is told by this poller.
-    fn own_goroutine(&self, wake: Wake) -> Ref {
-        match wake.0 {
-            Who::Parked(Waiter::Goroutine(own)) if ptr::eq(own.shared, self) => own,
+    fn own_goroutine(&self, wake: &Wake) -> Ptr {
+        match &wake.0 {
+            Who::Parked(Waiter::Goroutine(own)) if ptr::eq(own.shared, self) => own.ptr(),
             _ => crate::sched::broken("deliver", "a goroutine of this runtime", "somebody else"),
         }
     }

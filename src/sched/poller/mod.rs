@@ -16,7 +16,7 @@
 //!
 //! [N3] While all workers of a runtime sleep, one of them waits in its poller, or is about to.
 //! [N4] What is ready, and is told of, reaches the cell that it is registered for and no other.
-//! Checked by: proptests/net/.
+//! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 
 pub(crate) mod deliver;
 pub mod slots;
@@ -40,8 +40,9 @@ pub struct Event {
     pub readable: bool,
     /// It may be written to; or that has failed.
     pub writable: bool,
-    /// Nothing more will come after what can be read now.
-    pub ended: bool,
+    /// It has come to an end, or there are urgent bytes: one that gives fewer bytes than it was asked
+    /// for may have more all the same.
+    pub odd: bool,
 }
 
 /// Who is told that a socket is ready.
@@ -65,6 +66,12 @@ pub struct Poller<S> {
     pub slots: Mutex<Slots>,
     /// Rung, it ends the wait of whoever waits in the source.
     bell: Arc<dyn Bell>,
+}
+
+impl Source for Box<dyn Source> {
+    fn take(&mut self, waits: bool, events: &mut Vec<Event>) {
+        (**self).take(waits, events);
+    }
 }
 
 impl<S: Source> Poller<S> {

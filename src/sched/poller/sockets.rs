@@ -20,11 +20,12 @@ const BATCH: usize = 256;
 
 /// The sockets that a runtime's goroutines wait for.
 pub(crate) struct Sockets {
-    pub(super) poller: Poller<Kernel>,
-    registry: Registry,
+    pub(crate) poller: Poller<Box<dyn Source>>,
+    /// `None` in models, whose kernel is their own.
+    registry: Option<Registry>,
 }
 
-pub(super) struct Kernel {
+struct Kernel {
     poll: Poll,
     events: Events,
 }
@@ -56,7 +57,12 @@ impl Sockets {
         let registry = poll.registry().try_clone()?;
         let bell = Arc::new(KernelBell(Waker::new(&registry, BELL)?));
         let kernel = Kernel { poll, events: Events::with_capacity(BATCH) };
-        Ok(Sockets { poller: Poller::new(kernel, bell), registry })
+        Ok(Sockets { poller: Poller::new(Box::new(kernel), bell), registry: Some(registry) })
+    }
+
+    /// Those of a model.
+    pub(crate) fn modelled(source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
+        Sockets { poller: Poller::new(source, bell), registry: None }
     }
 
     /// Registers a socket, which stays open until the registration is dropped. What is ready then, and
@@ -67,8 +73,9 @@ impl Sockets {
         sink: Arc<dyn Sink>,
     ) -> io::Result<Registration> {
         let key = self.poller.slots.lock().insert(sink);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.registry.register(&mut SourceFd(&fd), Token(key.0), interest) {
+        let registry = self.registry.as_ref().expect("no model has sockets");
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        if let Err(error) = registry.register(&mut SourceFd(&fd), Token(key.0), interest) {
             let sink = self.poller.slots.lock().remove(key);
             drop(sink);
             return Err(error);
@@ -88,7 +95,9 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // Said expressly: the kernel forgets a socket only when its last duplicate is closed. It can
         // fail only for a descriptor that somebody has closed behind our back.
-        let _ = self.sockets.registry.deregister(&mut SourceFd(&self.fd));
+        if let Some(registry) = &self.sockets.registry {
+            let _ = registry.deregister(&mut SourceFd(&self.fd));
+        }
         let sink = self.sockets.poller.slots.lock().remove(self.key);
         drop(sink);
     }
@@ -115,7 +124,7 @@ impl Source for Kernel {
             key: Key(event.token().0),
             readable: event.is_readable() || event.is_read_closed() || event.is_error(),
             writable: event.is_writable() || event.is_write_closed() || event.is_error(),
-            ended: event.is_read_closed() || event.is_error(),
+            odd: event.is_read_closed() || event.is_error() || event.is_priority(),
         }));
     }
 }
