@@ -2,10 +2,11 @@
 
 use crate::common::eventually;
 use crate::support::{in_goroutines, kind, listener, pair};
-use selvedge::go;
 use selvedge::net::{Shutdown, TcpStream};
+use selvedge::{CancelToken, go};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn what_is_sent_arrives_in_order_and_whole() {
@@ -120,9 +121,9 @@ fn a_duplicate_that_is_dropped_leaves_the_other_waiting_and_well() {
             let length = (&client).read(&mut buffer).unwrap();
             buffer[..length].to_vec()
         });
-        let mut none = [0; 1];
-        duplicate.set_nonblocking(true).unwrap();
-        assert_eq!(kind((&duplicate).read(&mut none)), ErrorKind::WouldBlock);
+        // It waits too, so both are registered.
+        let token = CancelToken::with_timeout(Duration::from_millis(1));
+        assert_eq!(kind(duplicate.read_cancel(&mut [0], &token)), ErrorKind::TimedOut);
         drop(duplicate);
         server.write_all(b"well").unwrap();
         assert_eq!(reads.join().unwrap(), b"well");
@@ -145,7 +146,7 @@ fn a_reset_ends_reads_and_writes_that_wait() {
         });
         selvedge::yield_now();
         // With bytes unread, and no lingering, the end of a socket is a reset.
-        socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
         drop(client);
         let reset = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
         assert!(reset.contains(&writes.join().unwrap()));
@@ -206,5 +207,52 @@ fn options_peeks_and_vectors_are_those_of_std() {
         let parts = [IoSlice::new(b"abc"), IoSlice::new(b"def")];
         assert_eq!((&client).write_vectored(&parts).unwrap(), 6);
         waits.join().unwrap();
+    });
+}
+
+#[test]
+fn an_end_or_urgent_bytes_behind_a_short_read_are_seen() {
+    in_goroutines(|_| {
+        for round in 0..20 {
+            let (client, mut server) = pair();
+            let reads = go(move || {
+                let mut all = Vec::new();
+                let mut buffer = [0; 64];
+                while all.len() < 6 {
+                    let length = server.read(&mut buffer).unwrap();
+                    all.extend_from_slice(&buffer[..length]);
+                }
+                // The client waits for this before it goes on: nothing else will come.
+                server.write_all(b"!").unwrap();
+                assert_eq!(server.read(&mut buffer).unwrap(), if round % 2 == 0 { 0 } else { 3 });
+                all
+            });
+            selvedge::yield_now();
+            (&client).write_all(b"abc").unwrap();
+            // A read ends before the urgent byte, though there is more behind it.
+            socket2::SockRef::from(&client).send_out_of_band(b"x").unwrap();
+            (&client).write_all(b"def").unwrap();
+            (&client).read_exact(&mut [0]).unwrap();
+            if round % 2 == 0 {
+                client.shutdown(Shutdown::Write).unwrap();
+            } else {
+                // Bytes and the end at once: the short read that gives the bytes has seen neither.
+                (&client).write_all(b"end").unwrap();
+                client.shutdown(Shutdown::Write).unwrap();
+            }
+            assert_eq!(reads.join().unwrap(), b"abcdef");
+        }
+        for _ in 0..20 {
+            let (client, mut server) = pair();
+            let reads = go(move || {
+                let mut all = Vec::new();
+                server.read_to_end(&mut all).unwrap();
+                all
+            });
+            selvedge::yield_now();
+            (&client).write_all(b"all").unwrap();
+            drop(client);
+            assert_eq!(reads.join().unwrap(), b"all");
+        }
     });
 }

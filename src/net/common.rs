@@ -152,7 +152,8 @@ macro_rules! conversions {
 
 /// `Read` and `Write`, also by shared reference, and under a token.
 macro_rules! stream {
-    ($Type:ident) => {
+    // Whether a read that gives fewer bytes than it has room for has left none.
+    ($Type:ident, $empties:expr) => {
         impl $Type {
             /// As [`read`](std::io::Read::read), until `token` is cancelled at the latest. A token that
             /// is cancelled already comes first.
@@ -211,7 +212,8 @@ macro_rules! stream {
                 place: &'static std::panic::Location<'static>,
                 buffer: &mut [u8],
             ) -> std::io::Result<usize> {
-                self.0.run(crate::net::cell::Way::Read, patience, place, |mut socket| {
+                let room = if $empties { buffer.len() } else { 0 };
+                self.0.read(patience, place, room, |mut socket| {
                     std::io::Read::read(&mut socket, buffer)
                 })
             }
@@ -264,7 +266,8 @@ macro_rules! stream {
             ) -> std::io::Result<usize> {
                 let place = std::panic::Location::caller();
                 let patience = crate::net::io::Patience::AsSet;
-                self.0.run(crate::net::cell::Way::Read, patience, place, |mut socket| {
+                // As if a short one said nothing.
+                self.0.read(patience, place, 0, |mut socket| {
                     std::io::Read::read_vectored(&mut socket, buffers)
                 })
             }

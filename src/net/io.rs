@@ -35,6 +35,8 @@ pub(crate) struct Io<S> {
     settings: Arc<Settings>,
     /// Operations since it last waited.
     streak: AtomicU32,
+    /// One more than the count before a read that left nothing; zero: there was none. [N6]
+    emptied: AtomicU64,
     socket: S,
 }
 
@@ -62,6 +64,17 @@ pub(crate) enum Patience<'a> {
     For(Duration),
 }
 
+impl Patience<'_> {
+    /// A token that is cancelled already comes before all else.
+    #[inline]
+    fn check(self) -> io::Result<()> {
+        match self {
+            Patience::Token(token) if token.is_cancelled() => Err(cancelled(token)),
+            _ => Ok(()),
+        }
+    }
+}
+
 // What a panic could leave half done is guarded by locks that are not held while user code runs.
 impl<S> UnwindSafe for Io<S> {}
 impl<S> RefUnwindSafe for Io<S> {}
@@ -84,6 +97,7 @@ impl<S: AsFd> Io<S> {
             registering: Mutex::new(()),
             settings: settings(),
             streak: AtomicU32::new(0),
+            emptied: AtomicU64::new(0),
             socket,
         }
     }
@@ -144,21 +158,65 @@ impl<S: AsFd> Io<S> {
         place: &'static Location<'static>,
         mut operation: impl FnMut(&S) -> io::Result<T>,
     ) -> io::Result<T> {
-        if let Patience::Token(token) = patience
-            && token.is_cancelled()
-        {
-            return Err(cancelled(token));
-        }
+        patience.check()?;
         let seen = self.count(way);
         match operation(&self.socket) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.run_slow(way, seen, patience, place, &mut operation, error)
+                let mut again = |socket: &S, _| operation(socket);
+                self.run_slow(way, seen, patience, place, &mut again, error)
             }
             done => {
                 self.take_turn(place);
                 done
             }
         }
+    }
+
+    /// As `run`, for a stream of bytes, of which `operation` reads at most `room`. One that gives fewer
+    /// is empty then; the next read waits for the poller's word at once, and spares itself a system
+    /// call that would fail. A `room` of zero says that this is not so here.
+    #[inline]
+    pub(super) fn read(
+        &self,
+        patience: Patience<'_>,
+        place: &'static Location<'static>,
+        room: usize,
+        mut operation: impl FnMut(&S) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        patience.check()?;
+        let mut noting = |socket: &S, seen: u32| {
+            let length = operation(socket)?;
+            if 0 < length && length < room {
+                // Relaxed: a later arrival counts, or fires who waits, whatever is seen of this.
+                self.emptied.store(u64::from(seen) + 1, Ordering::Relaxed);
+            }
+            Ok(length)
+        };
+        let seen = self.count(Way::Read);
+        let tried: io::Result<usize> = if room > 0 && self.is_empty(seen) {
+            Err(ErrorKind::WouldBlock.into())
+        } else {
+            noting(&self.socket, seen)
+        };
+        match tried {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.run_slow(Way::Read, seen, patience, place, &mut noting, error)
+            }
+            done => {
+                self.take_turn(place);
+                done
+            }
+        }
+    }
+
+    /// Whether a read has emptied it after `seen` was read, and nothing was told since. Where it is at
+    /// its end, or has urgent bytes, that says nothing. [N6]
+    #[inline]
+    fn is_empty(&self, seen: u32) -> bool {
+        // Relaxed: see `read`; and a setting.
+        self.emptied.load(Ordering::Relaxed) == u64::from(seen) + 1
+            && self.registered.get().is_some_and(|registered| !registered.cell.is_odd())
+            && !self.settings.never_waits.load(Ordering::Relaxed)
     }
 
     #[cold]
@@ -168,7 +226,7 @@ impl<S: AsFd> Io<S> {
         mut seen: u32,
         patience: Patience<'_>,
         place: &'static Location<'static>,
-        operation: &mut impl FnMut(&S) -> io::Result<T>,
+        operation: &mut impl FnMut(&S, u32) -> io::Result<T>,
         refusal: io::Error,
     ) -> io::Result<T> {
         // Relaxed: a setting; who sets it and who reads at once agree between themselves.
@@ -177,14 +235,18 @@ impl<S: AsFd> Io<S> {
         }
         let limit = self.limit(way, patience);
         loop {
-            match self.wait(way, seen, limit, place)? {
-                Outcome::Fired(_) => {}
-                outcome => return Err(given_up(outcome, patience)),
+            let outcome = self.wait(way, seen, limit, place)?;
+            if outcome == Outcome::Cancelled {
+                return Err(given_up(outcome, patience));
             }
             seen = self.count(way);
-            match operation(&self.socket) {
+            // Also when the time is up: it may have come just now.
+            match operation(&self.socket, seen) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 done => return done,
+            }
+            if outcome == Outcome::TimedOut {
+                return Err(given_up(outcome, patience));
             }
         }
     }

@@ -27,7 +27,7 @@ use std::time::Duration;
 pub struct TcpStream(pub(super) Io<net::TcpStream>);
 
 conversions!(TcpStream, net::TcpStream);
-stream!(TcpStream);
+stream!(TcpStream, true);
 
 impl TcpStream {
     /// A connection to the first of the addresses that will have it. Parks a goroutine, or blocks a

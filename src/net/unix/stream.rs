@@ -35,7 +35,8 @@ use std::path::Path;
 pub struct UnixStream(pub(super) Io<net::UnixStream>);
 
 conversions!(UnixStream, net::UnixStream);
-stream!(UnixStream);
+// Not where descriptors ride along: a read ends at them.
+stream!(UnixStream, false);
 
 impl UnixStream {
     /// A connection to the listener at `path`. Parks a goroutine, or blocks a plain thread, while that
