@@ -3,6 +3,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"runtime"
 	"sort"
@@ -247,6 +249,68 @@ func lateness() float64 {
 	return float64(late[few*99/100]) / 1e3
 }
 
+const connections, requests, length = 64, 2000, 64
+
+func echo(workload string) float64 {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err == nil)
+	latencies := make([][]time.Duration, connections)
+	start := time.Now()
+	go func() {
+		for i := 0; i < connections; i++ {
+			stream, err := listener.Accept()
+			check(err == nil)
+			go serve(stream)
+		}
+	}()
+	all(connections, func(i int) { latencies[i] = client(listener.Addr().String()) })
+	took := time.Since(start)
+	var every []time.Duration
+	for _, one := range latencies {
+		every = append(every, one...)
+	}
+	sort.Slice(every, func(i, j int) bool { return every[i] < every[j] })
+	switch workload {
+	case "echo":
+		return float64(took.Nanoseconds()) / float64(len(every))
+	case "echo-p50":
+		return float64(every[len(every)*50/100].Nanoseconds()) / 1e3
+	}
+	return float64(every[len(every)*99/100].Nanoseconds()) / 1e3
+}
+
+// Go sets TCP_NODELAY by itself.
+func client(address string) []time.Duration {
+	stream, err := net.Dial("tcp", address)
+	check(err == nil)
+	latencies := make([]time.Duration, 0, requests)
+	request, answer := make([]byte, length), make([]byte, length)
+	for n := 0; n < requests; n++ {
+		start := time.Now()
+		request[0] = byte(n)
+		_, err := stream.Write(request)
+		check(err == nil)
+		_, err = io.ReadFull(stream, answer)
+		check(err == nil && answer[0] == request[0])
+		latencies = append(latencies, time.Since(start))
+	}
+	stream.Close()
+	return latencies
+}
+
+func serve(stream net.Conn) {
+	buffer := make([]byte, 4096)
+	for {
+		length, err := stream.Read(buffer)
+		if err != nil {
+			stream.Close()
+			return
+		}
+		_, err = stream.Write(buffer[:length])
+		check(err == nil)
+	}
+}
+
 func main() {
 	processors, err := strconv.Atoi(os.Args[2])
 	check(err == nil)
@@ -306,6 +370,9 @@ func main() {
 		return
 	case "lateness":
 		fmt.Printf("%.3f\n", lateness())
+		return
+	case "echo", "echo-p50", "echo-p99":
+		fmt.Printf("%.3f\n", echo(os.Args[1]))
 		return
 	default:
 		fmt.Println("-")

@@ -2,6 +2,7 @@
 
 use crate::*;
 use selvedge::chan::{self, Receiver, Sender};
+use selvedge::net::{TcpListener, TcpStream};
 use selvedge::sync::Mutex;
 use selvedge::{Builder, Runtime, go, scope, time, yield_now};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub fn run(runtime: &Runtime, workload: &str) -> Option<f64> {
                 beyond_a_second(start)
             }
             "lateness" => lateness(),
+            name if echo::NAMES.contains(&name) => echoes(name),
             _ => return None,
         })
     })
@@ -197,4 +199,29 @@ fn lateness() -> f64 {
         })
         .collect();
     p99(late.into_iter().map(|late| late.join().unwrap()).collect())
+}
+
+fn echoes(workload: &str) -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = Instant::now();
+    let server = go(move || {
+        for stream in listener.incoming().take(echo::CONNECTIONS) {
+            let mut stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            go(move || echo::serve(&mut stream));
+        }
+    });
+    let clients: Vec<_> = (0..echo::CONNECTIONS)
+        .map(|_| {
+            go(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.set_nodelay(true).unwrap();
+                echo::client(&mut stream)
+            })
+        })
+        .collect();
+    let latencies = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    server.join().unwrap();
+    echo::figure(workload, start.elapsed(), latencies)
 }

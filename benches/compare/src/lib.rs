@@ -4,6 +4,7 @@
 //! WORKLOAD PROCESSORS` does the work once, checks its own answer, and prints one line: the figures.
 //! `compare` runs them in turn.
 
+pub mod echo;
 pub mod goroutines;
 pub mod plot;
 pub mod quiet;
@@ -84,6 +85,24 @@ pub const WORKLOADS: &[Workload] = &[
     Workload {
         name: "lateness",
         what: "10k sleepers, 0 to 1000 ms: lateness p99",
+        unit: "µs",
+        processors: &[2],
+    },
+    Workload {
+        name: "echo",
+        what: "echo on loopback, 64 connections",
+        unit: "ns/request",
+        processors: &[1, 2],
+    },
+    Workload {
+        name: "echo-p50",
+        what: "echo, 64 connections: latency p50",
+        unit: "µs",
+        processors: &[2],
+    },
+    Workload {
+        name: "echo-p99",
+        what: "echo, 64 connections: latency p99",
         unit: "µs",
         processors: &[2],
     },

@@ -4,6 +4,8 @@ use crate::*;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::yield_now;
 
 /// Runs one workload; `own` uses tokio's channels in place of kanal's, where it has such channels.
@@ -11,6 +13,7 @@ pub fn run(workload: &str, processors: usize, own: bool) -> Option<f64> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(processors)
         .enable_time()
+        .enable_io()
         .build()
         .expect("a runtime");
     let work = workload.to_owned();
@@ -45,6 +48,7 @@ async fn one(workload: String, own: bool) -> Option<f64> {
         }
         ("sleepers", _) => return Some(sleepers().await),
         ("lateness", _) => return Some(lateness().await),
+        (name, _) if echo::NAMES.contains(&name) => return Some(echoes(name).await),
         _ => return None,
     };
     Some(start.elapsed().as_nanos() as f64 / count as f64)
@@ -285,4 +289,50 @@ async fn lateness() -> f64 {
         late.push(sleeper.await.unwrap());
     }
     p99(late)
+}
+
+async fn echoes(workload: &str) -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = Instant::now();
+    let server = tokio::spawn(async move {
+        for _ in 0..echo::CONNECTIONS {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            tokio::spawn(serve(stream));
+        }
+    });
+    let clients: Vec<_> = (0..echo::CONNECTIONS).map(|_| tokio::spawn(client(address))).collect();
+    let mut latencies = Vec::new();
+    for client in clients {
+        latencies.extend(client.await.unwrap());
+    }
+    server.await.unwrap();
+    echo::figure(workload, start.elapsed(), latencies)
+}
+
+async fn client(address: std::net::SocketAddr) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut answer = [0; echo::LENGTH];
+    let mut latencies = Vec::with_capacity(echo::REQUESTS);
+    for n in 0..echo::REQUESTS {
+        let start = Instant::now();
+        let request = [n as u8; echo::LENGTH];
+        stream.write_all(&request).await.unwrap();
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, request);
+        latencies.push(start.elapsed());
+    }
+    latencies
+}
+
+async fn serve(mut stream: TcpStream) {
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer).await.unwrap() {
+            0 => return,
+            length => stream.write_all(&buffer[..length]).await.unwrap(),
+        }
+    }
 }

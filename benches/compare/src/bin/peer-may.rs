@@ -1,4 +1,5 @@
 //! may: stackful coroutines. It ends at some 32,700 of them, so the million workloads are not for it.
+use may::net::{TcpListener, TcpStream};
 use may::sync::{Mutex, mpsc};
 use may::{coroutine, go};
 use selvedge_compare::*;
@@ -28,6 +29,7 @@ fn one(workload: &str) -> Option<f64> {
         "mutex1" => per(LOCKS, || mutex(1)),
         "mutex64" => per(LOCKS, || mutex(LOCKERS)),
         "lateness" => lateness(),
+        name if echo::NAMES.contains(&name) => echoes(name),
         _ => return None,
     })
 }
@@ -89,4 +91,29 @@ fn lateness() -> f64 {
         })
         .collect();
     p99(late.into_iter().map(|late| late.join().unwrap()).collect())
+}
+
+fn echoes(workload: &str) -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = Instant::now();
+    let server = go!(move || {
+        for stream in listener.incoming().take(echo::CONNECTIONS) {
+            let mut stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            go!(move || echo::serve(&mut stream));
+        }
+    });
+    let clients: Vec<_> = (0..echo::CONNECTIONS)
+        .map(|_| {
+            go!(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.set_nodelay(true).unwrap();
+                echo::client(&mut stream)
+            })
+        })
+        .collect();
+    let latencies = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    server.join().unwrap();
+    echo::figure(workload, start.elapsed(), latencies)
 }

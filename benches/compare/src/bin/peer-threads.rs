@@ -1,6 +1,7 @@
 //! Kernel threads with crossbeam-channel and parking_lot, and rayon for fork-join.
 use crossbeam_channel as chan;
 use selvedge_compare::*;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{spawn, yield_now};
 
@@ -31,6 +32,7 @@ fn main() {
             "select4" => per(SELECTED, select4),
             "mutex1" => per(LOCKS, || mutex(1)),
             "mutex64" => per(LOCKS, || mutex(LOCKERS)),
+            name if echo::NAMES.contains(&name) => echoes(name),
             _ => return None,
         })
     });
@@ -123,4 +125,29 @@ fn mutex(tasks: usize) {
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(*count.lock(), LOCKS);
+}
+
+fn echoes(workload: &str) -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let start = Instant::now();
+    let server = spawn(move || {
+        for stream in listener.incoming().take(echo::CONNECTIONS) {
+            let mut stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            spawn(move || echo::serve(&mut stream));
+        }
+    });
+    let clients: Vec<_> = (0..echo::CONNECTIONS)
+        .map(|_| {
+            spawn(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.set_nodelay(true).unwrap();
+                echo::client(&mut stream)
+            })
+        })
+        .collect();
+    let latencies = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+    server.join().unwrap();
+    echo::figure(workload, start.elapsed(), latencies)
 }
