@@ -105,8 +105,8 @@ fn waiting_inside_no_suspend_is_a_panic_and_what_is_ready_is_not() {
 
 #[test]
 fn a_simulation_has_no_sockets_and_says_so() {
-    let failure = selvedge::model::try_simulate(1, || TcpListener::bind("127.0.0.1:0").is_ok());
-    let said = failure.err().expect("it should have failed").to_string();
+    let ran = selvedge::model::try_simulate(1, || TcpListener::bind("127.0.0.1:0").is_ok());
+    let said = ran.expect_err("it should have failed").to_string();
     assert!(said.contains("selvedge::net in a model"), "{said}");
 }
 

@@ -36,7 +36,7 @@ fn a_storm_of_short_connections_leaves_nothing_behind() {
     alone(|| {
         for placement in BOTH {
             let runtime: Runtime = placement.runtime(2);
-            runtime.run(|| visit_once());
+            runtime.run(visit_once);
             let before = open_files();
             runtime.run(|| {
                 let (listener, address) = listener();
