@@ -6,6 +6,7 @@ mod cancel;
 mod deque;
 mod heap;
 mod injector;
+mod latch;
 mod list;
 mod parker;
 mod rng;

@@ -25,7 +25,7 @@ use super::slot::{Content, Slot};
 use crate::lockfree::Rng;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::cell::UnsafeCell;
-use crate::platform::{Mutex, MutexGuard, unmodelled};
+use crate::platform::{Latch, LatchGuard, unmodelled};
 use crate::sched::seed;
 use crate::wait::{Claim, List, Wakes, trace};
 use std::collections::VecDeque;
@@ -52,7 +52,7 @@ unsafe impl<T: Send> Sync for Channel<T> {}
 /// The lock of a channel, and its place in the order in which a select takes locks.
 pub struct Door {
     pub(crate) id: u64,
-    pub(crate) gate: Mutex<Gate>,
+    pub(crate) gate: Latch<Gate>,
 }
 
 /// What knows nothing of the type of the values.
@@ -99,7 +99,7 @@ impl<T> Channel<T> {
         let id = NEXT_ID.fetch_add(1, unmodelled::Ordering::Relaxed);
         Channel {
             capacity,
-            door: Door { id, gate: Mutex::new(gate) },
+            door: Door { id, gate: Latch::new(gate) },
             buffer: UnsafeCell::new(VecDeque::with_capacity(room)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -201,7 +201,7 @@ fn is_last(count: &AtomicUsize) -> bool {
 }
 
 /// A channel whose lock is held.
-pub(crate) struct Locked<'a, T, G = MutexGuard<'a, Gate>> {
+pub(crate) struct Locked<'a, T, G = LatchGuard<'a, Gate>> {
     pub(crate) gate: G,
     channel: &'a Channel<T>,
 }

@@ -32,6 +32,12 @@ pub struct Mutex<T>(loom::sync::Mutex<T>);
 /// The guard of a [`Mutex`].
 pub type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
+/// A mutex: the latch itself has its own models.
+pub type Latch<T> = Mutex<T>;
+
+/// The guard of a [`Latch`].
+pub type LatchGuard<'a, T> = MutexGuard<'a, T>;
+
 impl<T> Mutex<T> {
     /// An unlocked mutex.
     pub fn new(value: T) -> Self {

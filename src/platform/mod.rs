@@ -10,6 +10,7 @@
 //! | [`atomic`] | as the machine | C11 subset, SeqCst accesses as AcqRel | SeqCst |
 //! | [`cell`] | free | every access race-checked | free |
 //! | [`Mutex`], [`Condvar`] | std's, never poisoned | modelled | modelled |
+//! | [`Latch`] | a store to unlock | a mutex | a mutex |
 //! | [`fence`] | `membarrier` where the kernel has it | `fence(SeqCst)` both sides | no-op |
 //! | [`clock`] | monotonic | a counter | a counter |
 
@@ -17,6 +18,7 @@ pub mod checker;
 mod cpu;
 mod fault;
 pub mod fence;
+pub mod latch;
 pub mod ledger;
 pub mod locals;
 mod parker;
@@ -39,7 +41,8 @@ use shuttle_backend as backend;
 
 pub(crate) use backend::const_fn;
 pub use backend::{
-    Condvar, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed, spin_hint, thread, tls,
+    Condvar, Latch, LatchGuard, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed,
+    spin_hint, thread, tls,
 };
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;

@@ -62,6 +62,12 @@ pub struct Mutex<T>(shuttle::sync::Mutex<T>);
 /// The guard of a [`Mutex`].
 pub type MutexGuard<'a, T> = shuttle::sync::MutexGuard<'a, T>;
 
+/// A mutex: the latch itself has its own models.
+pub type Latch<T> = Mutex<T>;
+
+/// The guard of a [`Latch`].
+pub type LatchGuard<'a, T> = MutexGuard<'a, T>;
+
 impl<T> Mutex<T> {
     /// An unlocked mutex.
     pub fn new(value: T) -> Self {

@@ -73,6 +73,8 @@ impl<T> Mutex<T> {
     }
 }
 
+pub use super::latch::{Latch, LatchGuard};
+
 /// `std`'s condition variable.
 #[derive(Debug, Default)]
 pub struct Condvar(std::sync::Condvar);

@@ -20,6 +20,7 @@ mod injector;
 mod join;
 #[path = "../kernel.rs"]
 mod kernel;
+mod latch;
 mod local;
 mod monitor;
 mod parker;

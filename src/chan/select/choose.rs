@@ -18,7 +18,7 @@ use super::super::until::Until;
 use super::arm::{Arm, Tried};
 use super::few::Few;
 use crate::lockfree::Rng;
-use crate::platform::MutexGuard;
+use crate::platform::LatchGuard;
 use crate::sched::seed;
 use crate::wait::limit::Outcome;
 use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};
@@ -90,7 +90,7 @@ enum Looked {
 
 /// The locks of all arms' channels. [V6]
 struct AllLocked<'a> {
-    guards: Few<MutexGuard<'a, Gate>>,
+    guards: Few<LatchGuard<'a, Gate>>,
     /// For each arm the place of its channel's guard.
     places: Few<u8>,
 }
@@ -106,7 +106,7 @@ impl<'a> AllLocked<'a> {
             }
         }
         doors.sort_unstable_by_key(|(door, _)| door.id);
-        let mut guards: Few<MutexGuard<'a, Gate>> = Few::new();
+        let mut guards: Few<LatchGuard<'a, Gate>> = Few::new();
         let mut last = None;
         for (door, at) in doors.iter() {
             if last != Some(door.id) {

@@ -1,0 +1,163 @@
+//! Latch: a lock for critical sections of some ten instructions, unlocked by a plain store.
+//!
+//! lock:   flip `locked`; else try again for a while; else, under the lock of `sleepers`: count in
+//!     `waiting`, heavy fence, look at `locked` once more, sleep.
+//! unlock: clear `locked`, light fence, read `waiting`; if somebody waits, wake one.
+//!
+//! A mutex that is one word pays a second read-modify-write, to learn by the same step that clears it
+//! whether somebody sleeps. Here that is a question of its own, and the fence between is paid by who
+//! is about to sleep: a microsecond beside a sleep. No order among those who wait: whoever comes may
+//! be first.
+//! In models of what stands upon it, a latch is the checker's own mutex.
+//!
+//! [K12] One holder at a time, and it sees what the last one did.
+//! [K13] Who sleeps is woken by an unlock that comes after.
+//! Checked by: verification/loom/latch.rs, proptests/latch.rs.
+#![allow(unsafe_code)]
+
+use super::atomic::{AtomicBool, AtomicU32, Ordering};
+use super::cell::UnsafeCell;
+use super::{Condvar, MODELLED, Mutex, fence, spin_hint};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// How often `lock` looks before it sleeps: some microseconds. In models not at all: a load that
+/// comes just before an exchange hides from loom what races with that.
+const LOOKS: u32 = if MODELLED { 0 } else { 100 };
+
+/// See the module.
+pub struct Latch<T> {
+    locked: AtomicBool,
+    /// How many sleep, or are about to. Written under the lock of `sleepers`.
+    waiting: AtomicU32,
+    sleepers: Mutex<()>,
+    wake: Condvar,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is touched by the holder alone, and passes from holder to holder. [K12]
+unsafe impl<T: Send> Sync for Latch<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Latch<T> {}
+
+impl<T> Latch<T> {
+    /// An unlocked latch.
+    pub fn new(value: T) -> Self {
+        Latch {
+            locked: AtomicBool::new(false),
+            waiting: AtomicU32::new(0),
+            sleepers: Mutex::new(()),
+            wake: Condvar::new(),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Blocks the kernel thread until the latch is had.
+    #[inline]
+    pub fn lock(&self) -> LatchGuard<'_, T> {
+        if !self.try_lock() {
+            self.lock_slow();
+        }
+        LatchGuard(self)
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        // Acquire: pairs with the Release in `unlock`. [K12] Relaxed on failure: nothing is read.
+        let flipped =
+            self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        flipped.is_ok()
+    }
+
+    #[cold]
+    fn lock_slow(&self) {
+        for _ in 0..LOOKS {
+            // Relaxed: a look that does not take the line away from its holder.
+            if !self.locked.load(Ordering::Relaxed) && self.try_lock() {
+                return;
+            }
+            spin_hint();
+        }
+        // Before the first sleep, and not before the first runtime: latches come without one.
+        fence::prepare();
+        let mut sleepers = self.sleepers.lock();
+        self.count(1);
+        loop {
+            // Pairs with the light one in `unlock`: we see it unlocked, or are seen. [K13]
+            // mutant: drop heavy fence
+            fence::heavy();
+            if self.try_lock() {
+                break;
+            }
+            sleepers = self.wake.wait(sleepers);
+        }
+        // mutant: drop end of the wait
+        self.count(1_u32.wrapping_neg());
+        drop(sleepers);
+    }
+
+    fn count(&self, more: u32) {
+        // Relaxed: written under the lock of `sleepers`; what `unlock` must see, the fences order.
+        let waiting = self.waiting.load(Ordering::Relaxed).wrapping_add(more);
+        self.waiting.store(waiting, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn unlock(&self) {
+        // Release: pairs with the Acquire in `try_lock`. [K12]
+        self.locked.store(false, Ordering::Release);
+        // Pairs with the heavy one in `lock_slow`. [K13]
+        fence::light();
+        // Relaxed: ordered by the fence.
+        // mutant: nobody is woken: replace self.waiting.load(Ordering::Relaxed) with 0
+        if self.waiting.load(Ordering::Relaxed) != 0 {
+            self.wake_one();
+        }
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        // Under the lock: who has counted itself sleeps by now, or has seen the latch unlocked.
+        // mutant: drop lock of the sleepers
+        let _sleepers = self.sleepers.lock();
+        self.wake.notify_one();
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Latch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Latch").field("locked", &self.locked).finish_non_exhaustive()
+    }
+}
+
+/// Holds a [`Latch`].
+#[must_use = "dropped at once, it unlocks at once"]
+pub struct LatchGuard<'a, T>(&'a Latch<T>);
+
+// SAFETY: shared, it gives shared access alone.
+unsafe impl<T: Sync> Sync for LatchGuard<'_, T> {}
+
+impl<T> Deref for LatchGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: held, so that nobody else touches it; as long as the guard is borrowed. [K12]
+        self.0.value.with(|value| unsafe { &*value })
+    }
+}
+
+impl<T> DerefMut for LatchGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the guard is borrowed exclusively.
+        self.0.value.with_mut(|value| unsafe { &mut *value })
+    }
+}
+
+impl<T> Drop for LatchGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.unlock();
+    }
+}
