@@ -1,5 +1,6 @@
 //! The state word against a sequential oracle, under random sequences of what the protocol allows.
 //! [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is consumed once.
+//! [S6] Who unparks by an id unparks the goroutine of that id, or nobody.
 
 use crate::common::beside;
 use proptest::prelude::*;
@@ -9,6 +10,8 @@ use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked};
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Unpark,
+    /// By one who knows it by its id; whether that is its own, or the one before.
+    UnparkIf(bool),
     TakePermit,
     Park,
     ParkInPlace,
@@ -28,11 +31,14 @@ enum State {
 struct Oracle {
     state: State,
     permit: bool,
+    id: u64,
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => Just(Op::Unpark),
+        3 => Just(Op::UnparkIf(true)),
+        1 => Just(Op::UnparkIf(false)),
         3 => Just(Op::TakePermit),
         4 => Just(Op::Park),
         3 => Just(Op::ParkInPlace),
@@ -66,6 +72,10 @@ impl Oracle {
     fn step(&mut self, word: &StateWord, op: Op) -> Result<(), TestCaseError> {
         match (op, self.state) {
             (Op::Unpark, _) => prop_assert_eq!(word.unpark(), self.unpark()),
+            (Op::UnparkIf(true), _) => prop_assert_eq!(word.unpark_if(self.id), self.unpark()),
+            (Op::UnparkIf(false), _) => {
+                prop_assert_eq!(word.unpark_if(self.id.wrapping_sub(1)), Unparked::Nothing, "S6");
+            }
             (Op::TakePermit, State::Running) => {
                 prop_assert_eq!(word.take_permit(), std::mem::take(&mut self.permit));
             }
@@ -81,8 +91,8 @@ impl Oracle {
                 self.state = State::Running;
             }
             (Op::Recycle, State::Running) => {
-                word.reset();
-                *self = Oracle { state: State::Running, permit: false };
+                word.reset(self.id + 1);
+                *self = Oracle { state: State::Running, permit: false, id: self.id + 1 };
             }
             _ => {}
         }
@@ -106,7 +116,7 @@ proptest! {
     #[test]
     fn the_word_does_as_the_oracle_says(ops in prop::collection::vec(op(), 0..80)) {
         let word = StateWord::new();
-        let mut oracle = Oracle { state: State::Running, permit: false };
+        let mut oracle = Oracle { state: State::Running, permit: false, id: 0 };
         for op in ops {
             oracle.step(&word, op)?;
             oracle.compare(&word)?;

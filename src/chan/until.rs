@@ -3,7 +3,8 @@
 
 use crate::cancel::CancelToken;
 use crate::time::Instant;
-use crate::wait::Limit;
+use crate::wait::{Limit, Wait};
+use std::panic::Location;
 use std::time::Duration;
 
 #[derive(Clone, Copy)]
@@ -27,6 +28,15 @@ impl<'a> Until<'a> {
         };
         *self = Until::Limit(limit);
         limit
+    }
+
+    /// A wait that can be given up if need be.
+    #[inline]
+    pub(crate) fn wait(&self, place: &'static Location<'static>) -> Wait {
+        match self {
+            Until::Forever => Wait::steadfast(place),
+            _ => Wait::of_caller(place),
+        }
     }
 
     /// Whether a token has been cancelled before anything was tried.

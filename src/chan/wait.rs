@@ -73,7 +73,7 @@ impl<T> Channel<T> {
         let slot = Slot::new(Content::Value(value));
         // Declared after the slot: where `of_caller` panics, the lock goes before the value.
         let mut locked = locked;
-        let wait = Wait::of_caller(place);
+        let wait = until.wait(place);
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
         unsafe { locked.gate.senders.link(&node) };
@@ -148,7 +148,7 @@ impl<T> Channel<T> {
         place: Place,
     ) -> Option<Result<T, Why>> {
         let slot = Slot::new(Content::Nothing);
-        let wait = Wait::of_caller(place);
+        let wait = until.wait(place);
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
         unsafe { locked.gate.receivers.link(&node) };
@@ -177,7 +177,7 @@ impl<T> Channel<T> {
             return Some(Err(Why::Now));
         }
         let slot = Slot::new(Content::Nothing);
-        let wait = Wait::of_caller(place);
+        let wait = Wait::steadfast(place);
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: this frame waits, below, until the claim is fired. [X3]
         let own = unsafe { Claim::of_own(&node) };

@@ -13,7 +13,7 @@ use super::task::{Payload, Vtable};
 use super::waiter::Who;
 use crate::context::{Fiber, Suspender};
 use crate::lockfree::{Link, Linked};
-use crate::platform::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::locals::Locals;
 use crate::platform::{Arc, fault, prefetch};
@@ -70,7 +70,6 @@ pub(crate) struct Goroutine {
     home: AtomicU32,
     /// What its join handle waits for.
     pub(crate) join: JoinWord<Who>,
-    id: AtomicU64,
     /// Where it last suspended.
     place: AtomicPtr<Location<'static>>,
     pub(crate) shared: *const Shared,
@@ -125,7 +124,6 @@ impl Goroutine {
             link: Link::new(),
             home: AtomicU32::new(STEALABLE),
             join: JoinWord::vacant(),
-            id: AtomicU64::new(0),
             place: AtomicPtr::new(ptr::null_mut()),
             shared,
             body: UnsafeCell::new(Payload::new()),
@@ -148,12 +146,11 @@ impl Goroutine {
     /// # Safety
     /// The caller has just taken the cell from the pool, and has put the body there.
     pub(crate) unsafe fn init(&self, id: u64, traits: Traits, vtable: &'static Vtable) {
-        self.word.reset();
+        self.word.reset(id);
         // Relaxed, here and below: the cell is the caller's; the queue that takes it publishes.
         self.refs.store(2, Ordering::Relaxed);
         self.home.store(STEALABLE, Ordering::Relaxed);
         self.join.reset();
-        self.id.store(id, Ordering::Relaxed);
         self.place.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the cell is the caller's.
         self.vtable.with_mut(|v| unsafe { *v = vtable });
@@ -174,8 +171,7 @@ impl Goroutine {
     }
 
     pub(crate) fn id(&self) -> u64 {
-        // Relaxed: constant while there is a reference.
-        self.id.load(Ordering::Relaxed)
+        self.word.id()
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

@@ -15,21 +15,30 @@
 //! a stack in use. [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is
 //! consumed once and is not lost. [S4] What happened before `unpark` is seen after `park`.
 //! [S5] `EXPIRED` takes no permit along, and is gone when the park that it ended returns.
+//! [S6] `unpark_if` gives a permit to the goroutine of that id, or to nobody: with the state goes the
+//! id, so that a cell which has become another's is told from its own.
 //! The word is written by read-modify-writes alone, from the spawn on.
 //! Checked by: verification/loom/state.rs, verification/loom/timers.rs, proptests/runtime/state.rs.
 
-use crate::platform::atomic::{AtomicU32, Ordering};
+use crate::platform::atomic::{AtomicU64, Ordering};
 use crate::platform::fault;
 use std::fmt;
 
-const ACTIVE: u32 = 0;
-const PARKED: u32 = 1;
-const IN_PLACE: u32 = 2;
-const PERMIT: u32 = 4;
-const EXPIRED: u32 = 8;
+const ACTIVE: u64 = 0;
+const PARKED: u64 = 1;
+const IN_PLACE: u64 = 2;
+const PERMIT: u64 = 4;
+const EXPIRED: u64 = 8;
+/// All of these; the id is above.
+const STATE: u64 = 15;
+const ID: u32 = 4;
 
 /// See the module.
-pub struct StateWord(AtomicU32);
+pub struct StateWord {
+    word: AtomicU64,
+    /// The id again, for those who have the goroutine in their hands.
+    id: AtomicU64,
+}
 
 /// What became of an attempt to park.
 #[must_use]
@@ -67,26 +76,36 @@ pub enum Woken {
 }
 
 impl StateWord {
-    /// A goroutine that is about to be queued for the first time.
+    /// That of a goroutine without an id.
     pub fn new() -> Self {
-        StateWord(AtomicU32::new(ACTIVE))
+        StateWord { word: AtomicU64::new(ACTIVE), id: AtomicU64::new(0) }
     }
 
-    /// Makes the word of a recycled cell new again; the caller is its only owner.
-    pub fn reset(&self) {
+    /// A goroutine that is about to be queued for the first time; the caller is its cell's only owner,
+    /// but for those who try the id that it had.
+    pub fn reset(&self, id: u64) {
+        debug_assert!(id <= u64::MAX >> ID, "so many goroutines are not spawned in a lifetime");
         // Relaxed: the cell has one owner; the queue that takes it publishes.
-        self.0.store(ACTIVE, Ordering::Relaxed);
+        self.id.store(id, Ordering::Relaxed);
+        // A swap, as every write of this word is a read-modify-write.
+        self.word.swap(id << ID | ACTIVE, Ordering::Relaxed);
+    }
+
+    /// The goroutine's id.
+    pub fn id(&self) -> u64 {
+        // Relaxed: constant while there is a reference.
+        self.id.load(Ordering::Relaxed)
     }
 
     /// Consumes a permit, if there is one. [S3]
     pub fn take_permit(&self) -> bool {
         // Relaxed: only a hint that spares the read-modify-write.
-        if self.0.load(Ordering::Relaxed) & PERMIT == 0 {
+        if self.word.load(Ordering::Relaxed) & PERMIT == 0 {
             return false;
         }
         // Acquire: pairs with the Release in `unpark`. [S4]
-        // mutant: the permit stays: replace self.0.fetch_and(!PERMIT, Ordering::Acquire) with self.0.load(Ordering::Acquire)
-        let before = self.0.fetch_and(!PERMIT, Ordering::Acquire);
+        // mutant: the permit stays: replace self.word.fetch_and(!PERMIT, Ordering::Acquire) with self.word.load(Ordering::Acquire)
+        let before = self.word.fetch_and(!PERMIT, Ordering::Acquire);
         before & PERMIT != 0
     }
 
@@ -100,14 +119,16 @@ impl StateWord {
         self.settle(IN_PLACE)
     }
 
-    fn settle(&self, to: u32) -> BeginPark {
+    fn settle(&self, to: u64) -> BeginPark {
+        let id = self.id() << ID;
         // Release: pairs with the Acquire in `unpark`: the next owner sees the whole stack. [S1]
         // Relaxed on failure: what readied it is taken back by `end_park`, which acquires.
-        match self.0.compare_exchange(ACTIVE, to, Ordering::Release, Ordering::Relaxed) {
+        match self.word.compare_exchange(id | ACTIVE, id | to, Ordering::Release, Ordering::Relaxed)
+        {
             Ok(_) => BeginPark::Parked,
-            Err(PERMIT) if fault("lost permit") => BeginPark::Parked,
+            Err(seen) if seen & STATE == PERMIT && fault("lost permit") => BeginPark::Parked,
             // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
-            Err(seen) if seen & !(PERMIT | EXPIRED) == ACTIVE => BeginPark::Readied,
+            Err(seen) if seen & STATE & !(PERMIT | EXPIRED) == ACTIVE => BeginPark::Readied,
             Err(other) => broken("settle", "ACTIVE, with or without PERMIT", other),
         }
     }
@@ -115,7 +136,7 @@ impl StateWord {
     /// In the goroutine, after the resume: consumes the permit that ended the park. [S3]
     pub fn end_park(&self) {
         // Acquire: pairs with the Release in every `unpark` so far. [S4]
-        let before = self.0.swap(ACTIVE, Ordering::Acquire);
+        let before = self.word.fetch_and(!STATE, Ordering::Acquire);
         if before & PERMIT == 0 {
             broken("end_park", "PERMIT", before);
         }
@@ -125,7 +146,7 @@ impl StateWord {
     pub fn end_timed_park(&self) -> Woken {
         // Acquire: pairs with the Release in every `unpark` [S4], and in `expire`: the timekeeper
         // is done with the timer.
-        let before = self.0.swap(ACTIVE, Ordering::Acquire);
+        let before = self.word.fetch_and(!STATE, Ordering::Acquire);
         match (before & PERMIT != 0, before & EXPIRED != 0) {
             (true, false) => Woken::Permit,
             (true, true) => Woken::Both,
@@ -137,7 +158,7 @@ impl StateWord {
     /// In the goroutine, after a park in place with a deadline: whether there was a permit. [S3]
     pub fn end_park_in_place(&self) -> bool {
         // Acquire: as in `end_park`.
-        self.0.swap(ACTIVE, Ordering::Acquire) & PERMIT != 0
+        self.word.fetch_and(!STATE, Ordering::Acquire) & PERMIT != 0
     }
 
     /// The deadline of its park has come: readies it without a permit. [S2] [S5]
@@ -146,7 +167,7 @@ impl StateWord {
     pub fn expire(&self) -> Unparked {
         // Acquire: pairs with the Release in `settle`. Release: pairs with the Acquire in
         // `end_timed_park`.
-        match self.0.fetch_or(EXPIRED, Ordering::AcqRel) {
+        match self.word.fetch_or(EXPIRED, Ordering::AcqRel) & STATE {
             PARKED => Unparked::Enqueue,
             _ => Unparked::Nothing,
         }
@@ -156,38 +177,55 @@ impl StateWord {
     pub fn forget_expiry(&self) {
         // Relaxed: who called `expire` is done; the timers' lock says so.
         // mutant: drop end of the expiry
-        self.0.fetch_and(!EXPIRED, Ordering::Relaxed);
+        self.word.fetch_and(!EXPIRED, Ordering::Relaxed);
     }
 
     /// Whether a park in place has been given its permit.
     pub fn has_permit(&self) -> bool {
         // Relaxed: `end_park` acquires.
-        self.0.load(Ordering::Relaxed) & PERMIT != 0
+        self.word.load(Ordering::Relaxed) & PERMIT != 0
     }
 
     /// Gives a permit. [S2] [S3]
     pub fn unpark(&self) -> Unparked {
         // Acquire: pairs with the Release in `settle`. Release: pairs with the Acquire in
         // `end_park` and `take_permit`. [S4]
-        match self.0.fetch_or(PERMIT, Ordering::AcqRel) {
-            ACTIVE if fault("resume before settle") => Unparked::Enqueue,
-            PARKED => Unparked::Enqueue,
-            word if word == PARKED | PERMIT && fault("two queues") => Unparked::Enqueue,
-            IN_PLACE => Unparked::WakeInPlace,
-            _ => Unparked::Nothing,
+        obliged(self.word.fetch_or(PERMIT, Ordering::AcqRel))
+    }
+
+    /// As `unpark`, by one who keeps no reference, but knows that the goroutine of this id has been
+    /// here. [S6]
+    pub fn unpark_if(&self, id: u64) -> Unparked {
+        // Most probably it is parked.
+        let mut seen = id << ID | PARKED;
+        loop {
+            // AcqRel: as in `unpark`, also where there is a permit already. [S4] Relaxed on failure: the
+            // loop looks again, or does nothing.
+            let given = self.word.compare_exchange(
+                seen,
+                seen | PERMIT,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            match given {
+                Ok(before) => return obliged(before),
+                // mutant: whoever has the cell: replace found >> ID != id with false
+                Err(found) if found >> ID != id => return Unparked::Nothing,
+                Err(found) => seen = found,
+            }
         }
     }
 
     /// Whether it is parked and nobody has unparked it.
     pub fn is_parked(&self) -> bool {
         // Relaxed: a report.
-        self.0.load(Ordering::Relaxed) == PARKED
+        self.word.load(Ordering::Relaxed) & STATE == PARKED
     }
 
     /// Whether it sleeps with its worker beneath it.
     pub fn is_parked_in_place(&self) -> bool {
         // Relaxed: a report.
-        self.0.load(Ordering::Relaxed) == IN_PLACE
+        self.word.load(Ordering::Relaxed) & STATE == IN_PLACE
     }
 }
 
@@ -200,22 +238,33 @@ impl Default for StateWord {
 impl fmt::Debug for StateWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Relaxed: a report.
-        f.write_str(&decode(self.0.load(Ordering::Relaxed)))
+        f.write_str(&decode(self.word.load(Ordering::Relaxed)))
     }
 }
 
-fn decode(word: u32) -> String {
-    let state = match word & !(PERMIT | EXPIRED) {
+/// What an unpark that found this obliges to.
+fn obliged(before: u64) -> Unparked {
+    match before & STATE {
+        ACTIVE if fault("resume before settle") => Unparked::Enqueue,
+        PARKED => Unparked::Enqueue,
+        word if word == PARKED | PERMIT && fault("two queues") => Unparked::Enqueue,
+        IN_PLACE => Unparked::WakeInPlace,
+        _ => Unparked::Nothing,
+    }
+}
+
+fn decode(word: u64) -> String {
+    let state = match word & STATE & !(PERMIT | EXPIRED) {
         ACTIVE => "ACTIVE",
         PARKED => "PARKED",
         IN_PLACE => "IN_PLACE",
         _ => "IMPOSSIBLE",
     };
     let (permit, expired) = (word & PERMIT != 0, word & EXPIRED != 0);
-    format!("State {{ {state}, permit: {permit}, expired: {expired} }}")
+    format!("State {{ {state}, permit: {permit}, expired: {expired}, id: {} }}", word >> ID)
 }
 
 #[cold]
-fn broken(function: &str, expected: &str, found: u32) -> ! {
+fn broken(function: &str, expected: &str, found: u64) -> ! {
     super::broken(function, expected, &decode(found))
 }

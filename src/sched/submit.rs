@@ -19,7 +19,7 @@ use super::shared::Shared;
 use super::state::Unparked;
 use super::task::Task;
 use super::worker::Worker;
-use crate::platform::fault;
+use crate::platform::{SPEC, fault};
 use crate::spec::Event;
 use std::ptr;
 
@@ -84,7 +84,26 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
 pub(crate) fn unpark(goroutine: &Ref) {
     let goroutine = goroutine.ptr();
     let _acting = goroutine.unparking();
-    match goroutine.word.unpark() {
+    oblige(goroutine, goroutine.word.unpark());
+}
+
+/// As [`unpark`], without a reference: for the goroutine of this id, or, if that has ended since, for
+/// nobody. Never suspends.
+///
+/// # Safety
+/// The caller is on a worker of that goroutine's runtime: so the cell stays, whosever it is.
+pub(crate) unsafe fn unpark_if(goroutine: Ptr, id: u64) {
+    if SPEC && goroutine.id() != id {
+        return;
+    }
+    let _acting = goroutine.unparking();
+    oblige(goroutine, goroutine.word.unpark_if(id));
+}
+
+/// Does what an unpark was told to.
+#[inline]
+fn oblige(goroutine: Ptr, unparked: Unparked) {
+    match unparked {
         Unparked::Nothing => {}
         Unparked::Enqueue => ready(goroutine),
         Unparked::WakeInPlace => {

@@ -10,7 +10,7 @@ use super::goroutine::{Goroutine, Ptr, Ref};
 use super::settle::{PARK, YIELD};
 use super::simulation;
 use super::state::BeginPark;
-use super::waiter::Waiter;
+use super::waiter::{Sleeper, Waiter};
 use super::worker::Worker;
 use crate::platform::{Arc, Parker, panicking, thread, tls};
 use crate::spec::Event;
@@ -123,16 +123,22 @@ pub(crate) fn waiter() -> Waiter {
     }
 }
 
-/// As [`waiter`], for one that is about to wait.
+/// Whoever calls, as long as it waits.
+pub(crate) fn sleeper() -> Sleeper {
+    current_goroutine().map_or_else(|| Sleeper::Thread(thread_parker()), Sleeper::Goroutine)
+}
+
+/// As [`sleeper`], for one that is about to wait.
 ///
 /// # Panics
 /// Where a suspension would.
-pub(crate) fn waiter_about_to_wait(place: &'static Location<'static>) -> Waiter {
-    let Some(goroutine) = current_goroutine() else { return Waiter::Thread(thread_parker()) };
+#[inline]
+pub(crate) fn sleeper_about_to_wait(place: &'static Location<'static>) -> Sleeper {
+    let Some(goroutine) = current_goroutine() else { return Sleeper::Thread(thread_parker()) };
     if goroutine.own.no_suspend.get() > 0 {
         refuse_to_suspend(place);
     }
-    Waiter::Goroutine(Ref::new(goroutine))
+    Sleeper::Goroutine(goroutine)
 }
 
 pub(super) fn thread_parker() -> Arc<Parker> {

@@ -1,9 +1,12 @@
 //! Waiter: whom to wake: a goroutine, a plain thread, or a future's task.
 //! Checked by: verification/loom/join.rs, verification/loom/wait.rs.
 
+use super::enter::current_worker;
 use super::goroutine::{Ptr, Ref};
+use super::submit::unpark_if;
 use crate::platform::{Arc, Parker};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 use std::task::Waker;
 
 /// Whom to unpark: the contract between the scheduler and everything above it.
@@ -27,17 +30,6 @@ impl Waiter {
     }
 }
 
-/// Somebody to wake, once the lock is released under which that was decided.
-#[must_use]
-pub struct Wake(pub(crate) Who);
-
-impl Wake {
-    /// Never suspends, and never unwinds.
-    pub fn wake(self) {
-        self.0.wake();
-    }
-}
-
 /// Whom to wake once.
 pub(crate) enum Who {
     /// A goroutine, or a plain thread.
@@ -53,6 +45,69 @@ impl Who {
         match self {
             Who::Parked(waiter) => waiter.unpark(),
             Who::Task(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
+        }
+    }
+}
+
+/// One who waits, and whom somebody will wake. A goroutine is not counted: it can't end while it
+/// waits.
+pub(crate) enum Sleeper {
+    Goroutine(Ptr),
+    Thread(Arc<Parker>),
+    Task(Waker),
+}
+
+impl Sleeper {
+    /// Holds on to it, for when it waits no more.
+    ///
+    /// # Safety
+    /// It waits. The answer stays with the calling thread or goroutine.
+    pub(crate) unsafe fn into_wake(self) -> Wake {
+        Wake(match self {
+            Sleeper::Goroutine(goroutine) => {
+                let near = current_worker().is_some_and(|w| ptr::eq(w.shared, goroutine.shared));
+                if near {
+                    Whom::Near(goroutine, goroutine.id())
+                } else {
+                    Whom::Any(Who::Parked(Waiter::Goroutine(Ref::new(goroutine))))
+                }
+            }
+            Sleeper::Thread(parker) => Whom::Any(Who::Parked(Waiter::Thread(parker))),
+            Sleeper::Task(waker) => Whom::Any(Who::Task(waker)),
+        })
+    }
+}
+
+/// Somebody to wake, once the lock is released under which that was decided; whether or not it waits
+/// still.
+#[must_use]
+pub struct Wake(Whom);
+
+enum Whom {
+    /// A goroutine of the runtime that this thread works for, by its id.
+    Near(Ptr, u64),
+    Any(Who),
+}
+
+impl Wake {
+    /// The goroutine, if it is one, for who readies many: with its id, or, where this holds a counted
+    /// reference, without.
+    pub(crate) fn goroutine(&self) -> Option<(Ptr, Option<u64>)> {
+        match &self.0 {
+            Whom::Near(goroutine, id) => Some((*goroutine, Some(*id))),
+            Whom::Any(Who::Parked(Waiter::Goroutine(own))) => Some((own.ptr(), None)),
+            Whom::Any(_) => None,
+        }
+    }
+
+    /// Never suspends, and never unwinds.
+    #[inline]
+    pub fn wake(self) {
+        match self.0 {
+            // SAFETY: the caller may have moved to another worker since, but not to another runtime,
+            // and keeps that in place.
+            Whom::Near(goroutine, id) => unsafe { unpark_if(goroutine, id) },
+            Whom::Any(who) => who.wake(),
         }
     }
 }

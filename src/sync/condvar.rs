@@ -13,7 +13,7 @@ use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::poison::{LockResult, PoisonError};
 use crate::platform::{Mutex, const_fn};
 use crate::time::Instant;
-use crate::wait::{Claim, Limit, List, Node, Wait, trace};
+use crate::wait::{Claim, Limit, List, Node, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -264,7 +264,7 @@ impl Condvar {
         place: &'static Location<'static>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
         trace::op("wait on", "condvar", self, place);
-        let wait = Wait::of_caller(place);
+        let wait = limit.begin(place);
         let node = Node::new(&wait, 0, ptr::null_mut());
         {
             let mut waiters = self.waiters.lock();

@@ -19,7 +19,7 @@ use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Mutex, const_fn};
 use crate::time::Instant;
-use crate::wait::{Limit, List, Node, Wait};
+use crate::wait::{Limit, List, Node};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -201,7 +201,7 @@ impl Once {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
-        let wait = Wait::of_caller(place);
+        let wait = limit.begin(place);
         let node = Node::new(&wait, 0, ptr::null_mut());
         {
             let mut waiters = self.waiters.lock();

@@ -19,7 +19,7 @@ use super::Wakes;
 use super::error::WaitError;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Mutex, MutexGuard, const_fn};
-use crate::wait::{Limit, List, Node, Wait, trace};
+use crate::wait::{Limit, List, Node, trace};
 use std::panic::Location;
 use std::ptr;
 
@@ -99,7 +99,7 @@ impl Permits {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
-        let wait = Wait::of_caller(place);
+        let wait = limit.begin(place);
         let node = Node::new(&wait, 0, ptr::without_provenance_mut(n));
         if !self.enqueue(n, &node) {
             return Ok(());

@@ -22,7 +22,7 @@ use super::error::WaitError;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{MODELLED, Mutex, const_fn};
 use crate::sched::broken;
-use crate::wait::{Claim, Limit, List, Node, Wait, trace};
+use crate::wait::{Claim, Limit, List, Node, trace};
 use std::panic::Location;
 use std::ptr;
 
@@ -108,7 +108,7 @@ impl RawMutex {
         }
         let mut woken = false;
         loop {
-            let wait = Wait::of_caller(place);
+            let wait = limit.begin(place);
             let node = Node::new(&wait, 0, ptr::null_mut());
             if !self.enqueue(&node, woken) {
                 return Ok(());

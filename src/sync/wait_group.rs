@@ -13,7 +13,7 @@ use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Arc, Mutex};
 use crate::time::Instant;
-use crate::wait::{Limit, List, Node, Wait, trace};
+use crate::wait::{Limit, List, Node, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -161,7 +161,7 @@ impl WaitGroup {
         if self.count() == 0 {
             return Ok(());
         }
-        let wait = Wait::of_caller(place);
+        let wait = limit.begin(place);
         let node = Node::new(&wait, 0, ptr::null_mut());
         {
             let mut waiters = self.0.waiters.lock();

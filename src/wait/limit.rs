@@ -61,6 +61,17 @@ impl<'a> Limit<'a> {
         self.token
     }
 
+    /// A wait of the caller on one list, to be ended by [`wait`](Self::wait) with this limit.
+    ///
+    /// # Panics
+    /// As [`Wait::of_caller`].
+    pub fn begin(self, place: &'static Location<'static>) -> Wait {
+        match self {
+            Limit { deadline: None, token: None } => Wait::steadfast(place),
+            _ => Wait::of_caller(place),
+        }
+    }
+
     /// Waits until `wait` is fired, or the limit is reached: then nobody will fire it any more.
     /// To be called without any list's lock.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {

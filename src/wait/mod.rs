@@ -27,8 +27,8 @@ pub use list::{Claim, List, Node};
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
+use crate::sched::waiter::Sleeper;
 pub use crate::sched::waiter::Wake;
-use crate::sched::waiter::Who;
 use crate::sched::{broken, suspend};
 use std::panic::Location;
 use std::task::Waker;
@@ -42,14 +42,16 @@ const FIRED: u32 = 3;
 /// One wait of one caller, on any number of lists. It lies in the caller's frame.
 pub struct Wait {
     state: AtomicU32,
+    /// On one list, and for ever: whoever unlinks its node has claimed it. [X1]
+    is_steadfast: bool,
     /// Taken by the waker that claims the wait.
-    who: UnsafeCell<Option<Who>>,
+    who: UnsafeCell<Option<Sleeper>>,
 }
 
 // SAFETY: `who` is the claimer's once the state is CLAIMED, and nobody's but the waiter's before; the
 // waiter changes it only under the lock of the one list that it waits on.
 unsafe impl Sync for Wait {}
-// SAFETY: as above; `Who` is Send.
+// SAFETY: as above; a sleeper is Send.
 unsafe impl Send for Wait {}
 
 /// How a wait ended.
@@ -105,7 +107,17 @@ impl Wait {
     /// # Panics
     /// Inside `no_suspend`, before anything is linked.
     pub fn of_caller(place: &'static Location<'static>) -> Self {
-        Wait::new(Who::Parked(suspend::waiter_about_to_wait(place)))
+        Wait::new(suspend::sleeper_about_to_wait(place), false)
+    }
+
+    /// As [`of_caller`](Self::of_caller), for one node, and never to be given up: that spares its waker
+    /// two read-modify-writes.
+    ///
+    /// # Panics
+    /// As [`of_caller`](Self::of_caller).
+    #[inline]
+    pub fn steadfast(place: &'static Location<'static>) -> Self {
+        Wait::new(suspend::sleeper_about_to_wait(place), true)
     }
 
     /// Whether the caller may wait: not inside `no_suspend`.
@@ -115,11 +127,12 @@ impl Wait {
 
     /// A wait of a future.
     pub fn of_task(waker: Waker) -> Self {
-        Wait::new(Who::Task(waker))
+        Wait::new(Sleeper::Task(waker), false)
     }
 
-    fn new(who: Who) -> Self {
-        Wait { state: AtomicU32::new(WAITING), who: UnsafeCell::new(Some(who)) }
+    fn new(who: Sleeper, is_steadfast: bool) -> Self {
+        let state = AtomicU32::new(WAITING);
+        Wait { state, is_steadfast, who: UnsafeCell::new(Some(who)) }
     }
 
     /// Blocks the caller until it is fired, or `deadline` has passed.
@@ -158,6 +171,9 @@ impl Wait {
 
     /// Ends the wait unless somebody has claimed it: then it will be fired, or is already.
     pub fn give_up(&self) -> bool {
+        if self.is_steadfast {
+            broken("give_up", "a wait that may be given up", "a steadfast one");
+        }
         // Relaxed: what the waiter does next it does under the lists' locks, or alone.
         // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -166,22 +182,25 @@ impl Wait {
     /// Sets whom to wake: this task. Under the lock of the one list that this wait is on, which its
     /// wakers hold when they fire it, and unless it was fired. Who was to be woken before is for the
     /// caller to drop without the lock.
-    pub(crate) fn set_task(&self, waker: Waker) -> Option<Who> {
-        self.replace_who(Who::Task(waker))
+    pub(crate) fn set_task(&self, waker: Waker) -> Option<Sleeper> {
+        self.replace_who(Sleeper::Task(waker))
     }
 
     /// As `set_task`: the calling goroutine or thread.
-    pub(crate) fn set_caller(&self) -> Option<Who> {
-        self.replace_who(Who::Parked(suspend::waiter()))
+    pub(crate) fn set_caller(&self) -> Option<Sleeper> {
+        self.replace_who(suspend::sleeper())
     }
 
-    fn replace_who(&self, who: Who) -> Option<Who> {
+    fn replace_who(&self, who: Sleeper) -> Option<Sleeper> {
         // SAFETY: only a waker that holds the same lock would take it. See `Sync`.
         self.who.with_mut(|own| unsafe { (*own).replace(who) })
     }
 
     /// By a waker that found the wait through a list. [X1]
     fn claim(&self) -> bool {
+        if self.is_steadfast {
+            return true;
+        }
         // Relaxed: the claimer holds the list's lock, under which the waiter linked the node, after
         // it had filled the packet. On failure another waker has it, or it was given up.
         // mutant: claim what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
@@ -192,12 +211,20 @@ impl Wait {
     fn fire(&self, arm: u32) -> Wake {
         // SAFETY: the claim was ours. [X1]
         let who = self.who.with_mut(|who| unsafe { (*who).take() });
-        // Release: pairs with the Acquire in `fired`: the packet is seen. [X2]
-        // A swap, as every write of this word is a read-modify-write.
-        let before = self.state.swap(FIRED + arm, Ordering::Release);
-        if before != CLAIMED {
-            broken("fire", "CLAIMED", &before.to_string());
+        let who = who.expect("a wait that was not fired knows whom to wake");
+        // SAFETY: it was not fired yet, so it waits; a `Wake` stays with its waker.
+        let wake = unsafe { who.into_wake() };
+        if self.is_steadfast {
+            // Release: as below. A store, as nobody else writes the word of such a wait.
+            self.state.store(FIRED + arm, Ordering::Release);
+        } else {
+            // Release: pairs with the Acquire in `fired`: the packet is seen. [X2]
+            // A swap, as those who claim or give up write it, too.
+            let before = self.state.swap(FIRED + arm, Ordering::Release);
+            if before != CLAIMED {
+                broken("fire", "CLAIMED", &before.to_string());
+            }
         }
-        Wake(who.expect("a wait that was not fired knows whom to wake"))
+        wake
     }
 }

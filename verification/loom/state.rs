@@ -1,4 +1,4 @@
-//! The state word, between a worker that settles, and those who unpark: [S1]–[S4].
+//! The state word, between a worker that settles, and those who unpark: [S1]–[S4], [S6].
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
@@ -26,7 +26,11 @@ fn goroutine() -> Arc<Goroutine> {
 }
 
 fn unpark(goroutine: &Goroutine) {
-    match goroutine.word.unpark() {
+    oblige(goroutine, goroutine.word.unpark());
+}
+
+fn oblige(goroutine: &Goroutine, unparked: Unparked) {
+    match unparked {
         Unparked::Nothing => {}
         // Release: as a run queue publishes.
         Unparked::Enqueue => drop(goroutine.queued.fetch_add(1, Ordering::Release)),
@@ -73,6 +77,58 @@ fn an_unpark_is_not_lost_and_carries_what_came_before() {
         assert_eq!(goroutine.message.take(), 7, "S4");
         join(waker);
         assert!(!goroutine.word.take_permit(), "S3: one unpark, one permit");
+    });
+}
+
+/// 2 threads: park | write a message, unpark by id; complete. As above.
+#[test]
+fn an_unpark_by_id_is_not_lost_and_carries_what_came_before() {
+    Scenario {
+        name: "state: an unpark by id is not lost and carries what came before",
+        threads: 2,
+        operations: "park, read | write, unpark by id",
+    }
+    .check(Bound::Complete, || {
+        let goroutine = goroutine();
+        goroutine.word.reset(7);
+        let waker = {
+            let goroutine = Arc::clone(&goroutine);
+            spawn(move || {
+                goroutine.message.write(7);
+                oblige(&goroutine, goroutine.word.unpark_if(7));
+            })
+        };
+        park(&goroutine);
+        assert_eq!(goroutine.message.take(), 7, "S4");
+        join(waker);
+        assert!(!goroutine.word.take_permit(), "S3: one unpark, one permit");
+    });
+}
+
+/// 2 threads: the cell becomes another's, which parks and is unparked | unpark by the old id; complete.
+/// The other gets one permit.
+#[test]
+fn an_unpark_by_an_old_id_reaches_nobody() {
+    Scenario {
+        name: "state: an unpark by an old id reaches nobody [S6]",
+        threads: 2,
+        operations: "reset, unpark, park | unpark by id",
+    }
+    .check(Bound::Complete, || {
+        let goroutine = goroutine();
+        goroutine.word.reset(1);
+        let waker = {
+            let goroutine = Arc::clone(&goroutine);
+            spawn(move || {
+                let unparked = goroutine.word.unpark_if(1);
+                assert_eq!(unparked, Unparked::Nothing, "S6: it never parks while it has that id");
+            })
+        };
+        goroutine.word.reset(2);
+        unpark(&goroutine);
+        park(&goroutine);
+        join(waker);
+        assert!(!goroutine.word.take_permit(), "S6: nobody unparked it since");
     });
 }
 

@@ -80,6 +80,37 @@ fn of_two_wakers_one_fires_a_wait_and_its_value_is_seen() {
     });
 }
 
+/// 3 threads: one waits for ever on one list, two would fire it. One does, and its value is seen.
+#[test]
+fn a_steadfast_wait_is_fired_once_and_its_value_is_seen() {
+    Scenario {
+        name: "wait: a steadfast one is fired once, and its value is seen [X1] [X2] [X3] [X4]",
+        threads: 3,
+        operations: "link, wait | claim, fire | claim, fire",
+    }
+    .check(Bound::complete_if_long(), || {
+        let (list, place) = (list(), Location::caller());
+        let wait = Wait::steadfast(place);
+        let payload = Payload::new(0);
+        let node = Node::new(&wait, 5, packet(&payload));
+        // SAFETY: one of the two unlinks it, before the wait below ends.
+        unsafe { list.lock().link(&node) };
+        let wakers = [1, 2].map(|value| {
+            let (list, fired) = (Arc::clone(&list), Arc::new(Payload::new(0)));
+            let tell = Arc::clone(&fired);
+            (spawn(move || tell.write(if fire(&list, value) { value } else { 0 })), fired)
+        });
+        assert_eq!(Limit::NONE.wait(&wait, place), Outcome::Fired(5));
+        let value = payload.take();
+        let fired = wakers.map(|(thread, tell)| {
+            join(thread);
+            tell.take()
+        });
+        assert_eq!(fired.iter().sum::<usize>(), value, "one of them has fired it, with its value");
+        assert_ne!(value, 0);
+    });
+}
+
 /// As `wait_on`, where the caller itself fires the last list, after it has linked all of them.
 fn wait_or(lists: &[&Mutex<List>], otherwise: impl FnOnce() -> bool) -> (usize, usize) {
     let place = Location::caller();
@@ -152,17 +183,11 @@ fn a_wait_is_fired_or_cancelled_and_loses_no_value() {
 
 /// 3 threads: one waits on one list, one fires it, one unparks the waiter for no reason. Whoever has
 /// been fired sees the value, though neither a lock nor the unpark told it so.
-#[test]
-fn who_finds_itself_fired_sees_the_value() {
-    Scenario {
-        name: "wait: who finds itself fired sees the value [X2] [X4]",
-        threads: 3,
-        operations: "link, wait | claim, fire | unpark",
-    }
-    .check(Bound::complete_if_long(), || {
+fn fired_and_nudged(scenario: Scenario, make: fn(&'static Location<'static>) -> Wait) {
+    scenario.check(Bound::complete_if_long(), move || {
         let list = list();
         let place = Location::caller();
-        let wait = Wait::of_caller(place);
+        let wait = make(place);
         let payload = Payload::new(0);
         let node = Node::new(&wait, 0, packet(&payload));
         // SAFETY: its waker unlinks it, and this frame waits for that.
@@ -175,4 +200,24 @@ fn who_finds_itself_fired_sees_the_value() {
         join(nudges);
         join(fires);
     });
+}
+
+#[test]
+fn who_finds_itself_fired_sees_the_value() {
+    let scenario = Scenario {
+        name: "wait: who finds itself fired sees the value [X2] [X4]",
+        threads: 3,
+        operations: "link, wait | claim, fire | unpark",
+    };
+    fired_and_nudged(scenario, Wait::of_caller);
+}
+
+#[test]
+fn who_waits_steadfast_and_finds_itself_fired_sees_the_value() {
+    let scenario = Scenario {
+        name: "wait: who waits steadfast and finds itself fired sees the value [X2] [X4]",
+        threads: 3,
+        operations: "link, wait | claim, fire | unpark",
+    };
+    fired_and_nudged(scenario, Wait::steadfast);
 }

@@ -11,7 +11,7 @@ use super::super::processor::Held;
 use super::super::roster::Awake;
 use super::super::shared::Shared;
 use super::super::state::Unparked;
-use super::super::waiter::{Waiter, Wake, Who};
+use super::super::waiter::Wake;
 use super::super::worker::Worker;
 use crate::lockfree::List;
 use crate::platform::{Parker, SPEC};
@@ -91,10 +91,17 @@ impl Shared {
         // To the specification, each of them is unparked until all are in their queues.
         let mut unparks = Vec::new();
         for wake in &wakes {
-            let goroutine = self.own_goroutine(wake);
+            let (goroutine, id) = self.own_goroutine(wake);
+            if SPEC && id.is_some_and(|id| goroutine.id() != id) {
+                continue;
+            }
             let unpark = self.roster.spec.unparking(goroutine.key());
             unparks.extend(SPEC.then_some(unpark));
-            match (goroutine.word.unpark(), goroutine.home()) {
+            let unparked = match id {
+                Some(id) => goroutine.word.unpark_if(id),
+                None => goroutine.word.unpark(),
+            };
+            match (unparked, goroutine.home()) {
                 (Unparked::Nothing, _) | (Unparked::WakeInPlace, None) => {}
                 (Unparked::WakeInPlace, Some(home)) => {
                     self.workers[home as usize].in_place.unpark();
@@ -127,10 +134,12 @@ impl Shared {
         self.queue_stealable(stealable, here.and_then(|(_, held)| held));
         drop(unparks);
         wakes.into_iter().for_each(|wake| {
-            let goroutine = self.own_goroutine(&wake);
+            let (goroutine, id) = self.own_goroutine(&wake);
             // Not by its own drop, which enters the runtime as user code does.
             std::mem::forget(wake);
-            drop_reference_inside(goroutine);
+            if id.is_none() {
+                drop_reference_inside(goroutine);
+            }
         });
         found
     }
@@ -148,10 +157,10 @@ impl Shared {
         }
     }
 
-    /// Nobody else is told by this poller.
-    fn own_goroutine(&self, wake: &Wake) -> Ptr {
-        match &wake.0 {
-            Who::Parked(Waiter::Goroutine(own)) if ptr::eq(own.shared, self) => own.ptr(),
+    /// Nobody else is told by this poller. With its id, or, counted, without.
+    fn own_goroutine(&self, wake: &Wake) -> (Ptr, Option<u64>) {
+        match wake.goroutine() {
+            Some(own) if ptr::eq(own.0.shared, self) => own,
             _ => crate::sched::broken("deliver", "a goroutine of this runtime", "somebody else"),
         }
     }
