@@ -21,9 +21,8 @@ use super::{Condvar, MODELLED, Mutex, fence, spin_hint};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// How often `lock` looks before it sleeps: some microseconds. In models not at all: a load that
-/// comes just before an exchange hides from loom what races with that.
-const LOOKS: u32 = if MODELLED { 0 } else { 100 };
+/// How often `lock` looks before it sleeps: some microseconds.
+const LOOKS: u32 = 100;
 
 /// See the module.
 pub struct Latch<T> {
@@ -71,12 +70,10 @@ impl<T> Latch<T> {
 
     #[cold]
     fn lock_slow(&self) {
-        for _ in 0..LOOKS {
-            // Relaxed: a look that does not take the line away from its holder.
-            if !self.locked.load(Ordering::Relaxed) && self.try_lock() {
-                return;
-            }
-            spin_hint();
+        // In models not at all: a load that comes just before an exchange hides from loom what races
+        // with that.
+        if !MODELLED && self.locks_soon() {
+            return;
         }
         // Before the first sleep, and not before the first runtime: latches come without one.
         fence::prepare();
@@ -94,6 +91,14 @@ impl<T> Latch<T> {
         // mutant: drop end of the wait
         self.count(1_u32.wrapping_neg());
         drop(sleepers);
+    }
+
+    fn locks_soon(&self) -> bool {
+        (0..LOOKS).any(|_| {
+            spin_hint();
+            // Relaxed: a look that does not take the line away from its holder.
+            !self.locked.load(Ordering::Relaxed) && self.try_lock()
+        })
     }
 
     fn count(&self, more: u32) {

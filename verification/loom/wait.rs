@@ -181,8 +181,8 @@ fn a_wait_is_fired_or_cancelled_and_loses_no_value() {
     });
 }
 
-/// 3 threads: one waits on one list, one fires it, one unparks the waiter for no reason. Whoever has
-/// been fired sees the value, though neither a lock nor the unpark told it so.
+/// One waits on one list, one fires it, one unparks the waiter for no reason. Whoever has been fired sees
+/// the value, though neither a lock nor the unpark told it so.
 fn fired_and_nudged(scenario: Scenario, make: fn(&'static Location<'static>) -> Wait) {
     scenario.check(Bound::complete_if_long(), move || {
         let list = list();
@@ -202,6 +202,7 @@ fn fired_and_nudged(scenario: Scenario, make: fn(&'static Location<'static>) -> 
     });
 }
 
+/// 3 threads: link, wait | claim, fire | unpark. The wait might have been given up.
 #[test]
 fn who_finds_itself_fired_sees_the_value() {
     let scenario = Scenario {
@@ -212,6 +213,7 @@ fn who_finds_itself_fired_sees_the_value() {
     fired_and_nudged(scenario, Wait::of_caller);
 }
 
+/// 3 threads: link, wait | claim, fire | unpark. The wait is steadfast.
 #[test]
 fn who_waits_steadfast_and_finds_itself_fired_sees_the_value() {
     let scenario = Scenario {
