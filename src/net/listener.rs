@@ -45,11 +45,14 @@ use std::panic::Location;
 /// ```
 pub struct TcpListener(Io<net::TcpListener>);
 
+/// Connections that wait to be accepted; the kernel has a limit of its own.
+const BACKLOG: i32 = 4096;
+
 conversions!(TcpListener, net::TcpListener);
 
 impl TcpListener {
     /// A listener at the first of the addresses that can be had. Suspends where a name must be looked
-    /// up.
+    /// up. Up to 4096 connections wait in its queue, if the kernel allows (`net.core.somaxconn`).
     ///
     /// # Errors
     /// If none can be had.
@@ -59,7 +62,10 @@ impl TcpListener {
     #[track_caller]
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         refuse_in_model();
-        address.resolve()?.try_each(net::TcpListener::bind).map(TcpListener::from)
+        let listener = address.resolve()?.try_each(net::TcpListener::bind)?;
+        // `std` asks for 128, beyond which a burst of clients waits for a second and more.
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
+        Ok(listener.into())
     }
 
     /// The next connection, and whose it is. Parks a goroutine, or blocks a plain thread, until there is
