@@ -54,7 +54,7 @@ pub struct Builder {
     watchdog: Option<Watchdog>,
     monitor: bool,
     deque_capacity: usize,
-    simulated: Option<u64>,
+    simulated: Option<(u64, u64)>,
     kernel: Option<(Box<dyn Source>, Arc<dyn Bell>)>,
 }
 
@@ -153,10 +153,10 @@ impl Builder {
         self
     }
 
-    /// One worker, in virtual time, whose choices are made by `seed`.
-    pub(crate) fn simulated(self, seed: u64) -> Self {
+    /// One worker, in virtual time, whose choices are made by `seed`, for so many steps at most.
+    pub(crate) fn simulated(self, seed: u64, most_steps: u64) -> Self {
         let one = self.processors(1).max_processors(1).max_threads(1).seed(seed);
-        Builder { simulated: Some(seed), monitor: false, ..one }
+        Builder { simulated: Some((seed, most_steps)), monitor: false, ..one }
     }
 
     /// Builds an anchored runtime; see [`Runtime::new`].

@@ -242,6 +242,7 @@ pub fn park_timeout(limit: Duration) -> bool {
 /// As [`park`].
 #[track_caller]
 pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
+    trace::op("park, under", "token", token.address(), Location::caller());
     let mut parked = false;
     let outcome =
         Limit::token(token).park_until(Location::caller(), || std::mem::replace(&mut parked, true));

@@ -30,7 +30,7 @@ impl Goroutine {
     /// must wake a kernel thread. After the goroutine has ended it does nothing.
     #[track_caller]
     pub fn unpark(&self) {
-        trace::on_goroutine("unpark", self.id(), Location::caller());
+        trace::on_goroutine("unpark", self.id(), Some(Location::caller()));
         self.0.unpark();
     }
 

@@ -59,7 +59,7 @@ impl<T> JoinHandle<T> {
     }
 
     pub(crate) fn trace(&self, place: &'static Location<'static>) {
-        trace::on_goroutine("join", Some(self.id()), place);
+        trace::on_goroutine("join", Some(self.id()), Some(place));
     }
 
     /// Waits for the goroutine to end: parks a calling goroutine, blocks a plain thread.
@@ -222,6 +222,30 @@ impl<T> JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
+    /// For a future, which holds `handle` until it is ready.
+    pub(crate) fn poll(
+        handle: &mut Option<JoinHandle<T>>,
+        context: &Context<'_>,
+    ) -> Poll<Result<T, JoinError>> {
+        // Foreign code, which may panic: before the handle is taken out.
+        let waker = context.waker().clone();
+        let own = handle.take().expect("a future that was ready is not polled again");
+        trace::on_goroutine("await", Some(own.id()), None);
+        // Whoever polled before is not woken any more. [G5]
+        match own.word().join(|| Who::Task(waker)) {
+            Joined::Waiting => {
+                *handle = Some(own);
+                Poll::Pending
+            }
+            ended => Poll::Ready(own.finish(ended)),
+        }
+    }
+
+    /// A future goes: nobody is to be woken any more. What this finds is for the handle's own drop.
+    pub(crate) fn stop_waiting(&self) {
+        let _ = self.word().withdraw();
+    }
+
     /// Detaches the goroutine; true if it has panicked, and so nobody will hear of it otherwise.
     fn detach(&self, is_scoped: bool) -> bool {
         let goroutine = match &self.0 {
@@ -322,23 +346,14 @@ impl<T> Future for JoinFuture<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let handle = self.handle.take().expect("a future that was ready is not polled again");
-        // Whoever polled before is not woken any more. [G5]
-        match handle.word().join(|| Who::Task(context.waker().clone())) {
-            Joined::Waiting => {
-                self.handle = Some(handle);
-                Poll::Pending
-            }
-            ended => Poll::Ready(handle.finish(ended)),
-        }
+        JoinHandle::poll(&mut self.handle, context)
     }
 }
 
 impl<T> Drop for JoinFuture<T> {
     fn drop(&mut self) {
         if let Some(handle) = &self.handle {
-            // What it finds is the handle's own drop to deal with.
-            let _ = handle.word().withdraw();
+            handle.stop_waiting();
         }
     }
 }

@@ -50,7 +50,7 @@ pub use runtime::Runtime;
 pub use sched::metrics::Metrics;
 pub use sched::monitor::Stall;
 pub use sched::shutdown::{Remaining, RemainingState};
-pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use scope::{Scope, ScopedJoinFuture, ScopedJoinHandle, scope};
 
 /// The parts that the project's own checks look into. No part of the API.
 #[doc(hidden)]

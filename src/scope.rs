@@ -17,6 +17,8 @@ use crate::time::Instant;
 use crate::wait::{Limit, trace};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
@@ -252,6 +254,53 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     fn handle(&self) -> &JoinHandle<T> {
         self.handle.as_ref().expect("only `join` and `drop` take it")
+    }
+}
+
+/// Waits for a scoped goroutine from a future; made by `ScopedJoinHandle::into_future`, as `.await` does.
+///
+/// As [`JoinFuture`](crate::JoinFuture); it lives no longer than the scope, which waits for the goroutine
+/// all the same.
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is polled"]
+pub struct ScopedJoinFuture<'scope, T>(ScopedJoinHandle<'scope, T>);
+
+/// ```
+/// let text = String::from("as is");
+/// selvedge::Runtime::new()?.run(|| {
+///     selvedge::scope(|s| {
+///         let length = s.go(|| text.len());
+///         let twice = async { length.await.unwrap() * 2 };
+///         assert_eq!(selvedge::block_on(twice), 10);
+///     });
+/// });
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+impl<'scope, T> IntoFuture for ScopedJoinHandle<'scope, T> {
+    type Output = Result<T, JoinError>;
+    type IntoFuture = ScopedJoinFuture<'scope, T>;
+
+    fn into_future(self) -> ScopedJoinFuture<'scope, T> {
+        ScopedJoinFuture(self)
+    }
+}
+
+// The result is not in the future: it is in the goroutine's cell.
+impl<T> Unpin for ScopedJoinFuture<'_, T> {}
+
+impl<T> Future for ScopedJoinFuture<'_, T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        JoinHandle::poll(&mut self.0.handle, context)
+    }
+}
+
+impl<T> Drop for ScopedJoinFuture<'_, T> {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0.handle {
+            handle.stop_waiting();
+        }
     }
 }
 

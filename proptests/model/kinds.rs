@@ -1,6 +1,8 @@
 //! Programs with one bug each, in a build with a checker.
 
 use crate::common::{explore, fails, passes};
+#[cfg(feature = "loom")]
+use selvedge::internals::platform::cell::UnsafeCell;
 use selvedge::internals::platform::{Arc, Mutex};
 use selvedge::model::{Check, Failure};
 use selvedge::{Goroutine, Spawn, current, go, park, scope, yield_now};
@@ -154,4 +156,70 @@ fn handles_of_two_goroutines_differ() {
         assert_ne!(me, child);
         assert_eq!(me, current());
     });
+}
+
+/// What loom itself finds is told, and the test ends: this crate's own cells are raced for.
+#[test]
+#[cfg(feature = "loom")]
+fn a_data_race_is_a_failure_and_the_test_ends() {
+    let failure = fails(|| {
+        let raced = std::sync::Arc::new(Raced(UnsafeCell::new(0)));
+        let theirs = std::sync::Arc::clone(&raced);
+        let child = go(move || theirs.touch());
+        raced.touch();
+        child.join().unwrap();
+    });
+    assert!(matches!(failure, Failure::Panic(_)), "{failure}");
+    assert!(failure.story().message().starts_with("loom says: Causality violation"), "{failure}");
+}
+
+#[cfg(feature = "loom")]
+
+struct Raced(UnsafeCell<u32>);
+
+#[cfg(feature = "loom")]
+impl Raced {
+    fn touch(&self) {
+        // SAFETY: none but what loom finds: that is the test.
+        self.0.with_mut(|cell| unsafe { *cell += 1 });
+    }
+}
+
+// SAFETY: as above.
+#[cfg(feature = "loom")]
+unsafe impl Sync for Raced {}
+
+/// A destructor that meets loom again, after loom has panicked: the process ends, and says why.
+#[test]
+#[cfg(feature = "loom")]
+fn a_destructor_that_races_too_ends_the_process_with_a_word() {
+    const CHILD: &str = "SELVEDGE_RACES";
+    struct Again(std::sync::Arc<Raced>);
+    impl Drop for Again {
+        fn drop(&mut self) {
+            self.0.touch();
+        }
+    }
+    if std::env::var_os(CHILD).is_some() {
+        let _ = Check::new().try_check(|| {
+            let raced = std::sync::Arc::new(Raced(UnsafeCell::new(0)));
+            let theirs = Again(std::sync::Arc::clone(&raced));
+            let child = go(move || theirs.0.touch());
+            raced.touch();
+            child.join().unwrap();
+        });
+        return;
+    }
+    let test = "kinds::a_destructor_that_races_too_ends_the_process_with_a_word";
+    let child = std::process::Command::new(std::env::current_exe().expect("the test program"))
+        .args([test, "--exact", "--test-threads=1"])
+        .env(CHILD, "1")
+        .output()
+        .expect("a child");
+    let said = String::from_utf8_lossy(&child.stderr);
+    assert_eq!(child.status.code(), Some(101), "{said}");
+    assert!(
+        said.contains("the checker panics while a run unwinds from a panic of its own"),
+        "{said}"
+    );
 }

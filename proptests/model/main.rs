@@ -12,5 +12,6 @@ mod missing;
 mod runtimes;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod simulate;
+mod stories;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod time;

@@ -1,13 +1,16 @@
 //! Simulations: [K10], [K11], and what fails in them. `cargo test --test model simulate`.
 
-use selvedge::chan::{bounded, unbounded};
+use selvedge::chan::{Select, bounded, unbounded};
 use selvedge::model::{
     self, Check, Failure, Simulated, simulate, simulate_seeds, try_simulate, try_simulate_seeds,
 };
-use selvedge::sync::{Barrier, Mutex, RwLock};
+use selvedge::sync::{Barrier, LazyLock, Mutex, OnceLock, RwLock};
 use selvedge::time::{self, Instant, sleep};
-use selvedge::{CancelToken, Spawn, go, park, select, yield_now};
+use selvedge::{
+    CancelToken, Spawn, block_on, go, no_suspend, park, park_cancel, select, yield_now,
+};
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,4 +259,95 @@ fn two_simulations_at_a_time_know_nothing_of_each_other() {
     let again = model::simulate(5, order);
     beside.join().unwrap();
     assert_eq!((alone.value, alone.digest), (again.value, again.digest));
+}
+
+/// Who only wants to know is fired by whoever comes by, also by one who then may not wait.
+#[test]
+fn a_refused_wait_wakes_those_whom_it_has_fired() {
+    simulate_seeds(0..100, || {
+        let (tx, rx) = bounded::<u8>(0);
+        let sends = tx.clone();
+        let knows = go(move || {
+            let mut select = Select::new();
+            select.send(&sends);
+            select.ready()
+        });
+        yield_now();
+        let refused = catch_unwind(AssertUnwindSafe(|| no_suspend(|| rx.recv())));
+        assert!(refused.is_err(), "it would have to wait");
+        // Whoever has come too late for that is not left behind.
+        tx.close();
+        assert_eq!(knows.join().unwrap(), 0);
+    });
+}
+
+#[test]
+fn the_caller_sets_how_many_steps_a_run_may_take() {
+    let endless = || {
+        loop {
+            yield_now();
+        }
+    };
+    let failure = Check::new().steps(500).try_simulate([3], endless).expect_err("it never ends");
+    assert!(matches!(failure, Failure::Limit(_)), "{failure}");
+    assert!(failure.story().message().contains("the simulation took 500 steps"), "{failure}");
+    let again = Check::new().steps(700).try_replay(failure.story().replay(), endless);
+    let again = again.expect_err("it never ends");
+    assert!(again.story().message().contains("the simulation took 700 steps"), "{again}");
+    let loses = || {
+        let (tx, rx) = bounded(1);
+        tx.send(1).unwrap();
+        drop(rx);
+    };
+    Check::new().simulate(0..3, loses);
+    let lost = Check::new().forbid_lost_values().try_simulate(0..3, loses);
+    assert!(matches!(lost, Err(Failure::LostValue(_))), "{lost:?}");
+}
+
+/// A seed shows what async ends and values that are made once do in another order, too.
+#[test]
+fn others_go_on_before_whatever_may_wait() {
+    fn orders(program: fn(bool) -> u32) -> usize {
+        let run = |seed| {
+            let both = move || {
+                let other = go(move || program(true));
+                (program(false), other.join().unwrap())
+            };
+            simulate(seed, both).value
+        };
+        (0..60).map(run).collect::<HashSet<_>>().len()
+    }
+    /// How many have begun.
+    static BEGUN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    fn begins(first: bool) -> u32 {
+        let seen = BEGUN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        u32::from(first) * 2 + seen % 2
+    }
+    let ends: [fn(bool) -> u32; 4] = [
+        |first| {
+            OnceLock::new().get_or_init(|| 1);
+            begins(first)
+        },
+        |first| {
+            let _ = LazyLock::force(&LazyLock::new(|| 1));
+            begins(first)
+        },
+        |first| {
+            let (tx, rx) = bounded(1);
+            block_on(async {
+                tx.send_async(1).await.unwrap();
+                rx.recv_async().await.unwrap();
+            });
+            begins(first)
+        },
+        |first| {
+            let token = CancelToken::new();
+            token.cancel();
+            assert!(park_cancel(&token).is_err());
+            begins(first)
+        },
+    ];
+    for (which, end) in ends.into_iter().enumerate() {
+        assert!(orders(end) > 1, "number {which} is no place where others go on");
+    }
 }

@@ -1,12 +1,12 @@
 //! Times and tokens that are awaited: on foreign executors without a runtime of ours, and in
 //! goroutines. [Z4] [V9]
 
-use crate::common::{beside, eventually, everywhere, finish, panic_of};
+use crate::common::{Gate, beside, eventually, everywhere, finish, panic_of};
 use ::futures::executor::block_on as foreign_block_on;
 use ::futures::future::{Either, join_all, select};
 use selvedge::internals::alarm::Alarm;
 use selvedge::time::{self, Instant, Timer};
-use selvedge::{CancelToken, block_on, go};
+use selvedge::{CancelToken, block_on, go, scope};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -225,4 +225,41 @@ fn an_alarm_keeps_nothing_of_what_was_taken_back() {
     assert!(alarm.disarm(armed) && !alarm.disarm(armed) && !alarm.disarm(due));
     assert!(alarm.is_empty());
     assert_eq!(Arc::strong_count(&count), 1);
+}
+
+#[test]
+fn scoped_goroutines_are_awaited_and_answer_for_their_panics() {
+    everywhere(|_, runtime| {
+        runtime.run(|| {
+            let words = ["one", "three"];
+            let lengths = scope(|s| {
+                let own = words.iter().map(|word| s.go(|| word.len()).into_future());
+                block_on(join_all(own)).into_iter().map(Result::unwrap).collect::<Vec<_>>()
+            });
+            assert_eq!(lengths, [3, 5]);
+            // One that was taken is no business of the scope; one that was polled and dropped is.
+            scope(|s| {
+                let panics = s.go(|| panic!("taken")).into_future();
+                assert!(block_on(panics).unwrap_err().is_panic());
+            });
+            let said = panic_of(|| {
+                scope(|s| {
+                    let gate = Arc::new(Gate::default());
+                    let theirs = Arc::clone(&gate);
+                    let mut waits = s
+                        .go(move || {
+                            theirs.pass();
+                            panic!("of nobody")
+                        })
+                        .into_future();
+                    let mut context = Context::from_waker(Waker::noop());
+                    assert!(pin!(&mut waits).poll(&mut context).is_pending());
+                    drop(waits);
+                    gate.open();
+                });
+            });
+            assert!(said.contains("a scoped goroutine panicked"), "{said}");
+        });
+        finish(runtime);
+    });
 }

@@ -21,6 +21,7 @@
 //! | `linear` | none: the search for an order that explains what several did |
 //! | `channels` | channels between goroutines, plain threads, and both |
 //! | `select` | `select!` and `Select` |
+//! | `bad_input` | what a program should not do, and is told |
 //! | `chan_async` | channel ends that are awaited |
 //! | `chan_go` | each rule of Go about channels and select |
 //! | `state` | [S2], [S3] |
@@ -31,6 +32,7 @@
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 mod awaited;
+mod bad_input;
 mod blocking;
 mod cancel;
 mod chan_async;

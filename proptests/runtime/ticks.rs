@@ -6,7 +6,9 @@
 use crate::common::{BOTH, beside, everywhere, finish, panic_of};
 use proptest::prelude::*;
 use selvedge::chan::{RecvTimeoutError, TryRecvError};
-use selvedge::time::{self, Instant, Timer};
+use selvedge::model::simulate_seeds;
+use selvedge::time::{self, Instant, Ticker, Timer};
+use selvedge::{go, yield_now};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -73,6 +75,32 @@ fn a_tick_of_zero_is_refused_and_one_of_ages_never_comes() {
     assert_eq!(time::tick(Duration::MAX).try_recv(), Err(TryRecvError::Empty));
     assert_eq!(time::after(HOUR).try_recv(), Err(TryRecvError::Empty));
     assert_eq!(time::after(Duration::MAX).recv_timeout(MS), Err(RecvTimeoutError::Timeout));
+}
+
+#[test]
+fn a_ticker_is_set_to_another_period_and_stopped_while_somebody_waits() {
+    assert!(panic_of(|| Ticker::new(Duration::ZERO)).contains("period zero"));
+    simulate_seeds(0..50, || {
+        let ticker = Arc::new(Ticker::new(HOUR));
+        let theirs = ticker.receiver().clone();
+        let two = go(move || [theirs.recv().unwrap(), theirs.recv().unwrap()]);
+        yield_now();
+        let start = Instant::now();
+        assert!(ticker.reset(60 * MS), "it was running");
+        let [first, second] = two.join().unwrap();
+        assert!(
+            first >= start + 60 * MS && first < start + 120 * MS,
+            "the new period, from then on"
+        );
+        assert_eq!(second - first, 60 * MS);
+
+        time::sleep(300 * MS);
+        assert!(ticker.stop());
+        assert!(ticker.receiver().try_recv().is_err(), "what was due is not received any more");
+        assert!(!ticker.reset(MS), "it was stopped");
+        assert!(ticker.receiver().recv_timeout(2 * MS).is_ok());
+        assert!(panic_of(|| ticker.reset(Duration::ZERO)).contains("period zero"));
+    });
 }
 
 #[test]

@@ -124,8 +124,13 @@ impl CancelToken {
     /// happened before is seen by whoever finds a token cancelled. Never suspends. Costs time in the
     /// number of tokens below and of those who wait, not in their depth.
     pub fn cancel(&self) {
-        trace::quick("cancel", "token", &raw const *self.0);
+        trace::quick("cancel", "token", self.address());
         self.0.cancel();
+    }
+
+    /// What tells it from others.
+    pub(crate) fn address(&self) -> *const () {
+        (&raw const *self.0).cast()
     }
 
     /// Cancels the token when the guard is dropped, as when its frame is left by `?` or by a panic.
@@ -177,6 +182,7 @@ impl CancelToken {
     pub fn wait(&self) {
         let place = Location::caller();
         if !self.is_cancelled() {
+            trace::op("wait for", "token", self.address(), place);
             let _ = Limit::token(self).wait(&Wait::of_caller(place), place);
         }
     }
@@ -231,6 +237,10 @@ impl CancelToken {
 impl Source<()> for Token {
     fn take(&self, now: u64) -> Option<()> {
         self.is_cancelled(|| now).then_some(())
+    }
+
+    fn kind(&self) -> &'static str {
+        "token"
     }
 
     fn due(&self) -> Option<u64> {

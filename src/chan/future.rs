@@ -15,7 +15,7 @@ use super::error::{RecvError, SendError};
 use super::slot::{Content, Slot};
 use super::source::Source;
 use super::timely::Timely;
-use crate::wait::{Claim, List, Node, Wait, Wakes};
+use crate::wait::{Claim, List, Node, Wait, Wakes, trace};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::future::Future;
@@ -146,11 +146,13 @@ impl<T> Future for SendAsync<'_, T> {
                 _ => Ok(()),
             });
         }
+        trace::polls("await send on", "channel", channel);
+        // Foreign code, which may panic: before the value is taken out.
+        let waker = cx.waker().clone();
         // SAFETY: on no list.
         let Content::Value(value) = (unsafe { place.slot.take() }) else {
             unreachable!("a future that has not begun has its value");
         };
-        let waker = cx.waker().clone();
         let mut wakes = Wakes::new();
         let mut locked = channel.lock();
         let put = locked.put(value, &mut wakes);
@@ -243,6 +245,7 @@ unsafe fn poll_recv<T>(
             Some(_) => return Poll::Ready(Err(RecvError)),
         }
     }
+    trace::polls("await recv on", "channel", channel);
     let waker = waker.clone();
     let mut wakes = Wakes::new();
     let mut locked = channel.lock();

@@ -67,7 +67,11 @@ impl<T> Receiver<T> {
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let received = match &self.flavor {
             Flavor::Channel(channel) => channel.try_recv(Location::caller()),
-            Flavor::Source(source) => source.try_recv(),
+            Flavor::Source(source) => {
+                let place = Location::caller();
+                trace::brief("try to recv on", source.kind(), self.address(), place);
+                source.try_recv()
+            }
         };
         received.map_err(|why| match why {
             Why::Closed => TryRecvError::Disconnected,
@@ -150,7 +154,10 @@ impl<T> Receiver<T> {
             Flavor::Channel(channel) => {
                 channel.recv(until, place).inspect_err(|why| trace::says(why.text()))
             }
-            Flavor::Source(source) => source.recv(until, place),
+            Flavor::Source(source) => {
+                trace::op("recv on", source.kind(), self.address(), place);
+                source.recv(until, place).inspect_err(|why| trace::says(why.text()))
+            }
         }
     }
 
@@ -205,6 +212,14 @@ impl<T> Receiver<T> {
         match &self.flavor {
             Flavor::Channel(channel) => Arc::as_ptr(channel).cast(),
             Flavor::Source(source) => Arc::as_ptr(source).cast(),
+        }
+    }
+
+    /// What a history calls it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.flavor {
+            Flavor::Channel(_) => "channel",
+            Flavor::Source(source) => source.kind(),
         }
     }
 

@@ -35,6 +35,11 @@ pub(crate) trait Source<T>: Send + Sync {
         None
     }
 
+    /// What a history calls it.
+    fn kind(&self) -> &'static str {
+        "timer"
+    }
+
     /// Receives; parks or blocks.
     fn recv(&self, mut until: Until<'_>, place: &'static Location<'static>) -> Result<T, Why> {
         if until.is_over() {

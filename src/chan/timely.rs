@@ -13,7 +13,7 @@
 use super::source::Source;
 use crate::future::alarm::Reminder;
 use crate::sched;
-use crate::wait::{Node, Wait};
+use crate::wait::{Node, Wait, trace};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::marker::PhantomPinned;
 use std::pin::Pin;
@@ -46,6 +46,7 @@ impl<'a, T> Timely<'a, T> {
     #[track_caller]
     pub(crate) fn poll(self: Pin<&Self>, waker: &Waker) -> Poll<T> {
         assert!(!self.done.get(), "a future that was ready was polled again");
+        trace::polls("await", self.source.kind(), &raw const *self.source);
         loop {
             self.unlink();
             if let Some(value) = self.source.take(sched::now()) {

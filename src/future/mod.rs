@@ -12,6 +12,7 @@ use crate::platform::Arc;
 use crate::platform::atomic::{AtomicBool, Ordering};
 use crate::sched::suspend;
 use crate::sched::waiter::Waiter;
+use crate::wait::trace;
 use std::panic::Location;
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
@@ -53,6 +54,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
+        trace::plain("block on a future", place);
         // Acquire: pairs with the Release in `wake_by_ref`: the next poll sees what the waker did. [Z1]
         // mutant: a permit is a wake-up: replace call.woken.swap(false, Ordering::Acquire) with true
         while !call.woken.swap(false, Ordering::Acquire) {

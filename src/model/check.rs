@@ -1,7 +1,7 @@
 //! Exploring a program: every execution, sampled ones, or one again.
 
 use super::report::bound;
-use super::{Failure, Report, line};
+use super::{Failure, Report, line, simulate};
 use crate::platform::Arc;
 use crate::platform::checker::{self, EXHAUSTS, Plan, SAMPLES, Search};
 use crate::platform::ledger::Rules;
@@ -126,7 +126,7 @@ impl Check {
     }
 
     /// So many steps an execution, each a thing done to an atomic, a lock or a thread: 10,000 with
-    /// loom, 1,000,000 with shuttle if not told.
+    /// loom, 1,000,000 with shuttle if not told. Of a simulation, turns: 10,000,000 if not told.
     pub fn steps(mut self, most: usize) -> Self {
         self.steps = Some(most);
         self
@@ -239,13 +239,43 @@ impl Check {
         program: impl Fn() + Send + Sync + 'static,
     ) -> Result<Report, Failure> {
         if let Some(seed) = line::seed_of(line) {
-            return super::try_simulate_seeds([seed], program);
+            return self.try_simulate([seed], program);
         }
         let plan = line::read(line).unwrap_or_else(|error| panic!("replay: {error}"));
         need(plan.search);
         let explored = checker::explore(plan, Arc::new(program));
         let report = Report::of_one(&explored);
         outcome(&plan, explored, report)
+    }
+
+    /// As [`simulate_seeds`](fn@super::simulate_seeds), with the steps and the rules set here.
+    ///
+    /// # Panics
+    /// As [`simulate`](fn@super::simulate).
+    #[track_caller]
+    pub fn simulate(
+        self,
+        seeds: impl IntoIterator<Item = u64>,
+        program: impl Fn() + Send + Sync + 'static,
+    ) -> Report {
+        self.try_simulate(seeds, program).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// As [`simulate`](Self::simulate), with the failure as a value.
+    ///
+    /// # Errors
+    /// If a run fails: the first that does.
+    ///
+    /// # Panics
+    /// As [`try_simulate`](fn@super::try_simulate).
+    #[track_caller]
+    pub fn try_simulate(
+        self,
+        seeds: impl IntoIterator<Item = u64>,
+        program: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Report, Failure> {
+        let steps = self.steps.map_or(simulate::MOST_STEPS, |steps| steps as u64);
+        simulate::simulate_all(seeds, steps, self.rules, program)
     }
 
     fn plan(&self, search: Search, most: Option<u64>) -> Plan {

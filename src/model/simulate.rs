@@ -3,7 +3,7 @@
 //! Checked by: proptests/model/simulate.rs.
 
 use super::report::Coverage;
-use super::{Failure, Report, line};
+use super::{Check, Failure, Report, line};
 use crate::platform::ledger::{self, Kind, Rules};
 use crate::platform::{Arc, MODELLED, checker, clock};
 use crate::{JoinHandle, Runtime, Spawn};
@@ -32,7 +32,7 @@ pub struct Simulated<T> {
 /// it leaps to the nearest deadline, so that an hour of sleeps takes no longer than the steps in it.
 ///
 /// A deadlock, a goroutine still parked at the end, a panic of which nobody hears, and a run of more
-/// than ten million steps are failures, as in [`Failure`]. Blocks the calling thread; a step costs below
+/// than ten million steps ([`Check::steps`] sets another limit) are failures, as in [`Failure`]. Blocks the calling thread; a step costs below
 /// a microsecond or two.
 ///
 /// What the same seed can't repeat: threads that the program starts itself, real clocks, random numbers
@@ -77,6 +77,19 @@ pub fn try_simulate<T: Send + 'static>(
     seed: u64,
     program: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Simulated<T>, Failure> {
+    simulate_within(seed, MOST_STEPS, Rules::default(), program)
+}
+
+/// Steps of a run, if not told.
+pub(super) const MOST_STEPS: u64 = 10_000_000;
+
+#[track_caller]
+fn simulate_within<T: Send + 'static>(
+    seed: u64,
+    most_steps: u64,
+    rules: Rules,
+    program: impl FnOnce() -> T + Send + 'static,
+) -> Result<Simulated<T>, Failure> {
     if MODELLED {
         panic!(
             "simulate: this build has a checker, which makes the choices: build without the \
@@ -85,11 +98,11 @@ pub fn try_simulate<T: Send + 'static>(
     }
     checker::report_panics();
     let start = clock::now();
-    let runtime = Runtime::builder().simulated(seed).build();
+    let runtime = Runtime::builder().simulated(seed, most_steps).build();
     let runtime = runtime.unwrap_or_else(|error| panic!("simulate: {error}"));
     let (tell, told) = ledger::ear();
     let main = move || {
-        ledger::open(Rules::default(), tell);
+        ledger::open(rules, tell);
         ledger::spawned(0, Some("main"), None);
         catch_unwind(AssertUnwindSafe(program)).unwrap_or_else(|_| {
             let said = ledger::died(1);
@@ -160,12 +173,23 @@ pub fn try_simulate_seeds(
     seeds: impl IntoIterator<Item = u64>,
     program: impl Fn() + Send + Sync + 'static,
 ) -> Result<Report, Failure> {
+    Check::new().try_simulate(seeds, program)
+}
+
+/// As [`try_simulate_seeds`], for so many steps at most, and by these rules.
+#[track_caller]
+pub(super) fn simulate_all(
+    seeds: impl IntoIterator<Item = u64>,
+    most_steps: u64,
+    rules: Rules,
+    program: impl Fn() + Send + Sync + 'static,
+) -> Result<Report, Failure> {
     let start = clock::now();
     let program = Arc::new(program);
     let mut executions = 0;
     for seed in seeds {
         let program = Arc::clone(&program);
-        try_simulate(seed, move || program())?;
+        simulate_within(seed, most_steps, rules, move || program())?;
         executions += 1;
     }
     let took = Duration::from_nanos(clock::now() - start);

@@ -1,6 +1,6 @@
 //! A run in words: goroutines and what they did to channels, locks and each other.
 
-use crate::platform::ledger::{Event, Object, Place, Run, State, What};
+use crate::platform::ledger::{Event, Holder, Object, Place, Run, State, What};
 use std::time::Duration;
 
 /// Who has not ended, and what each of them does.
@@ -13,7 +13,9 @@ pub(super) fn alive(run: &Run) -> Vec<String> {
         let spawned = person.spawned.map(|place| format!(", spawned at {}", short(place)));
         let doing = match person.doing.as_ref().map(|event| doing(run, event)) {
             None => "has done nothing yet".to_owned(),
-            Some(doing) if person.state == State::Waiting => format!("waits: {doing}"),
+            Some(doing) if person.state == State::Waiting => {
+                format!("waits: {doing}{}", held_by(run, id))
+            }
             Some(doing) => format!("runs; last: {doing}"),
         };
         lines.push(format!("{}{}: {doing}", who(run, id), spawned.unwrap_or_default()));
@@ -35,6 +37,7 @@ pub(super) fn history(run: &Run) -> Vec<String> {
         let more = match &event.what {
             What::Waits => Some("waits".to_owned()),
             What::Says(outcome) => Some((*outcome).to_owned()),
+            What::Chooses(object, part) => Some(format!("{part}{}", of_object(run, *object))),
             What::Panics(message) => Some(format!("panics: {}", message.replace('\n', ";"))),
             _ => None,
         };
@@ -61,6 +64,18 @@ pub(super) fn history(run: &Run) -> Vec<String> {
     lines
 }
 
+/// Who has the lock for which `id` waits.
+fn held_by(run: &Run, id: u32) -> String {
+    let holder = |holder: &Holder| {
+        let since = short(holder.place);
+        match holder.who {
+            own if own == id => format!(", which it has itself since {since}"),
+            other => format!(", which {} has since {since}", who(run, other)),
+        }
+    };
+    run.holders_before(id).map(holder).collect()
+}
+
 fn of_object(run: &Run, object: Option<Object>) -> String {
     object.map(|object| format!(" {}", named(run, object))).unwrap_or_default()
 }
@@ -71,7 +86,7 @@ fn step(run: &Run, event: &Event) -> String {
         What::GoesOn => "is woken".to_owned(),
         What::Ends => "ends".to_owned(),
         What::Time(nanos) => format!("{:?} have passed", Duration::from_nanos(*nanos)),
-        What::Waits | What::Says(_) | What::Panics(_) => String::new(),
+        What::Waits | What::Says(_) | What::Chooses(..) | What::Panics(_) => String::new(),
     }
 }
 

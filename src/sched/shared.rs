@@ -39,7 +39,7 @@ pub(crate) struct Config {
     /// How long a worker keeps its processor while others queue for one.
     pub(crate) slice_nanos: u64,
     /// The seed of a simulation.
-    pub(crate) simulated: Option<u64>,
+    pub(crate) simulated: Option<(u64, u64)>,
 }
 
 pub(crate) struct Shared {
@@ -100,7 +100,7 @@ impl Shared {
             drained: Condvar::new(),
             stopping: AtomicBool::new(false),
             threads: Mutex::new((0..config.max_threads + 2).map(|_| None).collect()),
-            simulation: config.simulated.map(|seed| Box::new(Simulation::new(seed))),
+            simulation: config.simulated.map(|(seed, most)| Box::new(Simulation::new(seed, most))),
             config,
         };
         Arc::get_mut(&mut place).expect("nobody else has it yet").write(value);

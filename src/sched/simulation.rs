@@ -25,8 +25,6 @@ use std::ptr;
 const START: u64 = 1_000_000_000_000;
 /// What runs until it suspends takes less than so many nanoseconds.
 const STEP: u32 = 2_000;
-/// A loop that polls never ends where nobody else can run.
-const MOST_STEPS: u64 = 10_000_000;
 
 const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01B3;
@@ -43,6 +41,8 @@ struct State {
     last: Option<(Ptr, u64)>,
     now: u64,
     steps: u64,
+    /// A loop that polls never ends where nobody else can run.
+    most_steps: u64,
     digest: u64,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Totals {
 }
 
 impl Simulation {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, most_steps: u64) -> Self {
         let rng = Rng::new(seed);
         Simulation(Mutex::new(State {
             switch_in: 2 << rng.below(4),
@@ -63,6 +63,7 @@ impl Simulation {
             last: None,
             now: START,
             steps: 0,
+            most_steps,
             digest: FNV_BASIS,
         }))
     }
@@ -147,10 +148,11 @@ impl Worker {
 
     fn chosen(&self, goroutine: Ptr, simulation: &Simulation) -> Ptr {
         ledger::wakes(goroutine.id() as u32);
-        if simulation.0.lock().steps > MOST_STEPS {
+        let State { steps, most_steps, .. } = *simulation.0.lock();
+        if steps > most_steps {
             let message = format!(
-                "the simulation took {MOST_STEPS} steps and goes on: a loop that waits for nobody? \
-                 Let it park, or simulate less at once"
+                "the simulation took {most_steps} steps and goes on: a loop that waits for nobody? \
+                 Let it park, or raise the limit with `Check::steps`"
             );
             ledger::fail(Kind::Limit, message);
         }

@@ -4,6 +4,7 @@
 use super::once::Once;
 use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
+use crate::wait::trace;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
@@ -57,6 +58,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     #[track_caller]
     pub fn force(this: &Self) -> &T {
         if !this.once.is_completed() {
+            trace::op("force", "lazy lock", this, Location::caller());
             this.once.call_at(false, |_| this.make(), Location::caller());
         }
         // SAFETY: complete, so nobody writes it any more. [U4]

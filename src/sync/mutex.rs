@@ -10,7 +10,7 @@ use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
 use crate::platform::poison::{LockResult, TryLockError, TryLockResult};
 use crate::time::Instant;
-use crate::wait::Limit;
+use crate::wait::{Limit, trace};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -96,7 +96,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Who holds the lock already must not call this: it is a deadlock, which nothing reports, as the lock
     /// belongs to the guard and not to whoever made it. [`try_lock`](Self::try_lock) fails instead, and
-    /// [`lock_timeout`](Self::lock_timeout) ends.
+    /// [`lock_timeout`](Self::lock_timeout) ends. Under [`model`](crate::model) it is told, with both places.
     ///
     /// # Errors
     /// If a holder panicked; the error holds the guard.
@@ -116,8 +116,14 @@ impl<T: ?Sized> Mutex<T> {
     /// # Errors
     /// If somebody holds it, or if a holder panicked; that error holds the guard.
     #[inline]
+    #[track_caller]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        if self.raw.try_lock() { Ok(self.guard()?) } else { Err(TryLockError::WouldBlock) }
+        trace::brief("try to lock", "mutex", &self.raw, Location::caller());
+        if !self.raw.try_lock() {
+            return Err(TryLockError::WouldBlock);
+        }
+        trace::has("mutex", &self.raw, Location::caller());
+        Ok(self.guard()?)
     }
 
     /// As [`lock`](Self::lock), for at most `limit`; zero is [`try_lock`](Self::try_lock).
@@ -208,7 +214,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         wait: impl FnOnce() -> R,
     ) -> (LockResult<Self>, R) {
         let this = ManuallyDrop::new(this);
-        this.mutex.raw.unlock();
+        this.mutex.raw.unlock_to_wait();
         let result = wait();
         // Without a limit it waits until it is had.
         let _ = this.mutex.raw.lock(Limit::NONE, place);

@@ -19,7 +19,7 @@ use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Mutex, const_fn};
 use crate::time::Instant;
-use crate::wait::{Limit, List, Node};
+use crate::wait::{Limit, List, Node, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -75,6 +75,7 @@ impl Once {
     #[track_caller]
     pub fn call_once(&self, f: impl FnOnce()) {
         if !self.is_completed() {
+            trace::op("call", "once", self, Location::caller());
             self.call_at(false, |_| f(), Location::caller());
         }
     }
@@ -87,6 +88,7 @@ impl Once {
     #[track_caller]
     pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) {
         if !self.is_completed() {
+            trace::op("call", "once", self, Location::caller());
             self.call_at(true, f, Location::caller());
         }
     }
@@ -105,14 +107,14 @@ impl Once {
     #[track_caller]
     pub fn wait(&self) {
         // Without a limit there is no error.
-        let _ = self.wait_limited(false, Limit::NONE, Location::caller());
+        let _ = self.wait_at(false, Limit::NONE, Location::caller());
     }
 
     /// As [`wait`](Self::wait), also past closures that panicked.
     #[track_caller]
     pub fn wait_force(&self) {
         // Without a limit there is no error.
-        let _ = self.wait_limited(true, Limit::NONE, Location::caller());
+        let _ = self.wait_at(true, Limit::NONE, Location::caller());
     }
 
     /// As [`wait`](Self::wait), for at most `limit`.
@@ -121,7 +123,7 @@ impl Once {
     /// [`WaitError::TimedOut`].
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), WaitError> {
-        self.wait_limited(false, Limit::after(limit), Location::caller())
+        self.wait_at(false, Limit::after(limit), Location::caller())
     }
 
     /// As [`wait`](Self::wait), until `deadline` at the latest.
@@ -130,7 +132,7 @@ impl Once {
     /// [`WaitError::TimedOut`].
     #[track_caller]
     pub fn wait_deadline(&self, deadline: impl Into<Instant>) -> Result<(), WaitError> {
-        self.wait_limited(false, deadline_of(deadline), Location::caller())
+        self.wait_at(false, deadline_of(deadline), Location::caller())
     }
 
     /// As [`wait`](Self::wait), until `token` is cancelled.
@@ -139,7 +141,17 @@ impl Once {
     /// [`WaitError::Cancelled`], also if it is cancelled already.
     #[track_caller]
     pub fn wait_cancel(&self, token: &CancelToken) -> Result<(), WaitError> {
-        self.wait_limited(false, unless_cancelled(token)?, Location::caller())
+        self.wait_at(false, unless_cancelled(token)?, Location::caller())
+    }
+
+    fn wait_at(
+        &self,
+        past_poison: bool,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<(), WaitError> {
+        trace::op("wait for", "once", self, place);
+        self.wait_limited(past_poison, limit, place)
     }
 
     #[cold]

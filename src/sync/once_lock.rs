@@ -8,7 +8,7 @@ use crate::cancel::CancelToken;
 use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
 use crate::time::Instant;
-use crate::wait::Limit;
+use crate::wait::{Limit, trace};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -151,12 +151,14 @@ impl<T> OnceLock<T> {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<&T, WaitError> {
+        trace::op("wait for", "once lock", self, place);
         self.once.wait_limited(true, limit, place)?;
         // SAFETY: complete, as in `get`. [U4]
         Ok(unsafe { self.value() })
     }
 
     fn get_or_init_at(&self, f: impl FnOnce() -> T, place: &'static Location<'static>) -> &T {
+        trace::op("set", "once lock", self, place);
         self.once.call_at(true, |_| self.write(f()), place);
         // SAFETY: complete, as in `get`. [U4]
         unsafe { self.value() }

@@ -19,7 +19,7 @@ use super::Wakes;
 use super::error::WaitError;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Mutex, MutexGuard, const_fn};
-use crate::wait::{Limit, List, Node, trace};
+use crate::wait::{Limit, List, Node};
 use std::panic::Location;
 use std::ptr;
 
@@ -50,7 +50,6 @@ impl Permits {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
-        trace::op("acquire", "lock", self, place);
         if self.try_acquire(n) { Ok(()) } else { self.acquire_slow(n, limit, place) }
     }
 

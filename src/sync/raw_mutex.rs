@@ -57,7 +57,28 @@ impl RawMutex {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
+        if trace::is_on() {
+            return self.lock_and_tell(limit, place);
+        }
+        self.lock_untold(limit, place)
+    }
+
+    #[cold]
+    fn lock_and_tell(
+        &self,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<(), WaitError> {
         trace::op("lock", "mutex", self, place);
+        self.lock_untold(limit, place).inspect(|()| trace::has("mutex", self, place))
+    }
+
+    #[inline]
+    fn lock_untold(
+        &self,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<(), WaitError> {
         // Acquire: pairs with the Release in `unlock`: the last holder's writes are seen. [M1]
         // Relaxed on failure: nothing is read.
         let free = self.word.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed);
@@ -81,7 +102,18 @@ impl RawMutex {
     /// Unlocks. For the holder alone.
     #[inline]
     pub fn unlock(&self) {
-        trace::quick("unlock", "mutex", self);
+        trace::unlock("mutex", self);
+        self.unlock_untold();
+    }
+
+    /// For a wait on a condition variable, which is what the holder does.
+    pub(super) fn unlock_to_wait(&self) {
+        trace::lets_go("mutex", self);
+        self.unlock_untold();
+    }
+
+    #[inline]
+    fn unlock_untold(&self) {
         // Release: pairs with the Acquire of whoever locks next. [M1] Relaxed on failure: only that
         // somebody waits is learnt.
         let alone = self.word.compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed);

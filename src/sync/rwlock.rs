@@ -11,7 +11,7 @@ use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
 use crate::platform::poison::{LockResult, TryLockError, TryLockResult};
 use crate::time::Instant;
-use crate::wait::Limit;
+use crate::wait::{Limit, trace};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
@@ -109,8 +109,10 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        trace::op("read", "rwlock", self, Location::caller());
         // Without a limit it waits until it is had.
         let _ = self.permits.acquire(READ, Limit::NONE, Location::caller());
+        trace::has("rwlock", self, Location::caller());
         self.read_guard()
     }
 
@@ -125,8 +127,10 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        trace::op("write", "rwlock", self, Location::caller());
         // Without a limit it waits until it is had.
         let _ = self.permits.acquire(WRITE, Limit::NONE, Location::caller());
+        trace::has("rwlock", self, Location::caller());
         self.write_guard()
     }
 
@@ -134,22 +138,28 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     /// [`TryLockError::WouldBlock`], or if a writer panicked.
+    #[track_caller]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        match self.permits.try_acquire(READ) {
-            true => Ok(self.read_guard()?),
-            false => Err(TryLockError::WouldBlock),
+        trace::brief("try to read", "rwlock", self, Location::caller());
+        if !self.permits.try_acquire(READ) {
+            return Err(TryLockError::WouldBlock);
         }
+        trace::has("rwlock", self, Location::caller());
+        Ok(self.read_guard()?)
     }
 
     /// Locks for writing if nobody has it and nobody waits. Never suspends.
     ///
     /// # Errors
     /// As [`try_read`](Self::try_read).
+    #[track_caller]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        match self.permits.try_acquire(WRITE) {
-            true => Ok(self.write_guard()?),
-            false => Err(TryLockError::WouldBlock),
+        trace::brief("try to write", "rwlock", self, Location::caller());
+        if !self.permits.try_acquire(WRITE) {
+            return Err(TryLockError::WouldBlock);
         }
+        trace::has("rwlock", self, Location::caller());
+        Ok(self.write_guard()?)
     }
 
     /// As [`read`](Self::read), for at most `limit`.
@@ -211,7 +221,9 @@ impl<T: ?Sized> RwLock<T> {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> ReadResult<'_, T> {
+        trace::op("read", "rwlock", self, place);
         self.permits.acquire(READ, limit, place)?;
+        trace::has("rwlock", self, place);
         Ok(self.read_guard()?)
     }
 
@@ -220,7 +232,9 @@ impl<T: ?Sized> RwLock<T> {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> WriteResult<'_, T> {
+        trace::op("write", "rwlock", self, place);
         self.permits.acquire(WRITE, limit, place)?;
+        trace::has("rwlock", self, place);
         Ok(self.write_guard()?)
     }
 
@@ -264,6 +278,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     pub fn downgrade(this: Self) -> RwLockReadGuard<'a, T> {
         let lock = this.lock;
         mem::forget(this);
+        trace::quick("downgrade", "rwlock", lock);
         lock.permits.release(WRITE - READ);
         RwLockReadGuard { lock }
     }
@@ -300,6 +315,7 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        trace::unlock("rwlock", self.lock);
         self.lock.permits.release(READ);
     }
 }
@@ -307,6 +323,7 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
+        trace::unlock("rwlock", self.lock);
         self.lock.poison.released(&self.watch);
         self.lock.permits.release(WRITE);
     }

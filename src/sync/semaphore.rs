@@ -8,7 +8,7 @@ use super::{deadline_of, unless_cancelled};
 use crate::cancel::CancelToken;
 use crate::platform::{Mutex, const_fn};
 use crate::time::Instant;
-use crate::wait::Limit;
+use crate::wait::{Limit, trace};
 use std::fmt;
 use std::mem;
 use std::panic::Location;
@@ -74,6 +74,7 @@ impl Semaphore {
     /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
     #[track_caller]
     pub fn acquire(&self, n: usize) -> SemaphorePermit<'_> {
+        trace::op("acquire of", "semaphore", self, Location::caller());
         // Without a limit it waits until they are had.
         let _ = self.permits.acquire(n, Limit::NONE, Location::caller());
         SemaphorePermit { semaphore: self, count: n }
@@ -81,6 +82,7 @@ impl Semaphore {
 
     /// Takes `n` permits if so many are free and nobody waits. Never suspends.
     pub fn try_acquire(&self, n: usize) -> Option<SemaphorePermit<'_>> {
+        trace::quick("try to acquire of", "semaphore", self);
         self.permits.try_acquire(n).then(|| SemaphorePermit { semaphore: self, count: n })
     }
 
@@ -129,6 +131,7 @@ impl Semaphore {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<SemaphorePermit<'_>, WaitError> {
+        trace::op("acquire of", "semaphore", self, place);
         self.permits.acquire(n, limit, place)?;
         Ok(SemaphorePermit { semaphore: self, count: n })
     }
@@ -155,6 +158,7 @@ impl Semaphore {
         };
         *total = next;
         drop(total);
+        trace::quick("add permits to", "semaphore", self);
         self.permits.release(n);
     }
 }
@@ -174,6 +178,7 @@ impl SemaphorePermit<'_> {
 
 impl Drop for SemaphorePermit<'_> {
     fn drop(&mut self) {
+        trace::quick("release to", "semaphore", self.semaphore);
         self.semaphore.permits.release(self.count);
     }
 }

@@ -4,6 +4,7 @@
 
 use super::Instant;
 use crate::future::alarm::Reminder;
+use crate::wait::trace;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -65,6 +66,7 @@ impl Future for SleepAsync {
             self.reminder.clear();
             return Poll::Ready(());
         }
+        trace::alone("await a time");
         let deadline = self.deadline.nanos();
         self.reminder.set(deadline, cx.waker().clone());
         Poll::Pending

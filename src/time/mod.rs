@@ -7,6 +7,7 @@
 //! | [`after`], [`at`] | a receiver of one instant, for a `select` among others |
 //! | [`tick`] | a receiver of one instant a period |
 //! | [`Timer`] | as `after`; can be stopped and set anew |
+//! | [`Ticker`] | as `tick`; can be stopped and set anew |
 //! | [`never`] | a receiver that never receives |
 //!
 //! To limit another wait, use its own time-out (`recv_timeout` and the like), or a
@@ -20,10 +21,12 @@
 mod future;
 mod instant;
 mod source;
+mod ticker;
 mod timer;
 
 pub use future::{SleepAsync, sleep_async, sleep_until_async};
 pub use instant::Instant;
+pub use ticker::Ticker;
 pub use timer::Timer;
 
 use crate::cancel::{CancelToken, Cancelled};
@@ -85,6 +88,7 @@ pub fn sleep(duration: Duration) {
 #[track_caller]
 pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cancelled> {
     let place = Location::caller();
+    trace::op("sleep, under", "token", token.address(), place);
     token.check()?;
     if duration.is_zero() {
         return Ok(());
@@ -145,13 +149,19 @@ pub fn at(deadline: impl Into<Instant>) -> Receiver<Instant> {
 /// ```
 #[track_caller]
 pub fn tick(period: Duration) -> Receiver<Instant> {
+    let (first, period) = first_and_period(period);
+    Receiver::of_source(Arc::new(Due::every(first, period)))
+}
+
+/// When the first tick of `period` is due, and after how many nanoseconds each that follows.
+#[track_caller]
+fn first_and_period(period: Duration) -> (u64, u64) {
     assert!(
         !period.is_zero(),
         "a tick of period zero would never let anybody wait: give a longer one"
     );
-    let first = Instant::now().saturating_add(period);
-    let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
-    Receiver::of_source(Arc::new(Due::every(first.nanos(), period)))
+    let first = Instant::now().saturating_add(period).nanos();
+    (first, u64::try_from(period.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// A receiver that never gets a value, and is never closed: the arm of a `select` that is switched off.

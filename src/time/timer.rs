@@ -53,7 +53,7 @@ impl Timer {
     /// Stops it: nothing is received from it until it is set anew. True if it had been going to send
     /// a value, or had one that was not received.
     pub fn stop(&self) -> bool {
-        self.due.set(NEVER)
+        self.due.set(NEVER, None)
     }
 
     /// Sets it anew: due in `duration`. True as for [`stop`](Self::stop).
@@ -63,7 +63,7 @@ impl Timer {
 
     /// Sets it anew: due at `deadline`. True as for [`stop`](Self::stop).
     pub fn reset_at(&self, deadline: impl Into<Instant>) -> bool {
-        self.due.set(deadline.into().nanos())
+        self.due.set(deadline.into().nanos(), None)
     }
 }
 

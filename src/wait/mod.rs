@@ -88,16 +88,27 @@ impl Wakes {
 
     /// In the order in which they came. Never suspends, and never unwinds.
     #[inline]
-    pub fn wake(self) {
-        let Some(first) = self.first else {
-            // Without a first there is no rest: nothing to drop.
-            return std::mem::forget(self.rest);
-        };
+    pub fn wake(mut self) {
+        self.wake_all();
+        // Nothing is left, and a `Vec` of none owns nothing.
+        std::mem::forget(self);
+    }
+
+    #[inline]
+    fn wake_all(&mut self) {
+        let Some(first) = self.first.take() else { return };
         first.wake();
-        if self.rest.is_empty() {
-            return std::mem::forget(self.rest);
+        if !self.rest.is_empty() {
+            std::mem::take(&mut self.rest).into_iter().for_each(Wake::wake);
         }
-        self.rest.into_iter().for_each(Wake::wake);
+    }
+}
+
+/// Where a panic comes before the wake-ups (a wait inside `no_suspend`): those fired are woken all the
+/// same, or they would wait for ever.
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.wake_all();
     }
 }
 

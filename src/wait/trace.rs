@@ -1,18 +1,18 @@
 //! Trace: one line in each public operation, so that a failed run can be told in terms of goroutines,
 //! channels and locks. Where nothing is checked or simulated it costs a look at one flag.
-//! op, when it begins; says, where its end is worth a word; made, when a thing comes to be.
+//! op, or select, when it begins; says, or chooses, where its end is worth a word; made, when a thing comes to be.
 //! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, op and plain
 //! are where another goroutine may go on.
 //! Checked by: proptests/model/main.rs.
 
-use crate::platform::ledger::{self, Place};
+use crate::platform::ledger::{self, Object, Place, What};
 use crate::platform::{MODELLED, tls};
 use crate::sched::goroutine::Goroutine;
 use crate::sched::{enter, simulation};
 
 /// Whether this process checks or simulates anything.
 #[inline]
-fn is_on() -> bool {
+pub fn is_on() -> bool {
     ledger::any_open()
 }
 
@@ -24,13 +24,17 @@ pub(crate) fn caller() -> u32 {
     enter::current_goroutine().map_or(0, |goroutine| goroutine.id() as u32)
 }
 
+/// The number of the `kind` of thing at `thing`.
+fn object<T: ?Sized>(kind: &'static str, thing: *const T) -> Option<Object> {
+    ledger::object(kind, thing.cast::<()>().addr())
+}
+
 /// The caller begins `verb`, on the `kind` of thing at `thing`. In a simulation, others may go on
 /// before that: no lock is held, and the caller may suspend.
 #[inline]
 pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
-        let object = ledger::object(kind, thing.cast::<()>().addr());
-        ledger::op(caller(), verb, object, Some(place));
+        ledger::op(caller(), What::Op(verb, object(kind, thing)), Some(place));
         simulation::preempt(place);
     }
 }
@@ -39,8 +43,7 @@ pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, pl
 #[inline]
 pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
-        let object = ledger::object(kind, thing.cast::<()>().addr());
-        ledger::op(caller(), verb, object, Some(place));
+        ledger::op(caller(), What::Op(verb, object(kind, thing)), Some(place));
     }
 }
 
@@ -48,8 +51,7 @@ pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T,
 #[inline]
 pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
     if is_on() {
-        let object = ledger::object(kind, thing.cast::<()>().addr());
-        ledger::op(caller(), verb, object, None);
+        ledger::op(caller(), What::Op(verb, object(kind, thing)), None);
     }
 }
 
@@ -57,16 +59,86 @@ pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
 #[inline]
 pub fn plain(verb: &'static str, place: Place) {
     if is_on() {
-        ledger::op(caller(), verb, None, Some(place));
+        ledger::op(caller(), What::Op(verb, None), Some(place));
         simulation::preempt(place);
+    }
+}
+
+/// As [`op`], in a future, which does not know who polls it: it may be polled where others may go on.
+#[inline]
+#[track_caller]
+pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
+    if is_on() {
+        ledger::op(caller(), What::Op(verb, object(kind, thing)), None);
+        simulation::preempt(std::panic::Location::caller());
+    }
+}
+
+/// As [`quick`], on nothing that has a number.
+#[inline]
+pub fn alone(verb: &'static str) {
+    if is_on() {
+        ledger::op(caller(), What::Op(verb, None), None);
     }
 }
 
 /// As [`op`], on a goroutine.
 #[inline]
-pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Place) {
+pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Option<Place>) {
     if is_on() {
-        ledger::op(caller(), verb, goroutine.map(|id| ("goroutine", id as u32)), Some(place));
+        let object = goroutine.map(|id| ("goroutine", id as u32));
+        ledger::op(caller(), What::Op(verb, object), place);
+    }
+}
+
+/// What an arm of a select does, to what kind of thing, which is where.
+pub type Told = (&'static str, &'static str, *const ());
+
+/// As [`op`], on the things of a select's arms; as [`brief`] if it does not `wait`.
+#[inline]
+pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
+    if is_on() {
+        let named = |(part, kind, thing): Told| Some((object(kind, thing)?, part));
+        let verb = if wait { "select on" } else { "try to select on" };
+        ledger::op(caller(), What::Select(verb, arms.filter_map(named).collect()), Some(place));
+        if wait {
+            simulation::preempt(place);
+        }
+    }
+}
+
+/// Which arm the caller's select has chosen.
+#[inline]
+pub fn chooses(arm: impl FnOnce() -> Told) {
+    if is_on() {
+        let (part, kind, thing) = arm();
+        ledger::chooses(caller(), object(kind, thing), part);
+    }
+}
+
+/// The caller has the lock at `thing` from now on.
+#[inline]
+pub fn has<T: ?Sized>(kind: &'static str, thing: *const T, place: Place) {
+    if is_on() {
+        ledger::holds(caller(), object(kind, thing), place);
+    }
+}
+
+/// The caller gives up the lock at `thing`, as a part of what it does.
+#[inline]
+pub fn lets_go<T: ?Sized>(kind: &'static str, thing: *const T) {
+    if is_on() {
+        ledger::lets_go(caller(), object(kind, thing));
+    }
+}
+
+/// The lock at `thing` is given up.
+#[inline]
+pub fn unlock<T: ?Sized>(kind: &'static str, thing: *const T) {
+    if is_on() {
+        let object = object(kind, thing);
+        ledger::op(caller(), What::Op("unlock", object), None);
+        ledger::lets_go(caller(), object);
     }
 }
 

@@ -16,6 +16,7 @@ use super::super::sender::Sender;
 use super::super::slot::{Content, Slot};
 use crate::cancel::CancelToken;
 use crate::sched;
+use crate::wait::trace::Told;
 use crate::wait::{Claim, Node, Wakes};
 use std::ptr;
 
@@ -43,6 +44,11 @@ pub trait Arm {
     /// Whether it sends.
     fn sends(&self) -> bool {
         false
+    }
+
+    /// For the history of a checked program: its part, to what kind of thing, which is where.
+    fn told(&self) -> Told {
+        (if self.sends() { "send" } else { "recv" }, "channel", self.address())
     }
 
     /// Does its part, if that is possible now. `gate`: that of the arm's door, locked.
@@ -131,6 +137,10 @@ impl<T> Arm for RecvArm<'_, T> {
 
     fn address(&self) -> *const () {
         self.receiver.address()
+    }
+
+    fn told(&self) -> Told {
+        ("recv", self.receiver.kind(), self.address())
     }
 
     fn attempt(&self, gate: Option<&mut Gate>, wakes: &mut Wakes) -> Tried {
@@ -340,6 +350,10 @@ impl<'a> CancelArm<'a> {
 impl Arm for CancelArm<'_> {
     fn door(&self) -> Option<&Door> {
         None
+    }
+
+    fn told(&self) -> Told {
+        ("cancel", "token", self.token.address())
     }
 
     fn attempt(&self, _gate: Option<&mut Gate>, _wakes: &mut Wakes) -> Tried {

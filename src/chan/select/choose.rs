@@ -40,12 +40,24 @@ pub(super) enum Aim {
 pub(super) fn choose(
     arms: &[&dyn Arm],
     aim: Aim,
+    until: Option<Until<'_>>,
+    place: Place,
+) -> Option<usize> {
+    trace::select(until.is_some(), arms.iter().map(|arm| arm.told()), place);
+    let chosen = choose_untold(arms, aim, until, place);
+    match chosen {
+        Some(arm) => trace::chooses(|| arms[arm].told()),
+        None => trace::says("none is ready"),
+    }
+    chosen
+}
+
+fn choose_untold(
+    arms: &[&dyn Arm],
+    aim: Aim,
     mut until: Option<Until<'_>>,
     place: Place,
 ) -> Option<usize> {
-    if until.is_some() {
-        trace::plain("select", place);
-    }
     loop {
         let mut wakes = Wakes::new();
         let mut locked = AllLocked::lock(arms);

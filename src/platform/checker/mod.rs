@@ -26,7 +26,10 @@ pub use backend::{EXHAUSTS, SAMPLES, roomy};
 use super::ledger::{self, Kind, Record, Rules};
 use super::{Arc, Parker, tls, virtual_time};
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
+use std::io::Write;
+use std::panic::{
+    AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind, set_hook, take_hook,
+};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -108,7 +111,10 @@ pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
             let most_steps = backend::LEDGER_COUNTS.then_some(plan.steps);
             run(Rules { most_steps, ..plan.rules }, &tell, &*program);
         };
-        backend::search(&plan, &longest, body);
+        // What of a panic nobody of the run has caught comes up to here.
+        let end = catch_unwind(AssertUnwindSafe(|| backend::search(&plan, &longest, body)));
+        ledger::judge();
+        end.unwrap_or_else(|payload| resume_unwind(payload));
         ledger::close();
     });
     let thread = thread.unwrap_or_else(|error| panic!("model: no kernel thread: {error}"));
@@ -157,7 +163,7 @@ pub fn message(payload: &(dyn Any + Send)) -> &str {
 }
 
 /// Panics within a run go to its ledger: most are found in hundreds of executions, or are expected.
-/// Those of the checker itself end the run here, before it unwinds anything.
+/// Those of the checker itself fail the run.
 pub fn report_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -170,8 +176,22 @@ pub fn report_panics() {
             } else if let Some((kind, message)) =
                 backend::explain(text, info.location().map_or("", |place| place.file()))
             {
-                ledger::fail(kind, message);
+                if !ledger::condemn(kind, message) {
+                    end_process(text);
+                }
             }
         }));
     });
+}
+
+/// A destructor has met the checker again, which panics as before: what follows is an abort without a
+/// word, or a wait without an end.
+fn end_process(text: &str) -> ! {
+    let message = format!(
+        "selvedge::model: the checker panics while a run unwinds from a panic of its own, and can't go \
+         on: {text}\nThe program is wrong, or beyond the checker; this process ends.\n"
+    );
+    // Past what a test harness captures, and would not show any more.
+    let _ = std::io::stderr().write_all(message.as_bytes());
+    std::process::exit(101)
 }

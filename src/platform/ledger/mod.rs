@@ -13,9 +13,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+mod holders;
 mod runtimes;
 mod story;
 
+pub use holders::{Holder, holds, lets_go};
 pub use runtimes::{Left, Tenant, belongs, left_of, runtime, this_run};
 pub use story::{Event, Kind, Object, Person, Place, Record, Rules, Run, State, What};
 
@@ -33,6 +35,8 @@ struct Ledger {
     steps: usize,
     objects: HashMap<usize, Object>,
     counts: HashMap<&'static str, u32>,
+    /// What a checker's own panic means: told as soon as its hook has been left.
+    verdict: Option<(Kind, String)>,
     /// Panics that the hook saw, and no goroutine has died of yet.
     panics: Vec<(String, String)>,
     /// Those that the program has built: whether a panic in one aborts.
@@ -83,6 +87,7 @@ pub fn open(rules: Rules, tell: Sender<Record>) {
         steps: 0,
         objects: HashMap::new(),
         counts: HashMap::new(),
+        verdict: None,
         panics: Vec::new(),
         runtimes: Vec::new(),
     };
@@ -141,10 +146,10 @@ pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
 }
 
 /// A goroutine begins a public operation.
-pub fn op(who: u32, verb: &'static str, object: Option<Object>, place: Option<Place>) {
+pub fn op(who: u32, what: What, place: Option<Place>) {
     step();
     with(|ledger| {
-        let doing = ledger.push(who, What::Op(verb, object), place).clone();
+        let doing = ledger.push(who, what, place).clone();
         if let Some(person) = ledger.person(who) {
             person.doing = Some(doing);
         }
@@ -154,6 +159,7 @@ pub fn op(who: u32, verb: &'static str, object: Option<Object>, place: Option<Pl
 /// One more step of the run, which may be one too many. Told here, where nobody unwinds yet and no
 /// lock is held: a checker's own limit is met in a panic hook, whose lock a stopped thread would keep.
 pub fn step() {
+    judge();
     let beyond = with(|ledger| {
         ledger.steps += 1;
         ledger.rules.most_steps.is_some_and(|most| ledger.steps > most)
@@ -166,6 +172,11 @@ pub fn step() {
 /// How it ended, if that is worth a word.
 pub fn says(who: u32, outcome: &'static str) {
     with(|ledger| ledger.note(who, What::Says(outcome)));
+}
+
+/// Which of the things that a select waits for was first, and what is done to it.
+pub fn chooses(who: u32, object: Option<Object>, part: &'static str) {
+    with(|ledger| ledger.note(who, What::Chooses(object, part)));
 }
 
 /// A thing was made at `address`: a later one at the same address is another.
@@ -183,6 +194,7 @@ pub fn object(kind: &'static str, address: usize) -> Option<Object> {
 
 /// A goroutine is about to wait until somebody wakes it. Does not return if nobody can. [K8]
 pub fn sleeps(who: u32) {
+    judge();
     let stuck = with(|ledger| {
         ledger.waits(who);
         ledger.is_stuck()
@@ -222,6 +234,7 @@ pub fn wakes(who: u32) {
 
 /// Its closure has returned. Does not return if those left wait for ever; true if it was the last. [K8]
 pub fn ended(who: u32) -> bool {
+    judge();
     let end = with(|ledger| {
         ledger.ends(who);
         let last = ledger.run.people.iter().all(|person| person.state == State::Ended);
@@ -263,6 +276,20 @@ pub fn saw_panic(message: &str, place: String) -> bool {
     with(|ledger| ledger.panics.push((message.to_owned(), place))).is_some()
 }
 
+/// A checker's own panic fails the run: noted in its hook, where a kernel thread that stops would keep
+/// the hook's lock, and told at the next step that anybody takes, or where the panic is caught. False
+/// if one is noted already: what unwinds has met the checker again, and can't be stopped any more.
+pub fn condemn(kind: Kind, message: String) -> bool {
+    with(|ledger| ledger.verdict.replace((kind, message)).is_none()) == Some(true)
+}
+
+/// Tells what was noted. Does not return if there was anything.
+pub fn judge() {
+    if let Some((kind, message)) = with(|ledger| ledger.verdict.take()).flatten() {
+        fail(kind, message);
+    }
+}
+
 /// A goroutine's closure has panicked.
 pub fn panicked(who: u32, message: &str) {
     let seen = with(|ledger| {
@@ -291,7 +318,9 @@ fn stuck_for_good() -> ! {
     if over == Some(true) {
         fail(Kind::Leak, "the program has ended, and nobody will wake those who wait".to_owned())
     }
-    fail(Kind::Deadlock, "everybody waits, and nobody will wake them".to_owned())
+    let itself = with(|ledger| ledger.run.waits_for_itself()).flatten();
+    let nobody = || "everybody waits, and nobody will wake them".to_owned();
+    fail(Kind::Deadlock, itself.unwrap_or_else(nobody))
 }
 
 /// The run has failed: tells so, and stops the kernel thread for good. [K8]

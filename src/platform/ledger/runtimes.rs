@@ -69,6 +69,7 @@ pub(super) fn aborts(ledger: &mut super::Ledger, who: u32) -> bool {
 
 /// Notes a panic. Does not return where that would abort the process.
 pub(super) fn note_panic(who: u32, text: String, message: &str) {
+    super::judge();
     let aborts = with(|ledger| {
         ledger.note(who, What::Panics(text));
         aborts(ledger, who)

@@ -1,6 +1,7 @@
 //! Story: what a ledger holds of a run: who took part, and what happened.
 //! Checked by: proptests/model/main.rs.
 
+use super::Holder;
 use std::panic::Location;
 
 /// Where something happened in the user's program.
@@ -31,6 +32,8 @@ pub enum What {
     Op(&'static str, Option<Object>),
     /// As `Op`, on several things: each with what is to be done to it.
     Select(&'static str, Vec<(Object, &'static str)>),
+    /// One of those it is to be.
+    Chooses(Option<Object>, &'static str),
     /// The operation ended so.
     Says(&'static str),
     /// Waits for the operation to end.
@@ -91,6 +94,8 @@ pub struct Run {
     pub events: Vec<Event>,
     /// How much of the history is no longer kept.
     pub forgotten: usize,
+    /// Locks that somebody has.
+    pub held: Vec<Holder>,
     /// A number that two runs share if the same happened in both.
     pub digest: u64,
 }
@@ -113,6 +118,7 @@ impl Run {
         let (code, text, number) = match &event.what {
             What::Op(verb, object) => (1, *verb, object.map_or(0, |(_, number)| number.into())),
             What::Says(outcome) => (2, *outcome, 0),
+            What::Chooses(object, part) => (9, *part, object.map_or(0, |object| object.1.into())),
             What::Waits => (3, "", 0),
             What::GoesOn => (4, "", 0),
             What::Panics(_) => (5, "", 0),
