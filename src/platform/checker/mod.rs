@@ -175,10 +175,9 @@ pub fn report_panics() {
                 usual(info);
             } else if let Some((kind, message)) =
                 backend::explain(text, info.location().map_or("", |place| place.file()))
+                && !ledger::condemn(kind, message)
             {
-                if !ledger::condemn(kind, message) {
-                    end_process(text);
-                }
+                end_process(text);
             }
         }));
     });
