@@ -56,7 +56,7 @@ fn the_macro_takes_64_arms() {
     }
     Runtime::new().unwrap().run(|| {
         scope(|s| {
-            let chosen = s.go(&choose);
+            let chosen = s.go(choose);
             yield_now();
             tx[63].send(7).unwrap();
             assert_eq!(chosen.join().unwrap(), (63, Ok(7)));
