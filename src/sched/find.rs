@@ -100,7 +100,8 @@ impl Worker {
     /// Looks for work elsewhere, as one of the few that do at a time.
     pub(crate) fn search(&self, held: Held<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
-        if !*searching && !shared.roster.start_searching() {
+        // In a simulation whoever runs was picked by the seed, the first one too.
+        if shared.simulation.is_some() || !*searching && !shared.roster.start_searching() {
             return None;
         }
         *searching = true;
