@@ -174,7 +174,6 @@ fn a_data_race_is_a_failure_and_the_test_ends() {
 }
 
 #[cfg(feature = "loom")]
-
 struct Raced(UnsafeCell<u32>);
 
 #[cfg(feature = "loom")]
