@@ -268,6 +268,13 @@ impl Goroutine {
     /// Gives one reference up; true if it was the last. [G1]
     #[must_use]
     pub(crate) fn drop_reference(&self) -> bool {
+        // Acquire: pairs with the Release below: everybody else's use of the cell comes before its reuse.
+        // Where one is left it is ours, so nobody can make another, or drop one.
+        if self.refs.load(Ordering::Acquire) == 1 {
+            // Relaxed: whoever takes the cell next gets it from us.
+            self.refs.store(0, Ordering::Relaxed);
+            return true;
+        }
         // Release: our use of the cell comes before its reuse. Acquire: so does everybody else's.
         let before = self.refs.fetch_sub(1, Ordering::AcqRel);
         if before == 0 {

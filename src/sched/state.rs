@@ -87,7 +87,8 @@ impl StateWord {
         debug_assert!(id <= u64::MAX >> ID, "so many goroutines are not spawned in a lifetime");
         // Relaxed: the cell has one owner; the queue that takes it publishes.
         self.id.store(id, Ordering::Relaxed);
-        // A swap, as every write of this word is a read-modify-write.
+        // A swap, as every write of this word is a read-modify-write: loom would let a store lose to the
+        // exchange of `unpark_if` that it overwrites.
         self.word.swap(id << ID | ACTIVE, Ordering::Relaxed);
     }
 
