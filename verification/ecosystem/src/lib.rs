@@ -7,8 +7,8 @@
 //! | `tls` | `rustls`, client and server, by `Stream`'s `Read` and `Write` |
 //! | `http` | the client `ureq`, plain and by `rustls`; the server is that of `examples/http` |
 //!
-//! Of the blocking HTTP servers on crates.io that we looked at (`tiny_http`, `rouille`, `touche`), each
-//! wants `std`'s own sockets and threads; so the server is our own, on `httparse`.
+//! A blocking HTTP server that takes a foreign stream was not found, so the server is our own, on
+//! `httparse`.
 #![cfg(test)]
 
 // The server under test, whose modules name each other by `crate`.
