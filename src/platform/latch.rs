@@ -122,9 +122,9 @@ impl<T> Latch<T> {
 
     #[cold]
     fn wake_one(&self) {
-        // Under the lock: who has counted itself sleeps by now, or has seen the latch unlocked.
+        // After the lock was taken once, who has counted itself sleeps, or has seen the latch unlocked.
         // mutant: drop lock of the sleepers
-        let _sleepers = self.sleepers.lock();
+        drop(self.sleepers.lock());
         self.wake.notify_one();
     }
 }
