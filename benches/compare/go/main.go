@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	spawns, leaves      = 1000000, 1000000
-	yielders, yields    = 100, 20000
-	roundTrips          = 300000
-	messages, capacity  = 4000000, 128
-	ringSize, hops      = 503, 2000000
-	primes, lastPrime   = 1000, 7919
-	selected            = 1000000
-	locks, lockers      = 4000000, 64
-	fibOf, fibSpawns    = 832040, 6764
-	fibRuns, fibSerial  = 20, 12
-	sleepers, few       = 1000000, 10000
+	spawns, leaves     = 1000000, 1000000
+	yielders, yields   = 100, 20000
+	roundTrips         = 300000
+	messages, capacity = 4000000, 128
+	ringSize, hops     = 503, 2000000
+	primes, lastPrime  = 1000, 7919
+	selected           = 1000000
+	locks, lockers     = 4000000, 64
+	fibOf, fibSpawns   = 832040, 6764
+	fibRuns, fibSerial = 20, 12
+	sleepers, few      = 1000000, 10000
 )
 
 func check(ok bool) {
@@ -315,6 +315,9 @@ func main() {
 	processors, err := strconv.Atoi(os.Args[2])
 	check(err == nil)
 	runtime.GOMAXPROCS(processors)
+	if len(os.Args) > 3 && os.Args[1] == "http" {
+		serveHTTP(os.Args[3])
+	}
 	start := time.Now()
 	count := 0
 	switch os.Args[1] {
@@ -368,6 +371,10 @@ func main() {
 		all(sleepers, func(i int) { time.Sleep(nap(i)) })
 		fmt.Printf("%.3f\n", float64(time.Since(start).Microseconds())/1e3-1000)
 		return
+	case "sleepers-cpu":
+		all(sleepers, func(i int) { time.Sleep(nap(i)) })
+		fmt.Printf("%.3f\n", processorSeconds())
+		return
 	case "lateness":
 		fmt.Printf("%.3f\n", lateness())
 		return
@@ -375,7 +382,12 @@ func main() {
 		fmt.Printf("%.3f\n", echo(os.Args[1]))
 		return
 	default:
-		fmt.Println("-")
+		figure, ok := mix(os.Args[1], processors)
+		if !ok {
+			fmt.Println("-")
+		} else {
+			fmt.Printf("%.3f\n", figure)
+		}
 		return
 	}
 	fmt.Printf("%.3f\n", float64(time.Since(start).Nanoseconds())/float64(count))

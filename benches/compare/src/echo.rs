@@ -8,6 +8,9 @@ pub const CONNECTIONS: usize = 64;
 pub const REQUESTS: usize = 2_000;
 pub const LENGTH: usize = 64;
 pub const NAMES: [&str; 3] = ["echo", "echo-p50", "echo-p99"];
+/// Beside the echo, so many are blocked in reads of pipes, each of which has a byte now and then.
+pub const PIPES: usize = 64;
+pub const DRIP: Duration = Duration::from_millis(10);
 
 /// A client's life: what each request took.
 pub fn client(stream: &mut (impl Read + Write)) -> Vec<Duration> {

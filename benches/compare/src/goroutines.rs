@@ -8,7 +8,7 @@ use selvedge::{Builder, Runtime, go, scope, time, yield_now};
 use std::sync::Arc;
 
 /// Runs one workload on `runtime`.
-pub fn run(runtime: &Runtime, workload: &str) -> Option<f64> {
+pub fn run(runtime: &Runtime, workload: &str, processors: usize) -> Option<f64> {
     runtime.run(|| {
         Some(match workload {
             "spawn" => per(SPAWNS, spawn),
@@ -31,14 +31,16 @@ pub fn run(runtime: &Runtime, workload: &str) -> Option<f64> {
             }),
             "sleepers" => {
                 let start = Instant::now();
-                let sleepers: Vec<_> =
-                    (0..SLEEPERS).map(|i| go(move || time::sleep(nap(i)))).collect();
-                sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+                sleepers();
                 beyond_a_second(start)
+            }
+            "sleepers-cpu" => {
+                sleepers();
+                mixes::processor_seconds()
             }
             "lateness" => lateness(),
             name if echo::NAMES.contains(&name) => echoes(name),
-            _ => return None,
+            name => return mixes::on_selvedge(name, processors),
         })
     })
 }
@@ -188,6 +190,11 @@ fn forked_fib(n: u64) -> u64 {
     })
 }
 
+fn sleepers() {
+    let sleepers: Vec<_> = (0..SLEEPERS).map(|i| go(move || time::sleep(nap(i)))).collect();
+    sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+}
+
 fn lateness() -> f64 {
     let late: Vec<_> = (0..FEW_SLEEPERS)
         .map(|i| {
@@ -201,7 +208,7 @@ fn lateness() -> f64 {
     p99(late.into_iter().map(|late| late.join().unwrap()).collect())
 }
 
-fn echoes(workload: &str) -> f64 {
+pub(crate) fn echoes(workload: &str) -> f64 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let start = Instant::now();

@@ -6,6 +6,7 @@
 
 pub mod echo;
 pub mod goroutines;
+pub mod mixes;
 pub mod plot;
 pub mod quiet;
 pub mod table;
@@ -83,9 +84,45 @@ pub const WORKLOADS: &[Workload] = &[
         processors: &[2],
     },
     Workload {
+        name: "sleepers-cpu",
+        what: "1M sleepers: processor time",
+        unit: "s",
+        processors: &[2],
+    },
+    Workload {
         name: "lateness",
         what: "10k sleepers, 0 to 1000 ms: lateness p99",
         unit: "µs",
+        processors: &[2],
+    },
+    Workload {
+        name: "parked",
+        what: "1M wait for one event: made and woken",
+        unit: "ms",
+        processors: &[2],
+    },
+    Workload {
+        name: "parked-bytes",
+        what: "1M wait for one event: memory",
+        unit: "bytes each",
+        processors: &[2],
+    },
+    Workload {
+        name: "blocking",
+        what: "64 tasks block 50 times for 2 ms, 8 compute: time",
+        unit: "ms",
+        processors: &[2],
+    },
+    Workload {
+        name: "blocking-lost",
+        what: "the same: processors lost to those who compute",
+        unit: "%",
+        processors: &[2],
+    },
+    Workload {
+        name: "hogs",
+        what: "2 hogs, 100 tasks wake each ms: lateness p99",
+        unit: "ms",
         processors: &[2],
     },
     Workload {
@@ -103,6 +140,12 @@ pub const WORKLOADS: &[Workload] = &[
     Workload {
         name: "echo-p99",
         what: "echo, 64 connections: latency p99",
+        unit: "µs",
+        processors: &[2],
+    },
+    Workload {
+        name: "echo-p99-pipes",
+        what: "the same, beside 64 blocked in slow pipes",
         unit: "µs",
         processors: &[2],
     },

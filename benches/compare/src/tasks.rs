@@ -17,10 +17,11 @@ pub fn run(workload: &str, processors: usize, own: bool) -> Option<f64> {
         .build()
         .expect("a runtime");
     let work = workload.to_owned();
-    runtime.block_on(async move { tokio::spawn(one(work, own)).await.expect("no panic") })
+    runtime
+        .block_on(async move { tokio::spawn(one(work, processors, own)).await.expect("no panic") })
 }
 
-async fn one(workload: String, own: bool) -> Option<f64> {
+async fn one(workload: String, processors: usize, own: bool) -> Option<f64> {
     let start = Instant::now();
     let count = match (workload.as_str(), own) {
         ("spawn", _) => spawn().await,
@@ -47,8 +48,14 @@ async fn one(workload: String, own: bool) -> Option<f64> {
             (FIB_SPAWNS * FIB_RUNS) as usize
         }
         ("sleepers", _) => return Some(sleepers().await),
+        ("sleepers-cpu", _) => {
+            sleepers().await;
+            return Some(mixes::processor_seconds());
+        }
         ("lateness", _) => return Some(lateness().await),
         (name, _) if echo::NAMES.contains(&name) => return Some(echoes(name).await),
+        // One of ours is enough, where channels play no part.
+        (name, true) => return mixes::on_tokio(name, processors).await,
         _ => return None,
     };
     Some(start.elapsed().as_nanos() as f64 / count as f64)

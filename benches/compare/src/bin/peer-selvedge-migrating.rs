@@ -7,6 +7,6 @@ fn main() {
         // anything that is bound to a thread.
         let runtime =
             unsafe { goroutines::builder(processors).build_migrating() }.expect("a runtime");
-        goroutines::run(&runtime, workload)
+        goroutines::run(&runtime, workload, processors)
     });
 }

@@ -4,6 +4,6 @@ use selvedge_compare::{goroutines, peer};
 fn main() {
     peer(|workload, processors| {
         let runtime = goroutines::builder(processors).build().expect("a runtime");
-        goroutines::run(&runtime, workload)
+        goroutines::run(&runtime, workload, processors)
     });
 }
