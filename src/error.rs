@@ -231,10 +231,6 @@ impl<H> StillRunning<H> {
     pub fn is_cancelled(&self) -> bool {
         self.cancelled
     }
-
-    pub(crate) fn map<I>(self, f: impl FnOnce(H) -> I) -> StillRunning<I> {
-        StillRunning { handle: f(self.handle), cancelled: self.cancelled }
-    }
 }
 
 impl<H> fmt::Debug for StillRunning<H> {

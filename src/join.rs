@@ -74,7 +74,9 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> Result<T, JoinError> {
         let place = Location::caller();
         self.trace(place);
-        self.join_by(suspend::waiter, || suspend::park(place))
+        // Until the result is taken, a panic here drops the handle as usual.
+        let found = self.await_end(suspend::waiter, || suspend::park(place));
+        self.finish(found)
     }
 
     /// As [`join`](Self::join), for at most so long. Where that time has passed already, this only
@@ -137,11 +139,23 @@ impl<T> JoinHandle<T> {
         self.join_within(Limit::token(token), Location::caller())
     }
 
-    pub(crate) fn join_within(
+    fn join_within(
         self,
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        match self.await_end_within(limit, place) {
+            Ok(found) => Ok(self.finish(found)),
+            Err(cancelled) => Err(StillRunning { handle: self, cancelled }),
+        }
+    }
+
+    /// What the end is, or whether the wait was cancelled before it.
+    pub(crate) fn await_end_within(
+        &self,
+        limit: Limit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<Joined, bool> {
         self.trace(place);
         let word = self.word();
         let mut cancelled = false;
@@ -153,25 +167,20 @@ impl<T> JoinHandle<T> {
             }
         }
         match word.withdraw() {
-            Joined::Waiting => Err(StillRunning { handle: self, cancelled }),
-            ended => Ok(self.finish(ended)),
+            Joined::Waiting => Err(cancelled),
+            ended => Ok(ended),
         }
     }
 
     #[track_caller]
-    pub(crate) fn join_by(
-        self,
-        waiter: impl FnOnce() -> Waiter,
-        wait: impl Fn(),
-    ) -> Result<T, JoinError> {
-        // Until the result is taken, a panic here drops the handle as usual.
+    pub(crate) fn await_end(&self, waiter: impl FnOnce() -> Waiter, wait: impl Fn()) -> Joined {
         let word = self.word();
         let mut found = word.join(|| Who::Parked(self.not_itself(waiter())));
         while found == Joined::Waiting {
             wait();
             found = word.joined();
         }
-        self.finish(found)
+        found
     }
 
     #[track_caller]
@@ -187,7 +196,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// Takes the result, once the end has come.
-    fn finish(self, found: Joined) -> Result<T, JoinError> {
+    pub(crate) fn finish(self, found: Joined) -> Result<T, JoinError> {
         match found {
             Joined::Done => {}
             Joined::Abandoned => {

@@ -103,9 +103,9 @@ impl Runtime {
             Ok(goroutine) => goroutine,
             Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
         };
-        match JoinHandle::<T>::new(goroutine)
-            .join_by(|| waiter, || suspend::park_without_fail(place))
-        {
+        let goroutine = JoinHandle::<T>::new(goroutine);
+        let found = goroutine.await_end(|| waiter, || suspend::park_without_fail(place));
+        match goroutine.finish(found) {
             Ok(value) => value,
             Err(error) => match error.into_panic() {
                 Ok(payload) => resume_unwind(payload),

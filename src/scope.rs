@@ -189,10 +189,11 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// If the goroutine panicked.
     #[track_caller]
     pub fn join(mut self) -> Result<T, JoinError> {
-        let handle = self.handle.take().expect("only `join` and `drop` take it");
         let place = Location::caller();
-        handle.trace(place);
-        handle.join_by(suspend::waiter, || suspend::park(place))
+        self.handle().trace(place);
+        // The handle stays here: if this panics, the scope still hears of the goroutine's own panic.
+        let found = self.handle().await_end(suspend::waiter, || suspend::park(place));
+        self.take().finish(found)
     }
 
     /// As [`JoinHandle::join_timeout`], which says why not to loop with no time to wait.
@@ -233,13 +234,10 @@ impl<T> ScopedJoinHandle<'_, T> {
         limit: Limit<'_>,
         place: &'static Location<'static>,
     ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
-        let handle = self.handle.take().expect("only `join` and `drop` take it");
-        handle.join_within(limit, place).map_err(|error| {
-            error.map(|handle| {
-                self.handle = Some(handle);
-                self
-            })
-        })
+        match self.handle().await_end_within(limit, place) {
+            Ok(found) => Ok(self.take().finish(found)),
+            Err(cancelled) => Err(StillRunning { handle: self, cancelled }),
+        }
     }
 
     /// As [`JoinHandle::is_finished`].
@@ -254,6 +252,10 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     fn handle(&self) -> &JoinHandle<T> {
         self.handle.as_ref().expect("only `join` and `drop` take it")
+    }
+
+    fn take(&mut self) -> JoinHandle<T> {
+        self.handle.take().expect("only `join` and `drop` take it")
     }
 }
 

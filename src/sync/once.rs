@@ -251,7 +251,10 @@ impl Drop for Running<'_> {
 #[cold]
 #[track_caller]
 fn poisoned() -> ! {
-    panic!("its initialization has panicked before: use the `_force` variant to do it again");
+    panic!(
+        "its initialization has panicked before: a `Once` can do it again, by `call_once_force`; \
+         a `LazyLock` can't"
+    );
 }
 
 impl Default for Once {

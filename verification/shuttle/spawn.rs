@@ -3,7 +3,7 @@
 
 use crate::harness::{Plan, Scenario};
 use crate::support::{Carried, Home, Ledger, anchored, builder, end, migrating, panic_with};
-use selvedge::{Runtime, go, scope, time, try_go, yield_now};
+use selvedge::{Runtime, go, no_suspend, scope, time, try_go, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -201,6 +201,30 @@ fn a_scope_panics_if_a_child_did() {
                 }));
                 assert!(result.is_err(), "nobody joined the child that panicked");
                 assert_eq!(ended.load(Ordering::Relaxed), 2);
+            });
+            end(runtime);
+        });
+}
+
+/// 3 threads, 2 goroutines; sampled. A join that may not wait is refused, and the scope hears of the
+/// child's panic all the same, wherever the child is then.
+#[test]
+fn a_refused_join_hides_no_panic() {
+    Scenario { name: "spawn: a refused join hides no panic [G4]", threads: 3, goroutines: 2 }
+        .check(&Plan::usual(2000), || {
+            let runtime = anchored(2, 2);
+            runtime.run(|| {
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    scope(|s| {
+                        let child = s.go(|| panic_with(1));
+                        let join = AssertUnwindSafe(|| no_suspend(|| child.join()));
+                        if let Ok(joined) = catch_unwind(join) {
+                            let error = joined.map(|(): ()| ()).unwrap_err();
+                            std::panic::resume_unwind(error.into_panic().expect("it panicked"));
+                        }
+                    })
+                }));
+                assert!(result.is_err(), "somebody hears of it");
             });
             end(runtime);
         });
