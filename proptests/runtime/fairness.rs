@@ -177,13 +177,16 @@ fn two_that_wake_each_other_do_not_starve_the_deque() {
     });
 }
 
+/// And those that wait there come out together.
 #[test]
 fn the_injector_is_looked_at_every_61st_decision_though_other_queues_never_empty() {
     beside(|| {
+        const RESIDENTS: u64 = 10;
         for placement in BOTH {
             let (runtime, court) = (one_processor(placement), Arc::new(Court::default()));
             let spawn = |_| court.spawn(&runtime, u64::MAX);
-            let residents: Vec<_> = at_one_decision(&runtime, || (0..10).map(spawn).collect());
+            let residents: Vec<_> =
+                at_one_decision(&runtime, || (0..RESIDENTS).map(spawn).collect());
             eventually("they run", || court.decisions.load(SeqCst) > 1000);
             // From outside, so into the injector: the keeper first, then ten more at one decision.
             let waits: Vec<_> = at_one_decision(&runtime, || {
@@ -195,8 +198,8 @@ fn the_injector_is_looked_at_every_61st_decision_though_other_queues_never_empty
                 (0..10).map(inject).collect()
             });
             for (ahead, wait) in waits.into_iter().enumerate() {
-                let (waited, most) =
-                    (wait.join().unwrap(), INJECTOR_EVERY * (ahead as u64 + 1) + 1);
+                let most = INJECTOR_EVERY + bound(RESIDENTS + ahead as u64);
+                let waited = wait.join().unwrap();
                 assert!(waited <= most, "{waited} decisions, {ahead} ahead, {placement:?}");
             }
             court.stop.store(true, SeqCst);

@@ -1,12 +1,15 @@
 //! Find: which goroutine runs next.
 //!
 //! Order at a decision: every 61st looks at the injector first; then `run_next`, at most 16 times in
-//! a row; then the ring at home and the deque, each first in turn; then the injector. Without any:
-//! search, that is, steal half of somebody's deque, starting from a random victim.
+//! a row; then the ring at home or the deque; then the injector. Without any: search, that is, steal
+//! half of somebody's deque, starting from a random victim.
 //!
-//! [F2] A runnable goroutine waits for at most 2·(1 + those ahead of it in its queue) decisions of
-//! its processor, each stretched by up to 16 for `run_next`, and all by 61/60 for the injector; one
-//! in the injector for 61 decisions of some processor for each goroutine ahead of it.
+//! The deque goes before the ring every fourth time, so that others find there what has not begun and
+//! has no home yet; with one processor every second time.
+//!
+//! [F2] A runnable goroutine waits for at most 4·(1 + those ahead of it in its queue) decisions of
+//! its processor, 2· in the ring, each stretched by up to 16 for `run_next`, and all by 61/60 for the
+//! injector; one in the injector for 61 decisions of some processor for each goroutine ahead of it.
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/fairness.rs.
 
 use super::goroutine::Ptr;
@@ -17,6 +20,8 @@ use crate::platform::{MODELLED, spin_hint};
 use crate::spec::{Doing, Event, Place};
 
 const INJECTOR_EVERY: u32 = 61;
+const DEQUE_EVERY: u32 = 4;
+const DEQUE_EVERY_ALONE: u32 = 2;
 const RUN_NEXT_STREAK: u32 = 16;
 /// Rounds over all victims before a searcher sleeps.
 const ROUNDS: u32 = if MODELLED { 1 } else { 4 };
@@ -53,10 +58,8 @@ impl Worker {
         if decision.is_multiple_of(INJECTOR_EVERY) {
             self.keep_own_time(held);
             self.look_at_sockets(held);
-            // mutant: the injector has no turn: replace shared.injector.pop() with None
-            if let Some(raw) = shared.injector.pop() {
-                let goroutine = Ptr::from_raw(raw);
-                goroutine.note(Event::Taken(Place::Injector));
+            // mutant: the injector has no turn: replace self.take_share(held, true) with None
+            if let Some(goroutine) = self.take_share(held, true) {
                 return Some(goroutine);
             }
         }
@@ -71,12 +74,14 @@ impl Worker {
         None
     }
 
-    /// The ring and the deque, in turn, then the injector; and whether it came from the deque.
+    /// The ring or the deque, then the injector; and whether it came from the deque.
     fn find_queued(&self, held: Held<'_>) -> (Option<Ptr>, bool) {
         // mutant: drop look into the inbox
         self.drain_inbox();
-        // mutant: home always first: replace held.local(Local::home_is_first) with true
-        let home_first = held.local(Local::home_is_first);
+        let alone = self.shared().roster.active() == 1;
+        let every = if alone { DEQUE_EVERY_ALONE } else { DEQUE_EVERY };
+        // mutant: home always first: replace held.local(|local| local.home_is_first(every)) with true
+        let home_first = held.local(|local| local.home_is_first(every));
         if home_first && let Some(found) = self.pop_home() {
             return (Some(found), false);
         }
@@ -84,17 +89,19 @@ impl Worker {
             found.note(Event::Taken(held.deque()));
             return (Some(found), true);
         }
+        (self.pop_home().or_else(|| self.take_share(held, false)), false)
+    }
+
+    /// A share of the injector: one to run, the others to the deque.
+    fn take_share(&self, held: Held<'_>, has_own: bool) -> Option<Ptr> {
         let shared = self.shared();
-        let found = self.pop_home().or_else(|| {
-            let (first, moved) = from_injector(shared, held);
-            // mutant: drop wake for what came along
-            if moved > 1 {
-                // While they were on their way nobody saw them. [I1]
-                shared.carry_out(shared.roster.notify());
-            }
-            first
-        });
-        (found, false)
+        let (first, moved) = from_injector(shared, held, has_own);
+        // mutant: drop wake for what came along
+        if moved > 1 {
+            // While they were on their way nobody saw them. [I1]
+            shared.carry_out(shared.roster.notify());
+        }
+        first
     }
 
     /// Looks for work elsewhere, as one of the few that do at a time.
@@ -109,7 +116,7 @@ impl Worker {
             if let Some(found) = self.steal(held, round + 1 == ROUNDS) {
                 return Some(found);
             }
-            if let (Some(found), _) = from_injector(shared, held) {
+            if let (Some(found), _) = from_injector(shared, held, false) {
                 return Some(found);
             }
             self.drain_inbox();
@@ -159,15 +166,17 @@ impl Local {
     }
 
     /// Whose turn it is; asked whenever `run_next` did not go first, so that neither starves.
-    fn home_is_first(&mut self) -> bool {
+    fn home_is_first(&mut self, deque_every: u32) -> bool {
         self.streak = 0;
-        self.home_first = !self.home_first;
-        self.home_first
+        self.turns = self.turns.wrapping_add(1);
+        !self.turns.is_multiple_of(deque_every)
     }
 }
 
-/// One to run, and a fair share of the others for the deque; and how many these were together.
-fn from_injector(shared: &Shared, held: Held<'_>) -> (Option<Ptr>, usize) {
+/// One to run, and a fair share of the others for the deque; and how many these were together. Who has
+/// work of its own takes one alone from a long queue: that is mostly of goroutines that have not begun, and
+/// the more of them are under way, the more stacks.
+fn from_injector(shared: &Shared, held: Held<'_>, has_own: bool) -> (Option<Ptr>, usize) {
     if shared.injector.is_empty() {
         return (None, 0);
     }
@@ -175,7 +184,8 @@ fn from_injector(shared: &Shared, held: Held<'_>) -> (Option<Ptr>, usize) {
     let mut moved = 0;
     held.local(|local| {
         let fair = shared.injector.len() / shared.roster.active().max(1) as usize + 1;
-        let most = fair.min(INJECTOR_BATCH).min(local.deque.free() + 1);
+        let fair = if has_own && fair > INJECTOR_BATCH { 1 } else { fair.min(INJECTOR_BATCH) };
+        let most = fair.min(local.deque.free() + 1);
         moved = shared.injector.pop_batch(most, &mut |raw| {
             let goroutine = Ptr::from_raw(raw);
             goroutine.note(Event::Taken(Place::Injector));

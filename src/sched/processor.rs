@@ -38,8 +38,8 @@ pub(crate) struct Local {
     pub(crate) decisions: u32,
     /// How often in a row `run_next` was preferred.
     pub(crate) streak: u32,
-    /// Whether the ring at home went before the deque the last time.
-    pub(crate) home_first: bool,
+    /// How often it was asked whether the ring or the deque goes first.
+    pub(crate) turns: u32,
     /// What `settle` put into the deque, alone and without a wake-up, is still there. [I1]
     pub(crate) unannounced: bool,
     next_id: u64,
@@ -65,7 +65,7 @@ impl Processor {
             rng: Rng::new(seed),
             decisions: 0,
             streak: 0,
-            home_first: false,
+            turns: 0,
             unannounced: false,
             next_id: 0,
             last_id: 0,

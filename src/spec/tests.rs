@@ -287,7 +287,7 @@ fn results_and_cells_have_one_owner() {
 
 #[test]
 fn no_queue_starves() {
-    let most = turns::QUEUE as usize;
+    let most = turns::DEQUE as usize;
     let turn = |n: usize| (0..n).map(|_| decides());
     holds(born().into_iter().chain(turn(most)));
     breaks("[F2]", born().into_iter().chain(turn(most + 1)));
@@ -298,7 +298,7 @@ fn no_queue_starves() {
     holds(wait_in(Place::Injector).into_iter().chain(turn(shared)));
     breaks("[F2]", wait_in(Place::Injector).into_iter().chain(turn(shared + 1)));
     let homed = || then(running(), [g(Home(Some(0))), g(left(false)), g(Queued(Place::Ring(0)))]);
-    breaks("[F2]", homed().into_iter().chain(turn(most + 1)));
+    breaks("[F2]", homed().into_iter().chain(turn(turns::RING as usize + 1)));
     // While somebody else is at work it may have been claimed already.
     holds(born().into_iter().chain([Step::Act]).chain(turn(2 * most)));
 }

@@ -17,8 +17,15 @@ const STREAK: u64 = 16;
 pub(super) const NEXT: u64 = 2;
 /// The inbox is emptied by the first decision that neither the injector nor `run_next` has.
 pub(super) const INBOX: u64 = STREAK + 2;
-/// Every second turn is the deque's, or the ring's; and one decision in 61 is the injector's.
-pub(super) const QUEUE: u64 = (2 * (1 + STREAK) * INJECTOR_EVERY).div_ceil(INJECTOR_EVERY - 1) + 1;
+/// Of two turns one is the ring's.
+pub(super) const RING: u64 = queue(2);
+/// Of four turns one is the deque's.
+pub(super) const DEQUE: u64 = queue(4);
+
+/// One decision in 61 is the injector's.
+const fn queue(turns: u64) -> u64 {
+    (turns * (1 + STREAK) * INJECTOR_EVERY).div_ceil(INJECTOR_EVERY - 1) + 1
+}
 
 /// Decisions of one processor for the foremost of `waiting` in the injector. Those told of at about
 /// the same time may be in another order there, so any of them may be ahead.

@@ -150,10 +150,10 @@ impl Book {
             late = late.or(overdue.map(|goroutine| (goroutine, place)));
         };
         let own = &mut self.processors[processor as usize];
-        look(&mut own.deque, Place::Deque(processor), 0, &|_| turns::QUEUE);
+        look(&mut own.deque, Place::Deque(processor), 0, &|_| turns::DEQUE);
         look(&mut own.next, Place::Next(processor), 0, &|_| turns::NEXT);
         let own = &mut self.workers[id as usize];
-        look(&mut own.ring, Place::Ring(id), 0, &|_| turns::QUEUE);
+        look(&mut own.ring, Place::Ring(id), 0, &|_| turns::RING);
         look(&mut own.inbox, Place::Inbox(id), 0, &|_| turns::INBOX);
         look(&mut self.injector, Place::Injector, processor, &turns::injector);
         late
