@@ -261,8 +261,9 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
 ///
 /// Others go on meanwhile. Where no other started goroutine has its home on this kernel thread, `f`
 /// runs in place, and the processor is taken away only if it blocks while work waits: a short call
-/// costs some 10 ns. Otherwise (anchored, with neighbours) `f` runs on a helper thread, while the
-/// goroutine is parked: some 20 µs. On a plain thread, just calls `f`.
+/// costs some 10 ns. Otherwise (anchored, with neighbours), and where the last such call of the
+/// goroutine was long, `f` runs on a helper thread, while the goroutine is parked: some 20 µs. On a
+/// plain thread, just calls `f`.
 ///
 /// May suspend. A panic in `f` goes on in the caller. On a helper thread, `f` is no goroutine: it
 /// can't call [`go`], and [`park`] there blocks the helper.

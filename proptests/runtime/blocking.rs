@@ -313,3 +313,26 @@ fn more_blocked_calls_than_processors_are_all_under_way_at_once() {
         }
     });
 }
+
+/// A goroutine whose call was long goes to a helper with the next one, until one is short again.
+#[test]
+fn who_has_blocked_for_long_goes_to_a_helper() {
+    alone(|| {
+        for placement in BOTH {
+            let runtime = placement.build(Runtime::builder().processors(1));
+            runtime.run(|| {
+                let is_helper = || std::thread::current().name() == Some("selvedge-helper");
+                let elsewhere = || selvedge::blocking(is_helper);
+                assert!(!elsewhere(), "nobody has blocked yet, {placement:?}");
+                let blocks = |_| {
+                    selvedge::blocking(|| std::thread::sleep(LONG / 10));
+                    elsewhere()
+                };
+                assert!((0..20).any(blocks), "the monitor has taken the processor, {placement:?}");
+                // A preempted helper may be slow, but not always.
+                assert!((0..1000).any(|_| !elsewhere()), "short calls are in place, {placement:?}");
+            });
+            finish(runtime);
+        }
+    });
+}

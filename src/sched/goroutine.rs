@@ -7,6 +7,7 @@
 
 use super::Shared;
 use super::group::Group;
+use super::helpers::Habit;
 use super::join::{End, JoinWord};
 use super::state::StateWord;
 use super::task::{Payload, Vtable};
@@ -98,6 +99,8 @@ pub(crate) struct Own {
     pub(crate) no_suspend: std::cell::Cell<u32>,
     /// Announced blocking sections that it is in.
     pub(crate) sections: std::cell::Cell<u32>,
+    /// Of its blocking calls.
+    pub(crate) habit: std::cell::Cell<Habit>,
     /// Its own values; null until one is made, or inherited.
     pub(crate) locals: std::cell::Cell<*mut Locals>,
 }
@@ -136,6 +139,7 @@ impl Goroutine {
                 pins: std::cell::Cell::new(0),
                 no_suspend: std::cell::Cell::new(0),
                 sections: std::cell::Cell::new(0),
+                habit: std::cell::Cell::new(Habit::Unknown),
                 locals: std::cell::Cell::new(ptr::null_mut()),
             },
         }
@@ -165,6 +169,7 @@ impl Goroutine {
         self.own.pins.set(0);
         self.own.no_suspend.set(0);
         self.own.sections.set(0);
+        self.own.habit.set(Habit::Unknown);
         if let Some(locals) = traits.locals {
             self.own.locals.set(Box::into_raw(locals));
         }

@@ -1,6 +1,10 @@
 //! Blocking: `f` in place where that holds up nobody, else on a helper thread while the goroutine is
 //! parked.
 //!
+//! In place it holds up its neighbours at home, and its processor until the monitor comes, which on a
+//! busy machine may be a millisecond. So a goroutine whose last call was a long one goes to a helper,
+//! too; one that has made none does as the last of its worker did.
+//!
 //! in place: mark the section, run `f` in user code, enter the runtime; if the monitor retook the
 //!     processor meanwhile, requeue. Two stores and an entry where it did not.
 //! helper: queue the job, park; a helper runs it and unparks.
@@ -16,21 +20,43 @@ use super::task::Outcome;
 use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::atomic::{AtomicBool, Ordering};
-use crate::platform::{Condvar, Mutex, panicking, tls};
+use crate::platform::{Condvar, Mutex, clock, panicking, tls};
 use crate::spec::Event;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
+/// A call on a helper that is shorter than this would have done no harm in place.
+const SHORT: u64 = 50_000;
+
+/// How long calls have lately been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// There was none yet.
+    #[default]
+    Unknown,
+    /// In place it kept its processor; on a helper it took less than `SHORT`.
+    Short,
+    Long,
+}
+
 /// Runs `f`, which may block its kernel thread.
 #[track_caller]
-pub(crate) fn blocking<T: Send>(f: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
     let place = Location::caller();
     let Some((worker, goroutine)) = current() else { return f() };
     let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
     let may_park = !panicking() && goroutine.own.no_suspend.get() == 0;
+    let habit = match goroutine.own.habit.get() {
+        Habit::Unknown => worker.habit.get(),
+        own => own,
+    };
     // A simulation has no other thread.
-    if neighbours > 0 && may_park && worker.shared().simulation.is_none() {
-        return on_helper(worker.shared(), place, f);
+    if (neighbours > 0 || habit == Habit::Long) && may_park && worker.shared().simulation.is_none()
+    {
+        match on_helper(worker.shared(), goroutine, place, f) {
+            Ok(value) => return value,
+            Err(back) => f = back,
+        }
     }
     let _section = Section::begin(worker, goroutine, may_park);
     f()
@@ -62,10 +88,18 @@ impl Drop for Section {
         self.goroutine.own.sections.set(sections);
         worker.show_section(sections > 0);
         let inside = Inside::enter(worker);
-        if inside.held().is_none() && self.may_park && !panicking() {
+        let retaken = inside.held().is_none();
+        learn(worker, self.goroutine, if retaken { Habit::Long } else { Habit::Short });
+        if retaken && self.may_park && !panicking() {
             inside.switch(&self.goroutine, YIELD);
         }
     }
+}
+
+#[inline]
+fn learn(worker: &Worker, goroutine: Ptr, habit: Habit) {
+    goroutine.own.habit.set(habit);
+    worker.habit.set(habit);
 }
 
 type AnyJob = *mut (dyn FnMut() + Send + 'static);
@@ -75,6 +109,9 @@ struct Job(AnyJob);
 
 // SAFETY: the closure is Send, and its owner waits.
 unsafe impl Send for Job {}
+
+/// There is no helper, and none can be started.
+struct NoHelper;
 
 /// The helper threads of a runtime.
 pub(crate) struct Helpers {
@@ -90,18 +127,23 @@ struct State {
     stopping: bool,
 }
 
-fn on_helper<T: Send>(
+/// Gives `f` back if there is no helper.
+fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
+    goroutine: Ptr,
     place: &'static Location<'static>,
-    f: impl FnOnce() -> T + Send,
-) -> T {
+    f: F,
+) -> Result<T, F> {
     let mut f = Some(f);
     let mut outcome: Option<Outcome<T>> = None;
+    let mut took = 0;
     let done = AtomicBool::new(false);
     let waiter = suspend::waiter();
     let mut run = || {
         let f = f.take().expect("a job is run once");
+        let start = clock::now();
         outcome = Some(catch_unwind(AssertUnwindSafe(f)));
+        took = clock::now().saturating_sub(start);
         // The frame that holds this closure may be gone once `done` is seen.
         let waiter: Waiter = waiter.clone();
         // Release: pairs with the Acquire below: the outcome is seen.
@@ -113,18 +155,17 @@ fn on_helper<T: Send>(
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
     // SAFETY: only the lifetime changes; this frame waits for `done`. [Q1]
     let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
-    match shared.helpers.submit(shared, job) {
-        Ok(()) => {
-            // Acquire: pairs with the Release above.
-            while !done.load(Ordering::Acquire) {
-                suspend::park_without_fail(place);
-            }
-        }
-        // SAFETY: the job came back, so nobody else runs it.
-        Err(job) => unsafe { (*job.0)() },
+    if shared.helpers.submit(shared, job).is_err() {
+        return Err(f.take().expect("nobody has run the job"));
     }
+    // Acquire: pairs with the Release above.
+    while !done.load(Ordering::Acquire) {
+        suspend::park_without_fail(place);
+    }
+    let worker = current_worker().expect("a goroutine runs on a worker");
+    learn(worker, goroutine, if took < SHORT { Habit::Short } else { Habit::Long });
     match outcome.expect("the job has run") {
-        Ok(value) => value,
+        Ok(value) => Ok(value),
         Err(payload) => resume_unwind(payload),
     }
 }
@@ -134,17 +175,11 @@ impl Helpers {
         Helpers { state: Mutex::new(State::default()), wake: Condvar::new() }
     }
 
-    /// Queues a job for a helper; gives it back if there is none and none can be started.
-    fn submit(&self, shared: &Shared, job: Job) -> Result<(), Job> {
+    /// Queues a job for a helper; an error if there is none and none can be started.
+    fn submit(&self, shared: &Shared, job: Job) -> Result<(), NoHelper> {
         let mut state = self.state.lock();
-        if state.idle > state.jobs.len() {
-            state.jobs.push_back(job);
-            // mutant: drop wake of a helper
-            self.wake.notify_one();
-            return Ok(());
-        }
         // Under the lock: whoever finds a helper counted can rely on it.
-        if shared.roster.add_helper() {
+        if state.idle <= state.jobs.len() && shared.roster.add_helper() {
             if shared.start_helper() {
                 state.threads += 1;
             } else {
@@ -153,9 +188,12 @@ impl Helpers {
         }
         // mutant: wait for a helper that never comes: replace state.threads == 0 with false
         if state.threads == 0 {
-            return Err(job);
+            return Err(NoHelper);
         }
         state.jobs.push_back(job);
+        // Before the wake-up: it would begin by waiting for the lock.
+        drop(state);
+        // mutant: drop wake of a helper
         self.wake.notify_one();
         Ok(())
     }

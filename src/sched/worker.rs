@@ -9,6 +9,7 @@
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
 use super::goroutine::{Goroutine, Ptr};
+use super::helpers::Habit;
 use super::processor::Held;
 use super::roster::{Awake, ProcId, Seat, SeatId, Sources};
 use super::settle::PARK;
@@ -46,6 +47,8 @@ pub(crate) struct Worker {
     /// When it first ran something since it was granted its processor: each grant is good for one
     /// goroutine at least. [F1]
     slice_start: Cell<Option<u64>>,
+    /// Of the last blocking call here.
+    pub(crate) habit: Cell<Habit>,
 }
 
 /// What the monitor knows a kernel thread by.
@@ -55,7 +58,7 @@ pub(crate) struct Thread {
     pub(crate) kernel_id: u32,
 }
 
-// SAFETY: `proc`, `ring` and `slice_start` are touched by the worker's own thread alone; the rest is
+// SAFETY: `proc`, `ring`, `slice_start` and `habit` are touched by the worker's own thread alone; the rest is
 // atomic or locked; the pointers lead to the runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
 // SAFETY: as above.
@@ -79,6 +82,7 @@ impl Worker {
             proc: Cell::new(None),
             ring: UnsafeCell::new(List::new()),
             slice_start: Cell::new(None),
+            habit: Cell::new(Habit::Unknown),
         }
     }
 
