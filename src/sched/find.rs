@@ -78,10 +78,9 @@ impl Worker {
     fn find_queued(&self, held: Held<'_>) -> (Option<Ptr>, bool) {
         // mutant: drop look into the inbox
         self.drain_inbox();
-        let alone = self.shared().roster.active() == 1;
-        let every = if alone { DEQUE_EVERY_ALONE } else { DEQUE_EVERY };
-        // mutant: home always first: replace held.local(|local| local.home_is_first(every)) with true
-        let home_first = held.local(|local| local.home_is_first(every));
+        let alone = || self.shared().roster.active() == 1;
+        // mutant: home always first: replace held.local(|local| local.home_is_first(alone)) with true
+        let home_first = held.local(|local| local.home_is_first(alone));
         if home_first && let Some(found) = self.pop_home() {
             return (Some(found), false);
         }
@@ -92,7 +91,9 @@ impl Worker {
         (self.pop_home().or_else(|| self.take_share(held, false)), false)
     }
 
-    /// A share of the injector: one to run, the others to the deque.
+    /// A share of the injector: one to run, the others to the deque. A function of its own, so that
+    /// decisions don't pay for its registers.
+    #[inline(never)]
     fn take_share(&self, held: Held<'_>, has_own: bool) -> Option<Ptr> {
         let shared = self.shared();
         let (first, moved) = from_injector(shared, held, has_own);
@@ -166,10 +167,12 @@ impl Local {
     }
 
     /// Whose turn it is; asked whenever `run_next` did not go first, so that neither starves.
-    fn home_is_first(&mut self, deque_every: u32) -> bool {
+    fn home_is_first(&mut self, alone: impl FnOnce() -> bool) -> bool {
         self.streak = 0;
         self.turns = self.turns.wrapping_add(1);
-        !self.turns.is_multiple_of(deque_every)
+        let deque = self.turns.is_multiple_of(DEQUE_EVERY)
+            || self.turns.is_multiple_of(DEQUE_EVERY_ALONE) && alone();
+        !deque
     }
 }
 
