@@ -131,7 +131,10 @@ impl<T> Latch<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Latch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Latch").field("locked", &self.locked).finish_non_exhaustive()
+        f.debug_struct("Latch")
+            .field("locked", &self.locked)
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,8 @@ fn everybody_counts(threads: usize, turns: usize, bound: Bound, name: &'static s
         (0..turns).for_each(|_| *latch.lock() += 1);
         others.into_iter().for_each(join);
         assert_eq!(*latch.lock(), threads * turns, "K12: each has counted");
+        let shown = format!("{latch:?}");
+        assert!(shown.contains("waiting: 0"), "K13: nobody is woken for nothing: {shown}");
     });
 }
 

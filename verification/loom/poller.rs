@@ -1,13 +1,13 @@
-//! The poller, on a kernel of the model's own: [N3], [N4], [N6]; and the parker's bell: [K4].
+//! The poller, on a kernel of the model's own: [N3], [N4], [N5], [N6]; and the parker's bell: [K4].
 //! Who is not told, or whose worker nobody wakes, waits for ever: loom reports a deadlock.
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use crate::kernel::Kernel;
 use crate::sched::builder;
-use selvedge::internals::cell::Cell;
+use selvedge::internals::cell::{Cell, Way};
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, Bell, Parker};
-use selvedge::internals::sched::poller::{Key, Poller, Source};
+use selvedge::internals::sched::poller::{Event, Key, Poller, Sink, Source};
 use selvedge::{Builder, Runtime, go};
 
 /// A poller with one cell, and the kernel behind it.
@@ -69,6 +69,51 @@ fn one_event_serves_all_who_wait() {
         world.kernel.arrive(world.key, 2);
         world.rest_once();
         readers.into_iter().for_each(join);
+    });
+}
+
+/// 2 threads: look whether something was told, and then whether it was an end | it is told.
+#[test]
+fn who_reads_the_count_of_an_end_sees_that_it_is_one() {
+    Scenario {
+        name: "poller: who reads the count of an end sees that it is one [N6]",
+        threads: 2,
+        operations: "count, is_odd | ready",
+    }
+    .check(Bound::Complete, || {
+        let cell = Arc::new(Cell::new());
+        let own = Arc::clone(&cell);
+        let tells = spawn(move || {
+            let event = Event { readable: true, odd: true, ..Event::default() };
+            own.ready(event, &mut Vec::new());
+        });
+        if cell.count(Way::Read) > 0 {
+            assert!(cell.is_odd(), "N6: who waits now is told of nothing more");
+        }
+        join(tells);
+    });
+}
+
+/// 2 threads: an event is taken and told of | its socket goes, and another has its slot. [N5]
+#[test]
+fn an_event_of_one_that_has_gone_reaches_nobody_else() {
+    Scenario {
+        name: "poller: an event of one that has gone reaches nobody else [N5]",
+        threads: 2,
+        operations: "rest | remove, insert",
+    }
+    .check(Bound::Complete, || {
+        let world = world();
+        world.kernel.arrive(world.key, 1);
+        let own = Arc::clone(&world);
+        let rests = spawn(move || own.rest_once());
+        let gone = world.poller.slots.lock().remove(world.key);
+        assert!(gone.is_some(), "it was registered");
+        let next = Arc::new(Cell::new());
+        let key = world.poller.slots.lock().insert(Arc::<Cell>::clone(&next));
+        assert_ne!(key, world.key, "N5: a key is used once");
+        join(rests);
+        assert_eq!(next.count(Way::Read), 0, "N5: the event was another's");
     });
 }
 

@@ -141,24 +141,37 @@ fn who_unparks_may_resume() {
         threads: 2,
         operations: "write, park | unpark, read",
     }
-    .check(Bound::Complete, || {
-        let goroutine = goroutine();
-        let waker = {
-            let goroutine = Arc::clone(&goroutine);
-            spawn(move || {
-                if goroutine.word.unpark() == Unparked::Enqueue {
-                    assert_eq!(goroutine.stack.take(), 2, "S1");
-                    goroutine.word.end_park();
-                }
-            })
-        };
-        goroutine.stack.write(2);
-        if goroutine.word.begin_park() == BeginPark::Readied {
-            assert_eq!(goroutine.stack.take(), 2, "S1");
-            goroutine.word.end_park();
-        }
-        join(waker);
-    });
+    .check(Bound::Complete, || resumed_by(|word| word.unpark()));
+}
+
+/// The same, by id.
+#[test]
+fn who_unparks_by_id_may_resume() {
+    Scenario {
+        name: "state: who unparks by id may resume [S1]",
+        threads: 2,
+        operations: "write, park | unpark by id, read",
+    }
+    .check(Bound::Complete, || resumed_by(|word| word.unpark_if(0)));
+}
+
+fn resumed_by(unpark: impl FnOnce(&StateWord) -> Unparked + Send + 'static) {
+    let goroutine = goroutine();
+    let waker = {
+        let goroutine = Arc::clone(&goroutine);
+        spawn(move || {
+            if unpark(&goroutine.word) == Unparked::Enqueue {
+                assert_eq!(goroutine.stack.take(), 2, "S1");
+                goroutine.word.end_park();
+            }
+        })
+    };
+    goroutine.stack.write(2);
+    if goroutine.word.begin_park() == BeginPark::Readied {
+        assert_eq!(goroutine.stack.take(), 2, "S1");
+        goroutine.word.end_park();
+    }
+    join(waker);
 }
 
 /// 3 threads: park | unpark | unpark. It is queued exactly once; at most one permit is left.

@@ -2,7 +2,7 @@
 //! insert: take a vacant slot.   remove: the slot is vacant, and its next key another.
 //! [N5] A key leads to what it was made for, and to nothing once that is removed: an event that was
 //! under way meanwhile is dropped.
-//! Checked by: proptests/slots.rs.
+//! Checked by: verification/loom/poller.rs, proptests/slots.rs.
 #![forbid(unsafe_code)]
 
 use super::Sink;
