@@ -1,7 +1,7 @@
-//! List: an owner-only intrusive FIFO, the building block of the injector and of the inbox.
+//! List: an owner-only intrusive FIFO: a worker's ring at home, and what the inbox is drained into.
 //! push_back: link the item behind the last.   pop_front: unlink the first.
 //! [L1] `first`, followed link by link, gives `len` items and ends at `last`, whose link is null.
-//! Checked by: proptests/list.rs; under the injector's lock by verification/loom/injector.rs.
+//! Checked by: proptests/list.rs.
 
 use super::linked::Linked;
 use std::ptr::{self, NonNull};
@@ -71,16 +71,10 @@ impl<T: Linked> List<T> {
         }
     }
 
-    /// Moves the first `n` items (all, where there are fewer) to a list of their own.
-    pub fn split_front(&mut self, n: usize) -> List<T> {
-        let mut front = List::new();
-        while front.len < n
-            && let Some(item) = self.pop_front()
-        {
-            // SAFETY: it has just left this list; alive by the duty of its push.
-            unsafe { front.push_back(item) };
-        }
-        front
+    /// The item that has waited longest.
+    #[inline]
+    pub fn front(&self) -> Option<NonNull<T>> {
+        NonNull::new(self.first)
     }
 
     /// How many items wait.

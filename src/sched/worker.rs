@@ -22,6 +22,10 @@ use crate::spec::{Event, Place};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 
+/// So many in a ring are no longer in the nearest caches: what the next one touches is fetched while
+/// another runs.
+const COLD: usize = 128;
+
 pub(crate) struct Worker {
     pub(crate) id: SeatId,
     pub(crate) shared: *const Shared,
@@ -264,7 +268,14 @@ impl Worker {
         // SAFETY: this thread's own.
         let (popped, len) = unsafe {
             let ring = &mut *self.ring.get();
-            (ring.pop_front(), ring.len())
+            let popped = ring.pop_front();
+            if ring.len() >= COLD
+                && let Some(next) = ring.front()
+            {
+                // SAFETY: it is in this thread's own ring: begun, and nobody else's.
+                Ptr::from_raw(next).prefetch_next();
+            }
+            (popped, ring.len())
         };
         // Relaxed: the watchdog's count.
         self.waiting.store(len, Ordering::Relaxed);

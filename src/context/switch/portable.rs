@@ -31,6 +31,10 @@ impl Resumable {
         Resumable(ManuallyDrop::new(Coroutine::with_stack(place, first)))
     }
 
+    /// It will be resumed soon; where its frames are is the coroutine's secret.
+    #[inline(always)]
+    pub fn prefetch(&self) {}
+
     /// Goes on there; answers the word with which it suspends.
     ///
     /// # Safety
