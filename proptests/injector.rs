@@ -10,6 +10,7 @@ use std::thread;
 enum Step {
     Push,
     PushBatch(usize),
+    PushMany(usize),
     Pop,
     PopBatch(usize),
 }
@@ -18,8 +19,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         Just(Step::Push),
         (0usize..6).prop_map(Step::PushBatch),
+        // Some blocks.
+        (0usize..1500).prop_map(Step::PushMany),
         Just(Step::Pop),
-        (0usize..6).prop_map(Step::PopBatch),
+        (0usize..100).prop_map(Step::PopBatch),
     ]
 }
 
@@ -38,6 +41,10 @@ fn pop_batch(injector: &Injector<Node>, max: usize) -> Vec<usize> {
     batch
 }
 
+fn pop_all(injector: &Injector<Node>) -> Vec<usize> {
+    std::iter::from_fn(|| injector.pop()).map(Node::unbox).collect()
+}
+
 proptest! {
     #[test]
     fn injector_does_as_the_oracle_says(steps in prop::collection::vec(step(), 0..200)) {
@@ -52,21 +59,21 @@ proptest! {
                     oracle.push_back(ids);
                     ids += 1;
                 }
-                Step::PushBatch(n) => {
+                Step::PushBatch(n) | Step::PushMany(n) => {
                     push_batch(&injector, ids..ids + n);
                     oracle.extend(ids..ids + n);
                     ids += n;
                 }
                 Step::Pop => prop_assert_eq!(injector.pop().map(Node::unbox), oracle.pop_front()),
                 Step::PopBatch(max) => {
-                    let expected: Vec<_> = oracle.drain(..max.min(oracle.len())).collect();
+                    let expected: Vec<_> = oracle.drain(..max.min(32).min(oracle.len())).collect();
                     prop_assert_eq!(pop_batch(&injector, max), expected);
                 }
             }
             prop_assert_eq!(injector.len(), oracle.len());
             prop_assert_eq!(injector.is_empty(), oracle.is_empty());
         }
-        prop_assert_eq!(pop_batch(&injector, usize::MAX), Vec::from(oracle));
+        prop_assert_eq!(pop_all(&injector), Vec::from(oracle));
     }
 }
 
@@ -96,7 +103,7 @@ fn threads_conserve_items() {
         });
         takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect::<Vec<_>>()
     });
-    let left = [left, pop_batch(&injector, usize::MAX)].concat();
+    let left = [left, pop_all(&injector)].concat();
     assert!(injector.is_empty());
     assert_conserved(PUSHERS * EACH, left);
 }

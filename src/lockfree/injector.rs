@@ -1,7 +1,9 @@
-//! Injector: the FIFO that all processors share, a lock around an intrusive list.
-//! push: lock, link, count, unlock.   pop: read the count; not zero: lock, unlink, count, unlock.
+//! Injector: the FIFO that all processors share, a lock around a queue of pointers.
+//! push: lock, put, count, unlock.   pop: read the count; not zero: lock, take, count, unlock.
 //! Not lock-free on purpose: it is the slow path, one lock moves a whole batch, and the length is
-//! read without the lock, so that looking at an empty injector costs one load.
+//! read without the lock, so that looking at an empty injector costs one load. The queue is of pointers,
+//! not of linked items: of a million that wait most have left the caches, and to unlink one would be to wait
+//! for memory, under the lock.
 //!
 //! [J1] An item leaves exactly once.
 //! [J2] Whoever pops an item sees what its pusher wrote.
@@ -12,26 +14,33 @@
 //! late, it would keep idle workers looking for an item that is gone.
 //! Checked by: verification/loom/injector.rs, proptests/injector.rs.
 
-use super::linked::Linked;
-use super::list::List;
+use super::fifo::Fifo;
 use crate::platform::Mutex;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
-/// A shared FIFO of linked items. Dropping it forgets the items.
+/// How many are taken under one lock.
+const BATCH: usize = 32;
+
+/// A shared FIFO of items. Dropping it forgets the items.
 #[derive(Debug)]
-pub struct Injector<T: Linked> {
-    items: CachePadded<Mutex<List<T>>>,
+pub struct Injector<T> {
+    items: CachePadded<Mutex<Fifo<NonNull<T>>>>,
     /// Written under the lock alone [J4]; by itself in its cache line, since idle workers watch it.
     len: CachePadded<AtomicUsize>,
 }
 
-impl<T: Linked> Injector<T> {
+// SAFETY: items are handed on whole, and the pushes' callers promise that they may be used on any thread.
+unsafe impl<T> Sync for Injector<T> {}
+// SAFETY: as above.
+unsafe impl<T> Send for Injector<T> {}
+
+impl<T> Injector<T> {
     /// An empty injector.
     pub fn new() -> Self {
         Injector {
-            items: CachePadded::new(Mutex::new(List::new())),
+            items: CachePadded::new(Mutex::new(Fifo::new())),
             len: CachePadded::new(AtomicUsize::new(0)),
         }
     }
@@ -42,8 +51,7 @@ impl<T: Linked> Injector<T> {
     /// - `item` is in no queue, stays alive until it is popped, and may be used on any thread.
     pub unsafe fn push(&self, item: NonNull<T>) {
         let mut items = self.items.lock();
-        // SAFETY: in no queue and alive, by the caller's duty.
-        unsafe { items.push_back(item) };
+        items.push(item);
         // Relaxed: the lock publishes the item [J2]; the count is a hint that the caller's own
         // fence(SeqCst) makes firm [J4]. An RMW, as for every word with several writers.
         // mutant: drop count
@@ -56,18 +64,12 @@ impl<T: Linked> Injector<T> {
     /// - Each item is in no queue and not twice in the batch, stays alive until it is popped, and
     ///   may be used on any thread.
     pub unsafe fn push_batch(&self, batch: &mut dyn Iterator<Item = NonNull<T>>) {
-        // Linked before the lock is taken: the caller's iterator never runs under it.
-        let mut chain = List::new();
-        for item in batch {
-            // SAFETY: in no queue and alive, by the caller's duty.
-            unsafe { chain.push_back(item) };
-        }
-        let n = chain.len();
-        if n == 0 {
-            return;
-        }
         let mut items = self.items.lock();
-        items.append(&mut chain);
+        let mut n = 0;
+        for item in batch {
+            items.push(item);
+            n += 1;
+        }
         // Relaxed: see `push`. [J4]
         // mutant: drop count
         self.len.fetch_add(n, Ordering::Relaxed);
@@ -79,25 +81,23 @@ impl<T: Linked> Injector<T> {
             return None;
         }
         let mut items = self.items.lock();
-        let item = items.pop_front()?;
+        let item = items.pop()?;
         // Relaxed: see `push`. [J4]
         // mutant: drop count
         self.len.fetch_sub(1, Ordering::Relaxed);
         Some(item)
     }
 
-    /// Takes up to `max` items under one lock and hands them to `into`, the oldest first, after the
-    /// lock is free again; returns how many. `into` must not panic: the rest of the batch would be
-    /// forgotten.
+    /// Takes up to `max` items, at most 32, under one lock, and hands them to `into`, the oldest first,
+    /// after the lock is free again; returns how many. `into` must not panic: the rest of the batch would
+    /// be forgotten.
     pub fn pop_batch(&self, max: usize, into: &mut impl FnMut(NonNull<T>)) -> usize {
         if max == 0 || self.is_empty() {
             return 0;
         }
-        let mut batch = self.detach(max);
-        let n = batch.len();
-        while let Some(item) = batch.pop_front() {
-            into(item);
-        }
+        let mut batch = [None; BATCH];
+        let n = self.detach(&mut batch[..max.min(BATCH)]);
+        batch[..n].iter().flatten().for_each(|item| into(*item));
         n
     }
 
@@ -119,17 +119,23 @@ impl<T: Linked> Injector<T> {
         self.len.load(Ordering::Relaxed)
     }
 
-    fn detach(&self, max: usize) -> List<T> {
+    fn detach(&self, batch: &mut [Option<NonNull<T>>]) -> usize {
         let mut items = self.items.lock();
-        let batch = items.split_front(max);
+        let mut n = 0;
+        while n < batch.len()
+            && let Some(item) = items.pop()
+        {
+            batch[n] = Some(item);
+            n += 1;
+        }
         // Relaxed: see `push`. [J4]
         // mutant: drop count
-        self.len.fetch_sub(batch.len(), Ordering::Relaxed);
-        batch
+        self.len.fetch_sub(n, Ordering::Relaxed);
+        n
     }
 }
 
-impl<T: Linked> Default for Injector<T> {
+impl<T> Default for Injector<T> {
     fn default() -> Self {
         Injector::new()
     }

@@ -9,10 +9,11 @@
 //! | [`slot`] | its owner | anybody | one item |
 //! | [`heap`] | its owner | its owner | by deadline |
 //!
-//! The deque and the heap hold values; the others are intrusive: they chain items by the [`Link`] inside
-//! each item and never allocate. [`rng`] picks victims, [`tally`] counts. docs/deque.md tells the whole story.
+//! The deque, the injector and the heap hold values, or pointers; the others are intrusive: they chain items
+//! by the [`Link`] inside each item and never allocate. [`rng`] picks victims, [`tally`] counts. docs/deque.md tells the whole story.
 
 pub mod deque;
+mod fifo;
 pub mod heap;
 pub mod inbox;
 pub mod injector;

@@ -1,0 +1,51 @@
+//! Fifo: an owner-only queue of values, in blocks: no value moves, and none is touched but those that come
+//! and go.
+//! push: to the end of the last block.   pop: from the first block, which is used again once it is empty.
+//! Checked by: proptests/injector.rs; under the injector's lock by verification/loom/injector.rs.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+
+/// Values a block, which is then a page of pointers.
+const BLOCK: usize = 512;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Fifo<T> {
+    blocks: VecDeque<Vec<T>>,
+    /// How many of the first block have been taken.
+    taken: usize,
+    /// One that is empty.
+    spare: Vec<T>,
+}
+
+impl<T: Copy> Fifo<T> {
+    pub(super) fn new() -> Self {
+        Fifo { blocks: VecDeque::new(), taken: 0, spare: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, value: T) {
+        match self.blocks.back_mut() {
+            Some(last) if last.len() < BLOCK => last.push(value),
+            _ => {
+                let mut block = std::mem::take(&mut self.spare);
+                block.reserve_exact(BLOCK);
+                block.push(value);
+                self.blocks.push_back(block);
+            }
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let first = self.blocks.front()?;
+        let value = *first.get(self.taken)?;
+        self.taken += 1;
+        if self.taken == first.len() {
+            // Also where it is the last, and has room: what comes next begins a block.
+            self.taken = 0;
+            self.spare = self.blocks.pop_front().expect("it was looked at");
+            self.spare.clear();
+        }
+        Some(value)
+    }
+}
