@@ -131,9 +131,12 @@ impl<T> Latch<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Latch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Relaxed: a report.
+        let (locked, waiting) =
+            (self.locked.load(Ordering::Relaxed), self.waiting.load(Ordering::Relaxed));
         f.debug_struct("Latch")
-            .field("locked", &self.locked)
-            .field("waiting", &self.waiting)
+            .field("locked", &locked)
+            .field("waiting", &waiting)
             .finish_non_exhaustive()
     }
 }
