@@ -215,7 +215,7 @@ fn who_waits_on_a_processor_that_is_retaken_for_good_has_its_turn() {
 #[test]
 fn who_has_not_begun_when_it_stops_does_not_run() {
     let name = "fair: who has not begun when it stops does not run [T1]";
-    Scenario { name, threads: 2, goroutines: 16 }.check(&Plan::usual(100), || {
+    Scenario { name, threads: 2, goroutines: 16 }.check(&Plan::usual(1000), || {
         let (runtime, begun, ledger) = (anchored(1, 1), Flag::default(), Ledger::new(1));
         let (first, mine) = (begun.clone(), ledger.clone());
         drop(runtime.go(move || {

@@ -187,10 +187,11 @@ impl Roster {
         let mut lists = self.lists.lock();
         lists.stopping = true;
         self.spec.see(Doing::Stopping);
-        // mutant: drop announcement
-        announce();
+        // Before the announcement: who learns of that by a refusal finds it at its next decision.
         // mutant: drop call for attention
         self.set_attention(&lists);
+        // mutant: drop announcement
+        announce();
         let waiting: Vec<SeatId> = lists
             .sleepers
             .drain(..)
