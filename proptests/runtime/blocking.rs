@@ -336,3 +336,34 @@ fn who_has_blocked_for_long_goes_to_a_helper() {
         }
     });
 }
+
+/// At the cap on threads, one whose calls are long does not wait for a helper that waits for it.
+#[test]
+fn who_has_blocked_for_long_waits_for_no_helper_that_may_wait_for_it() {
+    alone(|| {
+        // Two workers, one without a processor, and one helper.
+        let builder = Runtime::builder().processors(1).max_threads(3);
+        let runtime = Placement::Migrating.build(builder);
+        let (send, receive) = std::sync::mpsc::channel();
+        let blocks_long = || {
+            (0..3).for_each(|_| selvedge::blocking(|| std::thread::sleep(LONG / 10)));
+        };
+        let waiting = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&waiting);
+        let receiver = runtime.go(move || {
+            blocks_long();
+            selvedge::blocking(move || {
+                waits.store(true, SeqCst);
+                receive.recv().unwrap()
+            })
+        });
+        eventually("it has the helper", || waiting.load(SeqCst));
+        let sender = runtime.go(move || {
+            blocks_long();
+            selvedge::blocking(move || send.send(7).unwrap());
+        });
+        sender.join().unwrap();
+        assert_eq!(receiver.join().unwrap(), 7);
+        finish(runtime);
+    });
+}

@@ -53,7 +53,7 @@ pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
     // A simulation has no other thread.
     if (neighbours > 0 || habit == Habit::Long) && may_park && worker.shared().simulation.is_none()
     {
-        match on_helper(worker.shared(), goroutine, place, f) {
+        match on_helper(worker.shared(), goroutine, place, neighbours > 0, f) {
             Ok(value) => return value,
             Err(back) => f = back,
         }
@@ -110,7 +110,7 @@ struct Job(AnyJob);
 // SAFETY: the closure is Send, and its owner waits.
 unsafe impl Send for Job {}
 
-/// There is no helper, and none can be started.
+/// There is no helper for a job, and none can be started.
 struct NoHelper;
 
 /// The helper threads of a runtime.
@@ -127,11 +127,12 @@ struct State {
     stopping: bool,
 }
 
-/// Gives `f` back if there is no helper.
+/// Gives `f` back if there is no helper; or, unless it `may_wait`, none that is free.
 fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
     goroutine: Ptr,
     place: &'static Location<'static>,
+    may_wait: bool,
     f: F,
 ) -> Result<T, F> {
     let mut f = Some(f);
@@ -155,7 +156,7 @@ fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
     // SAFETY: only the lifetime changes; this frame waits for `done`. [Q1]
     let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
-    if shared.helpers.submit(shared, job).is_err() {
+    if shared.helpers.submit(shared, job, may_wait).is_err() {
         return Err(f.take().expect("nobody has run the job"));
     }
     // Acquire: pairs with the Release above.
@@ -175,19 +176,22 @@ impl Helpers {
         Helpers { state: Mutex::new(State::default()), wake: Condvar::new() }
     }
 
-    /// Queues a job for a helper; an error if there is none and none can be started.
-    fn submit(&self, shared: &Shared, job: Job) -> Result<(), NoHelper> {
+    /// Queues a job for a helper that is free, or has just been started; if it `may_wait`, for any that
+    /// there is.
+    fn submit(&self, shared: &Shared, job: Job, may_wait: bool) -> Result<(), NoHelper> {
         let mut state = self.state.lock();
+        let mut at_once = state.idle > state.jobs.len();
         // Under the lock: whoever finds a helper counted can rely on it.
-        if state.idle <= state.jobs.len() && shared.roster.add_helper() {
-            if shared.start_helper() {
+        if !at_once && shared.roster.add_helper() {
+            at_once = shared.start_helper();
+            if at_once {
                 state.threads += 1;
             } else {
                 shared.remove_helper();
             }
         }
         // mutant: wait for a helper that never comes: replace state.threads == 0 with false
-        if state.threads == 0 {
+        if !at_once && (state.threads == 0 || !may_wait) {
             return Err(NoHelper);
         }
         state.jobs.push_back(job);
