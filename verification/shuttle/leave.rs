@@ -21,7 +21,7 @@ fn beside_one_at_home(runtime: Runtime, loses: impl FnOnce(&Runtime) + Send + 's
                 loses(&theirs);
                 drop(theirs);
                 // Whoever was woken meanwhile finds nothing, and sleeps again.
-                (0..20).for_each(|_| thread::yield_now());
+                (0..60).for_each(|_| thread::yield_now());
                 yield_now();
                 open.open();
             });
@@ -40,7 +40,7 @@ fn beside_one_at_home(runtime: Runtime, loses: impl FnOnce(&Runtime) + Send + 's
 #[test]
 fn who_yields_without_a_processor_is_run_elsewhere() {
     let name = "leave: who yields without a processor is run elsewhere [I1]";
-    Scenario { name, threads: 3, goroutines: 2 }.check(&Plan::usual(500), || {
+    Scenario { name, threads: 3, goroutines: 2 }.check(&Plan::usual(15_000), || {
         beside_one_at_home(migrating(2, 2), |runtime| {
             while runtime.retake_all() == 0 {
                 thread::yield_now();

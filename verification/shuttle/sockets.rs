@@ -81,3 +81,45 @@ fn readers_share_what_arrives_anywhere() {
     }
     .check(&Plan::usual(1500), move || readers(build, 3, false));
 }
+
+/// 5 threads, 3 goroutines; sampled. Two wait for one socket, each at a home of its own, and a third worker
+/// may be the one that learns of both: each home is woken.
+#[test]
+fn two_homes_of_one_batch_are_both_woken() {
+    let name = "sockets: two homes of one batch are both woken [I2] [N3]";
+    Scenario { name, threads: 5, goroutines: 3 }.check(&Plan::usual(1500), || {
+        let kernel = Kernel::new();
+        let (source, bell) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
+        let builder = builder(1, 3).kernel(source, bell);
+        let (runtime, gone) = (builder.build().expect("a model grants it"), Flag::default());
+        let cell = Arc::new(Cell::new());
+        let key = runtime.register(Arc::<Cell>::clone(&cell));
+        let begun = [Flag::default(), Flag::default(), Flag::default()];
+        let all = [0, 1, 2].map(|number: usize| {
+            let (begun, gone) = (begun[number].clone(), gone.clone());
+            let (kernel, cell) = (kernel.clone(), Arc::clone(&cell));
+            runtime.go(move || {
+                begun.set();
+                gone.spin();
+                if number < 2 {
+                    kernel.read(&cell, || {});
+                }
+            })
+        });
+        // Each in user code, on a thread of its own, though there is one processor.
+        while !begun.iter().all(Flag::is_set) {
+            runtime.retake_all();
+            thread::yield_now();
+        }
+        gone.set();
+        while runtime.metrics().idle_processors == 0 {
+            thread::yield_now();
+        }
+        kernel.arrive(key, 2);
+        while !all.iter().all(|one| one.is_finished()) {
+            runtime.see_to_sockets();
+            thread::yield_now();
+        }
+        end(runtime);
+    });
+}
