@@ -42,17 +42,6 @@ pub fn thread_id() -> u32 {
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
 }
 
-/// Asks the kernel for huge pages, there for the memory's first touch: a hint.
-pub fn prefer_huge_pages(start: *mut u8, len: usize) {
-    #[cfg(all(target_os = "linux", not(miri)))]
-    // SAFETY: the advice changes nothing that the program can see; what is no whole page is refused.
-    unsafe {
-        libc::madvise(start.cast(), len, libc::MADV_HUGEPAGE);
-    }
-    #[cfg(not(all(target_os = "linux", not(miri))))]
-    let _ = (start, len);
-}
-
 /// Tells the caches that `place` will be touched soon. A hint: the address need not be valid.
 #[inline(always)]
 pub fn prefetch<T>(place: *const T) {

@@ -44,9 +44,7 @@ pub use backend::{
     Condvar, Latch, LatchGuard, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed,
     spin_hint, thread, tls,
 };
-pub use cpu::{
-    CpuClock, available_processors, prefer_huge_pages, prefetch, thread_id, thread_sleeps,
-};
+pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;
 pub use parker::{Bell, Parker};
 pub use std::sync::{Arc, OnceLock, Weak};

@@ -18,7 +18,6 @@
 //! | `simulation` | the same on one worker, by a seed and in virtual time |
 //! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
-mod cells;
 pub mod claim;
 pub(crate) mod deadline;
 pub(crate) mod enter;

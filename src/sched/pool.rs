@@ -1,14 +1,14 @@
 //! Pool: the cells of a runtime's goroutines, taken and given back in batches.
-//! Cells are freed only with the runtime; a processor keeps some at hand.
+//! Cells come in chunks that are freed only with the runtime; a processor keeps some at hand.
 //! [G3] No more goroutines are alive than the limit; where the limit is large enough for processors
 //! to keep cells at hand, up to two chunks a processor more.
 //! Checked by: proptests/runtime/lifecycle.rs.
 
 use super::Shared;
-use super::cells::Cells;
 use super::enter::Inside;
 use super::goroutine::{Goroutine, Ptr};
 use crate::platform::{MODELLED, Mutex};
+use std::ptr::NonNull;
 
 /// Cells that the pool grows by, and that a processor keeps at hand; up to twice as many.
 pub(crate) const CHUNK: usize = if MODELLED { 4 } else { 64 };
@@ -22,7 +22,8 @@ pub(crate) struct Pool {
 
 struct Inner {
     free: Vec<Ptr>,
-    cells: Cells<Goroutine>,
+    chunks: Vec<Box<[Goroutine]>>,
+    total: usize,
     /// Goroutines spawned and not ended, where the limit is exact.
     alive: usize,
     /// Once the runtime has ended: how many cells are still out.
@@ -31,7 +32,8 @@ struct Inner {
 
 impl Pool {
     pub(crate) fn new(limit: usize) -> Self {
-        let inner = Inner { free: Vec::new(), cells: Cells::new(), alive: 0, closed: None };
+        let inner =
+            Inner { free: Vec::new(), chunks: Vec::new(), total: 0, alive: 0, closed: None };
         Pool { inner: Mutex::new(inner), limit }
     }
 
@@ -103,7 +105,7 @@ impl Pool {
     /// The runtime has ended, and all caches were given back. The number of cells still out.
     pub(crate) fn close(&self) -> usize {
         let mut inner = self.inner.lock();
-        let out = inner.cells.len() - inner.free.len();
+        let out = inner.total - inner.free.len();
         inner.closed = Some(out);
         out
     }
@@ -111,17 +113,19 @@ impl Pool {
     /// Visits every cell. The caller says which of them mean something.
     pub(crate) fn each(&self, mut visit: impl FnMut(Ptr)) {
         let inner = self.inner.lock();
-        inner.cells.iter().for_each(|cell| visit(Ptr::from_raw(cell)));
+        for cell in inner.chunks.iter().flat_map(|chunk| chunk.iter()) {
+            visit(Ptr::from_raw(NonNull::from(cell)));
+        }
     }
 }
 
 impl Inner {
     fn grow(&mut self, shared: *const Shared) {
-        let Inner { free, cells, .. } = self;
-        let first = free.len();
-        cells.grow(CHUNK, || Goroutine::vacant(shared), |cell| free.push(Ptr::from_raw(cell)));
-        // Taken from the end, so in the order of their addresses.
-        free[first..].reverse();
+        let chunk: Box<[Goroutine]> = (0..CHUNK).map(|_| Goroutine::vacant(shared)).collect();
+        let cells = chunk.iter().rev().map(|cell| Ptr::from_raw(NonNull::from(cell)));
+        self.free.extend(cells);
+        self.total += CHUNK;
+        self.chunks.push(chunk);
     }
 }
 

@@ -4,6 +4,7 @@
 //! WORKLOAD PROCESSORS` does the work once, checks its own answer, and prints one line: the figures.
 //! `compare` runs them in turn.
 
+pub mod aims;
 pub mod echo;
 pub mod goroutines;
 pub mod mixes;

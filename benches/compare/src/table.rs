@@ -1,6 +1,6 @@
 //! The table of figures: medians with their spread, and how we stand to the best peer.
 
-use crate::Workload;
+use crate::{Workload, aims};
 use std::fmt::Write;
 use std::path::Path;
 use std::{fs, io};
@@ -60,29 +60,26 @@ impl Cell {
 }
 
 impl Row {
-    /// The better of our two, on one processor the anchored; and the best of the others.
-    pub fn ours_and_best(&self, peers: &[&str]) -> Option<(f64, f64, &'static str)> {
-        let mut ours = f64::INFINITY;
-        let mut best = (f64::INFINITY, "");
-        for (cell, peer) in self.cells.iter().zip(peers) {
-            let Some(median) = cell.median() else { continue };
-            match *peer {
-                "selvedge" => ours = ours.min(median),
-                "selvedge-migrating" if self.processors > 1 => ours = ours.min(median),
-                "selvedge-migrating" => {}
-                peer if median < best.0 => best = (median, crate::table::known(peer)),
-                _ => {}
-            }
-        }
-        (ours.is_finite() && best.0.is_finite()).then_some((ours, best.0, best.1))
+    /// The better of our two, on one processor the anchored.
+    pub fn ours(&self, peers: &[&'static str]) -> Option<f64> {
+        let both: &[&str] = &["selvedge", "selvedge-migrating"];
+        self.best_of(peers, if self.processors > 1 { both } else { &both[..1] })
+            .map(|(ours, _)| ours)
     }
-}
 
-/// The name for good, so that a row can be kept.
-pub fn known(peer: &str) -> &'static str {
-    const NAMES: [&str; 7] =
-        ["go", "tokio", "tokio-mimalloc", "tokio-kanal", "tokio-kanal-mimalloc", "may", "threads"];
-    NAMES.into_iter().find(|name| *name == peer).unwrap_or("?")
+    /// The best of those peers that are among `of`.
+    pub fn best_of(&self, peers: &[&'static str], of: &[&str]) -> Option<(f64, &'static str)> {
+        let chosen = self.cells.iter().zip(peers).filter(|(_, peer)| of.contains(peer));
+        let medians = chosen.filter_map(|(cell, peer)| Some((cell.median()?, *peer)));
+        medians.min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// Ours, and the best of the others.
+    pub fn ours_and_best(&self, peers: &[&'static str]) -> Option<(f64, f64, &'static str)> {
+        let others: Vec<_> = peers.iter().copied().filter(|p| !p.starts_with("selvedge")).collect();
+        let (best, peer) = self.best_of(peers, &others)?;
+        Some((self.ours(peers)?, best, peer))
+    }
 }
 
 impl Table {
@@ -132,15 +129,18 @@ impl Table {
         text
     }
 
-    /// Replaces what stands between the markers of a document.
+    /// Puts it, and the aims, between their markers in a document.
     pub fn put_into(&self, document: &Path) -> io::Result<()> {
-        const BEGIN: &str = "<!-- compare: begin -->\n";
-        const END: &str = "<!-- compare: end -->";
-        let text = fs::read_to_string(document)?;
-        let missing = || io::Error::new(io::ErrorKind::InvalidData, "the markers are missing");
-        let begin = text.find(BEGIN).ok_or_else(missing)? + BEGIN.len();
-        let end = text.find(END).ok_or_else(missing)?;
-        fs::write(document, format!("{}{}{}", &text[..begin], self.markdown(), &text[end..]))
+        let mut text = fs::read_to_string(document)?;
+        for (name, own) in [("compare", self.markdown()), ("aims", aims::markdown(self))] {
+            let (begin, end) =
+                (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
+            let missing = || io::Error::new(io::ErrorKind::InvalidData, "the markers are missing");
+            let from = text.find(&begin).ok_or_else(missing)? + begin.len();
+            let to = text.find(&end).ok_or_else(missing)?;
+            text.replace_range(from..to, &own);
+        }
+        fs::write(document, text)
     }
 }
 
