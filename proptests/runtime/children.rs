@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 const CHILD: &str = "SELVEDGE_CHILD";
 
@@ -232,12 +232,21 @@ fn where_no_thread_can_be_started_goroutines_still_run_and_later_more_threads_do
         assert!(runtime.metrics().failed_thread_starts > 0, "{:?}", runtime.metrics());
         let before = runtime.metrics().threads;
         drop(hoard);
-        // Whoever has work for them gets threads again.
-        eventually("there are more threads", || {
-            let handles: Vec<_> = (0..20).map(spread).collect();
-            handles.into_iter().for_each(|handle| assert!(handle.join().unwrap() < 20));
-            runtime.metrics().threads > before
-        });
+        // Whoever has work for them gets threads again: each of these needs one, until there are more.
+        let enough = Arc::new(AtomicBool::new(false));
+        let block = |_| {
+            let enough = Arc::clone(&enough);
+            let wait = move || {
+                while !enough.load(SeqCst) {
+                    std::thread::sleep(std::time::Duration::from_micros(100));
+                }
+            };
+            runtime.go(move || selvedge::blocking(wait))
+        };
+        let handles: Vec<_> = (0..=before).map(block).collect();
+        eventually("there are more threads", || runtime.metrics().threads > before);
+        enough.store(true, SeqCst);
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
         finish(runtime);
     }
     beside(|| {
