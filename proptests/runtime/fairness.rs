@@ -198,7 +198,9 @@ fn the_injector_is_looked_at_every_61st_decision_though_other_queues_never_empty
                 (0..10).map(inject).collect()
             });
             for (ahead, wait) in waits.into_iter().enumerate() {
-                let most = INJECTOR_EVERY + bound(RESIDENTS + ahead as u64);
+                let ahead = ahead as u64;
+                let most = (INJECTOR_EVERY * (ahead + 1) + 1)
+                    .min(INJECTOR_EVERY + bound(RESIDENTS + ahead));
                 let waited = wait.join().unwrap();
                 assert!(waited <= most, "{waited} decisions, {ahead} ahead, {placement:?}");
             }

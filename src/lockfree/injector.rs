@@ -20,8 +20,8 @@ use crate::platform::atomic::{AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
-/// How many are taken under one lock.
-const BATCH: usize = 32;
+/// How many are taken under one lock, at most.
+pub const BATCH: usize = 32;
 
 /// A shared FIFO of items. Dropping it forgets the items.
 #[derive(Debug)]

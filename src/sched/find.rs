@@ -16,6 +16,7 @@ use super::goroutine::Ptr;
 use super::processor::{Held, Local};
 use super::shared::Shared;
 use super::worker::Worker;
+use crate::lockfree::injector::BATCH as INJECTOR_BATCH;
 use crate::platform::{MODELLED, spin_hint};
 use crate::spec::{Doing, Event, Place};
 
@@ -25,8 +26,6 @@ const DEQUE_EVERY_ALONE: u32 = 2;
 const RUN_NEXT_STREAK: u32 = 16;
 /// Rounds over all victims before a searcher sleeps.
 const ROUNDS: u32 = if MODELLED { 1 } else { 4 };
-/// How many a processor takes from the injector at once.
-const INJECTOR_BATCH: usize = 32;
 
 impl Worker {
     /// The next goroutine of this processor, or of this home.
