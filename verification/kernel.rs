@@ -8,6 +8,7 @@ use selvedge::internals::wait::Limit;
 use selvedge::internals::wait::limit::Outcome;
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 #[derive(Clone)]
 pub struct Kernel(Arc<(Mutex<State>, Condvar)>);
@@ -60,9 +61,11 @@ impl Kernel {
 }
 
 impl Source for Kernel {
-    fn take(&mut self, waits: bool, events: &mut Vec<Event>) {
+    /// As long as time stands still: for none at all, or without end.
+    fn take(&mut self, limit: Option<Duration>, events: &mut Vec<Event>) {
         let (state, wake) = &*self.0;
         let mut state = state.lock();
+        let waits = limit != Some(Duration::ZERO);
         while waits && state.events.is_empty() && !state.rung {
             state = wake.wait(state);
         }

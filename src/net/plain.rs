@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use super::cell::Way;
-use crate::platform::Arc;
+use crate::platform::{Arc, ppoll};
 use crate::sched;
 use crate::wait::limit::{CANCELLED, Outcome};
 use crate::wait::{Limit, Node, Wait};
@@ -13,6 +13,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 /// Waits until `socket` is ready, or the limit is reached.
 pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Result<Outcome> {
@@ -61,26 +62,13 @@ fn poll(
         libc::pollfd { fd: bell, events: libc::POLLIN, revents: 0 },
     ];
     loop {
-        let left = deadline.map(|deadline| {
-            let nanos = deadline.saturating_sub(sched::now());
-            libc::timespec {
-                tv_sec: (nanos / 1_000_000_000) as libc::time_t,
-                tv_nsec: (nanos % 1_000_000_000) as _,
-            }
-        });
-        let left = left.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // SAFETY: two descriptors that are open, or negative; a time that outlives the call.
-        let ready = unsafe { libc::ppoll(fds.as_mut_ptr(), 2, left, ptr::null()) };
-        match ready {
-            0 if deadline.is_some_and(|deadline| deadline <= sched::now()) => return Ok(false),
-            0 => {}
-            1.. => return Ok(true),
-            _ => {
-                let error = io::Error::last_os_error();
-                if error.kind() != ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
+        let left = |deadline: u64| Duration::from_nanos(deadline.saturating_sub(sched::now()));
+        match ppoll(&mut fds, deadline.map(left)) {
+            Ok(0) if deadline.is_some_and(|deadline| deadline <= sched::now()) => return Ok(false),
+            Ok(0) => {}
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

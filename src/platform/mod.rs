@@ -22,6 +22,7 @@ pub mod latch;
 pub mod ledger;
 pub mod locals;
 mod parker;
+mod ppoll;
 pub mod virtual_time;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
@@ -47,6 +48,7 @@ pub use backend::{
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;
 pub use parker::{Bell, Parker};
+pub use ppoll::ppoll;
 pub use std::sync::{Arc, OnceLock, Weak};
 
 /// Whether the scheduler tells the specification what it does; `crate::spec` is empty without.

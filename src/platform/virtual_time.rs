@@ -72,6 +72,14 @@ pub fn now() -> u64 {
     clock().map_or(0, |clock| clock.now.load(Ordering::Relaxed))
 }
 
+/// It is `now`, says a model that plays the clock itself.
+pub fn pass_to(now: u64) {
+    if let Some(clock) = clock() {
+        // Relaxed: see `now`.
+        clock.now.fetch_max(now, Ordering::Relaxed);
+    }
+}
+
 /// Lets the wait of `parker` expire at `deadline`, by the number returned; `None` outside of a run.
 pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
     add(Whom::Parker(parker), deadline)

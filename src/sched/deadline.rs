@@ -3,16 +3,19 @@
 //! park_until: take a permit, else arm a timer and suspend; after the resume, cancel the timer unless
 //!     it was the one that woke us.
 //! fire: expire each goroutine that is due and put it where it waits to run; then wake workers.
-//! The timekeeper is a kernel thread that fires what is due and sleeps until the nearest deadline; a
-//! busy worker looks after its own heap every 61st decision, and spares it the work.
+//! A worker looks after its own heap: it sleeps until the next deadline there at most, and looks every 61st
+//! decision while it is busy. The timekeeper is a kernel thread that fires what workers leave over its time,
+//! since they are held up: it comes late, unless it had to fire something the last time.
 //!
 //! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the word: [S5].
 //! Checked by: verification/loom/timers.rs, verification/shuttle/timers.rs, proptests/runtime/timers.rs.
 
+use super::batch::{Batch, Batched, Here};
 use super::enter::{current, current_worker};
 use super::goroutine::{Goroutine, Ptr};
 use super::now;
 use super::processor::Held;
+use super::roster::Awake;
 use super::settle::PARK;
 use super::shared::Shared;
 use super::simulation;
@@ -20,7 +23,7 @@ use super::state::{BeginPark, Unparked, Woken};
 use super::suspend::{refuse_to_suspend, suspend, thread_parker};
 use super::timers::Timers;
 use super::worker::Worker;
-use crate::lockfree::{List, NEVER};
+use crate::lockfree::NEVER;
 use crate::platform::{MODELLED, Parker, panicking};
 use crate::spec::Event;
 use std::panic::Location;
@@ -130,21 +133,62 @@ fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
 }
 
 impl Worker {
-    /// At a decision now and then: fires what is due in the worker's own heap.
+    /// Between two goroutines: fires what is due in the worker's own heap. True if something came of it
+    /// for this worker.
     #[inline]
-    pub(crate) fn keep_own_time(&self, held: Held<'_>) {
-        let nearest = self.shared().timers.nearest_of(self.id as usize);
-        if nearest != NEVER && nearest <= now() {
-            self.shared().fire_heap(self.id as usize, now(), Some((self, held)));
+    pub(crate) fn keep_own_time(&self, held: Held<'_>) -> bool {
+        self.own_timers().is_some_and(|left| left.is_zero()) && self.fire_own(held)
+    }
+
+    #[cold]
+    fn fire_own(&self, held: Held<'_>) -> bool {
+        let shared = self.shared();
+        let _acting = shared.roster.spec.acting();
+        let (_, batched) = shared.fire_heap(self.id as usize, now(), Some((self, Some(held))));
+        if batched.stealable {
+            // mutant: nobody is woken: replace shared.roster.notify() with Wake::Nothing
+            shared.carry_out(shared.roster.notify());
+        }
+        batched.home || batched.stealable
+    }
+
+    /// It is about to sleep: does so for no longer than until the next timer in its own heap is due, and
+    /// fires that. `None`: there is none, nor somebody to be waited for at the sockets. `Some(None)`: it
+    /// was woken, or that time has come.
+    pub(crate) fn rest_until_due(&self, parker: &Parker) -> Option<Option<Awake>> {
+        let left = self.own_timers();
+        if left.is_some_and(|left| left.is_zero()) {
+            let _acting = self.shared().roster.spec.acting();
+            let here = Some((self, None));
+            let (_, batched) = self.shared().fire_heap(self.id as usize, now(), here);
+            return Some(self.rise_for(batched));
+        }
+        let rested = self.rest_at_sockets(parker, left);
+        if rested.is_none()
+            && let Some(left) = left
+        {
+            parker.park_timeout(left);
+            return Some(None);
+        }
+        rested
+    }
+
+    /// How long it is until the next timer in the worker's own heap is due; `None` if there is none.
+    #[inline]
+    fn own_timers(&self) -> Option<Duration> {
+        match self.shared().timers.nearest_of(self.id as usize) {
+            NEVER => None,
+            nearest => Some(Duration::from_nanos(nearest.saturating_sub(now()))),
         }
     }
 }
 
 impl Shared {
-    /// The life of the timekeeper's thread.
+    /// The life of the timekeeper's thread: it comes late where workers keep their own time.
     pub(crate) fn keep_time(&self) {
         while !self.is_stopping() {
             if fire_timers(self, now()) > 0 {
+                self.timers.hurry();
                 self.timers.rest(REST);
             } else {
                 self.timers.wait(now);
@@ -152,57 +196,35 @@ impl Shared {
         }
     }
 
-    /// Fires a batch of what is due in one heap. Where the caller is a worker with a processor, what
-    /// it may run itself goes to its own queues.
-    fn fire_heap(&self, number: usize, now: u64, here: Option<(&Worker, Held<'_>)>) -> usize {
-        let _acting = self.roster.spec.acting();
-        let mut stealable = List::<Goroutine>::new();
-        let mut to_wake = None;
+    /// Fires a batch of what is due in one heap. What the caller may run itself goes to its own queues.
+    /// How many these were, and where they went. The caller acts, to the specification.
+    fn fire_heap(&self, number: usize, now: u64, here: Here<'_>) -> (usize, Batched) {
+        let mut batch = Batch::new(self, here);
         let fired = self.timers.fire(number, now, Ptr::prefetch, |goroutine| {
             goroutine.note(Event::Expires);
             if goroutine.word.expire() != Unparked::Enqueue {
                 return goroutine.note(Event::Expired);
             }
-            let Some(home) = goroutine.home() else {
-                // SAFETY: it was just readied, so it is in no queue. [S2]
-                return unsafe { stealable.push_back(goroutine.raw()) };
-            };
-            match here {
-                Some((worker, _)) if worker.id == home => {
-                    // Those that were sent before us had nearer deadlines. [W3]
-                    worker.drain_inbox();
-                    worker.push_home(goroutine);
-                }
-                _ => {
-                    self.workers[home as usize].send_home(goroutine);
-                    let others = to_wake.replace(home).filter(|before| *before != home);
-                    // mutant: drop wake of another home
-                    if let Some(other) = others {
-                        self.carry_out(self.roster.wake_home(other));
-                    }
-                }
+            if let Some((worker, _)) = here {
+                // Those that were sent before this one had nearer deadlines. [W3]
+                worker.drain_inbox();
             }
+            batch.add(goroutine);
         });
-        // mutant: drop wake of the last home
-        if let Some(home) = to_wake {
-            self.carry_out(self.roster.wake_home(home));
-        }
-        if !stealable.is_empty() {
-            self.ready_all(stealable, here.map(|(_, held)| held));
+        (fired, batch.finish())
+    }
+}
+
+impl Shared {
+    /// As [`fire_heap`](Self::fire_heap), by somebody who is no worker.
+    fn fire_from_outside(&self, number: usize, until: u64) -> usize {
+        let _acting = self.roster.spec.acting();
+        let (fired, batched) = self.fire_heap(number, until, None);
+        // mutant: drop wake for the stealable
+        if batched.stealable {
+            self.carry_out(self.roster.notify());
         }
         fired
-    }
-
-    /// Puts expired stealable goroutines where they wait to run.
-    fn ready_all(&self, mut list: List<Goroutine>, held: Option<Held<'_>>) {
-        let each = std::iter::from_fn(|| list.pop_front().map(Ptr::from_raw));
-        match held {
-            Some(held) => each.for_each(|goroutine| held.push(self, goroutine)),
-            // SAFETY: they left the list, so they are in no queue.
-            None => unsafe { self.inject_all(each) },
-        }
-        // mutant: drop wake for the stealable
-        self.carry_out(self.roster.notify());
     }
 }
 
@@ -212,7 +234,7 @@ pub(crate) fn fire_timers(shared: &Shared, until: u64) -> usize {
     let mut all = 0;
     for number in 0..shared.timers.heaps() {
         while until != NEVER && shared.timers.nearest_of(number) <= until {
-            match shared.fire_heap(number, until, None) {
+            match shared.fire_from_outside(number, until) {
                 0 => break,
                 fired => all += fired,
             }

@@ -12,12 +12,13 @@
 //! | `worker`, `entry`, `settle` | how it runs, and where it goes when it stops |
 //! | `suspend`, `waiter`, `group` | how it waits |
 //! | `deadline`, `timers` | how it waits for a time, and who sees that it has come |
-//! | `submit` | where a runnable goroutine waits |
+//! | `submit`, `batch` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
 //! | `poller/` | who waits for sockets, and who learns that they are ready |
 //! | `simulation` | the same on one worker, by a seed and in virtual time |
 //! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
+pub(crate) mod batch;
 pub mod claim;
 pub(crate) mod deadline;
 pub(crate) mod enter;

@@ -1,18 +1,19 @@
 //! Timers: the deadlines of parked goroutines, and how the timekeeper waits for the nearest.
 //!
 //! arm (who is about to park): lock a heap, push, publish its nearest; if that is nearer than before,
-//!     fence, read `waits_until`; if that is later, claim it and wake the timekeeper.
-//! wait (the timekeeper): publish the nearest of all heaps as `waits_until`, fence, look again; sleep
-//!     until then.
-//! fire (the timekeeper, or a worker now and then): lock a heap, take out what is due, in order, and
-//!     expire each under the lock.   cancel (who was unparked first): lock, remove.
+//!     fence, read `waits_until`; if that is later by more than the lag, claim it and wake the timekeeper.
+//! wait (the timekeeper): publish the nearest of all heaps, and the lag, as `waits_until`, fence, look
+//!     again; sleep until then.
+//! fire (a worker, its own heap; or the timekeeper, what workers have left over its time): lock a heap, take
+//!     out what is due, in order, and expire each under the lock.   cancel (who was unparked first): lock,
+//!     remove.
 //!
 //! There are as many heaps as processors; a worker uses the one of its own number, so that the
 //! goroutines at home there are in one heap. Anybody may fire any heap: none is stranded when its
 //! worker blocks, hands its processor over, or ends.
 //!
-//! [W1] A deadline that is armed: the timekeeper is awake, or waits no longer than until it, or its
-//! wake-up is in flight.  [W2] A timer fires at most once, and not after its cancelling has returned.
+//! [W1] A deadline that is armed: the timekeeper is awake, or waits no longer than until it and the longest
+//! lag, or its wake-up is in flight.  [W2] A timer fires at most once, and not after its cancelling has returned.
 //! [W3] None fires before its deadline; those of one heap fire in order of deadlines, then of arming.
 //! Checked by: verification/loom/timers.rs, proptests/runtime/timers.rs.
 
@@ -27,11 +28,18 @@ const AWAKE: u64 = 0;
 /// How many timers fire under one hold of a heap's lock.
 const BATCH: usize = 32;
 
+/// The most that the timekeeper comes after a deadline, beyond what the kernel adds.
+pub const LONGEST_LAG: u64 = 5_000_000;
+/// The least, where it comes late at all.
+const SHORTEST_LAG: u64 = 50_000;
+
 /// See the module.
 pub struct Timers<T> {
     shards: Box<[CachePadded<Shard<T>>]>,
     /// Until when the timekeeper sleeps. Written by read-modify-writes alone.
     waits_until: CachePadded<AtomicU64>,
+    /// How long after a deadline the timekeeper looks whether it was kept. Its own.
+    lag: AtomicU64,
     timekeeper: Parker,
 }
 
@@ -48,6 +56,7 @@ impl<T: Copy + PartialEq> Timers<T> {
         Timers {
             shards: (0..heaps).map(|_| CachePadded::new(shard())).collect(),
             waits_until: CachePadded::new(AtomicU64::new(AWAKE)),
+            lag: AtomicU64::new(0),
             timekeeper: Parker::new(),
         }
     }
@@ -128,7 +137,7 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     // ---- the timekeeper ------------------------------------------------------------------------------
 
-    /// Wakes the timekeeper if it sleeps for longer than until `deadline`. [W1]
+    /// Wakes the timekeeper if it sleeps for longer than until `deadline` and its lag. [W1]
     fn prompt(&self, deadline: u64) {
         // SeqCst: pairs with the fence in `wait`: either we see how long it sleeps, or its second
         // look sees our deadline. [W1]
@@ -141,21 +150,40 @@ impl<T: Copy + PartialEq> Timers<T> {
             let to = AWAKE;
             self.waits_until.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed)
         };
-        if deadline < seen && claim(seen).is_ok() {
+        if self.late(deadline) < seen && claim(seen).is_ok() {
             self.timekeeper.unpark();
         }
     }
 
-    /// The timekeeper sleeps until the nearest deadline has come, or a nearer one is armed, or it
-    /// is [woken](Self::wake). [W1]
+    /// When the timekeeper looks after `deadline`.
+    fn late(&self, deadline: u64) -> u64 {
+        // Relaxed: whichever lag is read, it is one. Saturating: `NEVER` stays so.
+        deadline.saturating_add(self.lag.load(Ordering::Relaxed))
+    }
+
+    /// The timekeeper has fired something that was late: from now on it comes at once.
+    pub fn hurry(&self) {
+        // Relaxed: its own; who arms may read an old one, see `late`.
+        self.lag.store(0, Ordering::Relaxed);
+    }
+
+    /// The timekeeper came, and all was done: it comes later the next time.
+    pub fn relax(&self) {
+        let lag = self.lag.load(Ordering::Relaxed);
+        // Relaxed: as in `hurry`.
+        self.lag.store((2 * lag).clamp(SHORTEST_LAG, LONGEST_LAG), Ordering::Relaxed);
+    }
+
+    /// The timekeeper sleeps until the nearest deadline has come, and its lag after that is over, or a
+    /// nearer one is armed, or it is [woken](Self::wake). [W1]
     pub fn wait(&self, now: impl Fn() -> u64) {
-        let mut until = self.nearest();
+        let mut until = self.late(self.nearest());
         loop {
             // Relaxed: ordered by the fence. A swap, since those who arm write it too.
             self.waits_until.swap(until, Ordering::Relaxed);
             // SeqCst: pairs with the fence in `prompt`. [W1]
             fence(Ordering::SeqCst);
-            let nearest = self.nearest();
+            let nearest = self.late(self.nearest());
             // mutant: no second look: replace nearest >= until with true
             if nearest >= until {
                 break;
@@ -164,8 +192,11 @@ impl<T: Copy + PartialEq> Timers<T> {
         }
         if until == NEVER {
             self.timekeeper.park();
-        } else if let Some(left) = until.checked_sub(now()).filter(|left| *left > 0) {
-            self.timekeeper.park_timeout(Duration::from_nanos(left));
+        } else if let Some(left) = until.checked_sub(now()).filter(|left| *left > 0)
+            && !self.timekeeper.park_timeout(Duration::from_nanos(left))
+            && self.nearest() > now()
+        {
+            self.relax();
         }
         // Relaxed: what is armed from here on, its next `wait` sees, or fences after.
         self.waits_until.swap(AWAKE, Ordering::Relaxed);

@@ -134,7 +134,7 @@ impl Worker {
             let Some(held) = self.held() else { return self.regain() };
             let found = match self.find(held) {
                 Some(goroutine) => Some(goroutine),
-                None if self.look_at_sockets(held) => continue,
+                None if self.keep_own_time(held) || self.look_at_sockets(held) => continue,
                 None => self.search(held, &mut searching),
             };
             let Some(goroutine) = found else { return self.idle(searching) };
@@ -374,7 +374,7 @@ impl Sources for Worker {
     }
 
     fn rest(&self, parker: &Parker) -> Option<Option<Awake>> {
-        self.rest_at_sockets(parker)
+        self.rest_until_due(parker)
     }
 }
 

@@ -29,7 +29,7 @@ fn world() -> Arc<World> {
 impl World {
     /// Waits for one event, as a worker that sleeps, and wakes who is to be woken.
     fn rest_once(&self) {
-        let wakes = self.poller.rest(0, &Parker::new()).expect("nobody else");
+        let wakes = self.poller.rest(0, &Parker::new(), None).expect("nobody else");
         wakes.into_iter().for_each(|wake| wake.wake());
     }
 }
@@ -132,7 +132,7 @@ fn who_waits_at_a_bell_is_woken_by_a_permit() {
         let own = Arc::clone(&parker);
         let other = spawn(move || own.unpark());
         let mut source = kernel;
-        assert!(parker.park_by(&bell, || source.take(true, &mut Vec::new())));
+        assert!(parker.park_by(&bell, || source.take(None, &mut Vec::new())));
         join(other);
     });
 }
@@ -167,7 +167,7 @@ fn who_wanted_to_wait_while_another_looked_tries_again() {
             // Relaxed: the parker carries it.
             spawn(move || {
                 while !stops.load(Ordering::Relaxed) {
-                    match world.poller.rest(7, &sleeper) {
+                    match world.poller.rest(7, &sleeper, None) {
                         Some(wakes) => wakes.into_iter().for_each(|wake| wake.wake()),
                         None => sleeper.park(),
                     }

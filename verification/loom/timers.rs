@@ -4,16 +4,16 @@
 //! the timekeeper, so that a wake-up that is lost is a deadlock. What is due is what the model says.
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
-use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
-use selvedge::internals::platform::{Arc, Parker, thread};
+use selvedge::internals::platform::atomic::{AtomicBool, AtomicU32, Ordering};
+use selvedge::internals::platform::{Arc, Parker, thread, virtual_time};
 use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked, Woken};
 use selvedge::internals::sched::timers::Timers;
 use selvedge::{Builder, Runtime, current, go, park, park_timeout, time, yield_now};
 use std::time::Duration;
 
 /// What is due: deadlines up to here.
-const NOW: u64 = 100;
-const FAR: u64 = 1000;
+const NOW: u64 = 100_000_000;
+const FAR: u64 = 10 * NOW;
 
 /// Timers whose items are the numbers of parkers that they unpark.
 struct World {
@@ -33,8 +33,9 @@ impl World {
             .sum()
     }
 
-    /// The timekeeper, until it has fired so many.
+    /// The timekeeper, which comes late, until it has fired so many.
     fn keep_time(&self, mut still: usize) {
+        self.timers.relax();
         while still > 0 {
             match self.fire() {
                 0 => self.timers.wait(|| NOW),
@@ -337,6 +338,38 @@ fn a_sleeping_goroutine_wakes() {
 #[test]
 fn a_sleeping_goroutine_without_a_home_wakes() {
     a_sleeper_wakes("timers: a sleeping goroutine without a home wakes [W1] [I1]", true);
+}
+
+/// 3 threads: a goroutine that sleeps | its worker, which fires it at its next look, or as it goes to
+/// sleep, if it sees that the time has come | time passes, and then the timekeeper comes.
+#[test]
+fn a_worker_keeps_its_own_time() {
+    Scenario {
+        name: "timers: a worker keeps its own time [W1] [W2] [I2]",
+        threads: 3,
+        operations: "run(sleep), drop | pass, fire | 1 worker",
+    }
+    .check(Bound::usual(), || {
+        virtual_time::begin();
+        let early = time::Instant::now() + Duration::from_nanos(1);
+        let (runtime, awake) = (runtime(false), Arc::new(AtomicBool::new(false)));
+        let time = {
+            let (runtime, awake) = (Arc::clone(&runtime), Arc::clone(&awake));
+            spawn(move || {
+                virtual_time::pass_to(10);
+                // Relaxed, here and below: nothing hangs on it.
+                while !awake.load(Ordering::Relaxed) && runtime.fire_timers(10) == 0 {
+                    thread::yield_now();
+                }
+            })
+        };
+        runtime.run(move || {
+            time::sleep_until(early);
+            awake.store(true, Ordering::Relaxed);
+        });
+        join(time);
+        virtual_time::end();
+    });
 }
 
 /// 4 threads: a goroutine parks with a limit, and is unparked | its worker | fire once. It wakes once,

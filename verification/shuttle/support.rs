@@ -1,7 +1,7 @@
 //! What the scenarios share: runtimes, a ledger of who ran, homes, a monitor, a gate.
 //! Ledgers and flags of this file are no part of the model: touching them is no step of a schedule.
 
-use selvedge::internals::platform::Parker;
+use selvedge::internals::platform::{Parker, virtual_time};
 use selvedge::{Builder, Runtime};
 use shuttle::thread;
 use std::panic::resume_unwind;
@@ -145,23 +145,31 @@ pub fn run_retaken(runtime: Runtime, main: impl FnOnce() + Send + 'static) {
 /// Any time that isn't yet.
 pub const LATER: Duration = Duration::from_nanos(1);
 
-/// Runs `main` as a goroutine while a thread fires every timer and retakes every processor that it
-/// can, whenever it pleases; then ends the runtime, which must have nobody left.
+/// Runs `main` as a goroutine while a thread lets time pass, fires every timer and retakes every
+/// processor that it can, whenever it pleases; then ends the runtime, which must have nobody left.
 pub fn run_in_time(runtime: Runtime, main: impl FnOnce() + Send + 'static) {
     let (runtime, over) = (Arc::new(runtime), Flag::default());
+    virtual_time::begin();
     let clock = {
         let (runtime, over) = (Arc::clone(&runtime), over.clone());
         thread::spawn(move || {
-            while !over.is_set() {
+            for now in 1.. {
+                virtual_time::pass_to(now);
+                thread::yield_now();
+                // Workers have fired what they saw.
                 runtime.fire_timers(u64::MAX - 1);
                 runtime.retake_all();
                 thread::yield_now();
+                if over.is_set() {
+                    return;
+                }
             }
         })
     };
     runtime.run(main);
     over.set();
     clock.join().expect("no panic");
+    virtual_time::end();
     end(Arc::into_inner(runtime).expect("the clock has ended"));
 }
 

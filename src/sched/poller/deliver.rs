@@ -5,7 +5,8 @@
 //! look (the monitor): while all processors are busy; where one is idle it sends a worker to wait.
 //! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 
-use super::super::goroutine::{Goroutine, Ptr};
+use super::super::batch::{Batch, Batched, Here};
+use super::super::goroutine::Ptr;
 use super::super::pool::drop_reference_inside;
 use super::super::processor::Held;
 use super::super::roster::Awake;
@@ -13,38 +14,25 @@ use super::super::shared::Shared;
 use super::super::state::Unparked;
 use super::super::waiter::Wake;
 use super::super::worker::Worker;
-use crate::lockfree::List;
 use crate::platform::{Parker, SPEC};
 use std::ptr;
-
-/// Where a batch went.
-#[derive(Clone, Copy, Debug, Default)]
-struct Delivered {
-    /// Some to the ring of the worker that called.
-    home: bool,
-    /// Some to where every worker looks; somebody is still to be woken for it.
-    stealable: bool,
-}
+use std::time::Duration;
 
 impl Worker {
-    /// It is about to sleep: waits for sockets instead, if nobody does. `Some(None)`: it was woken, or
-    /// has woken others.
-    pub(crate) fn rest_at_sockets(&self, parker: &Parker) -> Option<Option<Awake>> {
+    /// It is about to sleep: waits for sockets instead, if nobody does, for `limit` at most. `Some(None)`:
+    /// it was woken, or has woken others, or that time is over.
+    pub(crate) fn rest_at_sockets(
+        &self,
+        parker: &Parker,
+        limit: Option<Duration>,
+    ) -> Option<Option<Awake>> {
         let shared = self.shared();
-        let wakes = shared.sockets.get()?.poller.rest(self.id, parker)?;
+        let wakes = shared.sockets.get()?.poller.rest(self.id, parker, limit)?;
         if wakes.is_empty() {
             return Some(None);
         }
         let _acting = shared.roster.spec.acting();
-        let found = shared.deliver(wakes, Some((self, None)));
-        if !found.home && !found.stealable {
-            return Some(None);
-        }
-        let up = shared.roster.rise(self.id, found.home);
-        if found.stealable && up.is_none() {
-            shared.carry_out(shared.roster.notify());
-        }
-        Some(up)
+        Some(self.rise_for(shared.deliver(wakes, Some((self, None)))))
     }
 
     /// Between two goroutines: takes what is ready. True if something came of it for this worker.
@@ -84,10 +72,8 @@ impl Shared {
 
     /// Gives each its permit, and puts it where it waits to run. `here`: the calling worker, inside the
     /// runtime, and its processor.
-    fn deliver(&self, wakes: Vec<Wake>, here: Option<(&Worker, Option<Held<'_>>)>) -> Delivered {
-        let mut found = Delivered::default();
-        let mut stealable = List::<Goroutine>::new();
-        let mut to_wake = None;
+    fn deliver(&self, wakes: Vec<Wake>, here: Here<'_>) -> Batched {
+        let mut batch = Batch::new(self, here);
         // To the specification, each of them is unparked until all are in their queues.
         let mut unparks = Vec::new();
         for wake in &wakes {
@@ -106,32 +92,10 @@ impl Shared {
                 (Unparked::WakeInPlace, Some(home)) => {
                     self.workers[home as usize].in_place.unpark();
                 }
-                (Unparked::Enqueue, None) => {
-                    // SAFETY: it was just readied, so it is in no queue. [S2]
-                    unsafe { stealable.push_back(goroutine.raw()) };
-                }
-                (Unparked::Enqueue, Some(home)) => match here {
-                    Some((worker, _)) if worker.id == home => {
-                        worker.push_home(goroutine);
-                        found.home = true;
-                    }
-                    _ => {
-                        self.workers[home as usize].send_home(goroutine);
-                        let others = to_wake.replace(home).filter(|before| *before != home);
-                        // mutant: drop wake of another home
-                        if let Some(other) = others {
-                            self.carry_out(self.roster.wake_home(other));
-                        }
-                    }
-                },
+                (Unparked::Enqueue, _) => batch.add(goroutine),
             }
         }
-        // mutant: drop wake of the last home
-        if let Some(home) = to_wake {
-            self.carry_out(self.roster.wake_home(home));
-        }
-        found.stealable = !stealable.is_empty();
-        self.queue_stealable(stealable, here.and_then(|(_, held)| held));
+        let batched = batch.finish();
         drop(unparks);
         wakes.into_iter().for_each(|wake| {
             let (goroutine, id) = self.own_goroutine(&wake);
@@ -141,20 +105,7 @@ impl Shared {
                 drop_reference_inside(goroutine);
             }
         });
-        found
-    }
-
-    /// Where every worker looks; the caller then wakes somebody. [I1]
-    fn queue_stealable(&self, mut list: List<Goroutine>, held: Option<Held<'_>>) {
-        if list.is_empty() {
-            return;
-        }
-        let each = std::iter::from_fn(|| list.pop_front().map(Ptr::from_raw));
-        match held {
-            Some(held) => each.for_each(|goroutine| held.push(self, goroutine)),
-            // SAFETY: they left the list, so they are in no queue.
-            None => unsafe { self.inject_all(each) },
-        }
+        batched
     }
 
     /// Nobody else is told by this poller. With its id, or, counted, without.

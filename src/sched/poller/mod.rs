@@ -2,8 +2,8 @@
 //! its goroutines first waits for a socket.
 //!
 //! rest (a worker that is about to sleep): claim the role of the one who waits; leave a bell with the
-//!     own parker; wait in the kernel until something is ready or the bell is rung; give the role up;
-//!     wake those who waited for what is ready.
+//!     own parker; wait in the kernel until something is ready, the bell is rung, or the worker's next
+//!     timer is due; give the role up; wake those who waited for what is ready.
 //! look (a worker between two goroutines, or the monitor): claim the same word for short; take what is
 //!     ready without waiting; give it up; who wanted to wait meanwhile is told to try again.
 //!
@@ -27,6 +27,7 @@ use super::waiter::Wake;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Arc, Bell, Mutex, Parker};
 pub use slots::{Key, Slots};
+use std::time::Duration;
 
 const FREE: u32 = 0;
 const WAITS: u32 = 1;
@@ -53,9 +54,9 @@ pub trait Sink: Send + Sync {
 
 /// Where events come from: the kernel, or a model's own.
 pub trait Source: Send {
-    /// Appends what is ready. Where that is nothing and it `waits`, blocks the kernel thread until
-    /// something is, or until its bell is rung.
-    fn take(&mut self, waits: bool, events: &mut Vec<Event>);
+    /// Appends what is ready. Where that is nothing, blocks the kernel thread until something is, or its
+    /// bell is rung, or until about when `limit` is over, if there is one.
+    fn take(&mut self, limit: Option<Duration>, events: &mut Vec<Event>);
 }
 
 /// See the module.
@@ -69,8 +70,8 @@ pub struct Poller<S> {
 }
 
 impl Source for Box<dyn Source> {
-    fn take(&mut self, waits: bool, events: &mut Vec<Event>) {
-        (**self).take(waits, events);
+    fn take(&mut self, limit: Option<Duration>, events: &mut Vec<Event>) {
+        (**self).take(limit, events);
     }
 }
 
@@ -84,15 +85,15 @@ impl<S: Source> Poller<S> {
         }
     }
 
-    /// Waits in place of the worker of seat `id`, who is about to sleep, until a socket is ready or
-    /// `parker` is given a permit, which it takes. `None`: others see to the sockets, and the worker
-    /// sleeps as if there were none. [N3]
-    pub fn rest(&self, id: SeatId, parker: &Parker) -> Option<Vec<Wake>> {
+    /// Waits in place of the worker of seat `id`, who is about to sleep, until a socket is ready, or
+    /// `parker` is given a permit, which it takes, or `limit` is over. `None`: others see to the sockets,
+    /// and the worker sleeps as if there were none. [N3]
+    pub fn rest(&self, id: SeatId, parker: &Parker, limit: Option<Duration>) -> Option<Vec<Wake>> {
         if !self.claim_wait(id) {
             return None;
         }
         let mut wakes = Vec::new();
-        parker.park_by(&self.bell, || self.take(true, &mut wakes));
+        parker.park_by(&self.bell, || self.take(limit, &mut wakes));
         // Relaxed: whoever claims it next goes through the source's lock.
         // mutant: drop end of the role
         self.word.swap(FREE, Ordering::Relaxed);
@@ -108,7 +109,7 @@ impl<S: Source> Poller<S> {
             return Vec::new();
         }
         let mut wakes = Vec::new();
-        self.take(false, &mut wakes);
+        self.take(Some(Duration::ZERO), &mut wakes);
         // Relaxed: the parker that is unparked carries the rest.
         let before = self.word.swap(FREE, Ordering::Relaxed);
         // mutant: who wanted to wait is forgotten: replace before > LOOKS with false
@@ -143,11 +144,11 @@ impl<S: Source> Poller<S> {
     }
 
     /// By who has the word.
-    fn take(&self, waits: bool, wakes: &mut Vec<Wake>) {
+    fn take(&self, limit: Option<Duration>, wakes: &mut Vec<Wake>) {
         let mut source = self.source.lock();
         let (source, events) = &mut *source;
         events.clear();
-        source.take(waits, events);
+        source.take(limit, events);
         if events.is_empty() {
             return;
         }

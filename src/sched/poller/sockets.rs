@@ -5,13 +5,14 @@
 #![forbid(unsafe_code)]
 
 use super::{Event, Key, Poller, Sink, Source};
-use crate::platform::{Arc, Bell};
+use crate::platform::{Arc, Bell, ppoll};
 use crate::sched::broken;
 use crate::sched::shared::Shared;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use std::io::{self, ErrorKind};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 /// Of the waker; no key of a socket is so large before 2^31 have had its slot.
 const BELL: Token = Token(usize::MAX);
@@ -112,8 +113,19 @@ impl Bell for KernelBell {
 }
 
 impl Source for Kernel {
-    fn take(&mut self, waits: bool, events: &mut Vec<Event>) {
-        let limit = if waits { None } else { Some(std::time::Duration::ZERO) };
+    fn take(&mut self, limit: Option<Duration>, events: &mut Vec<Event>) {
+        // The kernel counts the time of an `epoll_wait` in milliseconds, that of a `ppoll` exactly.
+        let limit = limit.map(|limit| {
+            if !limit.is_zero() {
+                let fd = self.poll.as_raw_fd();
+                // What it says, the next call says in full.
+                let _ = ppoll(
+                    &mut [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }],
+                    Some(limit),
+                );
+            }
+            Duration::ZERO
+        });
         match self.poll.poll(&mut self.events, limit) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => return,

@@ -1,0 +1,22 @@
+//! `ppoll`: a kernel thread waits for descriptors, with a limit that the kernel takes exactly.
+//! Checked by: proptests/net/.
+
+use std::io;
+use std::ptr;
+use std::time::Duration;
+
+/// Blocks the kernel thread until one of `fds` is ready, or `limit` is over: then none is. How many are;
+/// a signal's handler that ran meanwhile is an error of the kind `Interrupted`.
+pub fn ppoll(fds: &mut [libc::pollfd], limit: Option<Duration>) -> io::Result<usize> {
+    let limit = limit.map(|limit| libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: limit.subsec_nanos() as _,
+    });
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    let (place, count) = (fds.as_mut_ptr(), fds.len() as libc::nfds_t);
+    // SAFETY: the descriptors' place, and a time that outlives the call.
+    match unsafe { libc::ppoll(place, count, limit, ptr::null()) } {
+        ready @ 0.. => Ok(ready as usize),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
