@@ -1,5 +1,5 @@
 //! Ticker: a receiver of one instant a period, which can be stopped and set anew.
-//! Checked by: proptests/runtime/ticks.rs, and doctests here.
+//! Checked by: verification/loom/ticks.rs, proptests/runtime/ticks.rs, and doctests here.
 #![forbid(unsafe_code)]
 
 use super::source::Due;
