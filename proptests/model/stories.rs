@@ -8,6 +8,7 @@ use selvedge::sync::{
 };
 use selvedge::{CancelToken, Spawn, block_on, go, park_cancel, select, time};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the goroutine "worker" of a program that hangs waits for.
 #[track_caller]
@@ -80,12 +81,26 @@ fn a_read_write_lock_is_named() {
     assert!(told.0.contains(", which goroutine 1 \"main\" has since proptests/model/stories.rs:"));
     let told = waits(|| {
         let lock = Arc::new(RwLock::new(0));
-        let write = lock.write().unwrap();
+        let write = lock.try_write().unwrap();
         let own = Arc::clone(&lock);
         worker(move || drop(own.read().unwrap()));
         drop(write);
     });
     says(&told, "read rwlock 1");
+    assert!(told.0.contains(", which goroutine 1 \"main\" has since proptests/model/stories.rs:"));
+    // Given up, it is nobody's.
+    let told = waits(|| {
+        let lock = Arc::new(RwLock::new(0));
+        drop(lock.read());
+        drop(lock.write());
+        let own = Arc::clone(&lock);
+        worker(move || {
+            go(move || std::mem::forget(lock.write())).join().unwrap();
+            drop(own.read());
+        });
+    });
+    assert_eq!(told.0.matches(", which ").count(), 1, "{}", told.0);
+    assert!(told.0.contains(", which goroutine 3 has since proptests/model/stories.rs:"));
 }
 
 #[test]
@@ -168,7 +183,7 @@ fn what_comes_with_time_or_never_is_named() {
     says(&told, "recv on token 1");
     let told = waits(|| {
         let token = CancelToken::new();
-        worker(move || time::sleep_cancel(std::time::Duration::MAX, &token).unwrap());
+        worker(move || time::sleep_cancel(Duration::MAX, &token).unwrap());
     });
     says(&told, "sleep, under token 1");
     let told = waits(|| {
@@ -224,13 +239,13 @@ fn a_select_says_which_arm_it_has_chosen() {
         tx.send(1).unwrap();
         let (other, _kept) = bounded::<u8>(0);
         select! {
-            recv(rx) -> _ => panic!("as expected"),
             send(other, 1) -> _ => {},
+            recv(rx) -> _ => panic!("as expected"),
             default => {},
         }
     });
     let history = failure.story().history();
-    let line = "try to select on channel 1 (recv), channel 2 (send) at ";
+    let line = "try to select on channel 2 (send), channel 1 (recv) at ";
     let chosen =
         history.iter().any(|step| step.contains(line) && step.contains(": recv channel 1"));
     assert!(chosen, "{history:?}");
@@ -266,13 +281,18 @@ fn who_waits_for_a_lock_that_it_has_is_told_so() {
     assert!(told.1.story().message().contains("a lock can't be had twice"), "{}", told.1);
     // Given up, it is nobody's.
     let told = waits(|| {
-        let lock = Mutex::new(0);
-        drop(lock.lock());
-        drop(lock.try_lock());
+        let lock = Arc::new(Mutex::new(0));
+        let own = Arc::clone(&lock);
         worker(move || {
-            std::mem::forget(lock.lock());
-            selvedge::park();
+            drop(own.lock());
+            drop(own.try_lock());
+            let waited = Condvar::new().wait_timeout(own.lock().unwrap(), Duration::ZERO);
+            drop(waited);
+            go(move || std::mem::forget(lock.try_lock())).join().unwrap();
+            drop(own.lock());
         });
     });
+    assert_eq!(told.0.matches(", which ").count(), 1, "{}", told.0);
+    assert!(told.0.contains(", which goroutine 3 has since proptests/model/stories.rs:"));
     assert!(!told.1.to_string().contains("which it has itself"), "{}", told.1);
 }
