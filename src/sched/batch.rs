@@ -2,7 +2,7 @@
 //! home and one for all that may run anywhere.
 //! add: at home with the caller, its ring; at home elsewhere, that inbox; else aside.
 //! finish: wakes the last home; the stealable go to where every worker looks.
-//! Checked by: verification/loom/poller.rs, verification/loom/timers.rs, verification/shuttle/sockets.rs,
+//! Checked by: verification/loom/poller.rs, verification/loom/sleepers.rs, verification/shuttle/sockets.rs,
 //! verification/shuttle/timers.rs.
 
 use super::goroutine::{Goroutine, Ptr};

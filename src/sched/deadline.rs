@@ -8,7 +8,8 @@
 //! since they are held up: it comes late, unless it had to fire something the last time.
 //!
 //! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the word: [S5].
-//! Checked by: verification/loom/timers.rs, verification/shuttle/timers.rs, proptests/runtime/timers.rs.
+//! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, verification/shuttle/timers.rs,
+//! proptests/runtime/timers.rs.
 
 use super::batch::{Batch, Batched, Here};
 use super::enter::{current, current_worker};
@@ -213,9 +214,7 @@ impl Shared {
         });
         (fired, batch.finish())
     }
-}
 
-impl Shared {
     /// As [`fire_heap`](Self::fire_heap), by somebody who is no worker.
     fn fire_from_outside(&self, number: usize, until: u64) -> usize {
         let _acting = self.roster.spec.acting();

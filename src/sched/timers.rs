@@ -15,7 +15,7 @@
 //! [W1] A deadline that is armed: the timekeeper is awake, or waits no longer than until it and the longest
 //! lag, or its wake-up is in flight.  [W2] A timer fires at most once, and not after its cancelling has returned.
 //! [W3] None fires before its deadline; those of one heap fire in order of deadlines, then of arming.
-//! Checked by: verification/loom/timers.rs, proptests/runtime/timers.rs.
+//! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, proptests/runtime/timers.rs.
 
 use crate::lockfree::{Heap, NEVER, Ticket};
 use crate::platform::atomic::{AtomicU64, Ordering, fence};

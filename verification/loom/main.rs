@@ -34,6 +34,7 @@ mod retake;
 mod sched;
 mod select;
 mod shutdown;
+mod sleepers;
 mod slot;
 mod state;
 mod sync_barrier;
