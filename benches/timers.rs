@@ -2,7 +2,7 @@
 //!
 //! Held constant: an anchored runtime with one processor for each of the machine's; SLEEPERS
 //! goroutines (10,000, then 1,000,000, unless told), all asleep before the first deadline; deadlines
-//! random, evenly over 1000 ms. Lateness is what a sleeper's own clock shows when it runs again.
+//! random, evenly over one second, and over ten. Lateness is what a sleeper's own clock shows when it runs again.
 //! CPU time is the whole process's from the first deadline to the last wake-up; who has woken parks, so
 //! that no sleeper's end is in it. A core is CPU time by wall time.
 #![allow(missing_docs)]
@@ -12,7 +12,9 @@ fn main() {
     let asked: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let sizes = if asked.is_empty() { vec![10_000, 1_000_000] } else { asked };
     for sleepers in sizes {
-        lateness::measure(sleepers);
+        for seconds in [1, 10] {
+            lateness::measure(sleepers, seconds);
+        }
     }
 }
 
@@ -28,9 +30,7 @@ mod lateness {
     use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
     use std::time::Duration;
 
-    const WINDOW: u64 = 1_000_000_000;
-
-    pub fn measure(sleepers: usize) {
+    pub fn measure(sleepers: usize, seconds: u64) {
         let builder = Runtime::builder().max_goroutines(sleepers + 1);
         let runtime = builder.build().expect("a runtime");
         let late: Arc<Vec<AtomicU32>> =
@@ -47,7 +47,7 @@ mod lateness {
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
-                let deadline = base + Duration::from_nanos(random % WINDOW);
+                let deadline = base + Duration::from_nanos(random % (seconds * 1_000_000_000));
                 let (late, over, main) = (Arc::clone(&late), Arc::clone(&over), main.clone());
                 let (asleep, awake) = (Arc::clone(&asleep), Arc::clone(&awake));
                 runtime.go(move || {
@@ -80,11 +80,18 @@ mod lateness {
             handle.goroutine().unpark();
             handle.join().expect("no panic");
         }
-        print(sleepers, &late, armed, in_time, cpu, wall);
+        print(
+            &format!("{sleepers} sleepers, deadlines over {seconds} s"),
+            &late,
+            armed,
+            in_time,
+            cpu,
+            wall,
+        );
     }
 
     fn print(
-        sleepers: usize,
+        what: &str,
         late: &[AtomicU32],
         armed: Duration,
         in_time: bool,
@@ -95,7 +102,7 @@ mod lateness {
         late.sort_unstable();
         let at = |share: f64| f64::from(late[((late.len() - 1) as f64 * share) as usize]) / 1e3;
         println!(
-            "{sleepers} sleepers, deadlines over 1000 ms, {} processors: late p50 {:.0} µs, \
+            "{what}, {} processors: late p50 {:.0} µs, \
              p99 {:.0} µs, p99.9 {:.0} µs, at most {:.0} µs; {:.2} cores ({:.0} ns CPU a sleeper); \
              asleep after {armed:.1?}{}",
             std::thread::available_parallelism().map_or(1, usize::from),
@@ -104,7 +111,7 @@ mod lateness {
             at(0.999),
             at(1.0),
             cpu.as_secs_f64() / wall.as_secs_f64(),
-            cpu.as_nanos() as f64 / sleepers as f64,
+            cpu.as_nanos() as f64 / late.len() as f64,
             if in_time { "" } else { " (NOT VALID: too slow to bed)" },
         );
     }

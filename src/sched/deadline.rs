@@ -30,8 +30,8 @@ use crate::spec::Event;
 use std::panic::Location;
 use std::time::Duration;
 
-/// The timekeeper rests so long after it has fired something: many near deadlines share its wake-ups.
-const REST: Duration = Duration::from_micros(100);
+/// A worker that sleeps does so for this long at least: near deadlines share a wake-up.
+const SLACK: Duration = Duration::from_micros(50);
 
 /// As [`park`](super::suspend::park), until about when [`now`](super::now) reaches `deadline`. True: a permit was
 /// consumed. False: the time ran out without one; a permit given meanwhile is kept for the next park.
@@ -164,6 +164,7 @@ impl Worker {
             let (_, batched) = self.shared().fire_heap(self.id as usize, now(), here);
             return Some(self.rise_for(batched));
         }
+        let left = left.map(|left| left.max(SLACK));
         let rested = self.rest_at_sockets(parker, left);
         if rested.is_none()
             && let Some(left) = left
@@ -188,9 +189,10 @@ impl Shared {
     /// The life of the timekeeper's thread: it comes late where workers keep their own time.
     pub(crate) fn keep_time(&self) {
         while !self.is_stopping() {
-            if fire_timers(self, now()) > 0 {
-                self.timers.hurry();
-                self.timers.rest(REST);
+            let time = now();
+            if self.timers.is_late(time) {
+                // All that is due: who comes soon shares the wake-up.
+                fire_timers(self, time);
             } else {
                 self.timers.wait(now);
             }

@@ -30,8 +30,8 @@ const BATCH: usize = 32;
 
 /// The most that the timekeeper comes after a deadline, beyond what the kernel adds.
 pub const LONGEST_LAG: u64 = 5_000_000;
-/// The least, where it comes late at all.
-const SHORTEST_LAG: u64 = 50_000;
+/// The least: a worker that keeps its time does so within that.
+const SHORTEST_LAG: u64 = 100_000;
 
 /// See the module.
 pub struct Timers<T> {
@@ -56,7 +56,7 @@ impl<T: Copy + PartialEq> Timers<T> {
         Timers {
             shards: (0..heaps).map(|_| CachePadded::new(shard())).collect(),
             waits_until: CachePadded::new(AtomicU64::new(AWAKE)),
-            lag: AtomicU64::new(0),
+            lag: AtomicU64::new(SHORTEST_LAG),
             timekeeper: Parker::new(),
         }
     }
@@ -161,17 +161,21 @@ impl<T: Copy + PartialEq> Timers<T> {
         deadline.saturating_add(self.lag.load(Ordering::Relaxed))
     }
 
-    /// The timekeeper has fired something that was late: from now on it comes at once.
-    pub fn hurry(&self) {
-        // Relaxed: its own; who arms may read an old one, see `late`.
-        self.lag.store(0, Ordering::Relaxed);
+    /// Whether some deadline was not kept: then the timekeeper comes early the next time, too.
+    pub fn is_late(&self, now: u64) -> bool {
+        let late = self.late(self.nearest()) <= now;
+        if late {
+            // Relaxed: its own; who arms may read an old one, see `late`.
+            self.lag.store(SHORTEST_LAG, Ordering::Relaxed);
+        }
+        late
     }
 
     /// The timekeeper came, and all was done: it comes later the next time.
     pub fn relax(&self) {
+        // Relaxed: as in `is_late`.
         let lag = self.lag.load(Ordering::Relaxed);
-        // Relaxed: as in `hurry`.
-        self.lag.store((2 * lag).clamp(SHORTEST_LAG, LONGEST_LAG), Ordering::Relaxed);
+        self.lag.store((2 * lag).min(LONGEST_LAG), Ordering::Relaxed);
     }
 
     /// The timekeeper sleeps until the nearest deadline has come, and its lag after that is over, or a
@@ -194,17 +198,12 @@ impl<T: Copy + PartialEq> Timers<T> {
             self.timekeeper.park();
         } else if let Some(left) = until.checked_sub(now()).filter(|left| *left > 0)
             && !self.timekeeper.park_timeout(Duration::from_nanos(left))
-            && self.nearest() > now()
+            && self.late(self.nearest()) > now()
         {
             self.relax();
         }
         // Relaxed: what is armed from here on, its next `wait` sees, or fences after.
         self.waits_until.swap(AWAKE, Ordering::Relaxed);
-    }
-
-    /// The awake timekeeper rests, so that many near deadlines share a wake-up.
-    pub fn rest(&self, pause: Duration) {
-        self.timekeeper.park_timeout(pause);
     }
 
     /// Makes the timekeeper look up.
