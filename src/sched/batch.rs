@@ -85,8 +85,9 @@ impl Worker {
             return None;
         }
         let up = self.shared().roster.rise(self.id, batched.home);
+        // It may have been granted one meanwhile, out of the queue and without a token. [I1]
+        // mutant: drop wake for the stealable
         if batched.stealable && up.is_none() {
-            // mutant: nobody is woken: replace self.shared().roster.notify() with Wake::Nothing
             self.shared().carry_out(self.shared().roster.notify());
         }
         up

@@ -146,8 +146,8 @@ impl Worker {
         let shared = self.shared();
         let _acting = shared.roster.spec.acting();
         let (_, batched) = shared.fire_heap(self.id as usize, now(), Some((self, Some(held))));
+        // mutant: drop wake for the stealable
         if batched.stealable {
-            // mutant: nobody is woken: replace shared.roster.notify() with Wake::Nothing
             shared.carry_out(shared.roster.notify());
         }
         batched.home || batched.stealable

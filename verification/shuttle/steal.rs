@@ -274,7 +274,7 @@ fn processors_come_and_go() {
 #[test]
 fn processors_come_and_go_migrating() {
     Scenario { name: "steal: processors come and go, migrating [I4]", threads: 5, goroutines: 7 }
-        .check(&Plan::usual(1500), || {
+        .check(&Plan::usual(12_000), || {
             let builder = builder(1, 3).max_processors(3);
             // SAFETY: as in `support::migrating`.
             resized(unsafe { builder.build_migrating() }.expect("granted"));
