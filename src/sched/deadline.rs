@@ -233,7 +233,7 @@ impl Shared {
 /// model calls it when it chooses, with any `until`. How many these were.
 pub(crate) fn fire_timers(shared: &Shared, until: u64) -> usize {
     let mut all = 0;
-    for number in 0..shared.timers.heaps() {
+    for number in 0..shared.timers.reach() {
         while until != NEVER && shared.timers.nearest_of(number) <= until {
             match shared.fire_from_outside(number, until) {
                 0 => break,

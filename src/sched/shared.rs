@@ -92,7 +92,7 @@ impl Shared {
             arena,
             helpers: Helpers::new(),
             counters: Counters::default(),
-            timers: Timers::new(config.max_processors as usize),
+            timers: Timers::new(config.max_threads),
             sockets: OnceLock::new(),
             next_id: AtomicU64::new(1),
             draining: AtomicBool::new(false),

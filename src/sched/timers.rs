@@ -8,9 +8,8 @@
 //!     out what is due, in order, and expire each under the lock.   cancel (who was unparked first): lock,
 //!     remove.
 //!
-//! There are as many heaps as processors; a worker uses the one of its own number, so that the
-//! goroutines at home there are in one heap. Anybody may fire any heap: none is stranded when its
-//! worker blocks, hands its processor over, or ends.
+//! Each worker has a heap, of its own number, and arms there alone. Anybody may fire any heap: none is
+//! stranded when its worker blocks, hands its processor over, or ends.
 //!
 //! [W1] A deadline that is armed: the timekeeper is awake, or waits no longer than until it and the longest
 //! lag, or its wake-up is in flight.  [W2] A timer fires at most once, and not after its cancelling has returned.
@@ -18,7 +17,7 @@
 //! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, proptests/runtime/timers.rs.
 
 use crate::lockfree::{Heap, NEVER, Ticket};
-use crate::platform::atomic::{AtomicU64, Ordering, fence};
+use crate::platform::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::platform::{Mutex, Parker};
 use crossbeam_utils::CachePadded;
 use std::time::Duration;
@@ -36,6 +35,8 @@ const SHORTEST_LAG: u64 = 100_000;
 /// See the module.
 pub struct Timers<T> {
     shards: Box<[CachePadded<Shard<T>>]>,
+    /// No heap from here on was ever used.
+    reach: AtomicUsize,
     /// Until when the timekeeper sleeps. Written by read-modify-writes alone.
     waits_until: CachePadded<AtomicU64>,
     /// How long after a deadline the timekeeper looks whether it was kept. Its own.
@@ -55,21 +56,28 @@ impl<T: Copy + PartialEq> Timers<T> {
         let shard = || Shard { nearest: AtomicU64::new(NEVER), heap: Mutex::new(Heap::new()) };
         Timers {
             shards: (0..heaps).map(|_| CachePadded::new(shard())).collect(),
+            reach: AtomicUsize::new(0),
             waits_until: CachePadded::new(AtomicU64::new(AWAKE)),
             lag: AtomicU64::new(SHORTEST_LAG),
             timekeeper: Parker::new(),
         }
     }
 
-    /// How many heaps there are.
-    pub fn heaps(&self) -> usize {
-        self.shards.len()
+    /// No heap from here on was ever used.
+    pub fn reach(&self) -> usize {
+        // Relaxed: as `nearest_of`.
+        self.reach.load(Ordering::Relaxed)
     }
 
-    /// Sets a timer: `item` will be expired at about `deadline`. `number` says in which heap, in any
-    /// way the caller likes; the same goes to `cancel`. [W1]
+    /// Sets a timer: `item` will be expired at about `deadline`. `number` says in which heap; the same
+    /// goes to `cancel`. [W1]
     pub fn arm(&self, number: usize, deadline: u64, item: T) -> Ticket {
         let shard = self.shard(number);
+        if number >= self.reach() {
+            // Relaxed: before the fence in `prompt`, which follows, as the heap is empty.
+            // mutant: drop reach
+            self.reach.fetch_max(number + 1, Ordering::Relaxed);
+        }
         let mut heap = shard.heap.lock();
         let before = heap.nearest();
         let ticket = heap.push(deadline, item);
@@ -128,11 +136,11 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// The nearest deadline of all.
     pub fn nearest(&self) -> u64 {
-        (0..self.heaps()).map(|number| self.nearest_of(number)).min().unwrap_or(NEVER)
+        (0..self.reach()).map(|number| self.nearest_of(number)).min().unwrap_or(NEVER)
     }
 
     fn shard(&self, number: usize) -> &Shard<T> {
-        &self.shards[number % self.shards.len()]
+        &self.shards[number]
     }
 
     // ---- the timekeeper ------------------------------------------------------------------------------

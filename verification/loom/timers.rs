@@ -25,7 +25,7 @@ fn world(heaps: usize) -> Arc<World> {
 
 impl World {
     fn fire(&self) -> usize {
-        let heaps = 0..self.timers.heaps();
+        let heaps = 0..self.timers.reach();
         heaps
             .map(|heap| self.timers.fire(heap, NOW, |_| (), |item| self.fired[item].unpark()))
             .sum()

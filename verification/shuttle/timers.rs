@@ -1,9 +1,8 @@
 //! Deadlines that expire whenever time pleases: [A1], [W1], [W2], [S2], [S3], [S5].
 
 use crate::harness::{Plan, Scenario};
-use crate::support::{Flag, Home, LATER, Ledger, anchored, end, migrating, run_in_time};
+use crate::support::{Flag, Home, LATER, Ledger, anchored, migrating, run_in_time};
 use selvedge::{Runtime, current, go, park, park_timeout, time, yield_now};
-use shuttle::thread;
 
 /// 3 goroutines sleep twice each, one after a yield; two wait with limits for a flag that a third
 /// sets after a sleep.
@@ -89,35 +88,5 @@ fn a_permit_at_the_deadline_is_had_once() {
                 }
             }
         });
-    });
-}
-
-/// 3 threads, 2 goroutines; sampled. Two sleep, each at a home of its own, with one heap for both; they
-/// may expire together, and each home is woken.
-#[test]
-fn two_homes_of_one_heap_are_both_woken() {
-    let name = "timers: two homes of one heap are both woken [I2] [W1]";
-    Scenario { name, threads: 3, goroutines: 2 }.check(&Plan::usual(500), || {
-        let (runtime, gone) = (anchored(1, 2), Flag::default());
-        let begun = [Flag::default(), Flag::default()];
-        let sleepers = [0, 1].map(|number: usize| {
-            let (begun, gone) = (begun[number].clone(), gone.clone());
-            runtime.go(move || {
-                begun.set();
-                gone.spin();
-                time::sleep(LATER);
-            })
-        });
-        // Each in user code, on a thread of its own, though there is one processor.
-        while !begun.iter().all(Flag::is_set) {
-            runtime.retake_all();
-            thread::yield_now();
-        }
-        gone.set();
-        while !sleepers.iter().all(|sleeper| sleeper.is_finished()) {
-            runtime.fire_timers(u64::MAX - 1);
-            thread::yield_now();
-        }
-        end(runtime);
     });
 }

@@ -26,12 +26,13 @@ fn in_placement(placement: &str) -> Vec<(String, Figures)> {
         _ => unsafe { builder.build_migrating() },
     }
     .expect("a runtime");
-    let workloads: [Workload; 6] = [
+    let workloads: [Workload; 7] = [
         ("spawn and join", spawn_and_join),
         ("yield between two", yields),
         ("park and unpark round trip", ping_pong),
         ("rendezvous round trip", rendezvous),
         ("mutex, nobody else", mutex),
+        ("send and receive, with room", buffered),
         ("blocking in place", in_place),
     ];
     let figures =
@@ -93,6 +94,14 @@ fn rendezvous() -> Figures {
 fn mutex() -> Figures {
     let mutex = Mutex::new(0_u64);
     least(|| *mutex.lock().expect("nobody panics") += 1)
+}
+
+fn buffered() -> Figures {
+    let (sender, receiver) = bounded(128);
+    least(|| {
+        sender.send(1_u64).expect("it has room");
+        black_box(receiver.recv().expect("just sent"));
+    })
 }
 
 fn in_place() -> Figures {
