@@ -16,6 +16,7 @@ use std::time::Duration;
 
 /// Of the waker; no key of a socket is so large before 2^31 have had its slot.
 const BELL: Token = Token(usize::MAX);
+const MILLI: Duration = Duration::from_millis(1);
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;
 
@@ -112,20 +113,26 @@ impl Bell for KernelBell {
     }
 }
 
+impl Kernel {
+    /// The kernel counts the time of its wait for events in whole milliseconds, and may be late by one: a
+    /// wait that ends soon is a `ppoll` and a look, a longer one ends early, and the worker waits again.
+    fn whole(&self, limit: Duration) -> Duration {
+        if limit >= 2 * MILLI {
+            return limit - MILLI;
+        }
+        if !limit.is_zero() {
+            let fd = self.poll.as_raw_fd();
+            // What it says, the look says in full.
+            let _ =
+                ppoll(&mut [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }], Some(limit));
+        }
+        Duration::ZERO
+    }
+}
+
 impl Source for Kernel {
     fn take(&mut self, limit: Option<Duration>, events: &mut Vec<Event>) {
-        // The kernel counts the time of an `epoll_wait` in milliseconds, that of a `ppoll` exactly.
-        let limit = limit.map(|limit| {
-            if !limit.is_zero() {
-                let fd = self.poll.as_raw_fd();
-                // What it says, the next call says in full.
-                let _ = ppoll(
-                    &mut [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }],
-                    Some(limit),
-                );
-            }
-            Duration::ZERO
-        });
+        let limit = limit.map(|limit| self.whole(limit));
         match self.poll.poll(&mut self.events, limit) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => return,
