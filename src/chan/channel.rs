@@ -219,9 +219,7 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
         if self.gate.closed {
             return Put::Closed(value);
         }
-        if !self.gate.receivers.is_empty()
-            && let Some(receiver) = self.claim_receiver(wakes)
-        {
+        if let Some(receiver) = self.claim_receiver(wakes) {
             self.hand(receiver, value, wakes);
             return Put::Done;
         }
@@ -285,7 +283,7 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
     }
 
     /// The first receiver that waits.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn claim_receiver(&mut self, wakes: &mut Wakes) -> Option<Claim> {
         loop {
             let receiver = self.gate.receivers.claim()?;

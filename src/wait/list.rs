@@ -67,7 +67,6 @@ impl List {
         List { head: ptr::null(), tail: ptr::null(), len: 0 }
     }
 
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.head.is_null()
     }
@@ -167,12 +166,7 @@ impl List {
 
     /// Unlinks the first node whose wait has not ended, and claims that wait for the caller, who
     /// must fire it.
-    #[inline]
     pub fn claim(&mut self) -> Option<Claim> {
-        if self.is_empty() { None } else { self.claim_some() }
-    }
-
-    fn claim_some(&mut self) -> Option<Claim> {
         while !self.is_empty() {
             if let Some(claim) = self.claim_first() {
                 return Some(claim);

@@ -88,19 +88,9 @@ impl Wakes {
 
     /// In the order in which they came. Never suspends, and never unwinds.
     #[inline]
-    pub fn wake(self) {
-        if self.first.is_some() {
-            self.wake_some();
-        } else {
-            // Nothing is left, and a `Vec` of none owns nothing.
-            std::mem::forget(self);
-        }
-    }
-
-    /// Out of the way of those who wake nobody: it would move all of it about.
-    #[inline(never)]
-    fn wake_some(mut self) {
+    pub fn wake(mut self) {
         self.wake_all();
+        // Nothing is left, and a `Vec` of none owns nothing.
         std::mem::forget(self);
     }
 
