@@ -91,8 +91,8 @@ impl Builder {
         self
     }
 
-    /// The bytes of a goroutine's stack, rounded up to pages, its guard page included. Default:
-    /// 64 KiB. Only touched pages take memory. A panic that prints a backtrace needs 22 KiB.
+    /// The bytes of a goroutine's stack, rounded up to an odd number of pages, its guard page
+    /// included. Default: 68 KiB. Only touched pages take memory. A panic that prints a backtrace needs 22 KiB.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
         self

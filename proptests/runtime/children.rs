@@ -93,7 +93,7 @@ fn an_overflow_in_a_goroutine_names_it_and_aborts() {
         let id = end.stderr.split("my id is ").nth(1).expect(&end.stderr);
         let id = id.split('.').next().unwrap();
         let words =
-            format!("selvedge: goroutine {id} \"deep\" overflowed its stack of 65536 bytes");
+            format!("selvedge: goroutine {id} \"deep\" overflowed its stack of 69632 bytes");
         end.is_abort_after(&[&words, "raise it with Builder::stack_size"]);
     });
 }
@@ -115,7 +115,7 @@ fn an_overflow_in_a_migrating_goroutine_that_has_moved_names_it() {
                 handle.unwrap().join().unwrap();
             }
         });
-        end.is_abort_after(&["\"mover-19\" overflowed its stack of 65536 bytes"]);
+        end.is_abort_after(&["\"mover-19\" overflowed its stack of 69632 bytes"]);
     });
 }
 

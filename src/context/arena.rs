@@ -61,8 +61,8 @@ enum Claim {
 }
 
 impl Arena {
-    /// Reserves `slots` slots of `stack_size` bytes each, guard page included, rounded up to whole
-    /// pages. Address space only: memory comes as stacks are touched. Each fiber runs `entry`.
+    /// Reserves `slots` slots of `stack_size` bytes each, guard page included, rounded up to an odd
+    /// number of pages. Address space only: memory comes as stacks are touched. Each fiber runs `entry`.
     ///
     /// # Errors
     /// A size or a number out of range, or a kernel that refuses.

@@ -149,7 +149,8 @@ impl Drop for Mapping {
 }
 
 /// The distance of two slots for stacks of `stack_size` bytes: whole pages, so that guards can be
-/// pages, and no more: colours, not the stride, spread the stacks over the cache.
+/// pages, and an odd number of them. With an even one the hot pages of all stacks would differ in few of
+/// the bits by which second-level caches and TLBs find their sets.
 pub(super) fn stride_for(stack_size: usize) -> Result<usize, StackError> {
     if !(MIN_STACK_SIZE..=MAX_STACK_SIZE).contains(&stack_size) {
         return Err(StackError::Size { asked: stack_size });
@@ -157,7 +158,8 @@ pub(super) fn stride_for(stack_size: usize) -> Result<usize, StackError> {
     // Pages may be as large as 64 KiB: leave what the least stack has beside a page of 4 KiB.
     let page = page_size();
     let least = page + MIN_STACK_SIZE - 4096;
-    Ok(stack_size.max(least).next_multiple_of(page))
+    let pages = stack_size.max(least).div_ceil(page);
+    Ok((pages | 1) * page)
 }
 
 pub(super) fn page_size() -> usize {

@@ -1,7 +1,7 @@
 //! The figures that the comments of this directory and docs/stacks.md cite:
 //! `cargo test --release --lib context::measure -- --ignored --nocapture --test-threads=1`
 //! and the same with `--features portable-switch`.
-//! Held constant: one kernel thread, 64 KiB slots, light guards; each figure is the least of 5 runs, of a
+//! Held constant: one kernel thread, 68 KiB slots, light guards; each figure is the least of 5 runs, of a
 //! round trip the least of 50 short ones, so that others who use the machine spoil few of them.
 
 use super::tests::{DONE, PAUSED, go_on, one, serve, start};

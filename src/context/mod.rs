@@ -5,7 +5,7 @@
 //! resumes it; what runs on it suspends through its [`Suspender`].
 //!
 //! ```text
-//!   arena: ONE mapping            slot (64 KiB)
+//!   arena: ONE mapping            slot (68 KiB)
 //!   +--------+--------+---        +--------------------+ high
 //!   | slot 0 | slot 1 | ...       | colour: 0..960 B   | (slot % 16) * 64, never touched
 //!   +--------+--------+---        +--------------------+ top
@@ -55,7 +55,7 @@ pub use mapping::Guards;
 pub use switch::{Entry, Suspender};
 
 /// The size of a goroutine's stack slot unless the builder is told otherwise, guard included.
-pub const DEFAULT_STACK_SIZE: usize = 64 * 1024;
+pub const DEFAULT_STACK_SIZE: usize = 68 * 1024;
 /// The least slot: a panic that prints its backtrace needs 22 KiB (measured).
 pub const MIN_STACK_SIZE: usize = 32 * 1024;
 /// The largest slot.

@@ -53,7 +53,7 @@ fn describe(report: &mut Report) {
     report.text(" \"spinner\"");
 }
 
-const MESSAGE: &str = "selvedge: goroutine 17 \"spinner\" overflowed its stack of 65536 bytes; \
+const MESSAGE: &str = "selvedge: goroutine 17 \"spinner\" overflowed its stack of 69632 bytes; \
                        raise it with Builder::stack_size(..)";
 
 fn endless(depth: u64) -> u64 {
@@ -129,7 +129,7 @@ fn nameless_goroutine_is_called_a_goroutine() {
     });
     assert_reported(
         &death,
-        "selvedge: a goroutine overflowed its stack of 65536 bytes; \
+        "selvedge: a goroutine overflowed its stack of 69632 bytes; \
          raise it with Builder::stack_size(..)",
     );
 }
@@ -225,8 +225,8 @@ fn stray_write_into_a_guard_is_a_plain_segv() {
         start(&mut fiber, |_| {
             let local = black_box(0_u8);
             let top = (&raw const local).expose_provenance();
-            // Slot 0 has no colour: its top page is the last of 16.
-            PLACE.store((top & !4095) - 15 * 4096, Ordering::Relaxed);
+            // Slot 0 has no colour: its top page is the last of 17.
+            PLACE.store((top & !4095) - 16 * 4096, Ordering::Relaxed);
         });
         write_to(PLACE.load(Ordering::Relaxed));
     });
