@@ -52,7 +52,20 @@ unsafe impl<T: Send> Sync for Channel<T> {}
 /// The lock of a channel, and its place in the order in which a select takes locks.
 pub struct Door {
     pub(crate) id: u64,
+    /// In which order a select looks at its arms. No lock guards it: what is lost is a number.
+    choices: unmodelled::AtomicU64,
     pub(crate) gate: Latch<Gate>,
+}
+
+impl Door {
+    /// A number below `n`.
+    pub(crate) fn random(&self, n: usize) -> usize {
+        // Relaxed, both: nothing is read that it guards.
+        let rng = Rng::new(self.choices.load(unmodelled::Ordering::Relaxed));
+        let number = rng.below(n as u32);
+        self.choices.store(rng.state(), unmodelled::Ordering::Relaxed);
+        number as usize
+    }
 }
 
 /// What knows nothing of the type of the values.
@@ -60,8 +73,6 @@ pub struct Gate {
     closed: bool,
     /// Places in the buffer kept for selects that were chosen to send.
     reserved: usize,
-    /// In which order a select looks at its arms.
-    pub(crate) rng: Rng,
     pub(crate) senders: List,
     pub(crate) receivers: List,
 }
@@ -88,18 +99,13 @@ impl<T> Channel<T> {
         let room = if capacity == UNBOUNDED { 0 } else { capacity };
         // Not a part of any model: an order in which locks are taken, and nothing else.
         static NEXT_ID: unmodelled::AtomicU64 = unmodelled::AtomicU64::new(0);
-        let gate = Gate {
-            closed: false,
-            reserved: 0,
-            rng: Rng::new(seed()),
-            senders: List::new(),
-            receivers: List::new(),
-        };
+        let gate =
+            Gate { closed: false, reserved: 0, senders: List::new(), receivers: List::new() };
         // Relaxed: unique is enough.
         let id = NEXT_ID.fetch_add(1, unmodelled::Ordering::Relaxed);
         Channel {
             capacity,
-            door: Door { id, gate: Latch::new(gate) },
+            door: Door { id, choices: unmodelled::AtomicU64::new(seed()), gate: Latch::new(gate) },
             buffer: UnsafeCell::new(VecDeque::with_capacity(room)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),

@@ -19,6 +19,12 @@ impl Rng {
         Rng(Cell::new(seed))
     }
 
+    /// The seed for what is still to come.
+    #[inline]
+    pub fn state(&self) -> u64 {
+        self.0.get()
+    }
+
     /// The next 64 bits.
     #[inline]
     pub fn next(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! Choose: what select does.
 //!
+//! 0. Try one arm, a random one, under its own lock: where most are ready, that is all.
 //! 1. Lock all channels, in the order of their ids, so that no two selects wait for each other.
 //! 2. Look at the arms in a random order; the first that can do its part does it: chosen.
 //! 3. Else link a node for each arm, release the locks, and wait. Whoever claims the wait does its
@@ -58,10 +59,18 @@ fn choose_untold(
     mut until: Option<Until<'_>>,
     place: Place,
 ) -> Option<usize> {
+    let mut glance = aim == Aim::Do && arms.len() > 1;
     loop {
         let mut wakes = Wakes::new();
-        let mut locked = AllLocked::lock(arms);
-        match locked.look(arms, aim, &mut wakes) {
+        let mut locked = Locked::new();
+        let glances = std::mem::take(&mut glance);
+        let looked = if glances {
+            locked.glance(arms, &mut wakes)
+        } else {
+            locked.lock(arms);
+            locked.look(arms, aim, &mut wakes)
+        };
+        match looked {
             Looked::Chosen(arm) => {
                 locked.unlock();
                 wakes.wake();
@@ -76,6 +85,10 @@ fn choose_untold(
                     Taken::Refused if until.is_some() => drop(Wait::of_caller(place)),
                     Taken::Refused => return None,
                 }
+            }
+            Looked::None if glances => {
+                locked.unlock();
+                wakes.wake();
             }
             Looked::None => {
                 let Some(waits) = &mut until else {
@@ -100,34 +113,48 @@ enum Looked {
     None,
 }
 
-/// The locks of all arms' channels. [V6]
-struct AllLocked<'a> {
+/// The locks of one arm's channel, or of all arms'. [V6]
+struct Locked<'a> {
     guards: Few<LatchGuard<'a, Gate>>,
     /// For each arm the place of its channel's guard.
     places: Few<u8>,
 }
 
-impl<'a> AllLocked<'a> {
-    fn lock(arms: &[&'a dyn Arm]) -> Self {
+impl<'a> Locked<'a> {
+    #[inline]
+    fn new() -> Self {
+        Locked { guards: Few::new(), places: Few::new() }
+    }
+
+    /// Locks one arm's channel, and tries that arm. The arm is a random one, so each of those that are
+    /// ready is chosen as often as if all were looked at.
+    fn glance(&mut self, arms: &[&'a dyn Arm], wakes: &mut Wakes) -> Looked {
+        let Some(first) = arms[0].door() else { return Looked::None };
+        let arm = first.random(arms.len());
+        let Some(door) = arms[arm].door() else { return Looked::None };
+        self.guards.push(door.gate.lock());
+        let tried = arms[arm].attempt(self.guards.first_mut().map(|guard| &mut **guard), wakes);
+        // mutant: what the glance took is forgotten: replace looked(tried, arm) with Looked::None
+        looked(tried, arm)
+    }
+
+    fn lock(&mut self, arms: &[&'a dyn Arm]) {
         let mut doors: Few<(&'a Door, u8)> = Few::new();
-        let mut places = Few::new();
         for (arm, at) in arms.iter().zip(0..) {
-            places.push(u8::MAX);
+            self.places.push(u8::MAX);
             if let Some(door) = arm.door() {
                 doors.push((door, at));
             }
         }
         doors.sort_unstable_by_key(|(door, _)| door.id);
-        let mut guards: Few<LatchGuard<'a, Gate>> = Few::new();
         let mut last = None;
         for (door, at) in doors.iter() {
             if last != Some(door.id) {
-                guards.push(door.gate.lock());
+                self.guards.push(door.gate.lock());
                 last = Some(door.id);
             }
-            places[usize::from(*at)] = guards.len() as u8 - 1;
+            self.places[usize::from(*at)] = self.guards.len() as u8 - 1;
         }
-        AllLocked { guards, places }
     }
 
     fn unlock(&mut self) {
@@ -144,8 +171,8 @@ impl<'a> AllLocked<'a> {
         let mut order = Few::new();
         (0..arms.len()).for_each(|arm| order.push(arm as u8));
         for at in 0..arms.len() {
-            let left = (arms.len() - at) as u32;
-            let pick = at + if left > 1 { self.random(left) } else { 0 };
+            let left = arms.len() - at;
+            let pick = at + if left > 1 { random(arms, left) } else { 0 };
             order.swap(at, pick);
             let arm = usize::from(order[at]);
             let gate = self.gate(arm);
@@ -155,22 +182,27 @@ impl<'a> AllLocked<'a> {
                 }
                 continue;
             }
-            match arms[arm].attempt(gate, wakes) {
-                Tried::NotReady => {}
-                Tried::Ready => return Looked::Chosen(arm),
-                Tried::Later(sender) => return Looked::Later(arm, sender),
+            match looked(arms[arm].attempt(gate, wakes), arm) {
+                Looked::None => {}
+                chosen => return chosen,
             }
         }
         Looked::None
     }
+}
 
-    fn random(&mut self, below: u32) -> usize {
-        let first = self.guards.first();
-        let number = match first {
-            Some(gate) => gate.rng.below(below),
-            None => Rng::new(seed()).below(below),
-        };
-        number as usize
+fn looked(tried: Tried, arm: usize) -> Looked {
+    match tried {
+        Tried::NotReady => Looked::None,
+        Tried::Ready => Looked::Chosen(arm),
+        Tried::Later(sender) => Looked::Later(arm, sender),
+    }
+}
+
+fn random(arms: &[&dyn Arm], below: usize) -> usize {
+    match arms.iter().find_map(|arm| arm.door()) {
+        Some(door) => door.random(below),
+        None => Rng::new(seed()).below(below as u32) as usize,
     }
 }
 
@@ -185,7 +217,7 @@ fn wait(
     arms: &[&dyn Arm],
     aim: Aim,
     limit: Limit<'_>,
-    locked: &mut AllLocked<'_>,
+    locked: &mut Locked<'_>,
     wakes: Wakes,
     place: Place,
 ) -> Waited {
@@ -268,7 +300,7 @@ fn take_later(
     arm: &dyn Arm,
     number: usize,
     sender: Claim,
-    locked: &mut AllLocked<'_>,
+    locked: &mut Locked<'_>,
     mut wakes: Wakes,
     place: Place,
 ) -> Taken {
