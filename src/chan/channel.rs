@@ -21,13 +21,12 @@
 //! verification/shuttle/waits.rs, proptests/runtime/channels.rs, proptests/runtime/chan_oracle.rs.
 #![allow(unsafe_code)]
 
+use super::door::{Door, Gate};
 use super::slot::{Content, Slot};
-use crate::lockfree::Rng;
+use crate::platform::LatchGuard;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::cell::UnsafeCell;
-use crate::platform::{Latch, LatchGuard, unmodelled};
-use crate::sched::seed;
-use crate::wait::{Claim, List, Wakes, trace};
+use crate::wait::{Claim, Wakes, trace};
 use std::collections::VecDeque;
 use std::ops::DerefMut;
 
@@ -49,34 +48,6 @@ unsafe impl<T: Send> Send for Channel<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Channel<T> {}
 
-/// The lock of a channel, and its place in the order in which a select takes locks.
-pub struct Door {
-    pub(crate) id: u64,
-    /// In which order a select looks at its arms. No lock guards it: what is lost is a number.
-    choices: unmodelled::AtomicU64,
-    pub(crate) gate: Latch<Gate>,
-}
-
-impl Door {
-    /// A number below `n`.
-    pub(crate) fn random(&self, n: usize) -> usize {
-        // Relaxed, both: nothing is read that it guards.
-        let rng = Rng::new(self.choices.load(unmodelled::Ordering::Relaxed));
-        let number = rng.below(n as u32);
-        self.choices.store(rng.state(), unmodelled::Ordering::Relaxed);
-        number as usize
-    }
-}
-
-/// What knows nothing of the type of the values.
-pub struct Gate {
-    closed: bool,
-    /// Places in the buffer kept for selects that were chosen to send.
-    reserved: usize,
-    pub(crate) senders: List,
-    pub(crate) receivers: List,
-}
-
 #[must_use]
 pub(crate) enum Put<T> {
     Done,
@@ -97,15 +68,9 @@ impl<T> Channel<T> {
     /// A channel with one sender and one receiver.
     pub(crate) fn new(capacity: usize) -> Self {
         let room = if capacity == UNBOUNDED { 0 } else { capacity };
-        // Not a part of any model: an order in which locks are taken, and nothing else.
-        static NEXT_ID: unmodelled::AtomicU64 = unmodelled::AtomicU64::new(0);
-        let gate =
-            Gate { closed: false, reserved: 0, senders: List::new(), receivers: List::new() };
-        // Relaxed: unique is enough.
-        let id = NEXT_ID.fetch_add(1, unmodelled::Ordering::Relaxed);
         Channel {
             capacity,
-            door: Door { id, choices: unmodelled::AtomicU64::new(seed()), gate: Latch::new(gate) },
+            door: Door::new(),
             buffer: UnsafeCell::new(VecDeque::with_capacity(room)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -219,8 +184,27 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
         self.channel.buffer.with_mut(|buffer| f(unsafe { &mut *buffer }))
     }
 
-    /// Sends, or says why that can't be done now.
+    /// Sends into the buffer, if there is room and nobody waits to receive: what most do that have a buffer.
     #[inline]
+    pub(crate) fn put_alone(&mut self, value: T) -> Result<(), T> {
+        // mutant: past who waits to receive: replace self.gate.receivers.is_empty() with true
+        let is_alone = self.gate.receivers.is_empty();
+        if self.gate.closed || !is_alone || !self.has_room() {
+            return Err(value);
+        }
+        self.buffer(|buffer| buffer.push_back(value));
+        Ok(())
+    }
+
+    /// Receives from the buffer, if there is a value and nobody waits to send.
+    #[inline]
+    pub(crate) fn take_alone(&mut self) -> Option<T> {
+        // mutant: past who waits to send: replace self.gate.senders.is_empty() with true
+        let is_alone = self.gate.senders.is_empty();
+        if is_alone { self.buffer(VecDeque::pop_front) } else { None }
+    }
+
+    /// Sends, or says why that can't be done now.
     pub(crate) fn put(&mut self, value: T, wakes: &mut Wakes) -> Put<T> {
         if self.gate.closed {
             return Put::Closed(value);
@@ -237,7 +221,6 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
     }
 
     /// Receives, or says why that can't be done now.
-    #[inline]
     pub(crate) fn take(&mut self, wakes: &mut Wakes) -> Take<T> {
         if let Some(value) = self.buffer(VecDeque::pop_front) {
             // mutant: drop word to who waits for room
@@ -245,6 +228,9 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
                 self.admit(wakes);
             }
             return Take::Value(value);
+        }
+        if self.gate.senders.is_empty() {
+            return if self.gate.closed { Take::Closed } else { Take::Empty };
         }
         match self.claim_sender(wakes) {
             Some((sender, Content::Value(value))) => {

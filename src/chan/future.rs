@@ -10,7 +10,8 @@
 //! Checked by: verification/loom/chan_async.rs, proptests/runtime/chan_async.rs.
 #![allow(unsafe_code)]
 
-use super::channel::{Channel, Gate, Put, Take};
+use super::channel::{Channel, Put, Take};
+use super::door::Gate;
 use super::error::{RecvError, SendError};
 use super::slot::{Content, Slot};
 use super::source::Source;

@@ -29,6 +29,7 @@
 //! ```
 
 mod channel;
+mod door;
 mod error;
 mod future;
 mod receiver;

@@ -3,6 +3,7 @@
 
 use crate::cancel::CancelToken;
 use crate::time::Instant;
+use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait};
 use std::panic::Location;
 use std::time::Duration;
@@ -36,6 +37,15 @@ impl<'a> Until<'a> {
         match self {
             Until::Forever => Wait::steadfast(place),
             _ => Wait::of_caller(place),
+        }
+    }
+
+    /// Waits until what [`wait`](Self::wait) gave is fired, or this is over.
+    #[inline]
+    pub(crate) fn end(&mut self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
+        match self {
+            Until::Forever => Outcome::Fired(wait.until_fired(place)),
+            _ => self.limit().wait(wait, place),
         }
     }
 

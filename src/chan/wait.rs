@@ -18,6 +18,8 @@ use std::panic::Location;
 
 /// Why a wait ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// As wide as most values: with one of those it then passes in two registers.
+#[repr(usize)]
 pub(crate) enum Why {
     /// Full, or empty, and the caller won't wait.
     Now,
@@ -43,31 +45,51 @@ impl<T> Channel<T> {
     }
 
     #[inline]
-    pub(crate) fn send(&self, value: T, until: Until<'_>, place: Place) -> Result<(), (Why, T)> {
+    pub(crate) fn send(
+        &self,
+        value: T,
+        mut until: Until<'_>,
+        place: Place,
+    ) -> Result<(), (Why, T)> {
         trace::op("send on", "channel", self, place);
         if until.is_over() {
             return Err((Why::Cancelled, value));
         }
-        let mut wakes = Wakes::new();
         let mut locked = self.lock();
+        match locked.put_alone(value) {
+            Ok(()) => Ok(()),
+            Err(value) => self.send_to_others(value, locked, &mut until, place),
+        }
+    }
+
+    /// Out of line, so that who meets nobody pays for none of its registers.
+    #[inline(never)]
+    fn send_to_others(
+        &self,
+        value: T,
+        mut locked: Locked<'_, T>,
+        until: &mut Until<'_>,
+        place: Place,
+    ) -> Result<(), (Why, T)> {
+        let mut wakes = Wakes::new();
         match locked.put(value, &mut wakes) {
             Put::Done => {
                 drop(locked);
                 wakes.wake();
                 Ok(())
             }
-            Put::Full(value) => self.send_waiting(value, locked, wakes, until, place),
+            Put::Full(value) => self.send_waiting(value, locked, &mut wakes, until, place),
             Put::Closed(value) => Err((Why::Closed, value)),
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn send_waiting(
         &self,
         value: T,
         locked: Locked<'_, T>,
-        wakes: Wakes,
-        mut until: Until<'_>,
+        wakes: &mut Wakes,
+        until: &mut Until<'_>,
         place: Place,
     ) -> Result<(), (Why, T)> {
         let slot = Slot::new(Content::Value(value));
@@ -79,7 +101,7 @@ impl<T> Channel<T> {
         unsafe { locked.gate.senders.link(&node) };
         drop(locked);
         wakes.wake();
-        let outcome = until.limit().wait(&wait, place);
+        let outcome = until.end(&wait, place);
         if !matches!(outcome, Outcome::Fired(_)) {
             self.lock().gate.senders.unlink(&node);
         }
@@ -116,9 +138,23 @@ impl<T> Channel<T> {
         if until.is_over() {
             return Err(Why::Cancelled);
         }
+        let mut locked = self.lock();
+        match locked.take_alone() {
+            Some(value) => Ok(value),
+            None => self.recv_from_others(locked, &mut until, place),
+        }
+    }
+
+    /// As `send_to_others`.
+    #[inline(never)]
+    fn recv_from_others<'a>(
+        &'a self,
+        mut locked: Locked<'a, T>,
+        until: &mut Until<'_>,
+        place: Place,
+    ) -> Result<T, Why> {
         loop {
             let mut wakes = Wakes::new();
-            let mut locked = self.lock();
             let waited = match locked.take(&mut wakes) {
                 Take::Value(value) => {
                     drop(locked);
@@ -126,7 +162,7 @@ impl<T> Channel<T> {
                     return Ok(value);
                 }
                 Take::Closed => return Err(Why::Closed),
-                Take::Empty => self.recv_waiting(locked, wakes, &mut until, place),
+                Take::Empty => self.recv_waiting(locked, &mut wakes, until, place),
                 Take::Later(sender) => self.recv_later(sender, locked, wakes, place),
             };
             match waited {
@@ -135,15 +171,16 @@ impl<T> Channel<T> {
                 Some(Err(Why::Now)) => drop(Wait::of_caller(place)),
                 Some(result) => return result,
             }
+            locked = self.lock();
         }
     }
 
     /// `None`: to begin anew.
-    #[inline(never)]
+    #[inline(always)]
     fn recv_waiting(
         &self,
         mut locked: Locked<'_, T>,
-        wakes: Wakes,
+        wakes: &mut Wakes,
         until: &mut Until<'_>,
         place: Place,
     ) -> Option<Result<T, Why>> {
@@ -154,7 +191,7 @@ impl<T> Channel<T> {
         unsafe { locked.gate.receivers.link(&node) };
         drop(locked);
         wakes.wake();
-        let outcome = until.limit().wait(&wait, place);
+        let outcome = until.end(&wait, place);
         if !matches!(outcome, Outcome::Fired(_)) {
             self.lock().gate.receivers.unlink(&node);
         }

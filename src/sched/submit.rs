@@ -92,6 +92,7 @@ pub(crate) fn unpark(goroutine: &Ref) {
 ///
 /// # Safety
 /// The caller is on a worker of that goroutine's runtime: so the cell stays, whosever it is.
+#[inline]
 pub(crate) unsafe fn unpark_if(goroutine: Ptr, id: u64) {
     if SPEC && goroutine.id() != id {
         return;

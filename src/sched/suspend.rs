@@ -125,7 +125,7 @@ pub(crate) fn waiter() -> Waiter {
 
 /// Whoever calls, as long as it waits.
 pub(crate) fn sleeper() -> Sleeper {
-    current_goroutine().map_or_else(|| Sleeper::Thread(thread_parker()), Sleeper::Goroutine)
+    current_goroutine().map_or_else(|| Sleeper::thread(thread_parker()), Sleeper::goroutine)
 }
 
 /// As [`sleeper`], for one that is about to wait.
@@ -134,11 +134,11 @@ pub(crate) fn sleeper() -> Sleeper {
 /// Where a suspension would.
 #[inline]
 pub(crate) fn sleeper_about_to_wait(place: &'static Location<'static>) -> Sleeper {
-    let Some(goroutine) = current_goroutine() else { return Sleeper::Thread(thread_parker()) };
+    let Some(goroutine) = current_goroutine() else { return Sleeper::thread(thread_parker()) };
     if goroutine.own.no_suspend.get() > 0 {
         refuse_to_suspend(place);
     }
-    Sleeper::Goroutine(goroutine)
+    Sleeper::goroutine(goroutine)
 }
 
 pub(super) fn thread_parker() -> Arc<Parker> {

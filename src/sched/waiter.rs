@@ -2,12 +2,14 @@
 //! Checked by: verification/loom/join.rs, verification/loom/wait.rs.
 
 use super::enter::current_worker;
-use super::goroutine::{Ptr, Ref};
+use super::goroutine::{Goroutine, Ptr, Ref};
 use super::submit::unpark_if;
 use crate::platform::{Arc, Parker};
+use std::mem::ManuallyDrop;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
-use std::task::Waker;
+use std::ptr::{self, NonNull};
+use std::task::{RawWakerVTable, Waker};
 
 /// Whom to unpark: the contract between the scheduler and everything above it.
 #[derive(Clone)]
@@ -51,63 +53,175 @@ impl Who {
 
 /// One who waits, and whom somebody will wake. A goroutine is not counted: it can't end while it
 /// waits.
-pub(crate) enum Sleeper {
-    Goroutine(Ptr),
-    Thread(Arc<Parker>),
-    Task(Waker),
-}
+pub(crate) struct Sleeper(Tagged);
 
 impl Sleeper {
+    #[inline]
+    pub(crate) fn goroutine(goroutine: Ptr) -> Self {
+        Sleeper(Tagged::new(goroutine.raw().cast(), GOROUTINE))
+    }
+
+    pub(crate) fn thread(parker: Arc<Parker>) -> Self {
+        Sleeper(Tagged::of_thread(parker))
+    }
+
+    pub(crate) fn task(waker: Waker) -> Self {
+        Sleeper(Tagged::of_task(waker))
+    }
+
     /// Holds on to it, for when it waits no more.
     ///
     /// # Safety
     /// It waits. The answer stays with the calling thread or goroutine.
+    #[inline]
     pub(crate) unsafe fn into_wake(self) -> Wake {
-        Wake(match self {
-            Sleeper::Goroutine(goroutine) => {
-                let near = current_worker().is_some_and(|w| ptr::eq(w.shared, goroutine.shared));
-                if near {
-                    Whom::Near(goroutine, goroutine.id())
-                } else {
-                    Whom::Any(Who::Parked(Waiter::Goroutine(Ref::new(goroutine))))
-                }
+        // As it is where it is a thread or a task.
+        let Sleeper(mut whom) = self;
+        if whom.tag() == GOROUTINE {
+            let goroutine = whom.goroutine();
+            if current_worker().is_some_and(|w| ptr::eq(w.shared, goroutine.shared)) {
+                whom.with = ptr::without_provenance(goroutine.id() as usize);
+            } else {
+                std::mem::forget(Ref::new(goroutine));
+                whom = Tagged::new(goroutine.raw().cast(), COUNTED);
             }
-            Sleeper::Thread(parker) => Whom::Any(Who::Parked(Waiter::Thread(parker))),
-            Sleeper::Task(waker) => Whom::Any(Who::Task(waker)),
-        })
+        }
+        Wake(whom)
     }
 }
 
 /// Somebody to wake, once the lock is released under which that was decided; whether or not it waits
-/// still.
+/// still. A goroutine of the runtime that this thread works for is known by its id, any other is counted.
 #[must_use]
-pub struct Wake(Whom);
-
-enum Whom {
-    /// A goroutine of the runtime that this thread works for, by its id.
-    Near(Ptr, u64),
-    Any(Who),
-}
+pub struct Wake(Tagged);
 
 impl Wake {
     /// The goroutine, if it is one, for who readies many: with its id, or, where this holds a counted
     /// reference, without.
     pub(crate) fn goroutine(&self) -> Option<(Ptr, Option<u64>)> {
-        match &self.0 {
-            Whom::Near(goroutine, id) => Some((*goroutine, Some(*id))),
-            Whom::Any(Who::Parked(Waiter::Goroutine(own))) => Some((own.ptr(), None)),
-            Whom::Any(_) => None,
+        match self.0.tag() {
+            GOROUTINE => Some((self.0.goroutine(), Some(self.0.id()))),
+            COUNTED => Some((self.0.goroutine(), None)),
+            _ => None,
         }
     }
 
     /// Never suspends, and never unwinds.
     #[inline]
     pub fn wake(self) {
-        match self.0 {
+        if self.0.tag() == GOROUTINE {
             // SAFETY: the caller may have moved to another worker since, but not to another runtime,
             // and keeps that in place.
-            Whom::Near(goroutine, id) => unsafe { unpark_if(goroutine, id) },
-            Whom::Any(who) => who.wake(),
+            unsafe { unpark_if(self.0.goroutine(), self.0.id()) }
+        } else {
+            self.wake_counted();
+        }
+    }
+
+    #[cold]
+    fn wake_counted(self) {
+        let whom = ManuallyDrop::new(self.0);
+        // SAFETY: it is never dropped, so what it owns is taken once.
+        match unsafe { whom.owned() } {
+            Some(who) => who.wake(),
+            None => super::broken("wake_counted", "an owned one", "a goroutine by its id"),
+        }
+    }
+}
+
+/// Two words, so that they pass in registers. As an enum it would be three, put together on the stack word
+/// by word and copied from there as a whole: the load waits for the stores to leave the processor's store
+/// buffer, longer than all else takes here (measured: docs/channels.md).
+struct Tagged {
+    /// A pointer, with what it is in its lowest bits.
+    whom: NonNull<()>,
+    /// What goes with it.
+    with: *const (),
+}
+
+/// | tag | whom | with |
+/// |---|---|---|
+/// | `GOROUTINE` | a cell | the goroutine's id, once it is known |
+/// | `COUNTED` | a cell, and a reference to it | |
+/// | `THREAD` | what `Arc::into_raw` gave | |
+/// | `TASK` | a waker's table | its data |
+const GOROUTINE: usize = 0;
+const COUNTED: usize = 1;
+const THREAD: usize = 2;
+const TASK: usize = 3;
+const TAGS: usize = 3;
+
+const _: () = assert!(align_of::<Goroutine>() > TAGS);
+const _: () = assert!(align_of::<Parker>() > TAGS);
+const _: () = assert!(align_of::<RawWakerVTable>() > TAGS);
+// An id takes the place of a pointer.
+const _: () = assert!(size_of::<usize>() >= size_of::<u64>());
+
+// SAFETY: what it stands for is Send: a cell's pointer, a reference to one, a shared parker, a waker.
+unsafe impl Send for Tagged {}
+
+impl Tagged {
+    #[inline]
+    fn new(whom: NonNull<()>, tag: usize) -> Self {
+        Tagged { whom: whom.map_addr(|address| address | tag), with: ptr::null() }
+    }
+
+    fn of_thread(parker: Arc<Parker>) -> Self {
+        let raw = NonNull::new(Arc::into_raw(parker).cast_mut()).expect("an Arc's pointer");
+        Tagged::new(raw.cast(), THREAD)
+    }
+
+    fn of_task(waker: Waker) -> Self {
+        let waker = ManuallyDrop::new(waker);
+        Tagged { with: waker.data(), ..Tagged::new(NonNull::from(waker.vtable()).cast(), TASK) }
+    }
+
+    #[inline]
+    fn tag(&self) -> usize {
+        self.whom.addr().get() & TAGS
+    }
+
+    #[inline]
+    fn pointer<T>(&self) -> NonNull<T> {
+        let address = self.whom.addr().get() & !TAGS;
+        self.whom.with_addr(NonZero::new(address).expect("a pointer")).cast()
+    }
+
+    /// Of `GOROUTINE` and `COUNTED`.
+    #[inline]
+    fn goroutine(&self) -> Ptr {
+        Ptr::from_raw(self.pointer())
+    }
+
+    /// Of `GOROUTINE`, once it is known.
+    #[inline]
+    fn id(&self) -> u64 {
+        self.with.addr() as u64
+    }
+
+    /// What it owns; `None` of `GOROUTINE`.
+    ///
+    /// # Safety
+    /// Once, and it is not dropped.
+    unsafe fn owned(&self) -> Option<Who> {
+        // SAFETY: each pointer is what the tag says, and what it owns is the caller's.
+        unsafe {
+            match self.tag() {
+                COUNTED => Some(Who::Parked(Waiter::Goroutine(Ref::adopt(self.goroutine())))),
+                THREAD => Some(Who::Parked(Waiter::Thread(Arc::from_raw(self.pointer().as_ptr())))),
+                TASK => Some(Who::Task(Waker::new(self.with, self.pointer().as_ref()))),
+                _ => None,
+            }
+        }
+    }
+}
+
+impl Drop for Tagged {
+    #[inline]
+    fn drop(&mut self) {
+        if self.tag() != GOROUTINE {
+            // SAFETY: it is being dropped, so nobody else takes what it owns.
+            drop(unsafe { self.owned() });
         }
     }
 }

@@ -43,7 +43,7 @@ pub use wait_group::{WaitGroup, WaitGuard};
 use crate::cancel::CancelToken;
 use crate::platform;
 use crate::time::Instant;
-use crate::wait::{Limit, List, Wake};
+use crate::wait::{Limit, List, Wakes};
 
 fn deadline_of(deadline: impl Into<Instant>) -> Limit<'static> {
     Limit::until(deadline.into().nanos())
@@ -61,27 +61,4 @@ fn wake_all(mut waiters: platform::MutexGuard<'_, List>) {
     }
     drop(waiters);
     wakes.wake();
-}
-
-/// Some to wake, once a lock is released; one of them without allocating.
-struct Wakes {
-    first: Option<Wake>,
-    others: Vec<Wake>,
-}
-
-impl Wakes {
-    fn new() -> Self {
-        Wakes { first: None, others: Vec::new() }
-    }
-
-    fn push(&mut self, wake: Wake) {
-        match self.first {
-            None => self.first = Some(wake),
-            Some(_) => self.others.push(wake),
-        }
-    }
-
-    fn wake(self) {
-        self.first.into_iter().chain(self.others).for_each(Wake::wake);
-    }
 }

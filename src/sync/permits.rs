@@ -15,11 +15,10 @@
 //! gave them is about to look.
 //! Checked by: verification/loom/sync_permits.rs, proptests/sync/permits.rs.
 
-use super::Wakes;
 use super::error::WaitError;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Mutex, MutexGuard, const_fn};
-use crate::wait::{Limit, List, Node};
+use crate::wait::{Limit, List, Node, Wakes};
 use std::panic::Location;
 use std::ptr;
 

@@ -166,6 +166,7 @@ impl List {
 
     /// Unlinks the first node whose wait has not ended, and claims that wait for the caller, who
     /// must fire it.
+    #[inline]
     pub fn claim(&mut self) -> Option<Claim> {
         while !self.is_empty() {
             if let Some(claim) = self.claim_first() {
@@ -213,6 +214,7 @@ impl Claim {
     }
 
     /// Ends the wait. The packet is the waiter's again. [X2]
+    #[inline]
     pub fn fire(self) -> Wake {
         // SAFETY: claimed, so node and wait are in place until the state is FIRED. [X4]
         unsafe {

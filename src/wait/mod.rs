@@ -30,6 +30,7 @@ use crate::platform::cell::UnsafeCell;
 use crate::sched::waiter::Sleeper;
 pub use crate::sched::waiter::Wake;
 use crate::sched::{broken, suspend};
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::task::Waker;
 
@@ -68,19 +69,19 @@ pub enum Ended {
 #[derive(Default)]
 #[must_use]
 pub struct Wakes {
-    first: Option<Wake>,
-    rest: Vec<Wake>,
+    first: Option<ManuallyDrop<Wake>>,
+    rest: ManuallyDrop<Vec<Wake>>,
 }
 
 impl Wakes {
     pub const fn new() -> Self {
-        Wakes { first: None, rest: Vec::new() }
+        Wakes { first: None, rest: ManuallyDrop::new(Vec::new()) }
     }
 
     #[inline]
     pub fn push(&mut self, wake: Wake) {
         if self.first.is_none() {
-            self.first = Some(wake);
+            self.first = Some(ManuallyDrop::new(wake));
         } else {
             self.rest.push(wake);
         }
@@ -88,27 +89,27 @@ impl Wakes {
 
     /// In the order in which they came. Never suspends, and never unwinds.
     #[inline]
-    pub fn wake(mut self) {
-        self.wake_all();
-        // Nothing is left, and a `Vec` of none owns nothing.
-        std::mem::forget(self);
+    pub fn wake(&mut self) {
+        let Some(first) = self.first.take() else { return };
+        ManuallyDrop::into_inner(first).wake();
+        if !self.rest.is_empty() {
+            self.wake_rest();
+        }
     }
 
-    #[inline]
-    fn wake_all(&mut self) {
-        let Some(first) = self.first.take() else { return };
-        first.wake();
-        if !self.rest.is_empty() {
-            std::mem::take(&mut self.rest).into_iter().for_each(Wake::wake);
-        }
+    #[cold]
+    fn wake_rest(&mut self) {
+        std::mem::take(&mut *self.rest).into_iter().for_each(Wake::wake);
     }
 }
 
 /// Where a panic comes before the wake-ups (a wait inside `no_suspend`): those fired are woken all the
-/// same, or they would wait for ever.
+/// same, or they would wait for ever. Nothing is left to drop then: hence `ManuallyDrop`, which spares
+/// each channel's operation the code for that.
 impl Drop for Wakes {
+    #[inline]
     fn drop(&mut self) {
-        self.wake_all();
+        self.wake();
     }
 }
 
@@ -138,7 +139,7 @@ impl Wait {
 
     /// A wait of a future.
     pub fn of_task(waker: Waker) -> Self {
-        Wait::new(Sleeper::Task(waker), false)
+        Wait::new(Sleeper::task(waker), false)
     }
 
     fn new(who: Sleeper, is_steadfast: bool) -> Self {
@@ -168,7 +169,19 @@ impl Wait {
         }
     }
 
+    /// Blocks the caller until it is fired: the arm.
+    #[inline]
+    pub(crate) fn until_fired(&self, place: &'static Location<'static>) -> u32 {
+        loop {
+            if let Some(arm) = self.fired() {
+                return arm;
+            }
+            suspend::park_without_fail(place);
+        }
+    }
+
     /// The arm that was fired, if one was.
+    #[inline]
     pub fn fired(&self) -> Option<u32> {
         // Acquire: pairs with the Release in `fire`. [X2]
         self.state.load(Ordering::Acquire).checked_sub(FIRED)
@@ -194,7 +207,7 @@ impl Wait {
     /// wakers hold when they fire it, and unless it was fired. Who was to be woken before is for the
     /// caller to drop without the lock.
     pub(crate) fn set_task(&self, waker: Waker) -> Option<Sleeper> {
-        self.replace_who(Sleeper::Task(waker))
+        self.replace_who(Sleeper::task(waker))
     }
 
     /// As `set_task`: the calling goroutine or thread.

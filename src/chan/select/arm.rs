@@ -9,7 +9,8 @@
 //! Checked by: verification/loom/select.rs.
 #![allow(unsafe_code)]
 
-use super::super::channel::{Channel, Door, Gate, Take};
+use super::super::channel::{Channel, Take};
+use super::super::door::{Door, Gate};
 use super::super::error::{RecvError, SendError};
 use super::super::receiver::{Flavor, Receiver};
 use super::super::sender::Sender;

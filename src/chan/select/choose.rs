@@ -14,7 +14,7 @@
 //! Checked by: verification/loom/select.rs, proptests/runtime/select.rs.
 #![allow(unsafe_code)]
 
-use super::super::channel::{Door, Gate};
+use super::super::door::{Door, Gate};
 use super::super::until::Until;
 use super::arm::{Arm, Tried};
 use super::few::Few;
@@ -218,7 +218,7 @@ fn wait(
     aim: Aim,
     limit: Limit<'_>,
     locked: &mut Locked<'_>,
-    wakes: Wakes,
+    mut wakes: Wakes,
     place: Place,
 ) -> Waited {
     let wait = Wait::of_caller(place);

@@ -1,0 +1,48 @@
+//! Door: what of a channel knows nothing of the type of its values: its lock, who waits at it, and its
+//! place in the order in which a select takes locks.
+//! Invariants: [V6].
+//! Checked by: verification/loom/select.rs.
+#![forbid(unsafe_code)]
+
+use crate::lockfree::Rng;
+use crate::platform::{Latch, unmodelled};
+use crate::sched::seed;
+use crate::wait::List;
+
+/// The lock of a channel, and its place in the order in which a select takes locks.
+pub struct Door {
+    pub(crate) id: u64,
+    /// In which order a select looks at its arms. No lock guards it: what is lost is a number.
+    choices: unmodelled::AtomicU64,
+    pub(crate) gate: Latch<Gate>,
+}
+
+impl Door {
+    pub(super) fn new() -> Self {
+        // Not a part of any model: an order in which locks are taken, and nothing else.
+        static NEXT_ID: unmodelled::AtomicU64 = unmodelled::AtomicU64::new(0);
+        let gate =
+            Gate { closed: false, reserved: 0, senders: List::new(), receivers: List::new() };
+        // Relaxed: unique is enough.
+        let id = NEXT_ID.fetch_add(1, unmodelled::Ordering::Relaxed);
+        Door { id, choices: unmodelled::AtomicU64::new(seed()), gate: Latch::new(gate) }
+    }
+
+    /// A number below `n`.
+    pub(crate) fn random(&self, n: usize) -> usize {
+        // Relaxed, both: nothing is read that it guards.
+        let rng = Rng::new(self.choices.load(unmodelled::Ordering::Relaxed));
+        let number = rng.below(n as u32);
+        self.choices.store(rng.state(), unmodelled::Ordering::Relaxed);
+        number as usize
+    }
+}
+
+/// What knows nothing of the type of the values.
+pub struct Gate {
+    pub(super) closed: bool,
+    /// Places in the buffer kept for selects that were chosen to send.
+    pub(super) reserved: usize,
+    pub(crate) senders: List,
+    pub(crate) receivers: List,
+}
