@@ -10,7 +10,7 @@ use crate::sched::join::{JoinWord, Joined};
 use crate::sched::simulation;
 use crate::sched::suspend;
 use crate::sched::task::Outcome;
-use crate::sched::waiter::{Waiter, Who};
+use crate::sched::waiter::{Waiter, Wake};
 use crate::time::Instant;
 use crate::wait::{self, Limit, trace};
 use std::fmt;
@@ -44,7 +44,7 @@ impl<T> JoinHandle<T> {
         JoinHandle(Whose::Modelled(goroutine))
     }
 
-    fn word(&self) -> &JoinWord<Who> {
+    fn word(&self) -> &JoinWord<Wake> {
         match &self.0 {
             Whose::Real(goroutine, _) => &goroutine.join,
             Whose::Modelled(cell) => &cell.get().join,
@@ -75,7 +75,7 @@ impl<T> JoinHandle<T> {
         let place = Location::caller();
         self.trace(place);
         // Until the result is taken, a panic here drops the handle as usual.
-        let found = self.await_end(suspend::waiter, || suspend::park(place));
+        let found = self.await_end(|| suspend::park(place));
         self.finish(found)
     }
 
@@ -161,7 +161,7 @@ impl<T> JoinHandle<T> {
         let mut cancelled = false;
         if word.joined() == Joined::Waiting {
             suspend::check_may_suspend(place);
-            if word.join(|| Who::Parked(self.not_itself(suspend::waiter()))) == Joined::Waiting {
+            if word.join(|| self.wake_of_caller()) == Joined::Waiting {
                 let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
                 cancelled = outcome == wait::limit::Outcome::Cancelled;
             }
@@ -173,9 +173,9 @@ impl<T> JoinHandle<T> {
     }
 
     #[track_caller]
-    pub(crate) fn await_end(&self, waiter: impl FnOnce() -> Waiter, wait: impl Fn()) -> Joined {
+    pub(crate) fn await_end(&self, wait: impl Fn()) -> Joined {
         let word = self.word();
-        let mut found = word.join(|| Who::Parked(self.not_itself(waiter())));
+        let mut found = word.join(|| self.wake_of_caller());
         while found == Joined::Waiting {
             wait();
             found = word.joined();
@@ -184,15 +184,23 @@ impl<T> JoinHandle<T> {
     }
 
     #[track_caller]
-    fn not_itself(&self, waiter: Waiter) -> Waiter {
-        let is_itself = match &self.0 {
-            Whose::Real(goroutine, _) => waiter.is(goroutine.ptr()),
-            Whose::Modelled(cell) => cell.get().is(&waiter),
+    fn wake_of_caller(&self) -> Wake {
+        let (wake, is_itself) = match &self.0 {
+            Whose::Real(goroutine, _) => {
+                let wake = Wake::of_caller(goroutine.shared);
+                let is_itself = wake.goroutine().is_some_and(|(own, _)| own == goroutine.ptr());
+                (wake, is_itself)
+            }
+            Whose::Modelled(cell) => {
+                let wake = Wake::of_caller(std::ptr::null());
+                let is_itself = cell.get().is(&wake);
+                (wake, is_itself)
+            }
         };
         if is_itself {
             panic!("a goroutine can't join itself: send the handle to somebody else");
         }
-        waiter
+        wake
     }
 
     /// Takes the result, once the end has come.
@@ -241,7 +249,7 @@ impl<T> JoinHandle<T> {
         let own = handle.take().expect("a future that was ready is not polled again");
         trace::on_goroutine("await", Some(own.id()), None);
         // Whoever polled before is not woken any more. [G5]
-        match own.word().join(|| Who::Task(waker)) {
+        match own.word().join(|| Wake::of_task(waker)) {
             Joined::Waiting => {
                 *handle = Some(own);
                 Poll::Pending

@@ -94,7 +94,7 @@ impl Runtime {
             InModel(hosted) => return hosted.run(f),
         };
         // Before the spawn: nothing may unwind between it and the wait.
-        let waiter = suspend::waiter();
+        drop(suspend::waiter());
         let place = Location::caller();
         let traits = Traits { locals: local::inherited(), ..Traits::default() };
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
@@ -104,7 +104,7 @@ impl Runtime {
             Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
         };
         let goroutine = JoinHandle::<T>::new(goroutine);
-        let found = goroutine.await_end(|| waiter, || suspend::park_without_fail(place));
+        let found = goroutine.await_end(|| suspend::park_without_fail(place));
         match goroutine.finish(found) {
             Ok(value) => value,
             Err(error) => match error.into_panic() {

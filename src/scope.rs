@@ -192,7 +192,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         let place = Location::caller();
         self.handle().trace(place);
         // The handle stays here: if this panics, the scope still hears of the goroutine's own panic.
-        let found = self.handle().await_end(suspend::waiter, || suspend::park(place));
+        let found = self.handle().await_end(|| suspend::park(place));
         self.take().finish(found)
     }
 

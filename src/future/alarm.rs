@@ -22,7 +22,7 @@ use crate::platform::{
     Arc, Condvar, MODELLED, Mutex, MutexGuard, OnceLock, const_fn, thread, unmodelled, virtual_time,
 };
 use crate::sched;
-use crate::sched::waiter::Who;
+use crate::sched::waiter::wake_task;
 use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::Duration;
@@ -101,7 +101,7 @@ impl Alarm {
             return self.sleep(state, now);
         }
         drop(state);
-        due.into_iter().for_each(|waker| Who::Task(waker).wake());
+        due.into_iter().for_each(wake_task);
     }
 
     fn sleep(&self, mut state: MutexGuard<'_, State>, now: u64) {

@@ -13,12 +13,12 @@ use crate::platform::{Arc, MODELLED, Parker, checker, thread, tls};
 use crate::sched::goroutine::Traits;
 use crate::sched::join::{End, JoinWord};
 use crate::sched::task::Outcome;
-use crate::sched::waiter::{Waiter, Who};
+use crate::sched::waiter::{Waiter, Wake};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A goroutine, and in the end its result.
 pub(crate) struct Cell<T> {
-    pub(crate) join: JoinWord<Who>,
+    pub(crate) join: JoinWord<Wake>,
     parker: Arc<Parker>,
     outcome: UnsafeCell<Option<Outcome<T>>>,
 }
@@ -123,9 +123,9 @@ impl<T> Cell<T> {
         self.parker.goroutine()
     }
 
-    /// Whether `waiter` is this goroutine.
-    pub(crate) fn is(&self, waiter: &Waiter) -> bool {
-        matches!(waiter, Waiter::Thread(parker) if Arc::ptr_eq(parker, &self.parker))
+    /// Whether `wake` is this goroutine's.
+    pub(crate) fn is(&self, wake: &Wake) -> bool {
+        wake.is_thread(&self.parker)
     }
 
     /// Once, after the end: by the joiner, or by whoever finds that nobody will join. [G2]

@@ -11,7 +11,7 @@ use super::helpers::Habit;
 use super::join::{End, JoinWord};
 use super::state::StateWord;
 use super::task::{Payload, Vtable};
-use super::waiter::Who;
+use super::waiter::Wake;
 use crate::context::{Fiber, Suspender};
 use crate::lockfree::{Link, Linked};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -89,7 +89,7 @@ pub(crate) struct Goroutine {
     /// The worker it must run on. Written by the worker that runs it; read by who unparked it.
     home: AtomicU32,
     /// What its join handle waits for.
-    pub(crate) join: JoinWord<Who>,
+    pub(crate) join: JoinWord<Wake>,
     /// Where it last suspended.
     place: AtomicPtr<Location<'static>>,
     pub(crate) shared: *const Shared,
@@ -100,6 +100,10 @@ pub(crate) struct Goroutine {
     /// Touched by its worker alone.
     pub(crate) own: Own,
 }
+
+// Four cache lines, sixteen to a page: a million at once are a matter of memory (docs/performance.md).
+#[cfg(not(any(feature = "loom", feature = "shuttle", feature = "portable-switch")))]
+const _: () = assert!(size_of::<Goroutine>() <= 256);
 
 /// What a spawn may add to a goroutine.
 #[derive(Default)]
@@ -344,7 +348,7 @@ impl Goroutine {
 }
 
 /// Wakes the joiner; true if nobody asks for the result.
-fn tell(end: End<Who>) -> bool {
+fn tell(end: End<Wake>) -> bool {
     if let Some(joiner) = end.joiner {
         // mutant: drop wake of the joiner
         joiner.wake();

@@ -1,9 +1,11 @@
 //! Waiter: whom to wake: a goroutine, a plain thread, or a future's task.
 //! Checked by: verification/loom/join.rs, verification/loom/wait.rs.
 
-use super::enter::current_worker;
+use super::enter::{current_goroutine, current_worker};
 use super::goroutine::{Goroutine, Ptr, Ref};
+use super::shared::Shared;
 use super::submit::unpark_if;
+use super::suspend::thread_parker;
 use crate::platform::{Arc, Parker};
 use std::mem::ManuallyDrop;
 use std::num::NonZero;
@@ -19,11 +21,6 @@ pub(crate) enum Waiter {
 }
 
 impl Waiter {
-    /// Whether it is this goroutine.
-    pub(crate) fn is(&self, goroutine: Ptr) -> bool {
-        matches!(self, Waiter::Goroutine(own) if own.ptr() == goroutine)
-    }
-
     pub(crate) fn unpark(&self) {
         match self {
             Waiter::Goroutine(goroutine) => super::unpark(goroutine),
@@ -32,23 +29,10 @@ impl Waiter {
     }
 }
 
-/// Whom to wake once.
-pub(crate) enum Who {
-    /// A goroutine, or a plain thread.
-    Parked(Waiter),
-    /// A future's task.
-    Task(Waker),
-}
-
-impl Who {
-    /// Never suspends, unless the task's executor does so when it is told. Never unwinds: there may
-    /// be others to wake, and a waker that panics has been reported by the panic hook.
-    pub(crate) fn wake(self) {
-        match self {
-            Who::Parked(waiter) => waiter.unpark(),
-            Who::Task(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
-        }
-    }
+/// Never suspends, unless the task's executor does so when it is told. Never unwinds: there may be others
+/// to wake, and a waker that panics has been reported by the panic hook.
+pub(crate) fn wake_task(waker: Waker) {
+    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 
 /// One who waits, and whom somebody will wake. A goroutine is not counted: it can't end while it
@@ -79,23 +63,38 @@ impl Sleeper {
         let Sleeper(mut whom) = self;
         if whom.tag() == GOROUTINE {
             let goroutine = whom.goroutine();
-            if current_worker().is_some_and(|w| ptr::eq(w.shared, goroutine.shared)) {
-                whom.with = ptr::without_provenance(goroutine.id() as usize);
-            } else {
-                std::mem::forget(Ref::new(goroutine));
-                whom = Tagged::new(goroutine.raw().cast(), COUNTED);
-            }
+            let near = current_worker().is_some_and(|w| ptr::eq(w.shared, goroutine.shared));
+            whom = if near { Tagged::by_id(goroutine) } else { Tagged::counted(goroutine) };
         }
         Wake(whom)
     }
 }
 
 /// Somebody to wake, once the lock is released under which that was decided; whether or not it waits
-/// still. A goroutine of the runtime that this thread works for is known by its id, any other is counted.
+/// still. A goroutine of the waker's own runtime is known by its id, any other is counted.
 #[must_use]
 pub struct Wake(Tagged);
 
 impl Wake {
+    /// The calling goroutine or thread, for who is in the runtime `shared`, or has it in its hands.
+    #[inline]
+    pub(crate) fn of_caller(shared: *const Shared) -> Wake {
+        Wake(match current_goroutine() {
+            Some(goroutine) if ptr::eq(goroutine.shared, shared) => Tagged::by_id(goroutine),
+            Some(goroutine) => Tagged::counted(goroutine),
+            None => Tagged::of_thread(thread_parker()),
+        })
+    }
+
+    pub(crate) fn of_task(waker: Waker) -> Wake {
+        Wake(Tagged::of_task(waker))
+    }
+
+    /// Whether it is the thread with this parker.
+    pub(crate) fn is_thread(&self, parker: &Arc<Parker>) -> bool {
+        self.0.tag() == THREAD && ptr::eq(self.0.pointer().as_ptr(), Arc::as_ptr(parker))
+    }
+
     /// The goroutine, if it is one, for who readies many: with its id, or, where this holds a counted
     /// reference, without.
     pub(crate) fn goroutine(&self) -> Option<(Ptr, Option<u64>)> {
@@ -123,8 +122,9 @@ impl Wake {
         let whom = ManuallyDrop::new(self.0);
         // SAFETY: it is never dropped, so what it owns is taken once.
         match unsafe { whom.owned() } {
-            Some(who) => who.wake(),
-            None => super::broken("wake_counted", "an owned one", "a goroutine by its id"),
+            Owned::Parked(waiter) => waiter.unpark(),
+            Owned::Task(waker) => wake_task(waker),
+            Owned::Nothing => super::broken("wake_counted", "an owned one", "one by its id"),
         }
     }
 }
@@ -166,6 +166,18 @@ impl Tagged {
         Tagged { whom: whom.map_addr(|address| address | tag), with: ptr::null() }
     }
 
+    /// By who is in its runtime, or has that in its hands: so the cell stays, whosever it is.
+    #[inline]
+    fn by_id(goroutine: Ptr) -> Self {
+        let id = ptr::without_provenance(goroutine.id() as usize);
+        Tagged { with: id, ..Tagged::new(goroutine.raw().cast(), GOROUTINE) }
+    }
+
+    fn counted(goroutine: Ptr) -> Self {
+        std::mem::forget(Ref::new(goroutine));
+        Tagged::new(goroutine.raw().cast(), COUNTED)
+    }
+
     fn of_thread(parker: Arc<Parker>) -> Self {
         let raw = NonNull::new(Arc::into_raw(parker).cast_mut()).expect("an Arc's pointer");
         Tagged::new(raw.cast(), THREAD)
@@ -199,21 +211,27 @@ impl Tagged {
         self.with.addr() as u64
     }
 
-    /// What it owns; `None` of `GOROUTINE`.
+    /// What it owns.
     ///
     /// # Safety
     /// Once, and it is not dropped.
-    unsafe fn owned(&self) -> Option<Who> {
+    unsafe fn owned(&self) -> Owned {
         // SAFETY: each pointer is what the tag says, and what it owns is the caller's.
         unsafe {
             match self.tag() {
-                COUNTED => Some(Who::Parked(Waiter::Goroutine(Ref::adopt(self.goroutine())))),
-                THREAD => Some(Who::Parked(Waiter::Thread(Arc::from_raw(self.pointer().as_ptr())))),
-                TASK => Some(Who::Task(Waker::new(self.with, self.pointer().as_ref()))),
-                _ => None,
+                COUNTED => Owned::Parked(Waiter::Goroutine(Ref::adopt(self.goroutine()))),
+                THREAD => Owned::Parked(Waiter::Thread(Arc::from_raw(self.pointer().as_ptr()))),
+                TASK => Owned::Task(Waker::new(self.with, self.pointer().as_ref())),
+                _ => Owned::Nothing,
             }
         }
     }
+}
+
+enum Owned {
+    Nothing,
+    Parked(Waiter),
+    Task(Waker),
 }
 
 impl Drop for Tagged {

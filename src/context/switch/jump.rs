@@ -14,10 +14,12 @@
 use super::{Entry, arch};
 use crate::platform::prefetch;
 use std::cell::UnsafeCell;
+use std::num::NonZero;
 
 /// A suspended stack.
 pub struct Resumable {
-    sp: usize,
+    /// Never null, so that a cell's `Option` of a fiber is no larger than the fiber.
+    sp: NonZero<usize>,
     link: usize,
 }
 
@@ -35,14 +37,14 @@ impl Resumable {
         let link = top - 16;
         // SAFETY: the caller's memory, of which this takes a few words at the top.
         let sp = unsafe { arch::prepare(link, entry) };
-        Resumable { sp, link }
+        Resumable { sp: NonZero::new(sp).expect("a stack's address"), link }
     }
 
     /// It will be resumed soon: fetches the frames that it goes on with.
     #[inline(always)]
     pub fn prefetch(&self) {
         for line in 0..4 {
-            prefetch((self.sp + 64 * line) as *const u8);
+            prefetch((self.sp.get() + 64 * line) as *const u8);
         }
     }
 
@@ -52,10 +54,13 @@ impl Resumable {
     /// The stack is still there, and what is on it may run on this kernel thread.
     #[inline(always)]
     pub unsafe fn resume(&mut self, argument: *mut ()) -> usize {
-        // SAFETY: `sp` is where this stack suspended last, and the memory is the caller's duty.
-        let (why, sp) = unsafe { arch::resume(self.sp, self.link, argument) };
-        self.sp = sp;
-        why
+        // SAFETY: `sp` is where this stack suspended last, and the memory is the caller's duty. What comes
+        // back is where it suspends now.
+        unsafe {
+            let (why, sp) = arch::resume(self.sp.get(), self.link, argument);
+            self.sp = NonZero::new_unchecked(sp);
+            why
+        }
     }
 }
 
