@@ -21,6 +21,7 @@ pub mod fence;
 pub mod latch;
 pub mod ledger;
 pub mod locals;
+mod memory;
 mod parker;
 mod ppoll;
 pub mod virtual_time;
@@ -47,6 +48,7 @@ pub use backend::{
 };
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;
+pub use memory::populate;
 pub use parker::{Bell, Parker};
 pub use ppoll::ppoll;
 pub use std::sync::{Arc, OnceLock, Weak};

@@ -7,11 +7,15 @@
 use super::Shared;
 use super::enter::Inside;
 use super::goroutine::{Goroutine, Ptr};
-use crate::platform::{MODELLED, Mutex};
+use crate::platform::{self, MODELLED, Mutex};
 use std::ptr::NonNull;
 
-/// Cells that the pool grows by, and that a processor keeps at hand; up to twice as many.
+/// Cells that a processor keeps at hand, up to twice as many; and the least by which the pool grows.
 pub(crate) const CHUNK: usize = if MODELLED { 4 } else { 64 };
+/// The pool grows by this part of itself,
+const GROWTH: usize = 8;
+/// but by no more than this: memory is asked for under the lock, for some 50 us.
+const MOST: usize = if MODELLED { 4 } else { 1024 };
 /// Below this limit no processor keeps cells at hand, so that the limit is exact.
 const CACHED_FROM: usize = 4096;
 
@@ -121,10 +125,14 @@ impl Pool {
 
 impl Inner {
     fn grow(&mut self, shared: *const Shared) {
-        let chunk: Box<[Goroutine]> = (0..CHUNK).map(|_| Goroutine::vacant(shared)).collect();
+        let more = (self.total / GROWTH).clamp(CHUNK, MOST);
+        let mut chunk = Vec::with_capacity(more);
+        platform::populate(chunk.spare_capacity_mut());
+        chunk.extend((0..more).map(|_| Goroutine::vacant(shared)));
+        let chunk: Box<[Goroutine]> = chunk.into();
         let cells = chunk.iter().rev().map(|cell| Ptr::from_raw(NonNull::from(cell)));
         self.free.extend(cells);
-        self.total += CHUNK;
+        self.total += more;
         self.chunks.push(chunk);
     }
 }
