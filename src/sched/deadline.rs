@@ -143,13 +143,8 @@ impl Worker {
 
     #[cold]
     fn fire_own(&self, held: Held<'_>) -> bool {
-        let shared = self.shared();
-        let _acting = shared.roster.spec.acting();
-        let (_, batched) = shared.fire_heap(self.id as usize, now(), Some((self, Some(held))));
-        // mutant: drop wake for the stealable
-        if batched.stealable {
-            shared.carry_out(shared.roster.notify());
-        }
+        let here = Some((self, Some(held)));
+        let (_, batched) = self.shared().fire_and_notify(self.id as usize, now(), here);
         batched.home || batched.stealable
     }
 
@@ -217,15 +212,15 @@ impl Shared {
         (fired, batch.finish())
     }
 
-    /// As [`fire_heap`](Self::fire_heap), by somebody who is no worker.
-    fn fire_from_outside(&self, number: usize, until: u64) -> usize {
+    /// As [`fire_heap`](Self::fire_heap), by who goes on with something else.
+    fn fire_and_notify(&self, number: usize, now: u64, here: Here<'_>) -> (usize, Batched) {
         let _acting = self.roster.spec.acting();
-        let (fired, batched) = self.fire_heap(number, until, None);
+        let (fired, batched) = self.fire_heap(number, now, here);
         // mutant: drop wake for the stealable
         if batched.stealable {
             self.carry_out(self.roster.notify());
         }
-        fired
+        (fired, batched)
     }
 }
 
@@ -235,7 +230,7 @@ pub(crate) fn fire_timers(shared: &Shared, until: u64) -> usize {
     let mut all = 0;
     for number in 0..shared.timers.reach() {
         while until != NEVER && shared.timers.nearest_of(number) <= until {
-            match shared.fire_from_outside(number, until) {
+            match shared.fire_and_notify(number, until, None).0 {
                 0 => break,
                 fired => all += fired,
             }
