@@ -47,6 +47,7 @@ mod futures;
 mod lifecycle;
 mod linear;
 mod local;
+mod metrics;
 mod nesting;
 mod panics;
 mod results;

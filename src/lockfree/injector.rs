@@ -15,8 +15,8 @@
 //! Checked by: verification/loom/injector.rs, proptests/injector.rs.
 
 use super::fifo::Fifo;
-use crate::platform::Mutex;
 use crate::platform::atomic::{AtomicUsize, Ordering};
+use crate::platform::{Count, Mutex};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
@@ -29,6 +29,8 @@ pub struct Injector<T> {
     items: CachePadded<Mutex<Fifo<NonNull<T>>>>,
     /// Written under the lock alone [J4]; by itself in its cache line, since idle workers watch it.
     len: CachePadded<AtomicUsize>,
+    /// How often the lock was somebody else's.
+    contended: Count,
 }
 
 // SAFETY: items are handed on whole, and the pushes' callers promise that they may be used on any thread.
@@ -42,6 +44,7 @@ impl<T> Injector<T> {
         Injector {
             items: CachePadded::new(Mutex::new(Fifo::new())),
             len: CachePadded::new(AtomicUsize::new(0)),
+            contended: Count::new(),
         }
     }
 
@@ -50,7 +53,7 @@ impl<T> Injector<T> {
     /// # Safety
     /// - `item` is in no queue, stays alive until it is popped, and may be used on any thread.
     pub unsafe fn push(&self, item: NonNull<T>) {
-        let mut items = self.items.lock();
+        let mut items = self.items.lock_counting(&self.contended);
         items.push(item);
         // Relaxed: the lock publishes the item [J2]; the count is a hint that the caller's own
         // fence(SeqCst) makes firm [J4]. An RMW, as for every word with several writers.
@@ -64,7 +67,7 @@ impl<T> Injector<T> {
     /// - Each item is in no queue and not twice in the batch, stays alive until it is popped, and
     ///   may be used on any thread.
     pub unsafe fn push_batch(&self, batch: &mut dyn Iterator<Item = NonNull<T>>) {
-        let mut items = self.items.lock();
+        let mut items = self.items.lock_counting(&self.contended);
         let mut n = 0;
         for item in batch {
             items.push(item);
@@ -80,7 +83,7 @@ impl<T> Injector<T> {
         if self.is_empty() {
             return None;
         }
-        let mut items = self.items.lock();
+        let mut items = self.items.lock_counting(&self.contended);
         let item = items.pop()?;
         // Relaxed: see `push`. [J4]
         // mutant: drop count
@@ -119,8 +122,13 @@ impl<T> Injector<T> {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// How often somebody had to wait for the lock.
+    pub fn contended(&self) -> u64 {
+        self.contended.get()
+    }
+
     fn detach(&self, batch: &mut [Option<NonNull<T>>]) -> usize {
-        let mut items = self.items.lock();
+        let mut items = self.items.lock_counting(&self.contended);
         let mut n = 0;
         while n < batch.len()
             && let Some(item) = items.pop()

@@ -205,15 +205,9 @@ impl Hosted {
         let State { processors, runs, .. } = *self.state.lock();
         Metrics {
             processors,
-            idle_processors: 0,
-            threads: 0,
-            queueing_workers: 0,
             spawned: runs + spawned,
             finished: runs + spawned - left.len() as u64,
-            unclaimed_panics: 0,
-            retakes: 0,
-            stalls: 0,
-            failed_thread_starts: 0,
+            ..Metrics::default()
         }
     }
 }

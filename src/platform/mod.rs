@@ -15,6 +15,7 @@
 //! | [`clock`] | monotonic | a counter | a counter |
 
 pub mod checker;
+mod count;
 mod cpu;
 mod fault;
 pub mod fence;
@@ -46,6 +47,7 @@ pub use backend::{
     Condvar, Latch, LatchGuard, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed,
     spin_hint, thread, tls,
 };
+pub use count::Count;
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;
 pub use memory::populate;

@@ -71,6 +71,15 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+
+    /// As [`lock`](Self::lock); counts how often somebody else had it.
+    #[inline]
+    pub fn lock_counting(&self, taken: &super::Count) -> MutexGuard<'_, T> {
+        self.0.try_lock().unwrap_or_else(|_| {
+            taken.more(1);
+            self.lock()
+        })
+    }
 }
 
 pub use super::latch::{Latch, LatchGuard};

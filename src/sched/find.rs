@@ -132,6 +132,14 @@ impl Worker {
     }
 
     fn steal(&self, held: Held<'_>, even_next: bool) -> Option<Ptr> {
+        let stolen = self.steal_uncounted(held, even_next);
+        if stolen.is_some() {
+            held.processor().steals.once_by_owner();
+        }
+        stolen
+    }
+
+    fn steal_uncounted(&self, held: Held<'_>, even_next: bool) -> Option<Ptr> {
         let shared = self.shared();
         let victims = shared.roster.reach();
         let start = held.local(|local| local.rng.below(victims as u32)) as usize;

@@ -17,7 +17,7 @@ use crate::lockfree::{Link, Linked};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::locals::Locals;
-use crate::platform::{Arc, fault, prefetch};
+use crate::platform::{Arc, MODELLED, fault, prefetch};
 use crate::spec::{Acting, Event};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -102,8 +102,8 @@ pub(crate) struct Goroutine {
 }
 
 // Four cache lines, sixteen to a page: a million at once are a matter of memory (docs/performance.md).
-#[cfg(not(any(feature = "loom", feature = "shuttle", feature = "portable-switch")))]
-const _: () = assert!(size_of::<Goroutine>() <= 256);
+const _: () =
+    assert!(MODELLED || cfg!(feature = "portable-switch") || size_of::<Goroutine>() <= 256);
 
 /// What a spawn may add to a goroutine.
 #[derive(Default)]

@@ -1,12 +1,13 @@
 //! Metrics: what a runtime counts.
-//! Checked by: proptests/runtime/lifecycle.rs.
+//! Checked by: proptests/runtime/metrics.rs.
 
 use super::shared::Shared;
 use crate::lockfree::Tally;
+use crate::platform::Count;
 use crate::platform::atomic::{AtomicU64, Ordering};
 
 /// What a runtime counts; see [`Runtime::metrics`](crate::Runtime::metrics).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Metrics {
     /// Processors that may run goroutines.
@@ -29,6 +30,16 @@ pub struct Metrics {
     pub stalls: u64,
     /// Kernel threads that could not be started.
     pub failed_thread_starts: u64,
+    /// How often a processor took a share of another's goroutines.
+    pub steals: u64,
+    /// How often a worker found nothing to do, and slept.
+    pub sleeps: u64,
+    /// How often one of them was woken: a system call, if it slept already.
+    pub wakes: u64,
+    /// Goroutines that passed through the queue that all processors share.
+    pub injected: u64,
+    /// How often somebody had to wait for that queue's lock.
+    pub injector_contention: u64,
 }
 
 /// What happened off any processor, and what went wrong.
@@ -40,6 +51,7 @@ pub(crate) struct Counters {
     pub(crate) stalls: AtomicU64,
     pub(crate) retakes: AtomicU64,
     pub(crate) failed_starts: AtomicU64,
+    pub(crate) injected: Count,
 }
 
 impl Counters {
@@ -67,6 +79,11 @@ impl Shared {
             retakes: count(&self.counters.retakes),
             stalls: count(&self.counters.stalls),
             failed_thread_starts: count(&self.counters.failed_starts),
+            steals: self.processors.iter().map(|processor| processor.steals.get()).sum(),
+            sleeps: self.roster.sleeps.get(),
+            wakes: self.roster.wakes.get(),
+            injected: self.counters.injected.get(),
+            injector_contention: self.injector.contended(),
         }
     }
 }

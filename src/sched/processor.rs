@@ -10,8 +10,8 @@ use super::roster::ProcId;
 use super::shared::Shared;
 use crate::context::Fiber;
 use crate::lockfree::{Owner, Rng, Slot, Stealer, Tally, deque};
-use crate::platform::MODELLED;
 use crate::platform::cell::UnsafeCell;
+use crate::platform::{Count, MODELLED};
 use crate::spec::{Event, Place};
 
 /// How many stacks a processor keeps at hand before it gives half of them back.
@@ -25,6 +25,8 @@ pub(crate) struct Processor {
     run_next: Slot<Goroutine>,
     /// Goroutines spawned here, and ended here.
     pub(crate) tally: Tally,
+    /// How often its owner took work from another.
+    pub(crate) steals: Count,
     local: UnsafeCell<Local>,
 }
 
@@ -75,6 +77,7 @@ impl Processor {
             stealer,
             run_next: Slot::new(),
             tally: Tally::new(),
+            steals: Count::new(),
             local: UnsafeCell::new(local),
         }
     }

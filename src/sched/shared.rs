@@ -248,6 +248,7 @@ impl Shared {
     /// It is runnable and in no queue.
     pub(crate) unsafe fn inject(&self, goroutine: Ptr) {
         goroutine.note(Event::Queued(Place::Injector));
+        self.counters.injected.more(1);
         // SAFETY: the caller's duty; a cell that is out stays alive.
         unsafe { self.injector.push(goroutine.raw()) };
     }
@@ -257,12 +258,15 @@ impl Shared {
     /// # Safety
     /// Each is runnable and in no queue.
     pub(crate) unsafe fn inject_all(&self, goroutines: impl Iterator<Item = Ptr>) {
+        let mut count = 0;
         let mut batch = goroutines.map(|goroutine| {
             goroutine.note(Event::Queued(Place::Injector));
+            count += 1;
             goroutine.raw()
         });
         // SAFETY: the caller's duty; cells that are out stay alive.
         unsafe { self.injector.push_batch(&mut batch) };
+        self.counters.injected.more(count);
     }
 
     pub(crate) fn take_ids(&self, count: u64) -> u64 {

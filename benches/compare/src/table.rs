@@ -131,21 +131,24 @@ impl Table {
 
     /// Puts it, and the aims, between their markers in a document.
     pub fn put_into(&self, document: &Path) -> io::Result<()> {
-        let mut text = fs::read_to_string(document)?;
-        for (name, own) in [("compare", self.markdown()), ("aims", aims::markdown(self))] {
-            let (begin, end) =
-                (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
-            let missing = || io::Error::new(io::ErrorKind::InvalidData, "the markers are missing");
-            let from = text.find(&begin).ok_or_else(missing)? + begin.len();
-            let to = text.find(&end).ok_or_else(missing)?;
-            text.replace_range(from..to, &own);
-        }
-        fs::write(document, text)
+        put_between(document, "compare", &self.markdown())?;
+        put_between(document, "aims", &aims::markdown(self))
     }
 }
 
+/// Puts a text between the markers of this name in a document.
+pub fn put_between(document: &Path, name: &str, own: &str) -> io::Result<()> {
+    let mut text = fs::read_to_string(document)?;
+    let (begin, end) = (format!("<!-- {name}: begin -->\n"), format!("<!-- {name}: end -->"));
+    let missing = || io::Error::new(io::ErrorKind::InvalidData, "the markers are missing");
+    let from = text.find(&begin).ok_or_else(missing)? + begin.len();
+    let to = text.find(&end).ok_or_else(missing)?;
+    text.replace_range(from..to, own);
+    fs::write(document, text)
+}
+
 /// By its properties.
-fn machine() -> String {
+pub fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
     let model = cpu

@@ -24,7 +24,7 @@ mod sleep;
 
 use super::claim::Claim;
 use crate::platform::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::platform::{Mutex, Parker, fault};
+use crate::platform::{Count, Mutex, Parker, fault};
 use crate::spec::{Doing, Spec};
 use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
@@ -140,6 +140,9 @@ pub struct Roster {
     max_threads: usize,
     monitor: Parker,
     monitor_is_lazy: AtomicBool,
+    /// How often a worker found nothing to do and slept, and was woken out of its sleep.
+    pub(crate) sleeps: Count,
+    pub(crate) wakes: Count,
     /// Told of what happens, here and in the runtime as a whole.
     pub(crate) spec: Spec,
 }
@@ -175,6 +178,8 @@ impl Roster {
             max_threads,
             monitor: Parker::new(),
             monitor_is_lazy: AtomicBool::new(false),
+            sleeps: Count::new(),
+            wakes: Count::new(),
             spec,
         }
     }
@@ -278,7 +283,10 @@ impl Roster {
         // mutant: nobody is unparked: replace self.seat(id).parker.unpark() with ()
         match wake {
             Wake::Nothing => {}
-            Wake::Unpark(id) => self.seat(id).parker.unpark(),
+            Wake::Unpark(id) => {
+                self.wakes.more(1);
+                self.seat(id).parker.unpark();
+            }
             Wake::Start(_) => super::broken("unpark", "no thread to start", "Start"),
         }
     }

@@ -82,6 +82,7 @@ impl Roster {
             return awake;
         }
         self.spec.see(Doing::Sleeps(id));
+        self.sleeps.more(1);
         // mutant: a home may end: replace !sources.is_home() with true
         self.rest(id, surplus && !sources.is_home(), sources)
     }
