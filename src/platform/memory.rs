@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 /// own, and nothing is lost.
 const PAGE: usize = 4096;
 
-/// Asks for the memory behind `place` at once: a third of the price of first touches, page by page
-/// (measured: docs/performance.md). A hint, which an older kernel than Linux 5.14 does not understand.
+/// Asks for the memory behind `place` at once, which is cheaper than page by page at the first touch
+/// (measured: docs/goroutine.md). A hint, which an older kernel than Linux 5.14 does not understand.
 pub fn populate<T>(place: &mut [MaybeUninit<T>]) {
     let range = place.as_mut_ptr_range();
     let start = range.start.addr().next_multiple_of(PAGE);
