@@ -58,10 +58,6 @@ impl<'a> Inside<'a> {
         ptr::eq(worker.shared, shared).then(|| Inside::enter(worker))
     }
 
-    pub(crate) fn worker(&self) -> &'a Worker {
-        self.worker
-    }
-
     /// The processor, unless it was retaken while the goroutine was in user code.
     #[inline]
     pub(crate) fn held(&self) -> Option<Held<'a>> {

@@ -12,9 +12,9 @@
 //! Checked by: verification/loom/sched.rs, verification/loom/idle.rs, verification/loom/shutdown.rs,
 //! verification/shuttle/.
 
-use super::enter::Inside;
+use super::enter::{Inside, current_worker};
 use super::goroutine::{Ptr, Ref, Traits};
-use super::roster::Wake;
+use super::roster::{SeatId, Wake};
 use super::shared::Shared;
 use super::state::Unparked;
 use super::task::Task;
@@ -120,27 +120,34 @@ fn oblige(goroutine: Ptr, unparked: Unparked) {
 fn ready(goroutine: Ptr) {
     // SAFETY: a parked goroutine's cell is out, and keeps its runtime's memory.
     let shared = unsafe { &*goroutine.shared };
+    match goroutine.home().filter(|_| !fault("away from home")) {
+        Some(home) => ready_at_home(shared, goroutine, home),
+        None => ready_anywhere(shared, goroutine),
+    }
+}
+
+#[inline]
+fn ready_at_home(shared: &Shared, goroutine: Ptr, home: SeatId) {
+    // The ring is the thread's, not its processor's: nothing is to be entered for it.
+    if let Some(worker) = current_worker()
+        && worker.id == home
+        && ptr::eq(worker.shared, shared)
+    {
+        return worker.push_home(goroutine);
+    }
+    shared.workers[home as usize].send_home(goroutine);
+    // mutant: drop wake of its home
+    shared.carry_out(shared.roster.wake_home(home));
+}
+
+fn ready_anywhere(shared: &Shared, goroutine: Ptr) {
     let inside = Inside::enter_runtime(shared);
-    let here = inside.as_ref().map(Inside::worker);
-    let held = inside.as_ref().and_then(Inside::held);
-    let home = goroutine.home().filter(|_| !fault("away from home"));
-    let wake = match (home, held) {
-        (Some(home), _) => match here {
-            Some(worker) if worker.id == home => {
-                worker.push_home(goroutine);
-                Wake::Nothing
-            }
-            _ => {
-                shared.workers[home as usize].send_home(goroutine);
-                // mutant: home is not woken: replace shared.roster.wake_home(home) with Wake::Nothing
-                shared.roster.wake_home(home)
-            }
-        },
-        (None, Some(held)) => {
+    let wake = match inside.as_ref().and_then(Inside::held) {
+        Some(held) => {
             // mutant: the displaced is not announced: replace shared.roster.notify() with Wake::Nothing
             if held.push_next(shared, goroutine) { shared.roster.notify() } else { Wake::Nothing }
         }
-        (None, None) => {
+        None => {
             // SAFETY: it was just unparked, so it is in no queue. [S2]
             unsafe { shared.inject(goroutine) };
             // mutant: nobody is woken for it: replace shared.roster.notify() with Wake::Nothing

@@ -42,7 +42,7 @@ pub(crate) struct Sleeper(Tagged);
 impl Sleeper {
     #[inline]
     pub(crate) fn goroutine(goroutine: Ptr) -> Self {
-        Sleeper(Tagged::new(goroutine.raw().cast(), GOROUTINE))
+        Sleeper(Tagged::new(goroutine.raw().cast(), GOROUTINE, ptr::null()))
     }
 
     pub(crate) fn thread(parker: Arc<Parker>) -> Self {
@@ -162,30 +162,30 @@ unsafe impl Send for Tagged {}
 
 impl Tagged {
     #[inline]
-    fn new(whom: NonNull<()>, tag: usize) -> Self {
-        Tagged { whom: whom.map_addr(|address| address | tag), with: ptr::null() }
+    fn new(whom: NonNull<()>, tag: usize, with: *const ()) -> Self {
+        Tagged { whom: whom.map_addr(|address| address | tag), with }
     }
 
     /// By who is in its runtime, or has that in its hands: so the cell stays, whosever it is.
     #[inline]
     fn by_id(goroutine: Ptr) -> Self {
         let id = ptr::without_provenance(goroutine.id() as usize);
-        Tagged { with: id, ..Tagged::new(goroutine.raw().cast(), GOROUTINE) }
+        Tagged::new(goroutine.raw().cast(), GOROUTINE, id)
     }
 
     fn counted(goroutine: Ptr) -> Self {
         std::mem::forget(Ref::new(goroutine));
-        Tagged::new(goroutine.raw().cast(), COUNTED)
+        Tagged::new(goroutine.raw().cast(), COUNTED, ptr::null())
     }
 
     fn of_thread(parker: Arc<Parker>) -> Self {
         let raw = NonNull::new(Arc::into_raw(parker).cast_mut()).expect("an Arc's pointer");
-        Tagged::new(raw.cast(), THREAD)
+        Tagged::new(raw.cast(), THREAD, ptr::null())
     }
 
     fn of_task(waker: Waker) -> Self {
         let waker = ManuallyDrop::new(waker);
-        Tagged { with: waker.data(), ..Tagged::new(NonNull::from(waker.vtable()).cast(), TASK) }
+        Tagged::new(NonNull::from(waker.vtable()).cast(), TASK, waker.data())
     }
 
     #[inline]
