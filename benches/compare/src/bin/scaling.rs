@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p selvedge-compare --bin scaling -- [--write]`
 //!
-//! `--write` puts the table where docs/performance.md shows it. Beyond the processors of the machine, kernel
+//! `--write` puts the table where docs/scaling.md shows it. Beyond the processors of the machine, kernel
 //! threads take turns, as it can happen to anybody's program. Held constant: each run has a runtime of its
 //! own, in one process; each figure is that of the median run of three.
 
@@ -56,7 +56,7 @@ fn main() {
     print!("{table}");
     if write {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        put_between(&docs.join("performance.md"), "scaling", &table).expect("a place for it");
+        put_between(&docs.join("scaling.md"), "scaling", &table).expect("a place for it");
     }
 }
 

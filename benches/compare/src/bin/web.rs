@@ -31,11 +31,10 @@ impl Drop for Server {
 impl Server {
     /// One that says on its first line where it listens.
     fn start(name: &'static str, command: &mut Command) -> Server {
-        let mut process = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| fail(&format!("{name}: {error}")));
+        let mut process =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap_or_else(|error| {
+                fail(&format!("{name}: {error}; build it: cargo build --release --examples"))
+            });
         let mut line = String::new();
         let output = process.stdout.take().expect("it is piped");
         BufReader::new(output).read_line(&mut line).expect("a line");
