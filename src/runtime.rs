@@ -93,7 +93,8 @@ impl Runtime {
             Own(shared) => shared,
             InModel(hosted) => return hosted.run(f),
         };
-        // Before the spawn: nothing may unwind between it and the wait.
+        // Panics on a thread that can't wait: before the spawn, as nothing may unwind between that and the
+        // wait.
         drop(suspend::waiter());
         let place = Location::caller();
         let traits = Traits { locals: local::inherited(), ..Traits::default() };

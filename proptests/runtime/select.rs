@@ -5,7 +5,7 @@ use selvedge::chan::{
     Receiver, RecvError, Select, SelectTimeoutError, SendError, Sender, TryRecvError,
     TrySelectError, TrySendError, bounded, never, unbounded,
 };
-use selvedge::{CancelToken, no_suspend, select};
+use selvedge::{CancelToken, no_suspend, select, time};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -85,6 +85,24 @@ fn of_those_ready_at_once_each_is_chosen_about_as_often() {
     }
     // 1000 each, and 27 the standard deviation.
     assert!(chosen.iter().all(|times| (800..1200).contains(times)), "{chosen:?}");
+}
+
+/// Of these only one has a channel of its own to lock.
+#[test]
+fn arms_of_every_kind_are_chosen_about_as_often() {
+    let (tx, rx) = unbounded();
+    (0..3000).for_each(|n| tx.send(n).unwrap());
+    let (token, clock) = (CancelToken::new(), Instant::now());
+    token.cancel();
+    let mut times = [0; 3];
+    for _ in 0..3000 {
+        let due = time::after(Duration::ZERO);
+        while due.is_empty() {
+            assert!(clock.elapsed() < Duration::from_secs(30), "no time comes");
+        }
+        times[select! { recv(rx) -> _ => 0, recv(due) -> _ => 1, cancel(token) => 2 }] += 1;
+    }
+    assert!(times.iter().all(|n| (800..1200).contains(n)), "{times:?}");
 }
 
 #[test]

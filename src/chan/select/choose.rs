@@ -126,13 +126,14 @@ impl<'a> Locked<'a> {
         Locked { guards: Few::new(), places: Few::new() }
     }
 
-    /// Locks one arm's channel, and tries that arm. The arm is a random one, so each of those that are
-    /// ready is chosen as often as if all were looked at.
+    /// Locks one arm's channel, if it has one, and tries that arm. The arm is a random one, so each of those
+    /// that are ready is chosen as often as if all were looked at.
     fn glance(&mut self, arms: &[&'a dyn Arm], wakes: &mut Wakes) -> Looked {
-        let Some(first) = arms[0].door() else { return Looked::None };
+        let Some(first) = arms.iter().find_map(|arm| arm.door()) else { return Looked::None };
         let arm = first.random(arms.len());
-        let Some(door) = arms[arm].door() else { return Looked::None };
-        self.guards.push(door.gate.lock());
+        if let Some(door) = arms[arm].door() {
+            self.guards.push(door.gate.lock());
+        }
         let tried = arms[arm].attempt(self.guards.first_mut().map(|guard| &mut **guard), wakes);
         // mutant: what the glance took is forgotten: replace looked(tried, arm) with Looked::None
         looked(tried, arm)
