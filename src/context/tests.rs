@@ -1,10 +1,9 @@
 //! Unit tests of fibers and arenas. Nothing of `context` is modelled, so they run under every
 //! backend; what differs there asks `MODELLED`.
 
-use super::mapping::page_size;
 use super::{Arena, DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, StackError, Suspender};
 use crate::platform::unmodelled::Mutex;
-use crate::platform::{Arc, MODELLED};
+use crate::platform::{Arc, MODELLED, page_size};
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -188,9 +187,11 @@ fn sizes_are_checked_and_rounded() {
         assert_eq!(error, StackError::Size { asked });
         assert_eq!(Arena::max_slots(asked), 0);
     }
-    let asked = Arena::new(MIN_STACK_SIZE + 1, 1, serve).unwrap();
-    assert!(asked.stack_size() > MIN_STACK_SIZE);
-    assert_eq!(asked.stack_size() % (2 * page_size()), page_size(), "an odd number of pages");
+    for more in [0, 1, page_size()] {
+        let asked = Arena::new(MIN_STACK_SIZE + more, 1, serve).unwrap();
+        assert!(asked.stack_size() >= MIN_STACK_SIZE + more);
+        assert_eq!(asked.stack_size() % (2 * page_size()), page_size(), "an odd number of pages");
+    }
     for slots in [0, super::MAX_SLOTS + 1, usize::MAX] {
         let error = Arena::new(DEFAULT_STACK_SIZE, slots, serve).unwrap_err();
         assert_eq!(error, StackError::Slots { asked: slots, allowed: super::MAX_SLOTS });
