@@ -95,7 +95,7 @@ impl Runtime {
         };
         // Panics on a thread that can't wait: before the spawn, as nothing may unwind between that and the
         // wait.
-        drop(suspend::waiter());
+        drop(suspend::sleeper());
         let place = Location::caller();
         let traits = Traits { locals: local::inherited(), ..Traits::default() };
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,

@@ -229,10 +229,8 @@ impl<T, G: DerefMut<Target = Gate>> Locked<'_, T, G> {
             }
             return Take::Value(value);
         }
-        if self.gate.senders.is_empty() {
-            return if self.gate.closed { Take::Closed } else { Take::Empty };
-        }
-        match self.claim_sender(wakes) {
+        let nobody = self.gate.senders.is_empty();
+        match if nobody { None } else { self.claim_sender(wakes) } {
             Some((sender, Content::Value(value))) => {
                 wakes.push(sender.fire());
                 Take::Value(value)

@@ -11,8 +11,8 @@
 
 use super::overflow::registry;
 use super::{MAX_SLOTS, MAX_STACK_SIZE, MIN_STACK_SIZE, StackError};
-use crate::platform::OnceLock;
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
+use crate::platform::{OnceLock, page_size};
 use std::io;
 use std::ptr;
 
@@ -160,12 +160,6 @@ pub(super) fn stride_for(stack_size: usize) -> Result<usize, StackError> {
     let least = page + MIN_STACK_SIZE - 4096;
     let pages = stack_size.max(least).div_ceil(page);
     Ok((pages | 1) * page)
-}
-
-pub(super) fn page_size() -> usize {
-    // SAFETY: takes no pointer.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).expect("sysconf: Linux has a page size")
 }
 
 /// Slots that protected guards may have in this process: half of the mappings, two each.

@@ -50,7 +50,7 @@ pub use backend::{
 pub use count::Count;
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use fault::fault;
-pub use memory::populate;
+pub use memory::{page_size, populate};
 pub use parker::{Bell, Parker};
 pub use ppoll::ppoll;
 pub use std::sync::{Arc, OnceLock, Weak};

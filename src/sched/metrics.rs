@@ -34,7 +34,8 @@ pub struct Metrics {
     pub steals: u64,
     /// How often a worker found nothing to do, and slept.
     pub sleeps: u64,
-    /// How often one of them was woken: a system call, if it slept already.
+    /// How often a worker that slept, or waited for a processor, was woken: a system call, if its kernel
+    /// thread slept already.
     pub wakes: u64,
     /// Goroutines that passed through the queue that all processors share.
     pub injected: u64,

@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 pub(crate) const CHUNK: usize = if MODELLED { 4 } else { 64 };
 /// The pool grows by this part of itself,
 const GROWTH: usize = 8;
-/// but by no more than this: memory is asked for under the lock, for some 50 us.
+/// but by no more than this, since memory is asked for under the lock.
 const MOST: usize = if MODELLED { 4 } else { 1024 };
 /// Below this limit no processor keeps cells at hand, so that the limit is exact.
 const CACHED_FROM: usize = 4096;

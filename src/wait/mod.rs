@@ -149,23 +149,19 @@ impl Wait {
 
     /// Blocks the caller until it is fired, or `deadline` has passed.
     pub fn wait(&self, place: &'static Location<'static>, deadline: Option<u64>) -> Ended {
-        let mut deadline = deadline;
+        let Some(at) = deadline else { return Ended::Fired(self.until_fired(place)) };
         loop {
             if let Some(arm) = self.fired() {
                 return Ended::Fired(arm);
             }
-            match deadline {
-                None => suspend::park_without_fail(place),
-                Some(at) => {
-                    if !suspend::park_until(place, at) {
-                        if self.give_up() {
-                            return Ended::TimedOut;
-                        }
-                        // Somebody has claimed it, and will fire it.
-                        deadline = None;
-                    }
-                }
+            if suspend::park_until(place, at) {
+                continue;
             }
+            if self.give_up() {
+                return Ended::TimedOut;
+            }
+            // Somebody has claimed it, and will fire it.
+            return Ended::Fired(self.until_fired(place));
         }
     }
 

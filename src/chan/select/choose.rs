@@ -129,8 +129,7 @@ impl<'a> Locked<'a> {
     /// Locks one arm's channel, if it has one, and tries that arm. The arm is a random one, so each of those
     /// that are ready is chosen as often as if all were looked at.
     fn glance(&mut self, arms: &[&'a dyn Arm], wakes: &mut Wakes) -> Looked {
-        let Some(first) = arms.iter().find_map(|arm| arm.door()) else { return Looked::None };
-        let arm = first.random(arms.len());
+        let arm = random(arms, arms.len());
         if let Some(door) = arms[arm].door() {
             self.guards.push(door.gate.lock());
         }

@@ -4,7 +4,7 @@
 //! larger still. We need some room beside the frame.
 //! Checked by: src/context/overflow_tests.rs.
 
-use crate::context::mapping::page_size;
+use crate::platform::page_size;
 use std::cell::OnceCell;
 use std::ptr;
 

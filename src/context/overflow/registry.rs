@@ -8,7 +8,7 @@
 //! Checked by: src/context/overflow_tests.rs.
 #![forbid(unsafe_code)]
 
-use crate::context::mapping::page_size;
+use crate::platform::page_size;
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 
 const ARENAS: usize = 256;

@@ -140,8 +140,9 @@ pub struct Roster {
     max_threads: usize,
     monitor: Parker,
     monitor_is_lazy: AtomicBool,
-    /// How often a worker found nothing to do and slept, and was woken out of its sleep.
+    /// How often a worker found nothing to do, and slept.
     pub(crate) sleeps: Count,
+    /// How often one that slept, or queued, was woken.
     pub(crate) wakes: Count,
     /// Told of what happens, here and in the runtime as a whole.
     pub(crate) spec: Spec,

@@ -12,6 +12,7 @@ use selvedge_compare::table::{machine, put_between};
 use selvedge_compare::{goroutines, *};
 use std::fmt::Write;
 use std::path::Path;
+use std::process::exit;
 
 /// What is run, and how many operations it is.
 const WORK: [(&str, usize); 8] = [
@@ -34,7 +35,12 @@ struct Run {
 }
 
 fn main() {
-    let write = std::env::args().skip(1).any(|arg| arg == "--write");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let write = words == ["--write"];
+    if !write && !words.is_empty() {
+        eprintln!("usage: scaling [--write]");
+        exit(2);
+    }
     let mut table = String::from(
         "| workload | placement | processors | ns/operation | steals | sleeps | wake-ups | injected | \
          waits for the injector |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n",

@@ -33,7 +33,9 @@ impl Server {
     fn start(name: &'static str, command: &mut Command) -> Server {
         let mut process =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap_or_else(|error| {
-                fail(&format!("{name}: {error}; build it: cargo build --release --examples"))
+                fail(&format!(
+                    "{name}: {error}; what must be built first: benches/compare/src/bin/web.rs"
+                ))
             });
         let mut line = String::new();
         let output = process.stdout.take().expect("it is piped");
