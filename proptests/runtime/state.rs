@@ -24,7 +24,10 @@ enum Op {
 enum State {
     Running,
     Parked,
+    /// Its permit is taken when it goes on.
     Queued,
+    /// Its permit was delivered.
+    Delivered,
     InPlace,
 }
 
@@ -60,6 +63,14 @@ impl Oracle {
         }
     }
 
+    fn unpark_if(&mut self) -> Unparked {
+        if self.state == State::Parked {
+            self.state = State::Delivered;
+            return Unparked::Enqueue;
+        }
+        self.unpark()
+    }
+
     fn park(&mut self, asleep: State) -> BeginPark {
         if self.permit {
             self.state = State::Queued;
@@ -72,7 +83,7 @@ impl Oracle {
     fn step(&mut self, word: &StateWord, op: Op) -> Result<(), TestCaseError> {
         match (op, self.state) {
             (Op::Unpark, _) => prop_assert_eq!(word.unpark(), self.unpark()),
-            (Op::UnparkIf(true), _) => prop_assert_eq!(word.unpark_if(self.id), self.unpark()),
+            (Op::UnparkIf(true), _) => prop_assert_eq!(word.unpark_if(self.id), self.unpark_if()),
             (Op::UnparkIf(false), _) => {
                 prop_assert_eq!(word.unpark_if(self.id.wrapping_sub(1)), Unparked::Nothing, "S6");
             }
@@ -88,6 +99,10 @@ impl Oracle {
             (Op::GoOn, State::Queued | State::InPlace) if self.permit => {
                 word.end_park();
                 self.permit = false;
+                self.state = State::Running;
+            }
+            (Op::GoOn, State::Delivered) => {
+                word.end_park();
                 self.state = State::Running;
             }
             (Op::Recycle, State::Running) => {

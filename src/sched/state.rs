@@ -1,6 +1,6 @@
 //! State word: who owns a goroutine's stack, and whether it has a permit.
 //! park: `take_permit`, else suspend; the worker's stack then runs `begin_park`; after the resume,
-//! `end_park`.    unpark: `unpark`; who finds `PARKED` without a permit makes it runnable.
+//! `end_park`.    unpark: `unpark`, `unpark_if`; who finds `PARKED` without a permit makes it runnable.
 //!
 //! | state | owner of the stack | where it is |
 //! |---|---|---|
@@ -9,6 +9,9 @@
 //! | `PARKED` + `PERMIT` | nobody, until resumed | in exactly one run queue |
 //! | `IN_PLACE` | its worker, which sleeps beneath it | on that worker |
 //!
+//! `unpark` leaves the permit to be taken when the goroutine goes on, so that all that come until then
+//! give one. `unpark_if` is for wakers that come once a wait: it delivers the permit, `PARKED` → `ACTIVE`,
+//! which spares the goroutine a read-modify-write; what is given after that is the next park's.
 //! A park with a deadline may also be ended by `EXPIRED`, which readies as a permit does, and is none.
 //!
 //! [S1] Only the worker's own stack moves a goroutine to `PARKED`, after the switch: nobody resumes
@@ -29,6 +32,7 @@ const PARKED: u64 = 1;
 const IN_PLACE: u64 = 2;
 const PERMIT: u64 = 4;
 const EXPIRED: u64 = 8;
+const ASLEEP: u64 = PARKED | IN_PLACE;
 /// All of these; the id is above.
 const STATE: u64 = 15;
 const ID: u32 = 4;
@@ -67,7 +71,7 @@ pub enum Unparked {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// A permit, which is consumed; the deadline has not been announced.
+    /// A permit, which is consumed; whether the deadline came, too, the timer says.
     Permit,
     /// A permit, which is consumed, and the deadline.
     Both,
@@ -128,14 +132,37 @@ impl StateWord {
         {
             Ok(_) => BeginPark::Parked,
             Err(seen) if seen & STATE == PERMIT && fault("lost permit") => BeginPark::Parked,
-            // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
-            Err(seen) if seen & STATE & !(PERMIT | EXPIRED) == ACTIVE => BeginPark::Readied,
+            Err(seen) if seen & ASLEEP == 0 => {
+                // As one that was readied while it slept: the end of the park takes the permit. Relaxed:
+                // the queue publishes, and nobody else readies it.
+                // mutant: the permit is left: replace self.word.fetch_or(to, Ordering::Relaxed) with seen
+                self.word.fetch_or(to, Ordering::Relaxed);
+                // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
+                BeginPark::Readied
+            }
             Err(other) => broken("settle", "ACTIVE, with or without PERMIT", other),
         }
     }
 
-    /// In the goroutine, after the resume: consumes the permit that ended the park. [S3]
+    /// In the goroutine, after the resume: consumes the permit that ended the park, unless that was
+    /// delivered. [S3]
+    #[inline]
     pub fn end_park(&self) {
+        if !self.was_delivered() {
+            self.take_what_ended_it();
+        }
+    }
+
+    /// Whether the permit that ended the park was delivered. What came before is seen [S4]: who delivered
+    /// it put the goroutine into a queue after that.
+    #[inline]
+    fn was_delivered(&self) -> bool {
+        // Relaxed: as just said, this is not older than the delivery, and nobody else puts it to sleep.
+        // mutant: it is delivered each time: replace self.word.load(Ordering::Relaxed) with 0
+        self.word.load(Ordering::Relaxed) & ASLEEP == 0
+    }
+
+    fn take_what_ended_it(&self) {
         // Acquire: pairs with the Release in every `unpark` so far. [S4]
         let before = self.word.fetch_and(!STATE, Ordering::Acquire);
         if before & PERMIT == 0 {
@@ -145,6 +172,9 @@ impl StateWord {
 
     /// As `end_park`, of a park with a deadline. [S3] [S5]
     pub fn end_timed_park(&self) -> Woken {
+        if self.was_delivered() {
+            return Woken::Permit;
+        }
         // Acquire: pairs with the Release in every `unpark` [S4], and in `expire`: the timekeeper
         // is done with the timer.
         let before = self.word.fetch_and(!STATE, Ordering::Acquire);
@@ -195,20 +225,15 @@ impl StateWord {
     }
 
     /// As `unpark`, by one who keeps no reference, but knows that the goroutine of this id has been
-    /// here. [S6]
+    /// here. [S6] To one that is parked the permit is delivered.
     pub fn unpark_if(&self, id: u64) -> Unparked {
         // Most probably it is parked.
         let mut seen = id << ID | PARKED;
         loop {
+            let given = if seen & STATE == PARKED { seen ^ PARKED } else { seen | PERMIT };
             // AcqRel: as in `unpark`, also where there is a permit already. [S4] Relaxed on failure: the
             // loop looks again, or does nothing.
-            let given = self.word.compare_exchange(
-                seen,
-                seen | PERMIT,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
-            match given {
+            match self.word.compare_exchange(seen, given, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(before) => return obliged(before),
                 // mutant: whoever has the cell: replace found >> ID != id with false
                 Err(found) if found >> ID != id => return Unparked::Nothing,

@@ -182,17 +182,32 @@ fn of_two_unparks_one_makes_it_runnable() {
         threads: 3,
         operations: "park | unpark | unpark",
     }
+    .check(Bound::complete_if_long(), || unparked_by([StateWord::unpark; 2]));
+}
+
+/// The same, where one comes by id, and may deliver the permit.
+#[test]
+fn of_two_unparks_one_by_id_one_makes_it_runnable() {
+    Scenario {
+        name: "state: of two unparks, one by id, one makes it runnable",
+        threads: 3,
+        operations: "park | unpark | unpark by id",
+    }
     .check(Bound::complete_if_long(), || {
-        let goroutine = goroutine();
-        let wakers = [(), ()].map(|()| {
-            let goroutine = Arc::clone(&goroutine);
-            spawn(move || unpark(&goroutine))
-        });
-        park(&goroutine);
-        wakers.into_iter().for_each(join);
-        // Relaxed: both wakers were joined.
-        assert_eq!(goroutine.queued.load(Ordering::Relaxed), 0, "S2");
+        unparked_by([StateWord::unpark, |word| word.unpark_if(0)]);
     });
+}
+
+fn unparked_by(unparks: [fn(&StateWord) -> Unparked; 2]) {
+    let goroutine = goroutine();
+    let wakers = unparks.map(|unpark| {
+        let goroutine = Arc::clone(&goroutine);
+        spawn(move || oblige(&goroutine, unpark(&goroutine.word)))
+    });
+    park(&goroutine);
+    wakers.into_iter().for_each(join);
+    // Relaxed: both wakers were joined.
+    assert_eq!(goroutine.queued.load(Ordering::Relaxed), 0, "S2");
 }
 
 /// 2 threads: 2 parks | 2 unparks, the second once the first was consumed. Both parks return.

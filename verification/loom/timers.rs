@@ -247,24 +247,37 @@ fn a_permit_and_the_deadline_are_told_apart() {
         threads: 3,
         operations: "park until | unpark | fire",
     }
-    .check(Bound::usual(), || {
-        let sleeper = sleeper();
-        let timekeeper = {
-            let sleeper = Arc::clone(&sleeper);
-            spawn(move || {
-                let _ = sleeper.fire();
-            })
-        };
-        let waker = {
-            let sleeper = Arc::clone(&sleeper);
-            spawn(move || sleeper.ready(sleeper.word.unpark()))
-        };
-        let had_permit = sleeper.park_until(7);
-        sleeper.own.write(5);
-        join(timekeeper);
-        join(waker);
-        sleeper.assert_rested(!had_permit);
-    });
+    .check(Bound::usual(), || told_apart(StateWord::unpark));
+}
+
+/// The same, by id: the permit may be delivered.
+#[test]
+fn a_permit_by_id_and_the_deadline_are_told_apart() {
+    Scenario {
+        name: "timers: a permit by id and the deadline are told apart [W2] [S3] [S5]",
+        threads: 3,
+        operations: "park until | unpark by id | fire",
+    }
+    .check(Bound::usual(), || told_apart(|word| word.unpark_if(0)));
+}
+
+fn told_apart(unpark: fn(&StateWord) -> Unparked) {
+    let sleeper = sleeper();
+    let timekeeper = {
+        let sleeper = Arc::clone(&sleeper);
+        spawn(move || {
+            let _ = sleeper.fire();
+        })
+    };
+    let waker = {
+        let sleeper = Arc::clone(&sleeper);
+        spawn(move || sleeper.ready(unpark(&sleeper.word)))
+    };
+    let had_permit = sleeper.park_until(7);
+    sleeper.own.write(5);
+    join(timekeeper);
+    join(waker);
+    sleeper.assert_rested(!had_permit);
 }
 
 /// 2 threads: write the stack, settle | expire, and resume it if it is runnable; complete. Whoever
