@@ -2,8 +2,9 @@
 //! with a sanitizer, a latch that orders too little is a data race.
 
 use crate::scaled;
-use selvedge::internals::platform::Arc;
 use selvedge::internals::platform::latch::Latch;
+use selvedge::internals::platform::{Arc, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 fn count(threads: usize, turns: usize, hold: impl Fn(usize) + Send + Copy + 'static) {
@@ -37,4 +38,35 @@ fn threads_count_though_a_holder_sleeps() {
             thread::sleep(std::time::Duration::from_micros(200));
         }
     });
+}
+
+/// One locks so often that it owns the latch; then others come, while it goes on. Again and again, as
+/// that happens once to a latch.
+#[test]
+fn an_owner_loses_it_to_others_and_goes_on() {
+    fence::prepare();
+    const TURNS: usize = 5_000;
+    for _ in 0..scaled(200) {
+        let latch = Latch::new(0);
+        let owned = AtomicBool::new(false);
+        thread::scope(|s| {
+            s.spawn(|| {
+                for turn in 0..TURNS {
+                    *latch.lock_as(8) += 1;
+                    // Release: nothing but that so many turns are over.
+                    owned.store(turn >= TURNS / 2, Ordering::Release);
+                }
+            });
+            for worker in [16, 0] {
+                let (latch, owned) = (&latch, &owned);
+                s.spawn(move || {
+                    while !owned.load(Ordering::Acquire) {
+                        std::hint::spin_loop();
+                    }
+                    (0..TURNS / 100).for_each(|_| *latch.lock_as(worker) += 1);
+                });
+            }
+        });
+        assert_eq!(*latch.lock(), TURNS + 2 * (TURNS / 100));
+    }
 }

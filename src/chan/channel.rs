@@ -33,12 +33,13 @@ use std::ops::DerefMut;
 /// The capacity of a channel that never is full.
 pub(crate) const UNBOUNDED: usize = usize::MAX;
 
-/// What both ends share.
+/// What both ends share. The latch first: see there for what lies in which cache line.
+#[repr(C)]
 pub(crate) struct Channel<T> {
-    capacity: usize,
     door: Door,
     /// Touched under the gate's lock.
     buffer: UnsafeCell<VecDeque<T>>,
+    capacity: usize,
     senders: AtomicUsize,
     receivers: AtomicUsize,
 }

@@ -9,12 +9,14 @@ use crate::platform::{Latch, unmodelled};
 use crate::sched::seed;
 use crate::wait::List;
 
-/// The lock of a channel, and its place in the order in which a select takes locks.
+/// The lock of a channel, and its place in the order in which a select takes locks. The latch first: see
+/// there for what lies in which cache line.
+#[repr(C)]
 pub struct Door {
+    pub(crate) gate: Latch<Gate>,
     pub(crate) id: u64,
     /// In which order a select looks at its arms. No lock guards it: what is lost is a number.
     choices: unmodelled::AtomicU64,
-    pub(crate) gate: Latch<Gate>,
 }
 
 impl Door {

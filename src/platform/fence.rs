@@ -6,7 +6,7 @@
 //! Source: Linux `membarrier(2)`, PRIVATE_EXPEDITED. Where the kernel refuses it, both sides are
 //! `fence(SeqCst)`; in the models they always are.
 //! Checked by: verification/litmus/twins.rs and verification/loom/retake.rs, as two fences; the
-//! asymmetric kind by stress alone.
+//! asymmetric kind by stress alone, above all by proptests/latch.rs.
 
 use super::atomic::{Ordering, fence};
 use super::unmodelled::{AtomicU32, Ordering as Plain};
@@ -30,6 +30,23 @@ pub fn light() {
     } else {
         fence(Ordering::SeqCst);
     }
+}
+
+/// As [`light`], by who has learnt from [`is_asymmetric`] that it costs nothing.
+#[inline(always)]
+pub fn light_if_asymmetric() {
+    // SeqCst, both: as in `light`.
+    if super::MODELLED {
+        fence(Ordering::SeqCst);
+    } else {
+        std::sync::atomic::compiler_fence(Plain::SeqCst);
+    }
+}
+
+/// Whether the frequent side pays nothing; in models, where it does, as if.
+pub fn is_asymmetric() -> bool {
+    // Relaxed: see `light`.
+    super::MODELLED || KIND.load(Plain::Relaxed) == ASYMMETRIC
 }
 
 /// The rare side: about a microsecond.

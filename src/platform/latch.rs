@@ -8,6 +8,10 @@
 //! whether somebody sleeps. Here that is a question of its own, and the fence between is paid by who
 //! is about to sleep: a microsecond beside a sleep. No order among those who wait: whoever comes may
 //! be first.
+//!
+//! A latch that one worker has locked so often, and nobody else, becomes its own (`bias`): it then pays
+//! no read-modify-write at all. Whoever else comes takes that away, once and for good: it flips `locked`,
+//! and before it goes on, waits until the owner is out.
 //! In models of what stands upon it, a latch is the checker's own mutex.
 //!
 //! [K12] One holder at a time, and it sees what the last one did.
@@ -16,22 +20,26 @@
 #![allow(unsafe_code)]
 
 use super::atomic::{AtomicBool, AtomicU32, Ordering};
+use super::bias::{Bias, Found};
 use super::cell::UnsafeCell;
-use super::{Condvar, MODELLED, Mutex, fence, spin_hint};
+use super::{Condvar, MODELLED, Mutex, fence, spin_hint, tls};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 /// How often `lock` looks before it sleeps: some microseconds.
 const LOOKS: u32 = 100;
 
-/// See the module.
+/// See the module. In this order, what only is read while many use it is in another cache line than what
+/// each of them writes.
+#[repr(C)]
 pub struct Latch<T> {
-    locked: AtomicBool,
-    /// How many sleep, or are about to. Written under the lock of `sleepers`.
-    waiting: AtomicU32,
+    bias: Bias,
     sleepers: Mutex<()>,
     wake: Condvar,
     value: UnsafeCell<T>,
+    locked: AtomicBool,
+    /// How many sleep, or are about to. Written under the lock of `sleepers`.
+    waiting: AtomicU32,
 }
 
 // SAFETY: the value is touched by the holder alone, and passes from holder to holder. [K12]
@@ -43,6 +51,7 @@ impl<T> Latch<T> {
     /// An unlocked latch.
     pub fn new(value: T) -> Self {
         Latch {
+            bias: Bias::new(),
             locked: AtomicBool::new(false),
             waiting: AtomicU32::new(0),
             sleepers: Mutex::new(()),
@@ -54,10 +63,48 @@ impl<T> Latch<T> {
     /// Blocks the kernel thread until the latch is had.
     #[inline]
     pub fn lock(&self) -> LatchGuard<'_, T> {
+        self.lock_as(tls::worker().addr())
+    }
+
+    /// As [`lock`](Self::lock), by the worker with this address, or, if null, a thread that is none.
+    #[inline]
+    pub fn lock_as(&self, worker: usize) -> LatchGuard<'_, T> {
+        if !(self.bias.belongs_to(worker) && self.lock_own(worker)) {
+            self.flip();
+            if !self.bias.is_spent() {
+                self.ask_bias(worker);
+            }
+        }
+        LatchGuard(self)
+    }
+
+    #[inline]
+    fn lock_own(&self, worker: usize) -> bool {
+        let is_in = self.bias.enter(worker);
+        if !is_in {
+            // Who has taken it away may wait for that.
+            // mutant: nobody is told: replace self.release(self.bias.held()) with ()
+            self.release(self.bias.held());
+        }
+        is_in
+    }
+
+    #[inline]
+    fn flip(&self) {
         if !self.try_lock() {
             self.lock_slow();
         }
-        LatchGuard(self)
+    }
+
+    /// Whoever has flipped `locked`, before it holds the latch. Out of line, so that owners don't pay for it.
+    #[inline(never)]
+    fn ask_bias(&self, worker: usize) {
+        match self.bias.found_by(worker) {
+            Found::Nothing => {}
+            // From here on it holds the latch as its owner.
+            Found::Own => self.release(&self.locked),
+            Found::Revoked => self.await_owner(),
+        }
     }
 
     #[inline]
@@ -75,15 +122,33 @@ impl<T> Latch<T> {
         if !MODELLED && self.locks_soon() {
             return;
         }
+        self.sleep_until(|| self.try_lock());
+    }
+
+    /// The owner has lost the latch, but may be in its critical section.
+    #[cold]
+    fn await_owner(&self) {
+        // As in `lock_slow`.
+        let looks = if MODELLED { 0 } else { LOOKS };
+        let is_out = || self.bias.owner_is_out();
+        // mutant: it is not waited for: replace (0..looks).any(|_| is_out()) with true
+        if !(0..looks).any(|_| is_out()) {
+            self.sleep_until(is_out);
+        }
+        self.bias.end();
+    }
+
+    /// Until `done` says so, which may do what it says. Whoever makes it true then calls `release`.
+    fn sleep_until(&self, done: impl Fn() -> bool) {
         // Before the first sleep, and not before the first runtime: latches come without one.
         fence::prepare();
         let mut sleepers = self.sleepers.lock();
         self.count(1);
         loop {
-            // Pairs with the light one in `unlock`: we see it unlocked, or are seen. [K13]
+            // Pairs with the light one in `release`: we see it done, or are seen. [K13]
             // mutant: drop heavy fence
             fence::heavy();
-            if self.try_lock() {
+            if done() {
                 break;
             }
             sleepers = self.wake.wait(sleepers);
@@ -109,23 +174,35 @@ impl<T> Latch<T> {
 
     #[inline]
     fn unlock(&self) {
-        // Release: pairs with the Acquire in `try_lock`. [K12]
-        self.locked.store(false, Ordering::Release);
-        // Pairs with the heavy one in `lock_slow`. [K13]
+        let word = if self.bias.is_on() { self.bias.held() } else { &self.locked };
+        self.release(word);
+    }
+
+    #[inline]
+    fn release(&self, word: &AtomicBool) {
+        // Release: pairs with the Acquire in `try_lock`, or in `owner_is_out`. [K12]
+        word.store(false, Ordering::Release);
+        // Pairs with the heavy one in `sleep_until`. [K13]
         fence::light();
         // Relaxed: ordered by the fence.
         // mutant: nobody is woken: replace self.waiting.load(Ordering::Relaxed) with 0
         if self.waiting.load(Ordering::Relaxed) != 0 {
-            self.wake_one();
+            self.wake_sleepers();
         }
     }
 
     #[cold]
-    fn wake_one(&self) {
+    fn wake_sleepers(&self) {
         // After the lock was taken once, who has counted itself sleeps, or has seen the latch unlocked.
         // mutant: drop lock of the sleepers
         drop(self.sleepers.lock());
-        self.wake.notify_one();
+        if self.bias.is_on() {
+            // Not all of them wait for the same word.
+            // mutant: one is woken, perhaps another: replace self.wake.notify_all() with self.wake.notify_one()
+            self.wake.notify_all();
+        } else {
+            self.wake.notify_one();
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`fence`] | `membarrier` where the kernel has it | `fence(SeqCst)` both sides | no-op |
 //! | [`clock`] | monotonic | a counter | a counter |
 
+mod bias;
 pub mod checker;
 mod count;
 mod cpu;
