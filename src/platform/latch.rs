@@ -129,12 +129,16 @@ impl<T> Latch<T> {
     #[cold]
     fn await_owner(&self) {
         let looks = if MODELLED { 1 } else { LOOKS };
-        let is_out = || {
-            spin_hint();
-            self.bias.owner_is_out()
-        };
-        // mutant: it is not waited for: replace (0..looks).any(|_| is_out()) with true
-        if !(0..looks).any(|_| is_out()) {
+        let is_out = || self.bias.owner_is_out();
+        let is_out_soon = (0..looks).any(|_| {
+            if !is_out() {
+                spin_hint();
+                return false;
+            }
+            true
+        });
+        // mutant: it is not waited for: replace !is_out_soon with false
+        if !is_out_soon {
             self.sleep_until(is_out);
         }
         self.bias.end();
