@@ -7,7 +7,7 @@ use crate::go::spawn_in_model;
 use crate::join::JoinHandle;
 use crate::local;
 use crate::model::goroutine;
-use crate::platform::{Arc, OnceLock};
+use crate::platform::OnceLock;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::group::Group;
@@ -24,19 +24,11 @@ use std::time::Duration;
 /// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
-    group: GroupRef,
+    group: Group,
     /// Made when it is asked for.
     token: OnceLock<CancelToken>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
-}
-
-struct GroupRef(Arc<Group>);
-
-impl std::fmt::Debug for GroupRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Group")
-    }
 }
 
 /// Calls `f` with a scope whose goroutines may borrow whatever outlives the call, and returns once
@@ -69,13 +61,8 @@ where
     let is_goroutine = current_worker().is_some() || goroutine::is_here();
     assert!(is_goroutine, "scope: not in a goroutine: call it within `Runtime::run`");
     let place = Location::caller();
-    let group = Arc::new(Group::new());
-    let scope = Scope {
-        group: GroupRef(Arc::clone(&group)),
-        token: OnceLock::new(),
-        scope: PhantomData,
-        env: PhantomData,
-    };
+    let scope =
+        Scope { group: Group::new(), token: OnceLock::new(), scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
         // Also where no goroutine has asked for the token yet: whoever asks later finds it cancelled.
@@ -83,7 +70,7 @@ where
         scope.cancel();
     }
     trace::plain("end of scope", place);
-    let child_panicked = group.wait(place);
+    let child_panicked = scope.group.wait(place);
     match result {
         Err(payload) => resume_unwind(payload),
         Ok(_) if child_panicked => panic!("a scoped goroutine panicked, and nobody joined it"),
@@ -147,8 +134,9 @@ impl<'scope> Scope<'scope, '_> {
         let place = Location::caller();
         // Foreign code, which may panic: before the group counts.
         let locals = local::inherited();
-        self.group.0.enter();
-        let traits = Traits { name: None, group: Some(Arc::clone(&self.group.0)), locals };
+        // SAFETY: `scope` has the group in its frame, and waits before it returns, even by unwinding.
+        let member = unsafe { self.group.enter() };
+        let traits = Traits { name: None, group: Some(member), locals };
         let spawned = match current_worker() {
             // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
             // once the closure was consumed and its result dropped or left to the handle, which does
@@ -161,12 +149,9 @@ impl<'scope> Scope<'scope, '_> {
             None => unsafe { spawn_in_model(traits, place, f) }.map_err(SpawnError::no_runtime),
         };
         match spawned {
-            Ok(handle) => {
-                let group = GroupRef(Arc::clone(&self.group.0));
-                Ok(ScopedJoinHandle { handle: Some(handle), group, scope: PhantomData })
-            }
+            Ok(handle) => Ok(ScopedJoinHandle { handle: Some(handle), group: &self.group }),
             Err(error) => {
-                self.group.0.leave(false);
+                self.group.withdraw();
                 Err(error)
             }
         }
@@ -178,8 +163,7 @@ impl<'scope> Scope<'scope, '_> {
 pub struct ScopedJoinHandle<'scope, T> {
     /// `None` once joined or dropped.
     handle: Option<JoinHandle<T>>,
-    group: GroupRef,
-    scope: PhantomData<&'scope ()>,
+    group: &'scope Group,
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
@@ -309,7 +293,7 @@ impl<T> Drop for ScopedJoinFuture<'_, T> {
 impl<T> Drop for ScopedJoinHandle<'_, T> {
     fn drop(&mut self) {
         if self.handle.take().is_some_and(JoinHandle::forget) {
-            self.group.0.note_panic();
+            self.group.note_panic();
         }
     }
 }

@@ -6,7 +6,7 @@
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 use super::Shared;
-use super::group::Group;
+use super::group::Member;
 use super::helpers::Habit;
 use super::join::{End, JoinWord};
 use super::state::StateWord;
@@ -17,7 +17,7 @@ use crate::lockfree::{Link, Linked};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::locals::Locals;
-use crate::platform::{Arc, MODELLED, fault, prefetch};
+use crate::platform::{MODELLED, fault, prefetch};
 use crate::spec::{Acting, Event};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -96,7 +96,7 @@ pub(crate) struct Goroutine {
     pub(crate) body: UnsafeCell<Payload>,
     vtable: UnsafeCell<&'static Vtable>,
     name: UnsafeCell<Option<Box<str>>>,
-    group: UnsafeCell<Option<Arc<Group>>>,
+    group: UnsafeCell<Option<Member>>,
     /// Touched by its worker alone.
     pub(crate) own: Own,
 }
@@ -109,7 +109,7 @@ const _: () =
 #[derive(Default)]
 pub(crate) struct Traits {
     pub(crate) name: Option<Box<str>>,
-    pub(crate) group: Option<Arc<Group>>,
+    pub(crate) group: Option<Member>,
     /// Values that it inherits; each of them is Send.
     pub(crate) locals: Option<Box<Locals>>,
 }
@@ -227,7 +227,7 @@ impl Goroutine {
     }
 
     /// The scope that waits for it, to be told once.
-    pub(crate) fn take_group(&self) -> Option<Arc<Group>> {
+    pub(crate) fn take_group(&self) -> Option<Member> {
         // SAFETY: asked once, by the goroutine itself or by who drops its closure.
         self.group.with_mut(|group| unsafe { (*group).take() })
     }

@@ -1,19 +1,27 @@
-//! Group: the children of a scope, and the parent that waits for them.
+//! Group: the children of a scope, and the parent that waits for them. It lies in the parent's frame.
 //! enter, before the spawn.   leave, after the child's result is stored, or dropped if unclaimed.
 //! [G4] `wait` returns only after every child has left: nothing of theirs refers to the parent's
-//! frame any more.
+//! frame any more. So whom to wake is copied before a child leaves.
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
+use super::enter::current_worker;
 use super::suspend;
-use super::waiter::Waiter;
+use super::waiter::Wake;
 use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::panic::Location;
+use std::ptr::{self, NonNull};
 
 pub(crate) struct Group {
     running: AtomicUsize,
     panicked: AtomicBool,
-    parent: Waiter,
+    parent: Wake,
 }
+
+/// A child's place in its group.
+pub(crate) struct Member(NonNull<Group>);
+
+// SAFETY: a group is shared by all its children: atomics, and whom to wake, which only is copied.
+unsafe impl Send for Member {}
 
 impl Group {
     /// A group without children, whose parent is the caller.
@@ -21,26 +29,25 @@ impl Group {
         Group {
             running: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
-            parent: suspend::waiter(),
+            parent: Wake::of_caller(current_worker().map_or(ptr::null(), |worker| worker.shared)),
         }
     }
 
-    pub(crate) fn enter(&self) {
+    /// One more child, which must leave.
+    ///
+    /// # Safety
+    /// The group stays where it is until [`wait`](Self::wait) has returned.
+    pub(crate) unsafe fn enter(&self) -> Member {
         // Relaxed: the parent counts its children itself, or a child that it waits for does.
         let before = self.running.fetch_add(1, Ordering::Relaxed);
         assert!(before < usize::MAX / 2, "too many goroutines in one scope");
+        Member(NonNull::from(self))
     }
 
-    pub(crate) fn leave(&self, unclaimed_panic: bool) {
-        if unclaimed_panic {
-            // Relaxed: published by the Release below.
-            self.panicked.store(true, Ordering::Relaxed);
-        }
-        // Release: pairs with the Acquire in `wait`: all that the child did is seen. [G4]
-        if self.running.fetch_sub(1, Ordering::Release) == 1 {
-            // mutant: drop wake of the parent
-            self.parent.unpark();
-        }
+    /// The child was not spawned after all, and its place is forgotten.
+    pub(crate) fn withdraw(&self) {
+        // Relaxed: nobody waits for it. The caller is the parent, or a child that has not left.
+        self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A child has panicked, and its handle was dropped.
@@ -58,5 +65,32 @@ impl Group {
         }
         // Relaxed: see `leave`.
         self.panicked.load(Ordering::Relaxed)
+    }
+}
+
+impl Member {
+    /// By the child, or by who drops it.
+    pub(crate) fn leave(self, unclaimed_panic: bool) {
+        let group = self.0.as_ptr();
+        // SAFETY: until the child has left, the group is there. Not by a reference, since it may be gone
+        // before this function returns.
+        unsafe {
+            if unclaimed_panic {
+                // Relaxed: published by the Release below.
+                (*group).panicked.store(true, Ordering::Relaxed);
+            }
+            let parent = (*group).parent.again();
+            // Release: pairs with the Acquire in `wait`: all that the child did is seen. [G4]
+            if (*group).running.fetch_sub(1, Ordering::Release) == 1 {
+                // mutant: drop wake of the parent
+                parent.wake();
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
     }
 }

@@ -90,6 +90,24 @@ impl Wake {
         Wake(Tagged::of_task(waker))
     }
 
+    /// The same goroutine, known by its id, or the same thread, once more.
+    #[inline]
+    pub(crate) fn again(&self) -> Wake {
+        if self.0.tag() == GOROUTINE {
+            return Wake(Tagged { whom: self.0.whom, with: self.0.with });
+        }
+        self.again_counted()
+    }
+
+    #[cold]
+    fn again_counted(&self) -> Wake {
+        // SAFETY: what it owns stays its own: only a count is added.
+        match &*ManuallyDrop::new(unsafe { self.0.owned() }) {
+            Owned::Parked(Waiter::Thread(parker)) => Wake(Tagged::of_thread(Arc::clone(parker))),
+            _ => super::broken("again", "a goroutine by its id, or a thread", "somebody else"),
+        }
+    }
+
     /// Whether it is the thread with this parker.
     pub(crate) fn is_thread(&self, parker: &Arc<Parker>) -> bool {
         self.0.tag() == THREAD && ptr::eq(self.0.pointer().as_ptr(), Arc::as_ptr(parker))
@@ -159,6 +177,8 @@ const _: () = assert!(size_of::<usize>() >= size_of::<u64>());
 
 // SAFETY: what it stands for is Send: a cell's pointer, a reference to one, a shared parker, a waker.
 unsafe impl Send for Tagged {}
+// SAFETY: shared, it only is read, and all of these are Sync.
+unsafe impl Sync for Tagged {}
 
 impl Tagged {
     #[inline]

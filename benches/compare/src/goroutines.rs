@@ -4,7 +4,7 @@ use crate::*;
 use selvedge::chan::{self, Receiver, Sender};
 use selvedge::net::{TcpListener, TcpStream};
 use selvedge::sync::Mutex;
-use selvedge::{Builder, Runtime, go, scope, time, yield_now};
+use selvedge::{Builder, Runtime, go, time, yield_now};
 use std::sync::Arc;
 
 /// Runs one workload on `runtime`.
@@ -183,11 +183,9 @@ fn forked_fib(n: u64) -> u64 {
     if n <= FIB_SERIAL {
         return fib(n);
     }
-    scope(|s| {
-        let left = s.go(move || forked_fib(n - 1));
-        let right = forked_fib(n - 2);
-        left.join().unwrap() + right
-    })
+    let left = go(move || forked_fib(n - 1));
+    let right = forked_fib(n - 2);
+    left.join().unwrap() + right
 }
 
 fn sleepers() {
