@@ -23,7 +23,7 @@ use std::time::Duration;
 /// It may run on any worker. In an anchored runtime, the kernel thread that first runs it is its
 /// home from then on, so that to its code it is no stranger than a plain thread.
 ///
-/// Never suspends and never blocks; some 50 ns. A closure, or result, of more than 96 bytes costs an
+/// Never suspends and never blocks; some 50 ns. A closure, or result, of more than 40 bytes costs an
 /// allocation.
 ///
 /// # Panics

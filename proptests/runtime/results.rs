@@ -208,12 +208,12 @@ fn closures_and_results_of_every_shape_arrive_whole() {
         let builder = Runtime::builder().processors(2).max_goroutines(100);
         // Each move of a page takes two of stack.
         let runtime = placement.build(builder.stack_size(512 * 1024));
-        let twins = [5_u8; 96];
+        let twins = [5_u8; 40];
         runtime.run(move || {
             for n in 0..20_u64 {
                 assert_eq!(selvedge::go(|| Nothing).join().unwrap(), Nothing);
                 assert_eq!(selvedge::go(move || twins).join().unwrap(), twins);
-                let odd = [n as u8; 97];
+                let odd = [n as u8; 41];
                 assert_eq!(selvedge::go(move || (odd, n)).join().unwrap(), (odd, n));
                 let (line, page) = (Line(n), Page([n; 512]));
                 let whole = selvedge::go(move || {

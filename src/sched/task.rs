@@ -13,10 +13,10 @@ pub(crate) type PanicPayload = Box<dyn Any + Send + 'static>;
 /// How a goroutine's body ends.
 pub(crate) type Outcome<T> = Result<T, PanicPayload>;
 
-const INLINE: usize = 96;
+const INLINE: usize = 40;
 
 /// Room for a small closure or result.
-#[repr(C, align(16))]
+#[repr(C, align(8))]
 pub(crate) struct Payload(MaybeUninit<[u8; INLINE]>);
 
 impl Payload {
