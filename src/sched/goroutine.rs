@@ -342,11 +342,7 @@ impl Goroutine {
     /// The last reference is gone, and the caller was the one that dropped it.
     pub(crate) unsafe fn recycle(&self) {
         // SAFETY: nobody else has a reference.
-        self.name.with_mut(|name| unsafe {
-            if (*name).is_some() {
-                *name = None;
-            }
-        });
+        self.name.with_mut(|name| drop(unsafe { (*name).take() }));
     }
 }
 
