@@ -13,7 +13,9 @@
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/fairness.rs.
 
 use super::goroutine::Ptr;
+use super::now;
 use super::processor::{Held, Local};
+use super::roster::{Awake, Sources};
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::lockfree::injector::BATCH as INJECTOR_BATCH;
@@ -26,6 +28,10 @@ const DEQUE_EVERY_ALONE: u32 = 2;
 const RUN_NEXT_STREAK: u32 = 16;
 /// Rounds over all victims before a searcher sleeps.
 const ROUNDS: u32 = if MODELLED { 1 } else { 4 };
+/// A sleep is brief, in nanoseconds, if it takes little longer than to go to sleep and to be woken.
+const BRIEF: u64 = 50_000;
+/// How often who lingers looks: some 10 µs.
+const LINGER: u32 = 1024;
 
 impl Worker {
     /// The next goroutine of this processor, or of this home.
@@ -104,19 +110,19 @@ impl Worker {
         first
     }
 
-    /// Looks for work elsewhere, as one of the few that do at a time.
+    /// Looks for work elsewhere, as one of the few that do at a time; and lingers, where that pays.
     pub(crate) fn search(&self, held: Held<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
         // In a simulation whoever runs was picked by the seed, the first one too.
-        if shared.simulation.is_some() || !*searching && !shared.roster.start_searching() {
+        if shared.simulation.is_some() {
             return None;
+        }
+        if !*searching && !shared.roster.start_searching() {
+            return self.linger(held, searching);
         }
         *searching = true;
         for round in 0..ROUNDS {
-            if let Some(found) = self.steal(held, round + 1 == ROUNDS) {
-                return Some(found);
-            }
-            if let (Some(found), _) = from_injector(shared, held, false) {
+            if let Some(found) = self.look_elsewhere(held, round + 1 == ROUNDS) {
                 return Some(found);
             }
             self.drain_inbox();
@@ -128,7 +134,61 @@ impl Worker {
             }
             spin_hint();
         }
+        self.linger(held, searching)
+    }
+
+    /// For as long as a wake-up takes: waits for what others send home, and looks now and then whether
+    /// there is something to steal. It keeps its processor, so to everybody else it is at work. [I1]
+    fn linger(&self, held: Held<'_>, searching: &mut bool) -> Option<Ptr> {
+        let shared = self.shared();
+        if !self.lingers() {
+            return None;
+        }
+        for turn in 1..=LINGER {
+            spin_hint();
+            if shared.roster.attention() {
+                return None;
+            }
+            self.drain_inbox();
+            if let Some(found) = self.pop_home() {
+                return Some(found);
+            }
+            if turn.is_multiple_of(LINGER / 64)
+                && shared.has_stealable_work()
+                && (*searching || shared.roster.start_searching())
+            {
+                *searching = true;
+                if let Some(found) = self.look_elsewhere(held, false) {
+                    return Some(found);
+                }
+            }
+        }
         None
+    }
+
+    /// Whether it lingers before it sleeps: somebody may send one of its own goroutines home, and the last
+    /// time that came so soon that the sleep was not worth it. Who looks after sockets waits there.
+    fn lingers(&self) -> bool {
+        self.slept_briefly.get() && self.is_home() && self.shared().sockets.get().is_none()
+    }
+
+    /// Sleeps, since there is nothing to run.
+    pub(crate) fn idle(&self, searching: bool) -> Awake {
+        let sleep = || self.shared().roster.sleep(self.id, self.proc.take(), searching, self);
+        if MODELLED {
+            return sleep();
+        }
+        let due = self.shared().timers.nearest_of(self.id as usize);
+        let before = now();
+        let awake = sleep();
+        let after = now();
+        // Whom its own timer has woken would have lingered for nothing.
+        self.slept_briefly.set(after.saturating_sub(before) < BRIEF && after < due);
+        awake
+    }
+
+    fn look_elsewhere(&self, held: Held<'_>, even_next: bool) -> Option<Ptr> {
+        self.steal(held, even_next).or_else(|| from_injector(self.shared(), held, false).0)
     }
 
     fn steal(&self, held: Held<'_>, even_next: bool) -> Option<Ptr> {

@@ -46,13 +46,15 @@ pub(crate) struct Worker {
     /// The thread's clock and kernel id, while there is one.
     pub(crate) thread: Mutex<Option<Thread>>,
     /// This thread's own.
-    proc: Cell<Option<ProcId>>,
+    pub(crate) proc: Cell<Option<ProcId>>,
     ring: UnsafeCell<List<Goroutine>>,
     /// When it first ran something since it was granted its processor: each grant is good for one
     /// goroutine at least. [F1]
     slice_start: Cell<Option<u64>>,
     /// Of the last blocking call here.
     pub(crate) habit: Cell<Habit>,
+    /// Of the last sleep: see `idle`.
+    pub(crate) slept_briefly: Cell<bool>,
 }
 
 /// What the monitor knows a kernel thread by.
@@ -62,7 +64,7 @@ pub(crate) struct Thread {
     pub(crate) kernel_id: u32,
 }
 
-// SAFETY: `proc`, `ring`, `slice_start` and `habit` are touched by the worker's own thread alone; the rest is
+// SAFETY: `proc`, `ring`, `slice_start`, `habit` and `slept_briefly` are touched by the worker's own thread alone; the rest is
 // atomic or locked; the pointers lead to the runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
 // SAFETY: as above.
@@ -87,6 +89,7 @@ impl Worker {
             ring: UnsafeCell::new(List::new()),
             slice_start: Cell::new(None),
             habit: Cell::new(Habit::Unknown),
+            slept_briefly: Cell::new(false),
         }
     }
 
@@ -212,10 +215,6 @@ impl Worker {
         } else {
             roster.sleep(self.id, held, false, self)
         }
-    }
-
-    fn idle(&self, searching: bool) -> Awake {
-        self.shared().roster.sleep(self.id, self.proc.take(), searching, self)
     }
 
     /// Somebody queues for a processor, or the runtime shrinks or stops.
