@@ -130,13 +130,11 @@ impl<T> Latch<T> {
     fn await_owner(&self) {
         let looks = if MODELLED { 1 } else { LOOKS };
         let is_out = || self.bias.owner_is_out();
-        let is_out_soon = (0..looks).any(|_| {
-            if !is_out() {
+        let is_out_soon = is_out()
+            || (1..looks).any(|_| {
                 spin_hint();
-                return false;
-            }
-            true
-        });
+                is_out()
+            });
         // mutant: it is not waited for: replace !is_out_soon with false
         if !is_out_soon {
             self.sleep_until(is_out);
