@@ -27,7 +27,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 /// How often `lock` looks before it sleeps: some microseconds.
-const LOOKS: u32 = 100;
+const LOOKS: u32 = 16;
 
 /// See the module. In this order, what only is read while many use it is in another cache line than what
 /// each of them writes.
@@ -163,8 +163,8 @@ impl<T> Latch<T> {
     }
 
     fn locks_soon(&self) -> bool {
-        (0..LOOKS).any(|_| {
-            spin_hint();
+        (0..LOOKS).any(|look| {
+            (0..1 << look.min(5)).for_each(|_| spin_hint());
             // Relaxed: a look that does not take the line away from its holder.
             !self.locked.load(Ordering::Relaxed) && self.try_lock()
         })
