@@ -5,8 +5,8 @@
 //! others: under `locked`: the owner becomes `SPENT`, heavy fence; wait until `held` is clear.
 //!
 //! At least one of them sees the other. A latch has one owner in its life, so that `held` is one
-//! thread's to write. An owner is granted after `GRANTED_AFTER` locks in a row by one worker; a lock by
-//! anybody else before that spends the bias. So what the taking away costs, some microseconds for a
+//! thread's to write. It is granted after `GRANTED_AFTER` locks, if each `ASKED_EVERY`th was by the same
+//! worker; one by anybody else spends the bias. So what the taking away costs, some microseconds for a
 //! system call, is paid once, and after as many read-modify-writes were paid.
 //! Source: Kawachiya, Koseki and Onodera, "Lock Reservation: Java Locks Can Mostly Do Without Atomic
 //! Operations" (OOPSLA 2002); the fence by `membarrier`, as in `fence`.

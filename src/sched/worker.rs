@@ -64,8 +64,8 @@ pub(crate) struct Thread {
     pub(crate) kernel_id: u32,
 }
 
-// SAFETY: `proc`, `ring`, `slice_start`, `habit` and `slept_briefly` are touched by the worker's own thread alone; the rest is
-// atomic or locked; the pointers lead to the runtime, which outlives its workers.
+// SAFETY: `proc`, `ring`, `slice_start`, `habit` and `slept_briefly` are touched by the worker's own
+// thread alone; the rest is atomic or locked; the pointers lead to the runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
 // SAFETY: as above.
 unsafe impl Send for Worker {}
