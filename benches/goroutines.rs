@@ -1,4 +1,4 @@
-//! Goroutines as programs use them, in both placements.
+//! Goroutines as programs use them, in the three placements.
 //! Held constant: 64 KiB stacks, closures and results of one word, all spawned from inside; the
 //! number of processors is in each name.
 
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 pub fn all(criterion: &mut Criterion) {
-    for placement in ["anchored", "migrating"] {
+    for placement in ["isolated", "anchored", "migrating"] {
         let mut group = criterion.benchmark_group(placement);
         let mut bench = |name: &str, processors, bench: fn(&Runtime, &mut Bencher<'_>)| {
             let runtime = build(placement, processors);
@@ -33,7 +33,9 @@ pub fn all(criterion: &mut Criterion) {
 fn build(placement: &str, processors: usize) -> Runtime {
     let builder = Runtime::builder().processors(processors);
     let built = match placement {
-        "anchored" => builder.build(),
+        "isolated" => builder.build(),
+        // SAFETY: nothing here touches a thread-local.
+        "anchored" => unsafe { builder.build_anchored() },
         // SAFETY: no function of this file touches a thread-local.
         _ => unsafe { builder.build_migrating() },
     };

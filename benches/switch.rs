@@ -1,8 +1,8 @@
 //! The switch alone, without a scheduler.
-//! Held constant: one kernel thread, 64 KiB slots, warm stacks.
+//! Held constant: one kernel thread, default slots, warm stacks.
 
 use criterion::Criterion;
-use selvedge::internals::context::{Arena, DEFAULT_STACK_SIZE, Fiber, Suspender};
+use selvedge::internals::context::{Arena, Fiber, SlotLayout, Suspender};
 use std::hint::black_box;
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub fn all(criterion: &mut Criterion) {
 type Entry = fn(&Suspender, *mut ()) -> !;
 
 fn fibers(count: usize, entry: Entry) -> (Arc<Arena>, Vec<Fiber>) {
-    let arena = Arena::new(DEFAULT_STACK_SIZE, count, entry).expect("an arena");
+    let arena = Arena::new(SlotLayout::default(), count, entry).expect("an arena");
     let mut fibers = Vec::new();
     while fibers.len() < count {
         arena.take(&mut fibers, 1).expect("a stack");
@@ -43,12 +43,13 @@ fn fibers(count: usize, entry: Entry) -> (Arc<Arena>, Vec<Fiber>) {
 fn resume(fiber: &mut Fiber) -> usize {
     // SAFETY: the entries expect no argument, and hold nothing that is bound to a thread; the arena
     // lives as long as the fibers are used.
-    unsafe { fiber.resume(null_mut()) }
+    unsafe { fiber.resume(null_mut(), None) }
 }
 
 fn bare(suspender: &Suspender, _: *mut ()) -> ! {
     loop {
-        suspender.suspend(1);
+        // SAFETY: this runs on the suspender's own stack.
+        unsafe { suspender.suspend(1) };
     }
 }
 
@@ -61,6 +62,7 @@ fn framed(suspender: &Suspender, _: *mut ()) -> ! {
 
 #[inline(never)]
 fn pause(suspender: &Suspender) -> u64 {
-    suspender.suspend(1);
+    // SAFETY: this runs on the suspender's own stack.
+    unsafe { suspender.suspend(1) };
     black_box(1)
 }

@@ -14,22 +14,19 @@ const NAP: Duration = Duration::from_millis(120);
 const LATE: Duration = Duration::from_millis(5);
 
 fn main() -> Result<(), BuildError> {
-    println!("Anchored, a plain sleep: the newcomer moves on, the neighbour waits.");
+    println!("A plain sleep: the newcomer and the neighbour move on to another kernel thread.");
     let clock = Clock::start();
     tell(clock, builder(clock).build()?, sleep_in_kernel);
 
-    println!("\nAnchored, a sleep in `blocking`: a helper thread sleeps, nobody waits.");
+    println!("\nA sleep in `blocking`: the same, and sooner.");
     let clock = Clock::start();
     tell(clock, builder(clock).build()?, |clock| blocking(|| sleep_in_kernel(clock)));
 
-    println!("\nMigrating, a plain sleep: everybody moves on.");
+    println!("\nAnchored, a plain sleep: the newcomer moves on, the neighbour waits.");
     let clock = Clock::start();
-    // SAFETY: `tell` keeps the promise for all that runs on it.
-    // - What suspends is in `tell`, `neighbour` and `sleeper`. They reach thread-locals (stdout's
-    //   lock, `errno`) only by calling `note`, `thread` and `sleep_in_kernel`, which are never
-    //   inlined and don't suspend.
-    // - Those return nothing that is derived from a thread-local, and nobody keeps a guard.
-    let runtime = unsafe { builder(clock).build_migrating()? };
+    // SAFETY: no code that runs here initializes a thread-local by code that suspends, or lends anything
+    // by way of a thread-local across a suspension.
+    let runtime = unsafe { builder(clock).build_anchored()? };
     tell(clock, runtime, sleep_in_kernel);
     Ok(())
 }

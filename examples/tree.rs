@@ -11,12 +11,12 @@
 #![forbid(unsafe_code)]
 
 use selvedge::{Runtime, Scope};
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -114,13 +114,20 @@ struct Walk {
     totals: Totals,
     /// Goroutines spawned that have not ended.
     waiting: AtomicUsize,
+    /// Buffers that no file is read into at the moment.
+    buffers: Mutex<Vec<Vec<u8>>>,
     terminal: bool,
 }
 
 impl Walk {
     fn new() -> Self {
         let terminal = io::stderr().is_terminal();
-        Walk { totals: Totals::default(), waiting: AtomicUsize::new(0), terminal }
+        Walk {
+            totals: Totals::default(),
+            waiting: AtomicUsize::new(0),
+            buffers: Mutex::default(),
+            terminal,
+        }
     }
 
     fn all(&self, options: &Options) -> Result<(), String> {
@@ -210,14 +217,12 @@ impl Walk {
     }
 
     fn file(&self, path: &Path) {
-        thread_local! {
-            /// On the heap, since a goroutine's stack has but 64 KiB. That it is a thread-local, and
-            /// borrowed while others may run, is fine: in an anchored runtime a goroutine stays on
-            /// its kernel thread, and this one doesn't suspend.
-            static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 128 * 1024]);
-        }
+        // Not in a thread-local: each goroutine would make one of its own.
+        let spare = self.buffers.lock().unwrap().pop();
+        let mut buffer = spare.unwrap_or_else(|| vec![0; 128 * 1024]);
         let mut counts = Counts::default();
-        let result = BUFFER.with_borrow_mut(|buffer| counts.read(path, buffer));
+        let result = counts.read(path, &mut buffer);
+        self.buffers.lock().unwrap().push(buffer);
         self.totals.add(&counts);
         if let Err(error) = result {
             self.complain(path, &error);

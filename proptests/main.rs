@@ -4,6 +4,7 @@
 
 mod cancel;
 mod deque;
+mod fence;
 mod heap;
 mod injector;
 mod latch;

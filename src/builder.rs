@@ -1,7 +1,9 @@
 //! How a runtime is built, and the defaults.
 
 use crate::Runtime;
-use crate::context::{Arena, DEFAULT_STACK_SIZE, StackError};
+use crate::context::{
+    Arena, Blocks, DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, SlotLayout, StackError,
+};
 use crate::error::BuildError;
 use crate::model::hosted::{self, Hosted};
 use crate::platform::{Arc, Bell, MODELLED, available_processors, seed};
@@ -9,7 +11,7 @@ use crate::sched::entry::fiber_main;
 use crate::sched::monitor::{Stall, Watchdog};
 use crate::sched::poller::Source;
 use crate::sched::poller::sockets::Sockets;
-use crate::sched::{Config, Shared};
+use crate::sched::{Config, Placement, Shared};
 use std::fmt;
 use std::time::Duration;
 
@@ -46,16 +48,18 @@ pub struct Builder {
     processors: Option<usize>,
     max_processors: Option<usize>,
     stack_size: usize,
+    guard_size: usize,
+    may_lack_guards: bool,
     max_goroutines: Option<usize>,
     max_threads: Option<usize>,
     thread_name: String,
     seed: Option<u64>,
     panic_policy: PanicPolicy,
     watchdog: Option<Watchdog>,
-    monitor: bool,
-    deque_capacity: usize,
+    pub(crate) monitor: bool,
+    pub(crate) deque_capacity: usize,
     simulated: Option<(u64, u64)>,
-    kernel: Option<(Box<dyn Source>, Arc<dyn Bell>)>,
+    pub(crate) kernel: Option<(Box<dyn Source>, Arc<dyn Bell>)>,
 }
 
 impl Builder {
@@ -65,6 +69,8 @@ impl Builder {
             processors: None,
             max_processors: None,
             stack_size: DEFAULT_STACK_SIZE,
+            guard_size: DEFAULT_GUARD_SIZE,
+            may_lack_guards: false,
             max_goroutines: None,
             max_threads: None,
             thread_name: String::from("selvedge"),
@@ -91,15 +97,50 @@ impl Builder {
         self
     }
 
-    /// The bytes of a goroutine's stack, rounded up to an odd number of pages, its guard page
-    /// included. Default: 68 KiB. Only touched pages take memory. A panic that prints a backtrace needs 22 KiB.
+    /// The bytes of a goroutine's stack, rounded up to whole pages. Default: 320 KiB, which is enough for
+    /// what ordinary programs do, debug builds included. Only touched pages take memory; the rest is
+    /// address space, and page tables: some 2 bytes for each KiB.
+    ///
+    /// An overflow ends the process with a message that names the goroutine.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
         self
     }
 
-    /// How many goroutines may be alive. Default: 4,194,304, or what the kernel's limit on mappings
-    /// allows. Above 4096 the limit is exact to within 128 a processor.
+    /// The bytes of the guard below each stack, rounded up to whole pages. Default: 96 KiB.
+    ///
+    /// An access to the guard is an overflow. Rust code touches each page of a large frame in turn, so it
+    /// can't miss even a small guard. Foreign code that does not (C without `-fstack-clash-protection`)
+    /// may step over a guard that is smaller than its frame, and write to another goroutine's stack: make
+    /// the guard larger than the largest such frame. It takes address space and page tables, no memory.
+    pub fn guard_size(mut self, bytes: usize) -> Self {
+        self.guard_size = bytes;
+        self
+    }
+
+    /// Where the kernel refuses a guard, runs the goroutine on a stack without one.
+    ///
+    /// It matters on kernels before 6.13, in sandboxes that deny `madvise(MADV_GUARD_INSTALL)`, and after
+    /// `mlockall`. There a guard takes two of the process's mappings, and `vm.max_map_count`, by default
+    /// 65,530, is enough for some 31,000 stacks. Further goroutines are refused
+    /// ([`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack)), unless this is called.
+    /// The better remedy is to raise `vm.max_map_count`.
+    ///
+    /// # Safety
+    /// No goroutine overflows its stack, foreign code that it calls included: on a stack without a guard,
+    /// an overflow is not noticed, and overwrites another goroutine's stack.
+    pub unsafe fn allow_unguarded_stacks(mut self) -> Self {
+        self.may_lack_guards = true;
+        self
+    }
+
+    /// How many goroutines may be alive. Default: 4,194,304. Above 4096 the limit is exact to within 128 a
+    /// processor. Address space for stacks is reserved as it is needed, so a large limit costs nothing.
+    ///
+    /// On a kernel that needs mappings for guards (see
+    /// [`allow_unguarded_stacks`](Self::allow_unguarded_stacks)) fewer may be possible. Then a number that
+    /// is asked for here is refused by [`build`](Self::build), and the default is what the runtimes of the
+    /// process together can have.
     pub fn max_goroutines(mut self, goroutines: usize) -> Self {
         self.max_goroutines = Some(goroutines);
         self
@@ -133,23 +174,12 @@ impl Builder {
     /// Called, on the monitor's thread, when a goroutine holds up others that have their home on
     /// the same kernel thread: first after 10 ms, then each time that has doubled. Default: none;
     /// [`Metrics::stalls`] counts all the same.
+    ///
+    /// While the hook runs, the monitor takes no processor from those who block or compute, so the hook returns
+    /// soon. If it panics, it is called again the next time. It may end the runtime; whoever ends the runtime
+    /// meanwhile does not wait for it. It is dropped on the monitor's thread, before the runtime has ended.
     pub fn watchdog(mut self, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
         self.watchdog = Some(Box::new(hook));
-        self
-    }
-
-    /// For models, which retake when they choose, and fill small queues soon.
-    #[doc(hidden)]
-    pub fn modelled(mut self, deque_capacity: usize) -> Self {
-        self.monitor = false;
-        self.deque_capacity = deque_capacity;
-        self
-    }
-
-    /// For models, whose kernel is their own: where its sockets' events come from.
-    #[doc(hidden)]
-    pub fn kernel(mut self, source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
-        self.kernel = Some((source, bell));
         self
     }
 
@@ -159,7 +189,7 @@ impl Builder {
         Builder { simulated: Some((seed, most_steps)), monitor: false, ..one }
     }
 
-    /// Builds an anchored runtime; see [`Runtime::new`].
+    /// Builds an isolated runtime; see [`Runtime::new`].
     ///
     /// In a program under [`model`](crate::model) it has no scheduler: what it runs and spawns are
     /// goroutines of that program. There it has two processors if not told, keeps no limits, calls no
@@ -168,7 +198,18 @@ impl Builder {
     /// # Errors
     /// If a number is out of range, or if the machine grants no thread or no memory.
     pub fn build(self) -> Result<Runtime, BuildError> {
-        self.build_as(false)
+        self.build_as(Placement::Isolated)
+    }
+
+    /// Builds an anchored runtime.
+    ///
+    /// # Safety
+    /// As [`Runtime::anchored`].
+    ///
+    /// # Errors
+    /// As [`build`](Self::build), but for [`BuildError::ThreadLocals`].
+    pub unsafe fn build_anchored(self) -> Result<Runtime, BuildError> {
+        self.build_as(Placement::Anchored)
     }
 
     /// Builds a migrating runtime.
@@ -177,15 +218,15 @@ impl Builder {
     /// As [`Runtime::migrating`].
     ///
     /// # Errors
-    /// As [`build`](Self::build).
+    /// As [`build`](Self::build), but for [`BuildError::ThreadLocals`].
     pub unsafe fn build_migrating(self) -> Result<Runtime, BuildError> {
-        self.build_as(true)
+        self.build_as(Placement::Migrating)
     }
 
-    fn build_as(mut self, migrating: bool) -> Result<Runtime, BuildError> {
+    fn build_as(mut self, placement: Placement) -> Result<Runtime, BuildError> {
         let kernel = self.kernel.take();
         let is_hosted = self.simulated.is_none() && hosted::is_here();
-        let config = self.validate(migrating, is_hosted)?;
+        let config = self.validate(placement, is_hosted)?;
         if is_hosted {
             return Ok(Runtime::hosted(Hosted::new(&config)));
         }
@@ -202,7 +243,7 @@ impl Builder {
         Ok(runtime)
     }
 
-    fn validate(self, migrating: bool, is_hosted: bool) -> Result<Config, BuildError> {
+    fn validate(self, placement: Placement, is_hosted: bool) -> Result<Config, BuildError> {
         let processors = self.processors.unwrap_or_else(|| match is_hosted {
             true => hosted::PROCESSORS,
             false => available_processors().min(MAX_PROCESSORS),
@@ -223,23 +264,25 @@ impl Builder {
             let (asked, least) = (max_threads, processors);
             return Err(BuildError::Threads { asked, least, most: MAX_THREADS });
         }
-        if Arena::max_slots(self.stack_size) == 0 {
-            return Err(BuildError::Stack(StackError::Size { asked: self.stack_size }));
-        }
-        let slack = Shared::stacks(0, max_processors as u32);
-        let most = Arena::max_slots(self.stack_size).saturating_sub(slack);
-        let max_goroutines = self.max_goroutines.unwrap_or(DEFAULT_MAX_GOROUTINES.min(most));
-        if max_goroutines == 0 || max_goroutines > most {
-            return Err(BuildError::Goroutines { asked: max_goroutines, most });
-        }
+        let blocks = match placement {
+            Placement::Isolated if !MODELLED && !is_hosted => Some(Blocks::of_this_process()),
+            _ => None,
+        };
+        let blocks = blocks.transpose().map_err(BuildError::thread_locals)?;
+        let reserved = blocks.map_or(0, Blocks::bytes);
+        let layout = SlotLayout::new(self.stack_size, self.guard_size, reserved);
+        let layout = layout.map_err(BuildError::Stack)?;
+        let max_goroutines = self.goroutines(layout, processors, max_processors)?;
         if self.thread_name.contains('\0') {
             return Err(BuildError::ThreadName);
         }
         Ok(Config {
-            migrating,
+            placement,
             processors: processors as u32,
             max_processors: max_processors as u32,
-            stack_size: self.stack_size,
+            layout,
+            blocks,
+            may_lack_guards: self.may_lack_guards,
             max_goroutines,
             max_threads,
             thread_name: self.thread_name,
@@ -254,6 +297,29 @@ impl Builder {
     }
 }
 
+impl Builder {
+    /// The limit of goroutines.
+    fn goroutines(
+        &self,
+        layout: SlotLayout,
+        processors: usize,
+        max_processors: usize,
+    ) -> Result<usize, BuildError> {
+        let slack = Shared::stacks(0, max_processors as u32);
+        let most = Arena::max_slots(layout).saturating_sub(slack);
+        let Some(asked) = self.max_goroutines else { return Ok(DEFAULT_MAX_GOROUTINES.min(most)) };
+        if asked == 0 || asked > most {
+            return Err(BuildError::Goroutines { asked, most });
+        }
+        let slack = Shared::stacks(0, processors as u32);
+        let allowed = Arena::guarded_slots().saturating_sub(slack);
+        if asked > allowed && !self.may_lack_guards {
+            return Err(BuildError::Stack(StackError::Guards { asked, allowed }));
+        }
+        Ok(asked)
+    }
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Builder::new()
@@ -265,6 +331,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("processors", &self.processors)
             .field("stack_size", &self.stack_size)
+            .field("guard_size", &self.guard_size)
             .field("max_goroutines", &self.max_goroutines)
             .field("max_threads", &self.max_threads)
             .finish_non_exhaustive()

@@ -1,6 +1,7 @@
 //! Errors: small enums that say what to do and give values back.
 
-use crate::context::StackError;
+use crate::context::{StackError, ThreadLocalsError};
+use crate::sched::forked;
 use crate::sched::shutdown::Remaining;
 use crate::sched::submit::Refusal;
 use crate::sched::task::PanicPayload;
@@ -42,6 +43,20 @@ pub enum BuildError {
     Thread(io::Error),
     /// The thread name holds a NUL byte.
     ThreadName,
+    /// Goroutines can't have thread-locals of their own in this process.
+    ThreadLocals(ThreadLocalsError),
+}
+
+impl BuildError {
+    /// A machine that grants no thread says so in one way.
+    pub(crate) fn thread_locals(error: ThreadLocalsError) -> Self {
+        match error {
+            ThreadLocalsError::Thread { errno } => {
+                BuildError::Thread(io::Error::from_raw_os_error(errno))
+            }
+            error => BuildError::ThreadLocals(error),
+        }
+    }
 }
 
 impl fmt::Display for BuildError {
@@ -64,6 +79,7 @@ impl fmt::Display for BuildError {
                 f,
                 "no kernel thread can be started ({error}): raise the limit on processes or threads"
             ),
+            BuildError::ThreadLocals(error) => error.fmt(f),
             BuildError::ThreadName => f.write_str("the thread name holds a NUL byte: remove it"),
         }
     }
@@ -74,6 +90,7 @@ impl Error for BuildError {
         match self {
             BuildError::Stack(error) => Some(error),
             BuildError::Thread(error) => Some(error),
+            BuildError::ThreadLocals(error) => Some(error),
             _ => None,
         }
     }
@@ -91,23 +108,31 @@ pub struct SpawnError<F> {
 pub enum SpawnErrorKind {
     /// As many goroutines are alive as the runtime was built for.
     Limit,
+    /// There is no stack for one more goroutine: the kernel refuses guards or address space.
+    Stack(StackError),
     /// The runtime is shutting down.
     ShuttingDown,
     /// The caller is no goroutine, so there is no runtime to spawn on.
     NoRuntime,
+    /// The caller is in the child of a `fork`, and the runtime is the parent's.
+    Forked,
 }
 
 impl<F> SpawnError<F> {
     pub(crate) fn new(refusal: Refusal, closure: F) -> Self {
         let kind = match refusal {
             Refusal::Limit => SpawnErrorKind::Limit,
+            Refusal::Stack(error) => SpawnErrorKind::Stack(error),
             Refusal::Stopping => SpawnErrorKind::ShuttingDown,
+            Refusal::Forked => SpawnErrorKind::Forked,
         };
         SpawnError { kind, closure }
     }
 
     pub(crate) fn no_runtime(closure: F) -> Self {
-        SpawnError { kind: SpawnErrorKind::NoRuntime, closure }
+        let is_orphan = forked::is_orphan();
+        let kind = if is_orphan { SpawnErrorKind::Forked } else { SpawnErrorKind::NoRuntime };
+        SpawnError { kind, closure }
     }
 
     /// Why.
@@ -136,6 +161,7 @@ impl<F> fmt::Display for SpawnError<F> {
 impl fmt::Display for SpawnErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            SpawnErrorKind::Stack(error) => return error.fmt(f),
             SpawnErrorKind::Limit => {
                 "the limit of goroutines is reached: join some first, or raise it with \
                  `Builder::max_goroutines`"
@@ -144,6 +170,7 @@ impl fmt::Display for SpawnErrorKind {
             SpawnErrorKind::NoRuntime => {
                 "not in a goroutine: call `Runtime::go`, or call this within `Runtime::run`"
             }
+            SpawnErrorKind::Forked => forked::ADVICE,
         })
     }
 }

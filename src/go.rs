@@ -20,8 +20,9 @@ use std::time::Duration;
 
 /// Spawns a goroutine on the runtime of the calling goroutine.
 ///
-/// It may run on any worker. In an anchored runtime, the kernel thread that first runs it is its
-/// home from then on, so that to its code it is no stranger than a plain thread.
+/// It may run on any worker, and has thread-local variables of its own, so that to its code it is a thread.
+/// Runtimes whose goroutines share thread-locals: [`Runtime::anchored`](crate::Runtime::anchored),
+/// [`Runtime::migrating`](crate::Runtime::migrating).
 ///
 /// Never suspends and never blocks; some 50 ns. A closure, or result, of more than 40 bytes costs an
 /// allocation.
@@ -114,28 +115,28 @@ impl Spawn {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        let traits = self.traits();
         match current_worker() {
-            Some(worker) => self.on(worker.shared(), Some(worker), f),
-            None => self.in_model(f),
+            Some(worker) => Spawn::on(traits, worker.shared(), Some(worker), f),
+            // Where there is no runtime: under a checker, a goroutine is a model thread.
+            // SAFETY: `f` borrows nothing, and `T` neither.
+            None => unsafe { spawn_in_model(traits, Location::caller(), f) }
+                .map_err(SpawnError::no_runtime),
         }
     }
 
-    /// Where there is no runtime: under a checker, a goroutine is a model thread.
-    #[track_caller]
-    pub(crate) fn in_model<T, F>(self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let traits = Traits { name: self.name, group: None, locals: local::inherited() };
-        // SAFETY: `f` borrows nothing, and `T` neither.
-        unsafe { spawn_in_model(traits, Location::caller(), f) }.map_err(SpawnError::no_runtime)
+    /// With what the new goroutine inherits. Calls foreign code, which may suspend, and so move the caller to
+    /// another worker: before that is asked for.
+    #[inline]
+    pub(crate) fn traits(self) -> Traits {
+        Traits { name: self.name, group: None, locals: local::inherited() }
     }
 
-    /// `caller` is the calling thread's worker, if it is one.
+    /// `caller` is the calling thread's worker, if it is one, as it is after `traits` was made.
     #[track_caller]
+    #[inline]
     pub(crate) fn on<T, F>(
-        self,
+        traits: Traits,
         shared: &Shared,
         caller: Option<&Worker>,
         f: F,
@@ -144,7 +145,6 @@ impl Spawn {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let traits = Traits { name: self.name, group: None, locals: local::inherited() };
         // SAFETY: `f` borrows nothing, and `T` neither.
         match unsafe { spawn(shared, caller, traits, f) } {
             Ok(goroutine) => {
@@ -259,18 +259,20 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
 
 /// Calls `f`, which may block its kernel thread: in a system call, on a lock, in foreign code.
 ///
-/// Others go on meanwhile. Where no other started goroutine has its home on this kernel thread, `f`
-/// runs in place, and the processor is taken away only if it blocks while work waits: a short call
-/// costs some 10 ns. Otherwise (anchored, with neighbours), and where the last such call of the
-/// goroutine was long, `f` runs on a helper thread, while the goroutine is parked: some 20 µs. On a
-/// plain thread, just calls `f`.
+/// Others go on meanwhile. `f` runs in place, on the goroutine's stack and with its thread-locals. The
+/// processor is taken away if `f` blocks while work waits; a goroutine whose last such call was long gives
+/// it up before the call.
 ///
-/// May suspend. A panic in `f` goes on in the caller. On a helper thread, `f` is no goroutine: it
-/// can't call [`go`], and [`park`] there blocks the helper.
+/// In a runtime whose goroutines share thread-locals, `f` runs on a helper thread, while the goroutine is
+/// parked, if the last such call of the goroutine was long, or if other goroutines have their home on this
+/// kernel thread. On a helper thread `f` is no goroutine: it can't call [`go`], and [`park`] there blocks the
+/// helper. On a plain thread, `blocking` just calls `f`.
 ///
-/// Without `blocking`, a call that blocks is noticed too, within some milliseconds: goroutines that
-/// have not begun, and those at home elsewhere, go on; those at home on the blocked thread wait,
-/// and the [watchdog](crate::Builder::watchdog) says for whom.
+/// May suspend. A panic in `f` goes on in the caller.
+///
+/// Without `blocking`, a call that blocks is noticed too, within some milliseconds, and others go on. Only
+/// in an anchored runtime those at home on the blocked thread wait, and the
+/// [watchdog](crate::Builder::watchdog) says for whom.
 ///
 /// ```
 /// # let runtime = selvedge::Runtime::new()?;
@@ -287,8 +289,8 @@ where
     crate::sched::helpers::blocking(f)
 }
 
-/// Calls `f`, during which a migrating goroutine resumes only on the kernel thread that it is on.
-/// Anchored goroutines and plain threads are so anyway.
+/// Calls `f`, during which the goroutine resumes only on the kernel thread that it is on. Anchored
+/// goroutines and plain threads are so anyway.
 pub fn pinned<R>(f: impl FnOnce() -> R) -> R {
     suspend::pinned(f)
 }

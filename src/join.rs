@@ -4,28 +4,25 @@
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, StillRunning};
 use crate::model::goroutine::Cell;
+use crate::platform::foreign::Task;
 use crate::platform::{Arc, Only, checker, fault};
 use crate::sched::goroutine::Ref;
 use crate::sched::join::{JoinWord, Joined};
-use crate::sched::simulation;
-use crate::sched::suspend;
 use crate::sched::task::Outcome;
 use crate::sched::waiter::{Waiter, Wake};
+use crate::sched::{simulation, suspend};
 use crate::time::Instant;
 use crate::wait::{self, Limit, trace};
-use std::fmt;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fmt, marker::PhantomData, mem::ManuallyDrop};
 
 /// The right to wait for a goroutine and to take its result.
 ///
-/// Dropping it detaches the goroutine, which goes on; its result is then dropped, and a panic is
-/// counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics). Dropping never
-/// suspends.
+/// Dropping it never suspends, and detaches the goroutine, which goes on. Its result is then dropped, and a panic
+/// is counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics).
 pub struct JoinHandle<T>(Whose<T>);
 
 /// Whose handle it is.
@@ -161,12 +158,16 @@ impl<T> JoinHandle<T> {
         let mut cancelled = false;
         if word.joined() == Joined::Waiting {
             suspend::check_may_suspend(place);
-            if word.join(|| self.wake_of_caller()) == Joined::Waiting {
+            // SAFETY: this is the one handle, which the caller consumes; `wake_of_caller` asks only who calls,
+            // and who is registered is the caller, or was.
+            let found = unsafe { word.join(|| self.wake_of_caller()) };
+            if found == Joined::Waiting {
                 let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
                 cancelled = outcome == wait::limit::Outcome::Cancelled;
             }
         }
-        match word.withdraw() {
+        // SAFETY: as above.
+        match unsafe { word.withdraw() } {
             Joined::Waiting => Err(cancelled),
             ended => Ok(ended),
         }
@@ -175,7 +176,8 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub(crate) fn await_end(&self, wait: impl Fn()) -> Joined {
         let word = self.word();
-        let mut found = word.join(|| self.wake_of_caller());
+        // SAFETY: as in `await_end_within`.
+        let mut found = unsafe { word.join(|| self.wake_of_caller()) };
         while found == Joined::Waiting {
             wait();
             found = word.joined();
@@ -187,6 +189,7 @@ impl<T> JoinHandle<T> {
     fn wake_of_caller(&self) -> Wake {
         let (wake, is_itself) = match &self.0 {
             Whose::Real(goroutine, _) => {
+                check_here(goroutine, "join");
                 let wake = Wake::of_caller(goroutine.shared);
                 let is_itself = wake.goroutine().is_some_and(|(own, _)| own == goroutine.ptr());
                 (wake, is_itself)
@@ -217,7 +220,7 @@ impl<T> JoinHandle<T> {
         // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
         let outcome = unsafe { this.take_outcome() };
         if fault("joined twice") {
-            this.detach(false);
+            drop(this.detach(false));
         }
         // SAFETY: taken out once; `this` is not used again.
         drop(unsafe { std::ptr::read(&this.0) });
@@ -245,11 +248,18 @@ impl<T> JoinHandle<T> {
         context: &Context<'_>,
     ) -> Poll<Result<T, JoinError>> {
         // Foreign code, which may panic: before the handle is taken out.
-        let waker = context.waker().clone();
+        let task = Task::of(context.waker());
         let own = handle.take().expect("a future that was ready is not polled again");
         trace::on_goroutine("await", Some(own.id()), None);
+        if let Whose::Real(goroutine, _) = &own.0
+            && !own.is_finished()
+        {
+            check_here(goroutine, "await");
+        }
         // Whoever polled before is not woken any more. [G5]
-        match own.word().join(|| Wake::of_task(waker)) {
+        // SAFETY: this is the one handle. A waker that is dropped here can't reach it: it is ours until it goes
+        // back.
+        match unsafe { own.word().join(|| Wake::of_task(task)) } {
             Joined::Waiting => {
                 *handle = Some(own);
                 Poll::Pending
@@ -260,31 +270,30 @@ impl<T> JoinHandle<T> {
 
     /// A future goes: nobody is to be woken any more. What this finds is for the handle's own drop.
     pub(crate) fn stop_waiting(&self) {
-        let _ = self.word().withdraw();
+        // SAFETY: this is the one handle, and its future, by which alone others could reach it, goes.
+        let _ = unsafe { self.word().withdraw() };
     }
 
-    /// Detaches the goroutine; true if it has panicked, and so nobody will hear of it otherwise.
-    fn detach(&self, is_scoped: bool) -> bool {
+    /// Detaches the goroutine: its outcome, if it has ended, which is the caller's to drop. Where that is a
+    /// panic, nobody will hear of it otherwise.
+    fn detach(&self, is_scoped: bool) -> Option<Outcome<T>> {
         let goroutine = match &self.0 {
             Whose::Real(goroutine, _) => goroutine.ptr(),
             Whose::Modelled(cell) => return cell.get().detach(is_scoped),
         };
         if !goroutine.join.detach() {
-            return false;
+            return None;
         }
         // SAFETY: the result is there, and this was the one who could ask for it. [G2]
         let outcome = unsafe { self.take_outcome() };
-        let panicked = outcome.is_err();
-        if panicked {
+        if let Err(payload) = &outcome {
             // SAFETY: a cell that is out keeps its runtime's memory.
             unsafe { &*goroutine.shared }.counters.count_panic();
+            if !is_scoped {
+                simulation::unheard(goroutine, checker::message(&**payload));
+            }
         }
-        if let Err(payload) = &outcome
-            && !is_scoped
-        {
-            simulation::unheard(goroutine, checker::message(&**payload));
-        }
-        panicked
+        Some(outcome)
     }
 
     /// # Safety
@@ -304,19 +313,27 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Does what `drop` would, for a scope's goroutine, and says what [`detach`](Self::detach) does.
-    pub(crate) fn forget(self) -> bool {
+    /// Does what `drop` would, for a scope's goroutine, but leaves the outcome to the caller.
+    pub(crate) fn forget(self) -> Option<Outcome<T>> {
         let this = ManuallyDrop::new(self);
-        let panicked = this.detach(true);
+        let outcome = this.detach(true);
         // SAFETY: taken out once; `this` is not used again.
         drop(unsafe { std::ptr::read(&this.0) });
-        panicked
+        outcome
     }
+}
+
+/// Panics in the child of a fork, where a goroutine of the parent's never ends.
+#[track_caller]
+fn check_here(goroutine: &Ref, what: &str) {
+    // SAFETY: a cell that is out keeps its runtime's memory.
+    unsafe { &*goroutine.shared }.check_here(what);
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        self.detach(false);
+        // Foreign code, whose panic is the caller's. The reference goes all the same.
+        drop(self.detach(false));
     }
 }
 

@@ -1,41 +1,42 @@
 // Under a checker no doctest is collected: each builds a runtime, which only works in a model.
 #![cfg(not(all(doctest, any(feature = "loom", feature = "shuttle"))))]
 #![doc = include_str!("../README.md")]
+// What only the checks use: see `internals`.
+#![cfg_attr(not(feature = "internals"), allow(dead_code))]
 
+pub mod alloc;
 mod builder;
 mod cancel;
 pub mod chan;
-#[doc(hidden)]
-pub mod context;
+mod context;
 mod error;
 pub mod fs;
 mod future;
 mod go;
 mod handle;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 pub mod io;
 mod join;
 mod local;
-#[doc(hidden)]
-pub mod lockfree;
+mod lockfree;
 pub mod model;
 pub mod net;
-#[doc(hidden)]
-pub mod platform;
+mod platform;
 pub mod process;
 mod runtime;
-#[doc(hidden)]
-pub mod sched;
+mod sched;
 mod scope;
 pub mod signal;
-#[doc(hidden)]
-pub mod spec;
+mod spec;
 pub mod sync;
 pub mod time;
-#[doc(hidden)]
-pub mod wait;
+mod wait;
 
 pub use builder::{Builder, PanicPolicy};
 pub use cancel::{CancelGuard, CancelReason, CancelToken, Cancelled, CancelledAsync};
+pub use context::{StackError, ThreadLocalsError};
 pub use error::{
     BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind, StillRunning,
 };
@@ -52,10 +53,11 @@ pub use sched::monitor::Stall;
 pub use sched::shutdown::{Remaining, RemainingState};
 pub use scope::{Scope, ScopedJoinFuture, ScopedJoinHandle, scope};
 
-/// The parts that the project's own checks look into. No part of the API.
+/// What the macros expand to. No part of the API.
 #[doc(hidden)]
-pub mod internals {
-    pub use crate::future::alarm;
-    pub use crate::net::cell;
-    pub use crate::{context, lockfree, platform, sched, wait};
+pub mod __macro_support {
+    pub use crate::chan::written::{
+        AnyArm, AsReceiver, AsSender, CancelArm, Chosen, DEFAULT, RecvArm, SendArm, select,
+        select_timeout, try_select,
+    };
 }

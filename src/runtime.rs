@@ -10,10 +10,9 @@ use crate::platform::Arc;
 use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::metrics::Metrics;
-use crate::sched::poller::{Key, Sink};
 use crate::sched::simulation::Simulation;
 use crate::sched::submit::spawn;
-use crate::sched::{Shared, suspend};
+use crate::sched::{Shared, forked, suspend};
 use std::fmt;
 use std::panic::{Location, resume_unwind};
 use std::time::Duration;
@@ -23,6 +22,15 @@ use std::time::Duration;
 /// Dropping it ends it at once, as the end of `main` does in Go: goroutines that have not begun are
 /// dropped, suspended ones are leaked with their stacks, and whoever joins them gets an error. Call
 /// [`shutdown`](Self::shutdown) to let them end first.
+///
+/// It may be dropped anywhere, also by its own goroutines, in a waker, in its watchdog's hook, or by a thread-local
+/// of one of its threads. A goroutine that does so goes on until it next suspends, and is then left behind. The
+/// drop waits for no goroutine, but for destructors: those of closures that have not begun, of the watchdog's
+/// hook, and of the thread-locals of its workers, except of workers that are in user code or the home of somebody
+/// suspended.
+///
+/// It does not outlive `fork`: in a child it spawns nothing and says so, and dropping it there does
+/// nothing. A child may build a runtime of its own.
 pub struct Runtime {
     /// `None` once it was shut down.
     scheduler: Option<Scheduler>,
@@ -36,15 +44,35 @@ enum Scheduler {
 use Scheduler::{Hosted as InModel, Own};
 
 impl Runtime {
-    /// An anchored runtime with one processor for each that this process may use.
+    /// An isolated runtime with one processor for each that this process may use.
     ///
-    /// Anchored: once a goroutine has begun, it resumes only on the kernel thread that first ran it.
-    /// Nothing that safe code does in a goroutine can cause undefined behaviour.
+    /// Isolated: each goroutine has thread-local variables of its own, so it is a thread to its code, and
+    /// any suspension may resume on another kernel thread, as in Go. Nothing that safe code does in a
+    /// goroutine can cause undefined behaviour, as long as no code relies on the *kernel thread* staying
+    /// the same between two accesses to its thread-locals: docs/thread-locals.md lists what such code does
+    /// (alternate signal stacks, restartable sequences, namespaces), and what is done about it.
+    ///
+    /// # Errors
+    /// If the machine grants no thread or no memory; [`BuildError::ThreadLocals`] where goroutines can't
+    /// have thread-locals of their own, which needs Linux on x86-64 with the GNU C library.
+    pub fn new() -> Result<Runtime, BuildError> {
+        Builder::new().build()
+    }
+
+    /// An anchored runtime: once a goroutine has begun, it resumes only on the kernel thread that first ran
+    /// it, and shares the thread-locals of that thread with the other goroutines there.
+    ///
+    /// # Safety
+    /// Code on one thread nests, goroutines interleave. The caller promises, for all code that runs in its
+    /// goroutines, that none relies on nesting where it suspends: no value of a thread-local is initialized
+    /// by code that suspends, and nothing that is lent or set by way of a thread-local "until this returns"
+    /// (as `scoped-tls` does) spans a suspension.
     ///
     /// # Errors
     /// If the machine grants no thread or no memory.
-    pub fn new() -> Result<Runtime, BuildError> {
-        Builder::new().build()
+    pub unsafe fn anchored() -> Result<Runtime, BuildError> {
+        // SAFETY: the caller's promise.
+        unsafe { Builder::new().build_anchored() }
     }
 
     /// A migrating runtime: any suspension may resume on another kernel thread, as in Go.
@@ -152,7 +180,10 @@ impl Runtime {
         T: Send + 'static,
     {
         match self.scheduler() {
-            Own(shared) => traits.on(shared, current_worker(), f),
+            Own(shared) => {
+                let traits = traits.traits();
+                Spawn::on(traits, shared, current_worker(), f)
+            }
             InModel(hosted) => hosted.go(|| traits.try_go(f)),
         }
     }
@@ -179,7 +210,10 @@ impl Runtime {
             return Err(ResizeError { asked: processors, most });
         }
         match self.scheduler() {
-            Own(shared) => shared.resize(processors as u32),
+            Own(shared) => {
+                shared.check_here("set_processors");
+                shared.resize(processors as u32);
+            }
             InModel(hosted) => hosted.set_processors(processors),
         }
         Ok(())
@@ -188,13 +222,20 @@ impl Runtime {
     /// What the runtime counts, as a snapshot of moving numbers.
     pub fn metrics(&self) -> Metrics {
         match self.scheduler() {
-            Own(shared) => shared.metrics(),
+            Own(shared) => {
+                shared.check_here("metrics");
+                shared.metrics()
+            }
             InModel(hosted) => hosted.metrics(),
         }
     }
 
     /// Waits until every goroutine has ended, then ends the runtime. Blocks the calling thread; in a
     /// program under [`model`](crate::model), parks the goroutine, and ends nobody.
+    ///
+    /// One of its own goroutines waits for the others, suspended, and is then the one that is left. Within
+    /// [`blocking`](fn@crate::blocking) the goroutine that called that can't end either, so that this takes as
+    /// long as `limit` says.
     ///
     /// # Errors
     /// If some are alive after `limit`: the runtime has then ended without them, as when it is
@@ -214,46 +255,18 @@ impl Runtime {
             Own(shared) => shared,
             InModel(hosted) => return hosted.drain(limit, Location::caller()),
         };
-        shared.drain(limit);
+        if !shared.is_here() {
+            // Not by `drop`, which would free what is the parent's.
+            std::mem::forget(shared);
+            forked::refuse("shutdown");
+        }
+        shared.drain(limit, Location::caller());
         let remaining = Shared::stop(&shared);
         if remaining.is_empty() { Ok(()) } else { Err(ShutdownError { remaining }) }
     }
 
-    /// For models, whose monitor they are: takes the processor of every goroutine that is in user
-    /// code; returns of how many.
-    #[doc(hidden)]
-    pub fn retake_all(&self) -> usize {
-        match self.scheduler() {
-            Own(shared) => crate::sched::monitor::retake_all(shared),
-            InModel(_) => 0,
-        }
-    }
-
-    /// For models, where time stands still: fires every timer whose deadline is at `until`, in
-    /// nanoseconds, or before; returns how many these were.
-    #[doc(hidden)]
-    pub fn fire_timers(&self, until: u64) -> usize {
-        match self.scheduler() {
-            Own(shared) => crate::sched::deadline::fire_timers(shared, until),
-            InModel(_) => 0,
-        }
-    }
-
-    /// For models with a kernel of their own: its goroutines wait for `sink` by what that says of the
-    /// key returned.
-    #[doc(hidden)]
-    pub fn register(&self, sink: Arc<dyn Sink>) -> Key {
-        let sockets = self.own().and_then(|shared| shared.sockets.get());
-        sockets.expect("built with a kernel").poller.slots.lock().insert(sink)
-    }
-
-    /// For models, whose monitor they are: as it does when it looks after the sockets.
-    #[doc(hidden)]
-    pub fn see_to_sockets(&self) {
-        self.own().into_iter().for_each(|shared| shared.see_to_sockets());
-    }
-
-    fn own(&self) -> Option<&Arc<Shared>> {
+    /// The scheduler, unless it is a model's.
+    pub(crate) fn own(&self) -> Option<&Arc<Shared>> {
         match self.scheduler() {
             Own(shared) => Some(shared),
             InModel(_) => None,
@@ -286,13 +299,22 @@ const TAKEN: &str = "only `shutdown` and `drop` take it";
 impl Drop for Runtime {
     fn drop(&mut self) {
         if let Some(Own(shared)) = self.scheduler.take() {
-            let _ = Shared::stop(&shared);
+            if shared.is_here() {
+                let _ = Shared::stop(&shared);
+            } else {
+                // Its threads, for which `stop` would wait, are the parent's.
+                std::mem::forget(shared);
+            }
         }
     }
 }
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("metrics", &self.metrics()).finish_non_exhaustive()
+        let is_here = self.own().is_none_or(|shared| shared.is_here());
+        let mut f = f.debug_struct("Runtime");
+        let f =
+            if is_here { f.field("metrics", &self.metrics()) } else { f.field("forked", &true) };
+        f.finish_non_exhaustive()
     }
 }

@@ -1,6 +1,10 @@
 //! Scopes: goroutines that borrow from their parent's stack, and are always joined.
 //! Checked by: verification/shuttle/spawn.rs, proptests/runtime/children.rs.
 
+#[path = "scope_tests.rs"]
+#[cfg(test)]
+mod scope_tests;
+
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, SpawnError, StillRunning};
 use crate::go::spawn_in_model;
@@ -16,6 +20,7 @@ use crate::sched::suspend;
 use crate::time::Instant;
 use crate::wait::{Limit, trace};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -35,7 +40,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// all of them have ended.
 ///
 /// Waits by parking; in a [`no_suspend`](crate::no_suspend) section, or while the caller unwinds,
-/// by putting the kernel thread to sleep.
+/// by putting the kernel thread to sleep. A child may run on another runtime, if it is spawned there; where that
+/// runtime ends while the child is suspended, the child never ends, and this never returns.
 ///
 /// # Panics
 /// If `f` panicked, or a goroutine that nobody joined did; and on a plain thread, which has no
@@ -63,6 +69,7 @@ where
     let place = Location::caller();
     let scope =
         Scope { group: Group::new(), token: OnceLock::new(), scope: PhantomData, env: PhantomData };
+    let children = Children { group: &scope.group, place };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
         // Also where no goroutine has asked for the token yet: whoever asks later finds it cancelled.
@@ -70,11 +77,36 @@ where
         scope.cancel();
     }
     trace::plain("end of scope", place);
-    let child_panicked = scope.group.wait(place);
+    let child_panicked = children.wait();
     match result {
         Err(payload) => resume_unwind(payload),
-        Ok(_) if child_panicked => panic!("a scoped goroutine panicked, and nobody joined it"),
+        Ok(value) if child_panicked => {
+            // Foreign code: before the panic, as a second one would abort.
+            drop(value);
+            panic!("a scoped goroutine panicked, and nobody joined it");
+        }
         Ok(value) => value,
+    }
+}
+
+/// The duty to wait for the children of a scope. It is done by a destructor: whatever unwinds between the first
+/// spawn and the wait, the children have ended before it goes on. [G4] [Q2]
+struct Children<'a> {
+    group: &'a Group,
+    place: &'static Location<'static>,
+}
+
+impl Children<'_> {
+    /// Waits; true if a child panicked and nobody joined it.
+    fn wait(self) -> bool {
+        let this = ManuallyDrop::new(self);
+        this.group.wait(this.place)
+    }
+}
+
+impl Drop for Children<'_> {
+    fn drop(&mut self) {
+        self.group.wait(self.place);
     }
 }
 
@@ -292,8 +324,11 @@ impl<T> Drop for ScopedJoinFuture<'_, T> {
 
 impl<T> Drop for ScopedJoinHandle<'_, T> {
     fn drop(&mut self) {
-        if self.handle.take().is_some_and(JoinHandle::forget) {
+        let outcome = self.handle.take().and_then(JoinHandle::forget);
+        if matches!(outcome, Some(Err(_))) {
             self.group.note_panic();
         }
+        // Foreign code, whose panic is the caller's: after the scope has heard of the child's.
+        drop(outcome);
     }
 }

@@ -2,7 +2,7 @@
 //! same tree.
 
 use crate::Scratch;
-use crate::common::{BOTH, beside};
+use crate::common::{ALL, beside};
 use proptest::prelude::*;
 use selvedge::fs::{self, File, OpenOptions};
 use std::fmt::Debug;
@@ -125,7 +125,7 @@ proptest! {
 #[test]
 fn a_file_is_read_written_and_moved_in_as_stds_is() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             placement.runtime(2).run(the_life_of_a_file);
         }
     });

@@ -1,6 +1,6 @@
 //! Children: how they end, what they write, and many at once.
 
-use crate::common::{BOTH, beside, everywhere, finish};
+use crate::common::{ALL, beside, everywhere, finish};
 use selvedge::process::{Command, Stdio};
 use selvedge::{CancelToken, Runtime, go, yield_now};
 use std::io::{self, Read, Write};
@@ -43,7 +43,7 @@ fn a_child_s_end_is_told_as_std_tells_it() {
 #[test]
 fn what_a_child_writes_is_read_whole() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             runtime.run(|| {
                 // More than a pipe holds, on both.
@@ -76,7 +76,7 @@ fn what_a_child_writes_is_read_whole() {
 #[test]
 fn many_children_at_once_are_each_waited_for() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             runtime.run(|| {
                 let children: Vec<_> = (0..40)

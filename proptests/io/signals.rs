@@ -1,11 +1,16 @@
 //! Signals: what ends the process is tried in a child, which is this program again.
 
 use crate::common::{beside, finish};
-use selvedge::signal::{self, SIGINT, SIGUSR1, SIGUSR2, SIGWINCH, Signals};
+use selvedge::signal::{self, SIGALRM, SIGINT, SIGUSR1, SIGUSR2, SIGWINCH, Signals};
 use selvedge::{Runtime, chan, go, select};
+use std::future::Future;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::pin::pin;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 fn raise(signal: i32) {
     // SAFETY: raises a signal that is handled.
@@ -33,6 +38,41 @@ fn each_listener_hears_of_its_signals() {
             assert_eq!(both.recv(), Ok(SIGUSR2));
         });
         finish(runtime);
+    });
+}
+
+/// Listens to a signal when it is woken, and throws what panics when it is dropped.
+struct Listens(mpsc::Sender<Signals>);
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new(Bomb));
+    }
+}
+
+impl Wake for Listens {
+    fn wake(self: Arc<Self>) {
+        self.0.send(Signals::new([SIGALRM]).unwrap()).unwrap();
+        std::panic::resume_unwind(Box::new(Bomb));
+    }
+}
+
+#[test]
+fn a_waker_may_listen_to_signals_itself() {
+    beside(|| {
+        let first = Signals::new([SIGALRM]).unwrap();
+        let (tell, told) = mpsc::channel();
+        let mut receives = pin!(first.recv_async());
+        let waker = Waker::from(Arc::new(Listens(tell)));
+        assert!(receives.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        raise(SIGALRM);
+        // The waker runs on the thread that all signals come to, which goes on.
+        let second = told.recv_timeout(Duration::from_secs(60)).expect("it listens");
+        assert_eq!(selvedge::block_on(receives), Ok(SIGALRM));
+        raise(SIGALRM);
+        assert_eq!((first.recv(), second.recv()), (Ok(SIGALRM), Ok(SIGALRM)));
     });
 }
 

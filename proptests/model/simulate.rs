@@ -237,19 +237,35 @@ fn blocking_runs_in_place_and_yields_go_on() {
 
 #[test]
 fn what_would_stop_the_only_thread_is_a_limit() {
-    struct Waits(Option<selvedge::JoinHandle<()>>);
-    impl Drop for Waits {
-        fn drop(&mut self) {
-            let _ = self.0.take().unwrap().join();
-        }
-    }
     let failure = try_simulate(0, || {
-        let _waits = Waits(Some(go(|| ())));
-        panic!("on the way out");
+        no_suspend(|| {
+            selvedge::scope(|s| {
+                s.go(|| ());
+            });
+        });
     });
     let failure = failure.map(|_: Simulated<()>| ()).expect_err("it can't go on");
     assert!(matches!(failure, Failure::Limit(_)), "{failure}");
-    assert!(failure.story().message().contains("while it unwinds"), "{failure}");
+    assert!(failure.story().message().contains("inside `no_suspend`"), "{failure}");
+}
+
+/// It has thread-locals of its own, so it unwinds alone.
+#[test]
+fn one_that_unwinds_may_wait() {
+    struct Waits(Option<selvedge::JoinHandle<u8>>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            assert_eq!(self.0.take().unwrap().join().unwrap(), 7);
+        }
+    }
+    let caught = simulate(0, || {
+        let unwinds = catch_unwind(AssertUnwindSafe(|| {
+            let _waits = Waits(Some(go(|| 7)));
+            std::panic::resume_unwind(Box::new("on the way out"));
+        }));
+        *unwinds.unwrap_err().downcast_ref::<&str>().unwrap()
+    });
+    assert_eq!(caught.value, "on the way out");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_view_under_a_token_serves_code_that_knows_read_and_write() {
 #[test]
 fn a_read_time_out_is_kept_within_a_few_milliseconds() {
     alone(|| {
-        for placement in crate::common::BOTH {
+        for placement in crate::common::ALL {
             placement.runtime(2).run(|| {
                 let (client, _server) = pair();
                 for limit in [1, 5, 20].map(Duration::from_millis) {

@@ -1,6 +1,6 @@
 //! Too many open files, `no_suspend`, simulations, and goroutines that are left waiting.
 
-use crate::common::{BOTH, beside, panic_of};
+use crate::common::{ALL, beside, panic_of};
 use crate::support::{listener, pair};
 use selvedge::net::{TcpListener, TcpStream};
 use selvedge::{Runtime, Spawn, go};
@@ -43,7 +43,7 @@ fn with_too_many_open_files_accept_says_so_and_loses_nothing() {
     beside(|| {
         in_child("with_too_many_open_files_accept_says_so_and_loses_nothing", || {
             limit_files(64);
-            for placement in BOTH {
+            for placement in ALL {
                 placement.runtime(2).run(too_many_files);
             }
         });
@@ -91,7 +91,7 @@ fn too_many_files() {
 #[test]
 fn waiting_inside_no_suspend_is_a_panic_and_what_is_ready_is_not() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             placement.runtime(1).run(|| {
                 let (client, mut server) = pair();
                 let said = panic_of(|| selvedge::no_suspend(|| (&client).read(&mut [0])));
@@ -113,7 +113,7 @@ fn a_simulation_has_no_sockets_and_says_so() {
 #[test]
 fn who_is_left_waiting_for_a_socket_is_named() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime: Runtime = placement.runtime(2);
             let (client, server) = pair();
             let reads = move || drop((&client).read(&mut [0]));
@@ -141,7 +141,7 @@ fn sockets_that_are_dropped_while_unwinding_are_well() {
         }
     }
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             let (client, mut server) = pair();
             let dies = runtime.go(move || {

@@ -1,6 +1,6 @@
 //! Plain threads, goroutines of several runtimes, conversions, names.
 
-use crate::common::{BOTH, Placement, beside, finish};
+use crate::common::{ALL, Placement, beside, finish};
 use crate::support::{in_goroutines, kind, listener, pair};
 use selvedge::net::{TcpListener, TcpStream, ToSocketAddrs};
 use selvedge::{CancelToken, Cancelled, go};
@@ -55,7 +55,7 @@ fn plain_threads_wait_no_longer_than_they_are_told_to() {
 #[test]
 fn a_goroutine_and_a_plain_thread_talk() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             let (client, server) = pair();
             let serves = runtime.go(move || serve(server));
@@ -92,7 +92,7 @@ fn a_stream_goes_on_in_another_runtime_when_its_own_has_ended() {
     beside(|| {
         let (client, server) = pair();
         let (client, server) = (Arc::new(client), Arc::new(server));
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(1);
             let (own, answers) = (Arc::clone(&client), Arc::clone(&server));
             runtime.run(move || {

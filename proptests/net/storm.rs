@@ -1,6 +1,6 @@
 //! Many short connections, and an end in the midst of them; and whatever else keeps workers busy.
 
-use crate::common::{BOTH, alone, eventually, finish};
+use crate::common::{ALL, alone, eventually, finish};
 use crate::support::{listener, pair};
 use selvedge::net::{TcpListener, TcpStream};
 use selvedge::{CancelToken, Runtime, blocking, go, scope, try_go};
@@ -34,7 +34,7 @@ fn visit(address: SocketAddr) {
 #[test]
 fn a_storm_of_short_connections_leaves_nothing_behind() {
     alone(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime: Runtime = placement.runtime(2);
             runtime.run(visit_once);
             let before = open_files();
@@ -66,7 +66,7 @@ fn visit_once() {
 #[test]
 fn a_shutdown_amid_a_storm_says_who_is_left() {
     alone(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime: Runtime = placement.runtime(2);
             let (listener, address) = listener();
             let visits = Arc::new(AtomicUsize::new(0));
@@ -92,7 +92,7 @@ fn a_shutdown_amid_a_storm_says_who_is_left() {
 #[test]
 fn sockets_are_attended_to_while_goroutines_block_their_kernel_threads() {
     alone(|| {
-        for placement in BOTH {
+        for placement in ALL {
             for announced in [true, false] {
                 let runtime: Runtime = placement.runtime(2);
                 let (release, wait) = mpsc::channel::<()>();
@@ -134,7 +134,7 @@ fn sockets_are_attended_to_while_goroutines_block_their_kernel_threads() {
 #[test]
 fn sockets_are_attended_to_while_goroutines_compute() {
     alone(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime: Runtime = placement.runtime(2);
             let stop = Arc::new(AtomicUsize::new(0));
             let own = Arc::clone(&stop);

@@ -5,7 +5,7 @@
 //! by what else runs on the machine, up to where they would mean nothing. What is not about time must
 //! hold in every attempt.
 
-use crate::common::{BOTH, Gate, Placement, alone, eventually, finish, thread_id};
+use crate::common::{ALL, Gate, Placement, alone, eventually, finish, thread_id};
 use selvedge::{Runtime, Spawn, Stall};
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -237,7 +237,7 @@ fn anchored_new_goroutines_start_and_the_watchdog_names_who_holds_up_the_others(
 #[test]
 fn nobody_waits_for_a_call_that_says_that_it_blocks() {
     alone(|| {
-        for placement in BOTH {
+        for placement in ALL {
             for kind in KINDS {
                 in_one_attempt(&format!("{placement:?}, {kind:?}"), || {
                     let seen = observe(placement, kind, Said::Blocking);
@@ -254,7 +254,7 @@ fn nobody_waits_for_a_call_that_says_that_it_blocks() {
 #[test]
 fn two_that_compute_on_two_processors_do_not_stop_a_hundred_others() {
     alone(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             let (stop, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Gate::default()));
             let spinner = |_| {
@@ -293,7 +293,7 @@ fn two_that_compute_on_two_processors_do_not_stop_a_hundred_others() {
 #[test]
 fn more_blocked_calls_than_processors_are_all_under_way_at_once() {
     alone(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             // Nobody passes the barrier before all of them are there.
             let barrier = Arc::new(std::sync::Barrier::new(20));
@@ -314,11 +314,12 @@ fn more_blocked_calls_than_processors_are_all_under_way_at_once() {
     });
 }
 
-/// A goroutine whose call was long goes to a helper with the next one, until one is short again.
+/// A goroutine whose call was long goes to a helper with the next one, until one is short again. An isolated
+/// goroutine stays on its stack.
 #[test]
 fn who_has_blocked_for_long_goes_to_a_helper() {
     alone(|| {
-        for placement in BOTH {
+        for placement in [Placement::Anchored, Placement::Migrating] {
             let runtime = placement.build(Runtime::builder().processors(1));
             runtime.run(|| {
                 let is_helper = || std::thread::current().name() == Some("selvedge-helper");

@@ -3,7 +3,7 @@
 //! random programs of non-waiting operations, whose answers must be linearizable.
 //! Waiting operations: conservation, and the order of each sender at each receiver.
 
-use crate::common::{BOTH, Placement};
+use crate::common::{ALL, Placement};
 use crate::linear::{self, Event, EventOf, Oracle as _};
 use proptest::prelude::*;
 use selvedge::chan::{Receiver, Sender, TryRecvError, TrySendError, bounded};
@@ -201,7 +201,7 @@ proptest! {
         capacity in 1..3_usize,
         programs in prop::collection::vec(prop::collection::vec(operation(), 1..6), 2..5),
     ) {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             for _ in 0..20 {
                 let events = race(&runtime, capacity, programs.clone());

@@ -14,16 +14,19 @@ static MACHINE: RwLock<()> = RwLock::new(());
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
+    Isolated,
     Anchored,
     Migrating,
 }
 
-pub const BOTH: [Placement; 2] = [Placement::Anchored, Placement::Migrating];
+pub const ALL: [Placement; 3] = [Placement::Isolated, Placement::Anchored, Placement::Migrating];
 
 impl Placement {
     pub fn build(self, builder: Builder) -> Runtime {
         match self {
-            Placement::Anchored => builder.build(),
+            Placement::Isolated => builder.build(),
+            // SAFETY: no code of these tests relies on nesting where it suspends.
+            Placement::Anchored => unsafe { builder.build_anchored() },
             // SAFETY: functions of these tests that suspend touch thread-locals only in outlined
             // functions that don't, and keep no guard bound to a thread across a suspension.
             Placement::Migrating => unsafe { builder.build_migrating() },
@@ -71,7 +74,7 @@ fn watched(body: impl FnOnce() + Send + 'static) {
 #[track_caller]
 pub fn everywhere(body: impl Fn(Placement, Runtime) + Send + 'static) {
     beside(move || {
-        for placement in BOTH {
+        for placement in ALL {
             for processors in [1, 2, 4] {
                 body(placement, placement.runtime(processors));
             }
@@ -135,6 +138,21 @@ impl Gate {
 
     pub fn is_open(&self) -> bool {
         self.open.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// One that holds nobody back.
+    pub fn opened() -> Self {
+        Gate { open: true.into(), ..Gate::default() }
+    }
+
+    /// How many have come to the gate, until it is opened.
+    pub fn waiting(&self) -> usize {
+        self.waiting.lock().unwrap().len()
+    }
+
+    /// Whether somebody waits for it.
+    pub fn is_waited_for(&self) -> bool {
+        self.waiting() > 0
     }
 
     /// Parks until the gate is open.

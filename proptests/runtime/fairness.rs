@@ -3,7 +3,7 @@
 //! One processor, without the monitor, so that no decision is anybody else's. Each resume counts as
 //! one decision, as each decision resumes one goroutine while there is work.
 
-use crate::common::{BOTH, Gate, Placement, beside, eventually, finish, thread_id};
+use crate::common::{ALL, Gate, Placement, beside, eventually, finish, thread_id};
 use selvedge::{JoinHandle, Runtime};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
@@ -77,7 +77,7 @@ fn at_one_decision<T: Send>(runtime: &Runtime, f: impl FnOnce() -> T + Send) -> 
 #[test]
 fn those_that_yield_run_in_turn() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             for many in [1, 2, 10, 200] {
                 let (runtime, court) = (one_processor(placement), Arc::new(Court::default()));
                 let spawn = |_| court.spawn(&runtime, 300);
@@ -157,7 +157,7 @@ fn ping_pong(runtime: &Runtime, court: &Arc<Court>) -> [JoinHandle<()>; 2] {
 #[test]
 fn two_that_wake_each_other_do_not_starve_the_deque() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let (runtime, court) = (one_processor(placement), Arc::new(Court::default()));
             let (pair, others) = at_one_decision(&runtime, || {
                 let pair = ping_pong(&runtime, &court);
@@ -182,7 +182,7 @@ fn two_that_wake_each_other_do_not_starve_the_deque() {
 fn the_injector_is_looked_at_every_61st_decision_though_other_queues_never_empty() {
     beside(|| {
         const RESIDENTS: u64 = 10;
-        for placement in BOTH {
+        for placement in ALL {
             let (runtime, court) = (one_processor(placement), Arc::new(Court::default()));
             let spawn = |_| court.spawn(&runtime, u64::MAX);
             let residents: Vec<_> =
@@ -217,8 +217,8 @@ fn workers_that_queue_for_a_processor_get_it_in_turn() {
     beside(|| {
         const THREADS: usize = 4;
         let builder = Runtime::builder().processors(THREADS).max_processors(THREADS);
-        let runtime =
-            builder.max_threads(THREADS).max_goroutines(100).modelled(256).build().unwrap();
+        let builder = builder.max_threads(THREADS).max_goroutines(100).modelled(256);
+        let runtime = Placement::Anchored.build(builder);
         let (stop, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Gate::default()));
         let (turns, begun) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let resident = |_| {

@@ -1,7 +1,7 @@
 //! Numbers out of range, limits, calls in the wrong place, joins that are refused, `no_suspend`.
 //! Each error says what to do, and gives back what it was given. [G3]
 
-use crate::common::{BOTH, Gate, beside, eventually, everywhere, finish, panic_of};
+use crate::common::{ALL, Gate, beside, eventually, everywhere, finish, panic_of};
 use selvedge::{BuildError, Builder, JoinHandle, Runtime, SpawnErrorKind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -86,7 +86,7 @@ fn a_resize_out_of_range_says_what_to_ask_for() {
 #[test]
 fn the_limit_is_exact_gives_the_closure_back_and_holds_again_after_a_join() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let builder = Runtime::builder().processors(2).max_goroutines(10);
             let runtime = placement.build(builder);
             for _ in 0..20 {
@@ -124,7 +124,7 @@ fn the_limit_is_exact_gives_the_closure_back_and_holds_again_after_a_join() {
 #[test]
 fn the_limit_holds_after_handles_of_ended_goroutines_were_kept() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let builder = Runtime::builder().processors(1).max_processors(1).max_goroutines(10);
             let runtime = placement.build(builder);
             let mut kept: Vec<JoinHandle<()>> = Vec::new();
@@ -151,7 +151,7 @@ fn the_limit_holds_after_handles_of_ended_goroutines_were_kept() {
 #[test]
 fn a_large_limit_is_kept_to_within_what_processors_have_at_hand() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.build(Runtime::builder().processors(2).max_goroutines(5000));
             let spawned = runtime.run(|| {
                 let gate = Arc::new(Gate::default());
@@ -332,7 +332,7 @@ fn a_run_in_no_suspend_waits_all_the_same() {
 #[test]
 fn at_the_cap_of_threads_goroutines_wait_and_none_is_stranded() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let builder = Runtime::builder().processors(1).max_processors(1).max_threads(1);
             let runtime = placement.build(builder.max_goroutines(1000));
             let (go_on, blocked) = std::sync::mpsc::channel::<()>();

@@ -4,7 +4,7 @@
 //! A program is a tree. A node does its steps, then returns a value made from what it joined, or
 //! panics. The oracle is a sequential interpreter of the same tree.
 
-use crate::common::{BOTH, Placement, beside, eventually, finish, thread_id};
+use crate::common::{Placement, beside, eventually, finish, thread_id};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use selvedge::{Goroutine, JoinError, Runtime};
@@ -332,10 +332,15 @@ fn programs(placement: Placement, cases: u32) {
 
 #[test]
 fn anchored_programs_do_as_the_oracle_says() {
-    beside(|| programs(BOTH[0], 1500));
+    beside(|| programs(Placement::Anchored, 1500));
 }
 
 #[test]
 fn migrating_programs_do_as_the_oracle_says() {
-    beside(|| programs(BOTH[1], 1500));
+    beside(|| programs(Placement::Migrating, 1500));
+}
+
+#[test]
+fn isolated_programs_do_as_the_oracle_says() {
+    beside(|| programs(Placement::Isolated, 1500));
 }

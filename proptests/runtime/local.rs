@@ -302,7 +302,7 @@ proptest! {
 
     #[test]
     fn values_are_what_an_oracle_says(steps in steps(), processors in 1usize..4) {
-        for placement in crate::common::BOTH {
+        for placement in crate::common::ALL {
             let runtime = placement.runtime(processors);
             let steps = steps.clone();
             runtime.go(|| perform(steps, vec![0])).join().unwrap();

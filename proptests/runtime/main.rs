@@ -14,9 +14,14 @@
 //! | `panics` | whom a panic reaches, and suspension while unwinding |
 //! | `shutdown` | who is left, where, and what their joiners learn |
 //! | `children` | what ends the process, or needs a process of its own |
+//! | `child` | none: how a test gets a process of its own |
+//! | `memory` | stacks where address space, mappings or calls are refused, and memory that comes back |
 //! | `blocking` | calls that block or compute, announced or not |
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
 //! | `fairness` | [F1], [F2] |
+//! | `foreign` | [Q2], [Q3], [Z5], [V10], [G7]: wakers, payloads and destructors that misbehave |
+//! | `exits` | the same, where it ends the process, or is its panic hook |
+//! | `ends` | [T5]: a runtime that ends where its own threads call foreign code |
 //! | `chan_oracle` | channels against a sequential oracle, alone and together: linearizability |
 //! | `linear` | none: the search for an order that explains what several did |
 //! | `channels` | channels between goroutines, plain threads, and both |
@@ -39,14 +44,19 @@ mod chan_async;
 mod chan_go;
 mod chan_oracle;
 mod channels;
+mod child;
 mod children;
 mod common;
+mod ends;
+mod exits;
 mod fairness;
 mod faults;
+mod foreign;
 mod futures;
 mod lifecycle;
 mod linear;
 mod local;
+mod memory;
 mod metrics;
 mod nesting;
 mod panics;

@@ -1,7 +1,7 @@
 //! What the scheduler counts of itself: each count moves where that happens, and stands still where it
 //! can't.
 
-use crate::common::{BOTH, beside, eventually, finish};
+use crate::common::{ALL, beside, eventually, finish};
 use selvedge::go;
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 #[test]
 fn what_comes_from_outside_is_injected() {
-    for placement in BOTH {
+    for placement in ALL {
         beside(move || {
             let runtime = placement.runtime(1);
             (0..10).map(|n| runtime.go(move || n)).for_each(|handle| drop(handle.join()));
@@ -25,7 +25,7 @@ fn what_comes_from_outside_is_injected() {
 
 #[test]
 fn who_has_nothing_to_do_sleeps_and_is_woken() {
-    for placement in BOTH {
+    for placement in ALL {
         beside(move || {
             let runtime = placement.runtime(1);
             runtime.run(|| {});
@@ -44,7 +44,7 @@ fn who_has_nothing_to_do_sleeps_and_is_woken() {
 
 #[test]
 fn a_child_whose_parent_computes_is_stolen() {
-    for placement in BOTH {
+    for placement in ALL {
         beside(move || {
             let runtime = placement.runtime(2);
             eventually("somebody steals", || {

@@ -1,6 +1,6 @@
 //! Runtimes used from several threads, twice, within each other, and dropped where they run.
 
-use crate::common::{BOTH, beside, eventually, everywhere, finish, panic_of};
+use crate::common::{ALL, beside, eventually, everywhere, finish, panic_of};
 use selvedge::{JoinHandle, Runtime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -64,8 +64,8 @@ fn a_goroutine_runs_another_on_its_own_runtime() {
 #[test]
 fn a_goroutine_runs_another_runtime() {
     beside(|| {
-        for placement in BOTH {
-            for other in BOTH {
+        for placement in ALL {
+            for other in ALL {
                 let outer = placement.runtime(2);
                 let inner = Arc::new(other.runtime(1));
                 let sum = outer.run(|| {
@@ -87,7 +87,7 @@ fn a_goroutine_runs_another_runtime() {
 #[test]
 fn goroutines_of_two_runtimes_unpark_and_join_each_other() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let (one, two) = (placement.runtime(2), placement.runtime(2));
             let turns = Arc::new(AtomicUsize::new(0));
             let spawn = |runtime: &Runtime, parity: usize| -> JoinHandle<()> {
@@ -218,7 +218,7 @@ fn plain_threads_join_and_are_unparked_by_goroutines() {
 #[test]
 fn many_runtimes_come_and_go_and_leave_no_thread_behind() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             for round in 0..50_u64 {
                 let runtime = placement.runtime(1 + round as usize % 4);
                 if round % 2 == 0 {

@@ -139,7 +139,7 @@ fn never_begun<const N: usize>(placement: Placement) {
 #[test]
 fn closures_that_never_began_are_dropped_exactly_once() {
     beside(|| {
-        for placement in crate::common::BOTH {
+        for placement in crate::common::ALL {
             small_and_large!(never_begun, placement);
         }
     });
@@ -172,7 +172,7 @@ fn outlive<const N: usize>(placement: Placement) {
 #[test]
 fn handles_outlive_the_runtime() {
     beside(|| {
-        for placement in crate::common::BOTH {
+        for placement in crate::common::ALL {
             small_and_large!(outlive, placement);
         }
     });

@@ -1,6 +1,6 @@
 //! Shutdown: who is left, where, and what their joiners learn. [T1] [T2]
 
-use crate::common::{BOTH, Gate, Placement, beside, eventually, everywhere};
+use crate::common::{ALL, Gate, Placement, beside, eventually, everywhere};
 use selvedge::{Goroutine, RemainingState, Runtime, Spawn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -91,7 +91,7 @@ fn remains_of(placement: Placement) {
 
 #[test]
 fn shutdown_with_work_left_names_who_and_where() {
-    beside(|| BOTH.into_iter().for_each(remains_of));
+    beside(|| ALL.into_iter().for_each(remains_of));
 }
 
 /// Each way to wait, by the line it is written on.
@@ -131,7 +131,7 @@ fn places_of(placement: Placement) {
 
 #[test]
 fn whoever_waits_is_reported_at_the_line_that_called() {
-    beside(|| BOTH.into_iter().for_each(places_of));
+    beside(|| ALL.into_iter().for_each(places_of));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn shutdown_keeps_to_its_deadline_while_goroutines_run_on() {
 #[test]
 fn a_runtime_dropped_while_goroutines_spawn_and_block_ends() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             for round in 0..40_u64 {
                 let runtime = placement.runtime(1 + round as usize % 4);
                 for n in 0..8 {

@@ -3,7 +3,7 @@
 //! What a deadline of zero or of an hour decides is checked exactly; of others only that nothing comes
 //! early, and that it comes.
 
-use crate::common::{BOTH, beside, everywhere, finish, panic_of};
+use crate::common::{ALL, beside, everywhere, finish, panic_of};
 use proptest::prelude::*;
 use selvedge::chan::{RecvTimeoutError, TryRecvError};
 use selvedge::model::simulate_seeds;
@@ -34,7 +34,7 @@ fn after_gives_its_instant_once() {
 #[test]
 fn of_many_who_wait_for_one_instant_one_gets_it() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(2);
             let soon = time::after(2 * MS);
             let handles: Vec<_> = (0..20)

@@ -3,7 +3,7 @@
 //! Order is checked without a clock: on a runtime whose time the test passes itself. On real clocks
 //! only that nobody wakes early, and that everybody wakes.
 
-use crate::common::{BOTH, Placement, beside, eventually, everywhere, finish, panic_of};
+use crate::common::{ALL, Placement, beside, eventually, everywhere, finish, panic_of};
 use proptest::prelude::*;
 use selvedge::time::{self, Instant};
 use selvedge::{Goroutine, Runtime, current, no_suspend, park, park_timeout, yield_now};
@@ -113,7 +113,7 @@ fn nobody_wakes_early_and_everybody_wakes() {
 #[test]
 fn a_worker_that_has_much_to_do_wakes_its_sleepers_itself() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             // No timekeeper: a model's runtime has none.
             let runtime = by_hand(placement);
             let awake = Arc::new(AtomicBool::new(false));
@@ -224,7 +224,7 @@ fn sleepers_of_a_blocked_worker_that_may_run_elsewhere_do() {
 #[test]
 fn timers_outlive_the_processor_that_is_retired() {
     beside(|| {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(4);
             let handles: Vec<_> = (0..400u64)
                 .map(|n| runtime.go(move || time::sleep(Duration::from_micros(3000 + 10 * n))))

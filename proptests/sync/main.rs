@@ -79,7 +79,7 @@ fn go_ahead<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHa
 #[track_caller]
 fn within(how: fn(Builder) -> Builder, body: impl Fn() + Send + Sync + 'static) {
     common::beside(move || {
-        for placement in common::BOTH {
+        for placement in common::ALL {
             let runtime = placement.build(how(Runtime::builder().processors(1)));
             runtime.run(&body);
             common::finish(runtime);

@@ -2,8 +2,8 @@
 
 use crate::common::{beside, everywhere, finish, panic_of};
 use crate::{Body, go_ahead, in_order, mixture, on_one};
+use selvedge::internals::raw_mutex::{MOST_PASSES, RawMutex};
 use selvedge::internals::wait::Limit;
-use selvedge::sync::raw_mutex::{MOST_PASSES, RawMutex};
 use selvedge::sync::{LockError, Mutex, TryLockError};
 use selvedge::{CancelToken, go, no_suspend, yield_now};
 use std::cell::Cell;

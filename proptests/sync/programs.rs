@@ -1,7 +1,7 @@
 //! Random programs on goroutines and plain threads: whatever the interleaving, what each did under a
 //! lock is a sequential history that its oracle accepts. [M1]
 
-use crate::common::{BOTH, beside, finish};
+use crate::common::{ALL, beside, finish};
 use crate::{Body, mixture};
 use proptest::prelude::*;
 use selvedge::sync::{LockError, Mutex, TryLockError};
@@ -102,7 +102,7 @@ proptest! {
         migrating in any::<bool>(),
     ) {
         beside(move || {
-            let runtime = BOTH[usize::from(migrating)].runtime(processors);
+            let runtime = ALL[usize::from(migrating)].runtime(processors);
             let mutexes: Arc<Vec<_>> =
                 Arc::new((0..locks).map(|_| Mutex::new(Log::default())).collect());
             let made = Arc::new(Mutex::new(vec![vec![0; programs.len()]; locks]));

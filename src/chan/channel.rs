@@ -6,7 +6,8 @@
 //!       fire it.   else closed, or empty.
 //! close: mark; fire all waiters with nothing.
 //! reserve, fill (a select's send, whose value is made once it was chosen): a place is kept in the
-//!       buffer, or a receiver claimed, until the value is there, or the select lets go.
+//!       buffer, or a receiver claimed, until the value is there, or the select lets go, or the receiver
+//!       leaves.
 //! give back (by one that was handed a value, and can't use it): as put, but to the front of the
 //!       buffer, room or not: so also a channel without a buffer may hold a value for a while.
 //!
@@ -17,6 +18,8 @@
 //! [V3] Values leave in the order in which they were put; those given back come first.
 //! [V4] A value is received once, or comes back to who sent it, or is dropped with the channel.
 //! [V5] After close nobody waits, nothing is put, and what was put before is still taken.
+//! [V10] A receiver that a select has yet to give its value may leave at any time, if it is a future: it tells
+//! the select, under the lock, and the value goes to the next receiver, or is the first in the buffer.
 //! Checked by: verification/loom/chan.rs, verification/loom/select.rs, verification/shuttle/channels.rs,
 //! verification/shuttle/waits.rs, proptests/runtime/channels.rs, proptests/runtime/chan_oracle.rs.
 #![allow(unsafe_code)]
@@ -79,7 +82,7 @@ impl<T> Channel<T> {
     }
 
     pub(crate) fn lock(&self) -> Locked<'_, T> {
-        Locked { gate: self.door.gate.lock(), channel: self }
+        Locked { gate: self.door.lock(), channel: self }
     }
 
     pub(crate) fn door(&self) -> &Door {
@@ -132,22 +135,6 @@ impl<T> Channel<T> {
         let mut wakes = Wakes::new();
         self.lock().give_back(value, &mut wakes);
         wakes.wake();
-    }
-
-    /// Tells a claimed select that was chosen to send for whom its value is; or, with no `own`, that
-    /// nothing has happened after all. Under the lock.
-    pub(crate) fn take_later(&self, from: Claim, own: Option<Claim>, wakes: &mut Wakes) {
-        let content = own.map_or(Content::Again, Content::Taker);
-        // SAFETY: claimed, so its slot is ours. [X1]
-        unsafe { Slot::of_claim(self, &from).replace(content) };
-        wakes.push(from.fire());
-    }
-
-    /// Sends a claimed receiver, whom its partner has left, back to begin anew. Under the lock.
-    pub(crate) fn turn_away(&self, receiver: Claim, wakes: &mut Wakes) {
-        // SAFETY: claimed, so its slot is ours. [X1]
-        unsafe { Slot::of_claim(self, &receiver).replace(Content::Again) };
-        wakes.push(receiver.fire());
     }
 
     /// False if it was closed before.

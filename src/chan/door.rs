@@ -2,10 +2,10 @@
 //! place in the order in which a select takes locks.
 //! Invariants: [V6].
 //! Checked by: verification/loom/select.rs.
-#![forbid(unsafe_code)]
+#![allow(unsafe_code)]
 
 use crate::lockfree::Rng;
-use crate::platform::{Latch, unmodelled};
+use crate::platform::{Latch, LatchGuard, unmodelled};
 use crate::sched::seed;
 use crate::wait::List;
 
@@ -13,7 +13,7 @@ use crate::wait::List;
 /// there for what lies in which cache line.
 #[repr(C)]
 pub struct Door {
-    pub(crate) gate: Latch<Gate>,
+    gate: Latch<Gate>,
     pub(crate) id: u64,
     /// In which order a select looks at its arms. No lock guards it: what is lost is a number.
     choices: unmodelled::AtomicU64,
@@ -28,6 +28,17 @@ impl Door {
         // Relaxed: unique is enough.
         let id = NEXT_ID.fetch_add(1, unmodelled::Ordering::Relaxed);
         Door { id, choices: unmodelled::AtomicU64::new(seed()), gate: Latch::new(gate) }
+    }
+
+    /// Blocks the kernel thread until it holds the lock.
+    ///
+    /// For channels and selects alone. In a critical section of theirs nothing suspends and no code of a
+    /// user runs, no section begins within another one of the same channel, and each guard is dropped in
+    /// the function that has locked, or in one that this calls.
+    #[inline]
+    pub(super) fn lock(&self) -> LatchGuard<'_, Gate> {
+        // SAFETY: what is said above, of each caller.
+        unsafe { self.gate.lock() }
     }
 
     /// A number below `n`.

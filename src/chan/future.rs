@@ -4,8 +4,10 @@
 //! poll: fired → what the slot says.   linked → set the task to wake, under the lock.
 //!       else put, or take; or link, under the same lock.
 //! drop: give up and unlink.   fired → a received value goes back into the channel.
-//!       claimed by a select that makes its value → wait, blocking, until it has.
-//! Invariants: [V4], [X3].
+//!       claimed by a select that makes its value → leave it, under the lock: the value is for the next one.
+//!       So a drop never waits: the select may be what drops it.
+//! The task's waker is foreign code: it is cloned before anything has changed, and dropped without unwinding.
+//! Invariants: [V4], [V10], [X3], [Q2].
 //! [V8] A future is woken for each change that it waits for, by the waker of its last poll.
 //! Checked by: verification/loom/chan_async.rs, proptests/runtime/chan_async.rs.
 #![allow(unsafe_code)]
@@ -16,12 +18,12 @@ use super::error::{RecvError, SendError};
 use super::slot::{Content, Slot};
 use super::source::Source;
 use super::timely::Timely;
+use crate::platform::foreign::Task;
 use crate::wait::{Claim, List, Node, Wait, Wakes, trace};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomPinned;
-use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -61,10 +63,10 @@ impl<T> Place<T> {
     ///
     /// # Safety
     /// The place is pinned, and on no list. Once the node is linked or claimed, the phase is `Waits`.
-    unsafe fn begin(&self, waker: Waker) -> &Node {
+    unsafe fn begin(&self, task: Task) -> &Node {
         // SAFETY: on no list, so nobody else looks at wait or node.
         unsafe {
-            let wait = (*self.wait.get()).insert(Wait::of_task(waker));
+            let wait = (*self.wait.get()).insert(Wait::of_task(task));
             (*self.node.get()).insert(Node::new(wait, 0, self.slot.packet()))
         }
     }
@@ -73,10 +75,10 @@ impl<T> Place<T> {
     fn poll(&self, channel: &Channel<T>, waker: &Waker) -> Option<Content<T>> {
         let wait = self.wait();
         if wait.fired().is_none() {
-            let waker = waker.clone();
+            let task = Task::of(waker);
             let locked = channel.lock();
             // Who fires it holds the lock.
-            let before = if wait.fired().is_none() { wait.set_task(waker) } else { None };
+            let before = if wait.fired().is_none() { wait.set_task(task) } else { None };
             drop(locked);
             drop(before);
             wait.fired()?;
@@ -97,10 +99,9 @@ impl<T> Place<T> {
                     which(&mut locked.gate).unlink(node);
                 }
             } else if wait.fired().is_none() {
-                let before = wait.set_caller();
-                drop(locked);
-                drop(before);
-                let _ = wait.wait(Location::caller(), None);
+                // Whoever fires it would hold the lock.
+                // mutant: it is not told: replace channel.leave(&self.slot) with ()
+                channel.leave(&self.slot);
             }
         }
         // SAFETY: the wait has ended. [X2]
@@ -149,7 +150,7 @@ impl<T> Future for SendAsync<'_, T> {
         }
         trace::polls("await send on", "channel", channel);
         // Foreign code, which may panic: before the value is taken out.
-        let waker = cx.waker().clone();
+        let task = Task::of(cx.waker());
         // SAFETY: on no list.
         let Content::Value(value) = (unsafe { place.slot.take() }) else {
             unreachable!("a future that has not begun has its value");
@@ -165,7 +166,7 @@ impl<T> Future for SendAsync<'_, T> {
                 // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
                 unsafe {
                     place.slot.replace(Content::Value(value));
-                    locked.gate.senders.link(place.begin(waker));
+                    locked.gate.senders.link(place.begin(task));
                 }
                 Poll::Pending
             }
@@ -247,7 +248,7 @@ unsafe fn poll_recv<T>(
         }
     }
     trace::polls("await recv on", "channel", channel);
-    let waker = waker.clone();
+    let task = Task::of(waker);
     let mut wakes = Wakes::new();
     let mut locked = channel.lock();
     let result = match locked.take(&mut wakes) {
@@ -256,13 +257,13 @@ unsafe fn poll_recv<T>(
         Take::Empty => {
             place.phase.set(Phase::Waits);
             // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
-            unsafe { locked.gate.receivers.link(place.begin(waker)) };
+            unsafe { locked.gate.receivers.link(place.begin(task)) };
             Poll::Pending
         }
         Take::Later(sender) => {
             place.phase.set(Phase::Waits);
-            // SAFETY: pinned, on no list; `Drop` waits until the claim was fired. [X3]
-            let own = unsafe { Claim::of_own(place.begin(waker)) };
+            // SAFETY: pinned, on no list; `Drop` leaves the select, unless the claim was fired. [X3] [V10]
+            let own = unsafe { Claim::of_own(place.begin(task)) };
             channel.take_later(sender, Some(own), &mut wakes);
             Poll::Pending
         }

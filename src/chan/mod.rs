@@ -29,6 +29,7 @@
 //! ```
 
 mod channel;
+mod debt;
 mod door;
 mod error;
 mod future;
@@ -47,8 +48,7 @@ pub use error::{
 };
 pub use future::{RecvAsync, SendAsync};
 pub use receiver::{IntoIter, Iter, Receiver, TryIter};
-#[doc(hidden)]
-pub use select::written;
+pub(crate) use select::written;
 pub use select::{MOST_ARMS, Select, SelectedOperation};
 pub use sender::Sender;
 

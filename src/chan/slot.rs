@@ -1,5 +1,7 @@
 //! Slot: where a value passes between one who waits and the one who fires it. It lies in the waiter's
 //! frame, and the waiter's node leads to it. Whose it is, the wait's state says. [X1] [X2]
+//! Between a select that was chosen to send and the receiver that it was chosen for, both slots are touched
+//! under the channel's lock alone, as either may leave. [V10]
 //!
 //! | content | of | set by | means |
 //! |---|---|---|---|
@@ -9,12 +11,15 @@
 //! | `Nothing` | sender | receiver | taken, or put into the buffer |
 //! | `Unmade` | select's send | itself | waits, and makes its value once it is chosen; fired: closed |
 //! | `Reserved` | select's send | receiver | chosen: a place in the buffer is kept for it |
-//! | `Taker` | select's send | receiver | chosen: that receiver waits for the value |
+//! | `Taker` | select's send | receiver, or itself | chosen: that receiver waits for the value |
+//! | `Owed` | receiver | select, or itself | claimed by the select whose slot that is, which makes the value |
+//! | `Left` | select's send | receiver, a future | that receiver has gone: the value is for the next one |
 //! | `Again` | anyone | its partner | nothing has happened after all: begin anew |
 //!
 //! One who only wants to know when it could send or receive (`Select::ready`) has no slot.
 
 use super::channel::Channel;
+use super::debt::Debtor;
 use crate::platform::cell::UnsafeCell;
 use crate::wait::Claim;
 use std::mem;
@@ -25,6 +30,8 @@ pub(crate) enum Content<T> {
     Unmade,
     Reserved,
     Taker(Claim),
+    Owed(Debtor<T>),
+    Left,
     Again,
 }
 

@@ -12,6 +12,7 @@
 
 use super::source::Source;
 use crate::future::alarm::Reminder;
+use crate::platform::foreign::Task;
 use crate::sched;
 use crate::wait::{Node, Wait, trace};
 use std::cell::{Cell, RefCell, UnsafeCell};
@@ -59,7 +60,9 @@ impl<'a, T> Timely<'a, T> {
             match self.source.due() {
                 Some(due) if due <= sched::now() => {}
                 Some(due) => {
-                    self.reminder.borrow_mut().set(due, waker.clone());
+                    // Foreign code, which may panic: before anything is borrowed.
+                    let task = Task::of(waker);
+                    self.reminder.borrow_mut().set(due, task);
                     return Poll::Pending;
                 }
                 None => {
@@ -72,7 +75,7 @@ impl<'a, T> Timely<'a, T> {
 
     fn link(self: Pin<&Self>, waker: &Waker) {
         let Some(waiters) = self.source.waiters() else { return };
-        let wait = Wait::of_task(waker.clone());
+        let wait = Wait::of_task(Task::of(waker));
         // SAFETY: on no list, since `unlink` came before: nobody else looks at wait or node. Both are
         // pinned, and `Drop` unlinks the node. [X3]
         unsafe {

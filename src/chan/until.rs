@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::cancel::CancelToken;
+use crate::sched::waiter::Sleeper;
 use crate::time::Instant;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait};
@@ -31,12 +32,18 @@ impl<'a> Until<'a> {
         limit
     }
 
-    /// A wait that can be given up if need be.
+    /// The caller, if it may wait.
     #[inline]
-    pub(crate) fn wait(&self, place: &'static Location<'static>) -> Wait {
+    pub(crate) fn caller(&self) -> Option<Sleeper> {
+        Wait::caller(matches!(self, Until::Forever))
+    }
+
+    /// A wait of [`caller`](Self::caller) that can be given up if need be.
+    #[inline]
+    pub(crate) fn wait(&self, who: Sleeper) -> Wait {
         match self {
-            Until::Forever => Wait::steadfast(place),
-            _ => Wait::of_caller(place),
+            Until::Forever => Wait::steadfast_of(who),
+            _ => Wait::of(who),
         }
     }
 

@@ -93,9 +93,10 @@ impl<T> Channel<T> {
         place: Place,
     ) -> Result<(), (Why, T)> {
         let slot = Slot::new(Content::Value(value));
-        // Declared after the slot: where `of_caller` panics, the lock goes before the value.
+        // Declared after the slot: where this panics, the lock goes before the value.
         let mut locked = locked;
-        let wait = until.wait(place);
+        let Some(who) = until.caller() else { refuse(locked, place) };
+        let wait = until.wait(who);
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
         unsafe { locked.gate.senders.link(&node) };
@@ -185,7 +186,8 @@ impl<T> Channel<T> {
         place: Place,
     ) -> Option<Result<T, Why>> {
         let slot = Slot::new(Content::Nothing);
-        let wait = until.wait(place);
+        let Some(who) = until.caller() else { refuse(locked, place) };
+        let wait = until.wait(who);
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
         unsafe { locked.gate.receivers.link(&node) };
@@ -207,14 +209,14 @@ impl<T> Channel<T> {
         mut wakes: Wakes,
         place: Place,
     ) -> Option<Result<T, Why>> {
-        if !Wait::may_wait() {
+        let Some(who) = Wait::caller(false) else {
             self.take_later(sender, None, &mut wakes);
             drop(locked);
             wakes.wake();
             return Some(Err(Why::Now));
-        }
+        };
+        let wait = Wait::steadfast_of(who);
         let slot = Slot::new(Content::Nothing);
-        let wait = Wait::steadfast(place);
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: this frame waits, below, until the claim is fired. [X3]
         let own = unsafe { Claim::of_own(&node) };
@@ -224,6 +226,13 @@ impl<T> Channel<T> {
         let outcome = Limit::NONE.wait(&wait, place);
         received(&slot, outcome)
     }
+}
+
+/// Panics, without the lock: the panic hook may use the very channel. [Q3]
+#[cold]
+fn refuse<T>(locked: Locked<'_, T>, place: Place) -> ! {
+    drop(locked);
+    Wait::refuse(place)
 }
 
 /// What a receiver's wait has brought; `None`: to begin anew.

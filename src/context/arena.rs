@@ -1,6 +1,7 @@
 //! Arena: which slot is whose.
 //! take: warm fibers, the most recently used; if there is none, one cold fiber on a trimmed, a bare
 //! or a fresh slot.   give: warm again.   trim: the least recently used lose fiber and memory.
+//! release: segments without a slot in use go back to the kernel.
 //!
 //! ```text
 //!   fresh --take--> out --give--> warm --take--> out
@@ -10,115 +11,162 @@
 //! ```
 //!
 //! [C1] A slot is out, warm, trimmed, bare or fresh: exactly one of these.
-//! [C2] A fiber runs only on a slot whose guard is in place.
-//! [C3] A mapping is unmapped only if no fiber is out and nobody called `leak`.
+//! [C2] A fiber runs only on a slot whose guard is in place, unless the builder allowed stacks without.
+//! [C3] A segment is unmapped only if no slot of it is out or warm.
+//! [C5] In a strained arena, every cell of a goroutine that may be spawned has an open slot.
 //! Costs: a cold fiber 4.3 us on a fresh slot; a warm one 36 ns alone, 13 ns in batches of 64, taken
 //! and given back (measured: `measure.rs`).
 //! The lock is taken for a batch of fibers at a time and never across a switch; the checkers don't
 //! see it. Making a cold fiber (two page-table updates and a page fault) happens outside it.
-//! Checked by: src/context/tests.rs.
+//! trim and release: `trim.rs`.
+//! Checked by: src/context/tests.rs, src/context/segment_tests.rs.
 
-use super::mapping::{Guards, Mapping, stride_for};
-use super::{Entry, Fiber, StackError};
-use crate::platform::unmodelled::{AtomicU32, Mutex, Ordering};
+use super::mapping::{self, Guards};
+use super::segments::{Claim, Segments};
+use super::thread_locals::Blocks;
+use super::{Entry, Fiber, MAX_SLOTS, SlotLayout, StackError, budget};
+use crate::platform::unmodelled::{AtomicBool, AtomicU32, Mutex, Ordering};
 use crate::platform::{Arc, MODELLED};
 use std::collections::VecDeque;
 use std::fmt;
-use std::mem::ManuallyDrop;
 
-/// Fibers that `trim` handles under one hold of the lock, so that `take` never waits for long.
-const TRIM_BATCH: usize = 32;
+/// Address space that one arena may ask for; of the 128 TiB of x86-64.
+const MAX_BYTES: usize = 1 << 45;
 
-/// Stacks of one size in one reserved mapping, with a fiber on each that was ever used.
+/// Stacks of one size, with a fiber on each that was ever used.
 pub struct Arena {
-    mapping: ManuallyDrop<Mapping>,
+    plan: ArenaPlan,
     entry: Entry,
+    /// Each fiber has thread-locals of its own.
+    blocks: Option<&'static Blocks>,
     number: u32,
-    state: Mutex<State>,
+    /// A guard or address space was refused once: see `secure`.
+    strained: AtomicBool,
+    pub(super) state: Mutex<State>,
+}
+
+/// What an arena is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaPlan {
+    /// How a slot is divided.
+    pub layout: SlotLayout,
+    /// The largest number of slots.
+    pub slots: usize,
+    /// The guards to try first.
+    pub guards: Guards,
+    /// Whether a slot may be used without a guard where the kernel refuses one.
+    pub may_lack_guards: bool,
+}
+
+impl ArenaPlan {
+    fn check(&self) -> Result<(), StackError> {
+        let allowed = Arena::max_slots(self.layout);
+        if self.slots == 0 || self.slots > allowed {
+            return Err(StackError::Slots { asked: self.slots, allowed });
+        }
+        Ok(())
+    }
 }
 
 /// Each slot is in one of these places. [C1]
-#[derive(Default)]
-struct State {
+pub(super) struct State {
     /// Fibers at rest, the most recently used last.
-    warm: VecDeque<Fiber>,
-    /// Slots without fiber and memory; their guards are in place.
-    trimmed: Vec<u32>,
-    /// Slots whose guard the kernel refused, to be tried again.
-    bare: Vec<u32>,
-    /// Slots from here on were never used.
-    fresh: u32,
+    pub(super) warm: VecDeque<Fiber>,
+    /// Where all slots are; those that are trimmed, bare or fresh are nowhere else.
+    pub(super) segments: Segments,
     /// Fibers taken and not given back.
     out: usize,
-    /// Never to be unmapped.
-    leaked: bool,
-}
-
-/// A slot for a cold fiber.
-enum Claim {
-    Guarded(u32),
-    Bare(u32),
+    /// The fewest warm fibers since `idle` was asked.
+    pub(super) fewest_warm: usize,
 }
 
 impl Arena {
-    /// Reserves `slots` slots of `stack_size` bytes each, guard page included, rounded up to an odd
-    /// number of pages. Address space only: memory comes as stacks are touched. Each fiber runs `entry`.
+    /// An arena of `slots` slots with light guards, if the kernel has them. Address space is reserved as
+    /// it is needed, and memory comes as stacks are touched. Each fiber runs `entry`.
     ///
     /// # Errors
-    /// A size or a number out of range, or a kernel that refuses.
-    pub fn new(stack_size: usize, slots: usize, entry: Entry) -> Result<Arc<Arena>, StackError> {
-        Arena::with_guards(stack_size, slots, entry, Guards::of_this_kernel())
+    /// A number out of range, or a kernel that refuses even the first stacks.
+    pub fn new(layout: SlotLayout, slots: usize, entry: Entry) -> Result<Arc<Arena>, StackError> {
+        let guards = Guards::Light;
+        Arena::of(ArenaPlan { layout, slots, guards, may_lack_guards: false }, entry)
     }
 
-    /// As [`new`](Arena::new), with the kind of guard chosen: for tests of the fallback.
-    #[doc(hidden)]
-    pub fn with_guards(
-        stack_size: usize,
-        slots: usize,
+    /// As [`of`](Arena::of), for fibers with thread-locals of their own, above their frames: the plan's layout
+    /// leaves [`Blocks::bytes`] for them.
+    ///
+    /// # Errors
+    /// As [`new`](Arena::new).
+    pub fn isolated(
+        plan: ArenaPlan,
         entry: Entry,
-        guards: Guards,
+        blocks: &'static Blocks,
     ) -> Result<Arc<Arena>, StackError> {
-        let stride = stride_for(stack_size)?;
-        if MODELLED {
-            return cached(stride, slots, entry, guards);
-        }
-        Arena::reserve(stride, slots, entry, guards).map(Arc::new)
+        plan.check()?;
+        let mut arena = Arena::make(plan, entry)?;
+        arena.blocks = Some(blocks);
+        Ok(Arc::new(arena))
     }
 
-    fn reserve(
-        stride: usize,
-        slots: usize,
-        entry: Entry,
-        guards: Guards,
-    ) -> Result<Arena, StackError> {
+    /// What [`Fiber::resume`] must be told for the fibers of this arena.
+    #[inline]
+    pub fn blocks(&self) -> Option<&'static Blocks> {
+        self.blocks
+    }
+
+    /// As [`new`](Arena::new), with every choice.
+    ///
+    /// # Errors
+    /// As [`new`](Arena::new).
+    pub fn of(plan: ArenaPlan, entry: Entry) -> Result<Arc<Arena>, StackError> {
+        plan.check()?;
+        if MODELLED {
+            return cached(plan, entry);
+        }
+        Arena::make(plan, entry).map(Arc::new)
+    }
+
+    fn make(plan: ArenaPlan, entry: Entry) -> Result<Arena, StackError> {
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
-        let mapping = ManuallyDrop::new(Mapping::reserve(stride, slots, guards)?);
         // Relaxed: only uniqueness counts.
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Ok(Arena { mapping, entry, number, state: Mutex::default() })
+        let segments = Segments::new(plan.layout, plan.slots as u32, plan.guards);
+        let state = State { warm: VecDeque::new(), segments, out: 0, fewest_warm: 0 };
+        let strained = AtomicBool::new(false);
+        let state = Mutex::new(state);
+        let arena = Arena { plan, entry, blocks: None, number, strained, state };
+        // Whoever asked is told now if there is no stack at all. One that is open is used first.
+        arena.open_one()?;
+        Ok(arena)
     }
 
-    /// How many slots of `stack_size` bytes a new arena may have on this kernel: what a default
-    /// should be clamped to. 0 for a size that is out of range.
-    pub fn max_slots(stack_size: usize) -> usize {
-        stride_for(stack_size).map_or(0, |stride| Guards::of_this_kernel().allowed(stride))
+    /// How many slots an arena may have, by address space.
+    pub fn max_slots(layout: SlotLayout) -> usize {
+        MAX_SLOTS.min(MAX_BYTES / layout.stride())
     }
 
-    /// The size of a slot in bytes, guard page included.
-    pub fn stack_size(&self) -> usize {
-        self.mapping.stride()
+    /// How many stacks this kernel guards in a process, as far as can be said beforehand.
+    pub fn guarded_slots() -> usize {
+        match mapping::guards_of_this_kernel() {
+            Guards::Light => usize::MAX,
+            Guards::Protected => budget::most(),
+        }
     }
 
-    /// The number of slots.
+    /// How its slots are divided.
+    pub fn layout(&self) -> SlotLayout {
+        self.plan.layout
+    }
+
+    /// The largest number of slots.
     pub fn slots(&self) -> usize {
-        self.mapping.slots()
+        self.plan.slots
     }
 
     /// Takes fibers off the arena: up to `max` warm ones, the most recently used, put so that
     /// `into.pop()` is the most recent of all; if none is warm, one cold fiber.
     ///
     /// # Errors
-    /// Every slot is in use, or the kernel refuses a guard page. Nothing was taken then.
+    /// Every slot is in use, or the kernel refuses a guard or address space. Nothing was taken then.
     pub fn take(&self, into: &mut Vec<Fiber>, max: usize) -> Result<(), StackError> {
         let mut state = self.lock();
         let warm = state.warm.len();
@@ -126,11 +174,14 @@ impl Arena {
         if taken > 0 {
             into.extend(state.warm.drain(warm - taken..));
             state.out += taken;
+            state.fewest_warm = state.fewest_warm.min(warm - taken);
             return Ok(());
         }
-        let claim = state.claim(self.slots());
+        state.fewest_warm = 0;
+        let claim = state.segments.claim(false);
+        state.out += usize::from(claim.is_ok());
         drop(state);
-        into.push(self.cold(claim?)?);
+        into.push(self.cold(claim)?);
         Ok(())
     }
 
@@ -147,94 +198,85 @@ impl Arena {
         }
     }
 
-    /// Gives the memory of warm fibers back to the kernel, the least recently used first, until
-    /// `keep` are left, at most `most` of them; returns how many it were. Their guards stay, and
-    /// their slots are used again before any fresh one.
-    pub fn trim(&self, keep: usize, most: usize) -> usize {
-        let mut trimmed = 0;
-        loop {
-            let mut state = self.lock();
-            let surplus = state.warm.len().saturating_sub(keep);
-            let batch = surplus.min(most - trimmed).min(TRIM_BATCH);
-            if batch == 0 {
-                return trimmed;
-            }
-            let State { warm, trimmed: slots, .. } = &mut *state;
-            // A fiber at rest is forgotten: nothing on its stack must be dropped (duty of entry).
-            for fiber in warm.drain(..batch) {
-                let slot = fiber.slot() as u32;
-                self.mapping.discard(slot);
-                slots.push(slot);
-            }
-            trimmed += batch;
-        }
-    }
-
     /// How many slots have their fiber out.
     pub fn in_use(&self) -> usize {
         self.lock().out
     }
 
-    /// The mapping will never be unmapped: for a shutdown that leaves goroutines suspended. (While
-    /// a fiber is out it would not be either.)
-    pub fn leak(&self) {
-        self.lock().leaked = true;
-    }
-
     #[cold]
-    fn cold(&self, claim: Claim) -> Result<Fiber, StackError> {
-        let index = match claim {
-            Claim::Guarded(index) => index,
-            Claim::Bare(index) => {
-                if let Err(error) = self.mapping.guard(index) {
-                    self.lock().unclaim(index);
-                    return Err(error);
-                }
-                index
-            }
-        };
-        let (low, stride) = (self.mapping.low_of(index), self.mapping.stride());
+    fn cold(&self, claim: Result<Claim, StackError>) -> Result<Fiber, StackError> {
+        let claim = claim.inspect_err(|_| self.strain())?;
+        if !claim.is_open
+            && let Err(error) = self.open(claim)
+        {
+            self.lock().out -= 1;
+            return Err(error);
+        }
         // SAFETY:
-        // - the guard is in place [C2], and the mapping stays while this fiber is out [C3];
+        // - the guard is in place [C2], and the segment stays while this slot is out [C3];
         // - the slot was claimed, so it is in no other place. [C1]
-        Ok(unsafe { Fiber::on(low, stride, index, self.number, self.entry) })
+        Ok(unsafe {
+            let (low, layout) = (claim.slot.low, self.plan.layout);
+            Fiber::on(low, layout, claim.number, self.number, self.entry, self.blocks)
+        })
     }
 
-    fn lock(&self) -> impl std::ops::DerefMut<Target = State> + '_ {
+    /// Opens the slot of a claim, or gives the claim up.
+    fn open(&self, claim: Claim) -> Result<(), StackError> {
+        let opened = claim.slot.open(self.plan.may_lack_guards);
+        let mut state = self.lock();
+        match opened {
+            Ok(opened) => {
+                state.segments.opened_as(claim.number, opened);
+                drop(state);
+                if opened != mapping::Opened::Light {
+                    self.strain();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                state.segments.unclaim(claim.number);
+                drop(state);
+                self.strain();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether guards or address space are scarce, so that whoever accepts a goroutine calls
+    /// [`secure`](Arena::secure) first.
+    #[inline]
+    pub fn is_strained(&self) -> bool {
+        // Relaxed: a hint. Where it is seen late, a goroutine waits for its stack.
+        self.strained.load(Ordering::Relaxed)
+    }
+
+    fn strain(&self) {
+        // Relaxed: see `is_strained`.
+        self.strained.store(true, Ordering::Relaxed);
+    }
+
+    /// Sees to it that `slots` slots are open, in use or not. [C5]
+    ///
+    /// # Errors
+    /// The kernel refuses, or the arena has fewer.
+    pub fn secure(&self, slots: usize) -> Result<(), StackError> {
+        while self.lock().segments.opened() < slots {
+            self.open_one()?;
+        }
+        Ok(())
+    }
+
+    fn open_one(&self) -> Result<(), StackError> {
+        let claim = self.lock().segments.claim(true)?;
+        self.open(claim)?;
+        self.lock().segments.trimmed(claim.number);
+        Ok(())
+    }
+
+    pub(super) fn lock(&self) -> impl std::ops::DerefMut<Target = State> + '_ {
         // No step of a critical section leaves the state half changed.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-impl State {
-    fn claim(&mut self, slots: usize) -> Result<Claim, StackError> {
-        let claim = if let Some(index) = self.trimmed.pop() {
-            Claim::Guarded(index)
-        } else if let Some(index) = self.bare.pop() {
-            Claim::Bare(index)
-        } else if (self.fresh as usize) < slots {
-            self.fresh += 1;
-            Claim::Bare(self.fresh - 1)
-        } else {
-            return Err(StackError::Exhausted { slots });
-        };
-        self.out += 1;
-        Ok(claim)
-    }
-
-    fn unclaim(&mut self, index: u32) {
-        self.out -= 1;
-        self.bare.push(index);
-    }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if state.out == 0 && !state.leaked {
-            // SAFETY: dropped here once, and used by nobody: no fiber is out. [C3]
-            unsafe { ManuallyDrop::drop(&mut self.mapping) };
-        }
     }
 }
 
@@ -242,12 +284,11 @@ impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         f.debug_struct("Arena")
-            .field("stack_size", &self.stack_size())
-            .field("slots", &self.slots())
-            .field("guards", &self.mapping.guards())
+            .field("layout", &self.plan.layout)
+            .field("slots", &self.plan.slots)
             .field("out", &state.out)
             .field("warm", &state.warm.len())
-            .field("trimmed", &state.trimmed.len())
+            .field("opened", &state.segments.opened())
             .finish_non_exhaustive()
     }
 }
@@ -255,41 +296,30 @@ impl fmt::Debug for Arena {
 /// A checker runs thousands of executions a second, and each makes its arena: reservation and cold
 /// stacks would cost more than all else. So arenas are kept, and used again by the next execution
 /// if nothing of them is in use any more.
-fn cached(
-    stride: usize,
-    slots: usize,
-    entry: Entry,
-    guards: Guards,
-) -> Result<Arc<Arena>, StackError> {
+fn cached(plan: ArenaPlan, entry: Entry) -> Result<Arc<Arena>, StackError> {
     static CACHE: Mutex<Vec<Arc<Arena>>> = Mutex::new(Vec::new());
     let mut cache = CACHE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // An execution that failed leaves suspended fibers, and that arena to nobody: drop it (which
-    // leaks its mapping).
-    cache.retain(|arena| Arc::strong_count(arena) > 1 || !arena.is_spoiled());
+    // leaks its segments).
+    cache.retain(|arena| Arc::strong_count(arena) > 1 || arena.in_use() == 0);
     let found = cache.iter().find(|arena| {
         Arc::strong_count(arena) == 1
-            && (arena.stack_size(), arena.slots()) == (stride, slots)
-            && arena.mapping.guards() == guards
+            && arena.plan == plan
             && std::ptr::fn_addr_eq(arena.entry, entry)
     });
     if let Some(arena) = found {
         return Ok(Arc::clone(arena));
     }
-    let arena = Arc::new(Arena::reserve(stride, slots, entry, guards)?);
+    let arena = Arc::new(Arena::make(plan, entry)?);
     cache.push(Arc::clone(&arena));
     Ok(arena)
 }
 
+#[cfg(test)]
 impl Arena {
-    /// Where a slot begins.
-    #[cfg(test)]
+    /// Where a slot begins that is in use.
     pub(super) fn low_of(&self, slot: usize) -> usize {
-        self.mapping.low_of(slot as u32)
-    }
-
-    fn is_spoiled(&self) -> bool {
-        let state = self.lock();
-        state.out > 0 || state.leaked
+        self.lock().segments.slot(slot as u32).low
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with stacks, and what to do about it.
 #![forbid(unsafe_code)]
 
+use super::slot::MAX_GUARD_SIZE;
 use super::{MAX_STACK_SIZE, MIN_STACK_SIZE};
 use std::fmt;
 use std::io;
@@ -14,6 +15,11 @@ pub enum StackError {
         /// Bytes asked for.
         asked: usize,
     },
+    /// The guard size is out of range.
+    GuardSize {
+        /// Bytes asked for.
+        asked: usize,
+    },
     /// No slot at all, or more than an arena of this stack size can have.
     Slots {
         /// Slots asked for.
@@ -21,12 +27,20 @@ pub enum StackError {
         /// Slots that are possible.
         allowed: usize,
     },
-    /// The kernel knows no light guards, and `mprotect` guards are limited by `vm.max_map_count`.
+    /// The kernel knows no guards without mappings of their own, and `vm.max_map_count` allows fewer
+    /// stacks than were asked for.
     Guards {
-        /// Slots asked for.
+        /// Stacks asked for.
         asked: usize,
-        /// Slots that the process may still have.
+        /// Stacks that a process can have.
         allowed: usize,
+    },
+    /// The kernel refuses guards without mappings of their own, and `vm.max_map_count` is used up.
+    Mappings {
+        /// Stacks that the process has, and can have.
+        stacks: usize,
+        /// `vm.max_map_count`.
+        limit: usize,
     },
     /// The kernel refused to reserve the address space.
     Reserve {
@@ -35,7 +49,7 @@ pub enum StackError {
         /// The kernel's reason.
         errno: i32,
     },
-    /// The kernel refused a guard page.
+    /// The kernel refused a stack's guard.
     Guard {
         /// The kernel's reason.
         errno: i32,
@@ -55,30 +69,61 @@ impl fmt::Display for StackError {
                 "a stack of {asked} bytes is not possible; ask for {MIN_STACK_SIZE} to \
                  {MAX_STACK_SIZE}"
             ),
+            StackError::GuardSize { asked } => write!(
+                f,
+                "a guard of {asked} bytes is not possible; ask for 1 to {MAX_GUARD_SIZE}, or leave \
+                 `Builder::guard_size` out"
+            ),
             StackError::Slots { asked, allowed } => {
                 write!(f, "{asked} stacks of this size are not possible; ask for 1 to {allowed}")
             }
             StackError::Guards { asked, allowed } => write!(
                 f,
-                "this kernel (before 6.13) has no light guard pages, and vm.max_map_count leaves \
-                 room for {allowed} stacks, not {asked}; ask for fewer or raise vm.max_map_count"
+                "this kernel makes a guard for no more than {allowed} stacks, not {asked}: it is older \
+                 than 6.13, or a sandbox denies madvise(MADV_GUARD_INSTALL), so each guard takes mappings; \
+                 ask for fewer goroutines, raise vm.max_map_count, or see \
+                 `Builder::allow_unguarded_stacks`"
+            ),
+            StackError::Mappings { stacks, limit } => write!(
+                f,
+                "all {stacks} guarded stacks that vm.max_map_count = {limit} leaves room for are in use: \
+                 the kernel is older than 6.13, or a sandbox or mlockall is in the way of \
+                 MADV_GUARD_INSTALL, so each guard takes mappings; let goroutines finish, raise \
+                 vm.max_map_count, or see `Builder::allow_unguarded_stacks`"
             ),
             StackError::Reserve { bytes, errno } => write!(
                 f,
-                "the kernel refused {bytes} bytes of address space ({}); ask for fewer or smaller \
-                 stacks, or raise the limit (ulimit -v, vm.overcommit_memory)",
-                io::Error::from_raw_os_error(errno)
+                "the kernel refused {bytes} bytes of address space for stacks ({}); {}, or ask for \
+                 smaller stacks",
+                io::Error::from_raw_os_error(errno),
+                remedy(errno)
             ),
             StackError::Guard { errno } => write!(
                 f,
-                "the kernel refused a stack's guard page ({}); run fewer goroutines at once, or \
-                 raise vm.max_map_count and the memory limit",
-                io::Error::from_raw_os_error(errno)
+                "the kernel refused a stack's guard ({}); {}, or run fewer goroutines at once",
+                io::Error::from_raw_os_error(errno),
+                remedy(errno)
             ),
             StackError::Exhausted { slots } => write!(
                 f,
                 "all {slots} stacks are in use; let goroutines finish or ask for more stacks"
             ),
+        }
+    }
+}
+
+/// What stands behind the kernel's answer, and which knob helps.
+fn remedy(errno: i32) -> &'static str {
+    match errno {
+        libc::EAGAIN => {
+            "memory is locked by mlockall: raise the limit on locked memory (ulimit -l), or lock less"
+        }
+        libc::EPERM | libc::EACCES | libc::ENOSYS => {
+            "a sandbox denies mmap, mprotect or madvise: allow them"
+        }
+        _ => {
+            "raise the limits on address space (ulimit -v, ulimit -d, vm.overcommit_memory) or on \
+             mappings (vm.max_map_count)"
         }
     }
 }

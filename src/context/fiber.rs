@@ -6,20 +6,17 @@
 //! the stack when a fiber is dropped or trimmed is forgotten, not dropped.
 //! Checked by: src/context/tests.rs.
 
+use super::SlotLayout;
 use super::switch::{Entry, Resumable};
+use super::thread_locals::Blocks;
 use std::fmt;
-
-/// Slots differ in where their stack begins, so that the hot frames of many goroutines don't fall
-/// into the same cache sets: page-aligned stacks would share one set a frame. A round trip of 100
-/// fibers in turn takes 6.7 ns with 1 colour, 1.8 with 8, 16 or 32 (measured). What a colour takes of the top page is missing where
-/// a parked goroutine's frames want to fit one page: 16 leave them 3 KiB of it, 32 only 2 KiB.
-const COLOURS: usize = 16;
-const COLOUR_STEP: usize = 64;
 
 /// A stack on a slot, suspended. It serves one goroutine after another.
 ///
 /// Dropping it runs no code and gives up its slot for good: give it back to its arena instead.
 #[must_use = "give it back to its arena, or its slot is lost"]
+// As written, so that there is no gap: a goroutine's cell holds one.
+#[repr(C)]
 pub struct Fiber {
     stack: Resumable,
     slot: u32,
@@ -31,41 +28,71 @@ pub struct Fiber {
 unsafe impl Send for Fiber {}
 
 impl Fiber {
-    /// Makes the base frame of a fiber on slot `index` of the arena with this number. The slot lies
-    /// at `low..low + stride`; its top page is touched.
+    /// Makes the base frame of a fiber on slot `index`, which lies at `low`, of the arena with this number.
+    /// Touches the page on which the frames begin.
     ///
     /// # Safety
-    /// - The slot is writable memory above a guard page at its low end, and stays so until the
-    ///   fiber is resumed no more.
+    /// - Above its guard, the slot is writable memory, and stays so until the fiber is resumed no more.
     /// - Nothing else uses it.
     pub(super) unsafe fn on(
         low: usize,
-        stride: usize,
+        layout: SlotLayout,
         index: u32,
         arena: u32,
         entry: Entry,
+        blocks: Option<&Blocks>,
     ) -> Fiber {
-        let top = low + stride - (index as usize % COLOURS) * COLOUR_STEP;
-        // SAFETY: the caller's duties; colour and guard take less than half of the least slot.
+        let (top, pointer) = match blocks {
+            None => (layout.frames(low, index), 0),
+            Some(blocks) => blocks.above(layout.frames(low, index) + layout.top()),
+        };
+        if let Some(blocks) = blocks {
+            // SAFETY: the caller's memory above the frames, in which there is no block.
+            unsafe { blocks.make(pointer, low + layout.guard()) };
+        }
+        // SAFETY: the caller's duties; above the guard there is room for the least stack.
         let stack = unsafe { Resumable::prepare(low, top, entry) };
         Fiber { stack, slot: index, arena }
     }
 
-    /// Runs the fiber until it suspends; answers the word that it gave.
+    /// Runs the fiber until it suspends; answers the word that it gave. `own`: if its arena has
+    /// thread-local blocks, these, and a word that the fiber finds at [`Suspender::resumer`].
     ///
     /// Inlined, and to be called in the frame of the caller's own loop: see `switch`. What it costs:
-    /// docs/stacks.md.
+    /// docs/switch.md.
     ///
     /// # Safety
-    /// - `argument` is what the fiber expects at this point.
+    /// - `argument` is what the fiber expects at this point, and `own` has the blocks of its arena.
     /// - Its arena still exists, or was leaked, or a fiber of it is out (as this one is).
-    /// - The frames on it may run on this kernel thread.
+    /// - The frames on it may run on this kernel thread: with thread-locals of its own they may.
     /// - Once it has left a goroutine unfinished, it is not given back to its arena until that
     ///   goroutine has ended and the fiber is at rest.
     #[inline(always)]
-    pub unsafe fn resume(&mut self, argument: *mut ()) -> usize {
+    pub unsafe fn resume(&mut self, argument: *mut (), own: Option<(&Blocks, *const ())>) -> usize {
+        let Some((blocks, resumer)) = own else {
+            // SAFETY: the caller's duties; the thread pointer stays.
+            return unsafe { self.stack.resume(argument, [0; 2]) };
+        };
+        // SAFETY: the caller's duties; the block above the stack is the fiber's own.
+        unsafe { blocks.around(self.stack.link(), resumer, |to| self.stack.resume(argument, to)) }
+    }
+
+    /// Its memory is about to go: frees what its block owns.
+    ///
+    /// # Safety
+    /// The fiber is at rest, and is resumed no more.
+    pub(super) unsafe fn retire(&self, blocks: &Blocks) {
         // SAFETY: the caller's duties.
-        unsafe { self.stack.resume(argument) }
+        unsafe { blocks.retire(blocks.pointer(self.stack.link())) }
+    }
+
+    /// It will be resumed no more, and its slot is still there.
+    ///
+    /// # Safety
+    /// As said.
+    pub(super) unsafe fn end(&self) {
+        // SAFETY: the caller's duty.
+        unsafe { self.stack.end() };
     }
 
     /// It will be resumed soon: fetches what that touches.

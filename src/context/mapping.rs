@@ -1,196 +1,193 @@
-//! Mapping: the one reservation that holds every slot of an arena, and its guard pages.
-//! reserve: mmap without commitment, no huge pages.   guard: one page at a slot's low end, when the
-//! slot is first used.   discard: a slot's pages back to the kernel; the guard stays.
-//! Two kinds of guard. *Light* (`MADV_GUARD_INSTALL`, Linux 6.13): a mark in the page table, so a
-//! million slots are one mapping. *Protected* (`mprotect`): each guard splits the mapping, two more
-//! mappings a slot, of which a process may have `vm.max_map_count` (65,530 by default); all arenas
-//! together take at most half of them.
-//! Guards are installed one at a time: 1.1-1.3 us each, and batches of 32 by `process_madvise`
-//! 0.7-0.9 us, beside a first touch of the stack's page of 2.5-19 us (measured).
-//! Checked by: src/context/tests.rs.
+//! Mapping: one segment, that is address space for some slots, in one piece.
+//! reserve: mmap without access, then access for all of it where guards are light.
+//! open: the guard of one slot, before its first use.   discard: a slot's memory to the kernel; its guard
+//! stays.
+//!
+//! | guards | how | cost of one | mappings |
+//! |---|---|---|---|
+//! | light | `MADV_GUARD_INSTALL`, Linux 6.13: a mark in the page table | 1.1–1.3 us | none |
+//! | protected | the segment stays without access, and `mprotect` opens the frames | about the same | two a slot |
+//!
+//! Which kind a segment has is found out by trying, each time: a kernel before 6.13 knows no marks, a
+//! sandbox may refuse the call at any time, and locked memory (`mlockall`) takes none. Where one mark is
+//! refused in a segment with marks, that slot's guard is made by `mprotect`. `mprotect` guards are counted
+//! (`budget`). Protected segments cost nothing under `vm.overcommit_memory = 2` until slots are opened, and
+//! `mlockall` makes the frames of open slots resident, not the rest.
+//! Checked by: src/context/tests.rs, src/context/segment_tests.rs.
 
 use super::overflow::registry;
-use super::{MAX_SLOTS, MAX_STACK_SIZE, MIN_STACK_SIZE, StackError};
-use crate::platform::unmodelled::{AtomicUsize, Ordering};
-use crate::platform::{OnceLock, page_size};
-use std::io;
-use std::ptr;
+use super::{SlotLayout, StackError, budget, room};
+use crate::platform::page_size;
+use std::{io, ptr};
 
 // <linux/mman.h>, since 6.13; not in libc yet.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
 
-/// Address space that one arena may ask for; of the 128 TiB of x86-64.
-const MAX_BYTES: usize = 1 << 45;
-
-/// Slots with protected guards, in all arenas of the process.
-static PROTECTED_SLOTS: AtomicUsize = AtomicUsize::new(0);
-
-/// How guard pages are made.
+/// How guards are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guards {
     /// A mark in the page table.
     Light,
-    /// A page without access rights, in a mapping of its own.
+    /// Pages without access rights, in a mapping of their own.
     Protected,
 }
 
-impl Guards {
-    /// What this kernel offers; asked once a process.
-    pub fn of_this_kernel() -> Guards {
-        static KIND: OnceLock<Guards> = OnceLock::new();
-        *KIND.get_or_init(|| match try_light_guard() {
-            Ok(()) => Guards::Light,
-            Err(_) => Guards::Protected,
-        })
-    }
-
-    /// How many slots of `stride` bytes a new arena may have.
-    pub(super) fn allowed(self, stride: usize) -> usize {
-        let by_addresses = MAX_SLOTS.min(MAX_BYTES / stride);
-        match self {
-            Guards::Light => by_addresses,
-            // Relaxed: a count; `reserve_budget` decides.
-            Guards::Protected => by_addresses
-                .min(protected_budget().saturating_sub(PROTECTED_SLOTS.load(Ordering::Relaxed))),
-        }
-    }
+/// What a slot was opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// Its guard costs no mapping.
+    Light,
+    /// Its guard counts in the budget.
+    Split,
+    /// It has none: the caller has allowed that.
+    Unguarded,
 }
 
-/// Address space for `slots` slots, unmapped when dropped.
+/// Address space for some slots, unmapped when dropped.
 #[derive(Debug)]
 pub(super) struct Mapping {
     low: usize,
-    stride: usize,
-    slots: usize,
+    layout: SlotLayout,
+    slots: u32,
     guards: Guards,
-    registered: Option<usize>,
+    registered: registry::Registered,
+    /// Slots whose guards count in the budget.
+    split: usize,
 }
 
 impl Mapping {
-    /// Reserves the address space; no memory yet.
+    /// Reserves the address space of `slots` slots; no memory yet. Guards are `Light` if `wanted` are, and
+    /// the kernel makes one here and now.
     pub(super) fn reserve(
-        stride: usize,
-        slots: usize,
-        guards: Guards,
+        layout: SlotLayout,
+        slots: u32,
+        wanted: Guards,
     ) -> Result<Mapping, StackError> {
-        let allowed = Guards::Light.allowed(stride);
-        if slots == 0 || slots > allowed {
-            return Err(StackError::Slots { asked: slots, allowed });
+        let bytes = layout.stride() * slots as usize;
+        let failed = |errno| StackError::Reserve { bytes, errno };
+        if !room::has(bytes) {
+            return Err(failed(libc::ENOMEM));
         }
-        if guards == Guards::Protected {
-            reserve_budget(slots)?;
+        let low = map(bytes).map_err(failed)?;
+        let light = wanted == Guards::Light && mark(low, layout.guard()).is_ok();
+        if light && let Err(errno) = protect(low, bytes, libc::PROT_READ | libc::PROT_WRITE) {
+            unmap(low, bytes);
+            return Err(failed(errno));
         }
-        match map(stride * slots) {
-            Ok(low) => {
-                let registered = registry::add(low, stride * slots, stride);
-                Ok(Mapping { low, stride, slots, guards, registered })
-            }
-            Err(errno) => {
-                if guards == Guards::Protected {
-                    return_budget(slots);
-                }
-                Err(StackError::Reserve { bytes: stride * slots, errno })
-            }
-        }
+        let guards = if light { Guards::Light } else { Guards::Protected };
+        let registered = registry::add(low, bytes, &layout);
+        Ok(Mapping { low, layout, slots, guards, registered, split: 0 })
     }
 
-    pub(super) fn stride(&self) -> usize {
-        self.stride
-    }
-
-    pub(super) fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> u32 {
         self.slots
     }
 
-    pub(super) fn guards(&self) -> Guards {
-        self.guards
+    /// The slot number `index` of this mapping.
+    pub(super) fn slot(&self, index: u32) -> Slot {
+        debug_assert!(index < self.slots);
+        let low = self.low + index as usize * self.layout.stride();
+        Slot { low, layout: self.layout, guards: self.guards }
     }
 
-    /// Where slot `index` begins.
-    pub(super) fn low_of(&self, index: u32) -> usize {
-        debug_assert!((index as usize) < self.slots);
-        self.low + index as usize * self.stride
+    /// One of its slots was opened so; to be told once a slot.
+    pub(super) fn count(&mut self, opened: Opened) {
+        self.split += usize::from(opened == Opened::Split);
     }
 
-    /// Puts the guard of slot `index` in place. The slot is not in use.
-    pub(super) fn guard(&self, index: u32) -> Result<(), StackError> {
-        let page = ptr::without_provenance_mut(self.low_of(index));
-        // SAFETY: the page is in our mapping, and nobody uses the slot yet.
-        let rc = unsafe {
-            match self.guards {
-                Guards::Light => libc::madvise(page, page_size(), MADV_GUARD_INSTALL),
-                Guards::Protected => libc::mprotect(page, page_size(), libc::PROT_NONE),
-            }
-        };
-        if rc == 0 { Ok(()) } else { Err(StackError::Guard { errno: errno() }) }
-    }
-
-    /// Gives the memory of slot `index` back to the kernel; its guard stays. The slot is not in use.
-    pub(super) fn discard(&self, index: u32) {
-        let slot = ptr::without_provenance_mut(self.low_of(index));
-        // SAFETY: the slot is in our mapping, and what is on it is needed no more.
-        // A refusal (locked memory) is no harm: the memory then stays ours.
-        unsafe { libc::madvise(slot, self.stride, libc::MADV_DONTNEED) };
+    /// Whether core files shall have it. A hint.
+    pub(super) fn dump(&self, wanted: bool) {
+        let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
+        let low = ptr::without_provenance_mut(self.low);
+        // SAFETY: our own mapping, whose contents stay.
+        unsafe { libc::madvise(low, self.layout.stride() * self.slots as usize, advice) };
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if let Some(index) = self.registered {
-            registry::remove(index);
-        }
-        let low = ptr::without_provenance_mut(self.low);
-        // SAFETY: the whole mapping is ours, and no fiber is out. [C3]
-        unsafe { libc::munmap(low, self.stride * self.slots) };
-        if self.guards == Guards::Protected {
-            return_budget(self.slots);
+        self.registered.remove();
+        // No slot is in use. [C3]
+        if unmap(self.low, self.layout.stride() * self.slots as usize) {
+            budget::give_back(self.split);
         }
     }
 }
 
-/// The distance of two slots for stacks of `stack_size` bytes: whole pages, so that guards can be
-/// pages, and an odd number of them. With an even one the hot pages of all stacks would differ in few of
-/// the bits by which second-level caches and TLBs find their sets.
-pub(super) fn stride_for(stack_size: usize) -> Result<usize, StackError> {
-    if !(MIN_STACK_SIZE..=MAX_STACK_SIZE).contains(&stack_size) {
-        return Err(StackError::Size { asked: stack_size });
+/// Where a slot is. Valid while its mapping is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slot {
+    pub(super) low: usize,
+    layout: SlotLayout,
+    guards: Guards,
+}
+
+impl Slot {
+    /// Puts the guard in place; without one only if `may_lack` it. The slot is not in use, and is opened
+    /// once. [C2]
+    pub(super) fn open(self, may_lack: bool) -> Result<Opened, StackError> {
+        let guard = self.layout.guard();
+        if self.guards == Guards::Light && mark(self.low, guard).is_ok() {
+            return Ok(Opened::Light);
+        }
+        match self.split() {
+            Err(_) if may_lack => self.unguarded(),
+            Err(error) => Err(error),
+            Ok(()) => Ok(Opened::Split),
+        }
     }
-    // Pages may be as large as 64 KiB: leave what the least stack has beside a page of 4 KiB.
-    let page = page_size();
-    let least = page + MIN_STACK_SIZE - 4096;
-    let pages = stack_size.max(least).div_ceil(page);
-    Ok((pages | 1) * page)
-}
 
-/// Slots that protected guards may have in this process: half of the mappings, two each.
-fn protected_budget() -> usize {
-    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
-    let limit = text.ok().and_then(|text| text.trim().parse::<usize>().ok());
-    limit.unwrap_or(65_530) / 4
-}
-
-fn reserve_budget(slots: usize) -> Result<(), StackError> {
-    let budget = protected_budget();
-    PROTECTED_SLOTS
-        // Relaxed: a count; no data rides on it.
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            used.checked_add(slots).filter(|&sum| sum <= budget)
+    /// The guard by `mprotect`, which the budget must allow.
+    fn split(self) -> Result<(), StackError> {
+        budget::take()?;
+        let guard = self.layout.guard();
+        let done = match self.guards {
+            Guards::Light => protect(self.low, guard, libc::PROT_NONE),
+            Guards::Protected => {
+                let frames = self.layout.stride() - guard;
+                protect(self.low + guard, frames, libc::PROT_READ | libc::PROT_WRITE)
+            }
+        };
+        done.map_err(|errno| {
+            budget::give_back(1);
+            StackError::Guard { errno }
         })
-        .map(|_| ())
-        .map_err(|used| StackError::Guards { asked: slots, allowed: budget.saturating_sub(used) })
+    }
+
+    fn unguarded(self) -> Result<Opened, StackError> {
+        // With access to all of it, the slot and its neighbours are one mapping.
+        protect(self.low, self.layout.stride(), libc::PROT_READ | libc::PROT_WRITE)
+            .map(|()| Opened::Unguarded)
+            .map_err(|errno| StackError::Guard { errno })
+    }
+
+    /// Gives the slot's memory back to the kernel; its guard stays. The slot is not in use.
+    pub(super) fn discard(self) {
+        let frames = ptr::without_provenance_mut(self.low + self.layout.guard());
+        let bytes = self.layout.stride() - self.layout.guard();
+        // SAFETY: the slot is in our mapping, and what is on it is needed no more.
+        // A refusal (locked memory) is no harm: the memory then stays ours.
+        unsafe { libc::madvise(frames, bytes, libc::MADV_DONTNEED) };
+    }
 }
 
-fn return_budget(slots: usize) {
-    // Relaxed: a count; no data rides on it.
-    PROTECTED_SLOTS.fetch_sub(slots, Ordering::Relaxed);
+/// What this kernel grants here and now: what a message is chosen by, no more.
+pub(super) fn guards_of_this_kernel() -> Guards {
+    let page = page_size();
+    let Ok(low) = map(page) else { return Guards::Protected };
+    // SAFETY: our own mapping. Locked memory, as `mlockall` makes it, would take no mark.
+    unsafe { libc::munlock(ptr::without_provenance(low), page) };
+    let marked = mark(low, page);
+    unmap(low, page);
+    if marked.is_ok() { Guards::Light } else { Guards::Protected }
 }
 
+/// Reserves address space without access rights.
 fn map(bytes: usize) -> Result<usize, i32> {
     // NORESERVE: what is never touched is not counted as promised memory.
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-    let rights = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping, wherever the kernel likes.
-    let low = unsafe { libc::mmap(ptr::null_mut(), bytes, rights, flags, -1, 0) };
+    let low = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
     if low == libc::MAP_FAILED {
         return Err(errno());
     }
@@ -201,16 +198,31 @@ fn map(bytes: usize) -> Result<usize, i32> {
     Ok(low.expose_provenance())
 }
 
-fn try_light_guard() -> Result<(), i32> {
-    let page = page_size();
-    let low = map(page)?;
+/// Marks pages of ours, which nobody uses, as a guard.
+fn mark(low: usize, bytes: usize) -> Result<(), i32> {
+    // SAFETY: the callers' own mapping; the pages are not in use, so nothing is lost with them.
+    let rc = unsafe { libc::madvise(ptr::without_provenance_mut(low), bytes, MADV_GUARD_INSTALL) };
+    if rc == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// Sets the access rights of pages of ours, which nobody uses.
+fn protect(low: usize, bytes: usize, rights: libc::c_int) -> Result<(), i32> {
+    // SAFETY: the callers' own mapping; the pages are not in use.
+    let rc = unsafe { libc::mprotect(ptr::without_provenance_mut(low), bytes, rights) };
+    if rc == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// Unmaps what is ours. False if the kernel refuses, because that would split a mapping and there may be
+/// no more of them: then it stays, without memory.
+fn unmap(low: usize, bytes: usize) -> bool {
     let place = ptr::without_provenance_mut(low);
-    // SAFETY: our own mapping.
-    let rc = unsafe { libc::madvise(place, page, MADV_GUARD_INSTALL) };
-    let answer = if rc == 0 { Ok(()) } else { Err(errno()) };
-    // SAFETY: ours, and not used any more.
-    unsafe { libc::munmap(place, page) };
-    answer
+    // SAFETY: the callers' own mapping, which nobody uses any more.
+    let done = unsafe { libc::munmap(place, bytes) } == 0;
+    if !done {
+        // SAFETY: as above.
+        unsafe { libc::madvise(place, bytes, libc::MADV_DONTNEED) };
+    }
+    done
 }
 
 fn errno() -> i32 {

@@ -1,11 +1,11 @@
-//! The figures that the comments of this directory and docs/stacks.md cite:
+//! The figures that the comments of this directory, docs/stacks.md and docs/switch.md cite:
 //! `cargo test --release --lib context::measure -- --ignored --nocapture --test-threads=1`
 //! and the same with `--features portable-switch`.
-//! Held constant: one kernel thread, 68 KiB slots, light guards; each figure is the least of 5 runs, of a
+//! Held constant: one kernel thread, default slots, light guards; each figure is the least of 5 runs, of a
 //! round trip the least of 50 short ones, so that others who use the machine spoil few of them.
 
 use super::tests::{DONE, PAUSED, go_on, one, serve, start};
-use super::{Arena, DEFAULT_STACK_SIZE, Fiber, Suspender};
+use super::{Arena, Fiber, SlotLayout, Suspender};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -26,7 +26,8 @@ fn least_of(runs: usize, operations: usize, mut run: impl FnMut()) -> f64 {
 #[inline(never)]
 fn behind_frames(suspender: &Suspender, frames: usize) -> usize {
     if black_box(frames) <= 1 {
-        suspender.suspend(PAUSED);
+        // SAFETY: this runs on the suspender's own stack.
+        unsafe { suspender.suspend(PAUSED) };
         return 0;
     }
     behind_frames(suspender, frames - 1) + 1
@@ -36,7 +37,8 @@ fn behind_frames(suspender: &Suspender, frames: usize) -> usize {
 #[inline(never)]
 fn behind_others(suspender: &Suspender, frames: usize) -> usize {
     if black_box(frames) <= 1 {
-        suspender.suspend(PAUSED);
+        // SAFETY: this runs on the suspender's own stack.
+        unsafe { suspender.suspend(PAUSED) };
         return 2;
     }
     behind_others(suspender, frames - 1) + 3
@@ -48,7 +50,7 @@ fn in_turn(fibers: &mut [Fiber], rounds: usize) {
     for _ in 0..rounds {
         for fiber in &mut *fibers {
             // SAFETY: the fibers run `pausing`.
-            assert_eq!(unsafe { fiber.resume(std::ptr::null_mut()) }, PAUSED);
+            assert_eq!(unsafe { fiber.resume(std::ptr::null_mut(), None) }, PAUSED);
         }
     }
 }
@@ -67,7 +69,8 @@ fn in_turn_by_calls(fibers: &mut [Fiber], rounds: usize) {
 fn pausing(fiber: &mut Fiber, frames: usize, elsewhere: bool) {
     let why = start(fiber, move |suspender| match (frames, elsewhere) {
         (0, _) => loop {
-            suspender.suspend(PAUSED);
+            // SAFETY: this runs on the suspender's own stack.
+            unsafe { suspender.suspend(PAUSED) };
         },
         (frames, false) => loop {
             black_box(behind_frames(suspender, frames));
@@ -87,7 +90,7 @@ fn round_trip() {
     );
     println!("1 and 3, resumed in a frame of its own");
     for count in [1_usize, 100, 10_000] {
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 10 * count, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 10 * count, serve).unwrap();
         let figure = |frames, mixed, how: fn(&mut [Fiber], usize)| {
             let mut fibers: Vec<_> = (0..count).map(|_| one(&arena)).collect();
             for (n, fiber) in fibers.iter_mut().enumerate() {
@@ -111,7 +114,7 @@ fn round_trip() {
 #[ignore = "prints figures; see the head of the file for the command"]
 fn taking_and_giving() {
     let count = 20_000;
-    let arena = Arena::new(DEFAULT_STACK_SIZE, 10 * count, serve).unwrap();
+    let arena = Arena::new(SlotLayout::default(), 10 * count, serve).unwrap();
     let mut fibers = Vec::with_capacity(count);
     let mut all = Vec::with_capacity(10 * count);
     let fresh = least_nanos(count, || {

@@ -2,8 +2,8 @@
 //! the child's last words and at the signal that killed it.
 
 use super::overflow::{self, Report};
-use super::tests::{DONE, one, serve, start};
-use super::{Arena, DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, Suspender};
+use super::tests::{DONE, arena_with, one, serve, start};
+use super::{Arena, DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, SlotLayout, Suspender};
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 use crate::platform::{Arc, MODELLED};
 use std::hint::black_box;
@@ -12,19 +12,31 @@ use std::process::Command;
 
 const CHILD: &str = "SELVEDGE_FAULT";
 
-struct Death {
-    stderr: String,
-    signal: Option<i32>,
-    code: Option<i32>,
+pub(super) struct Death {
+    pub(super) stderr: String,
+    pub(super) signal: Option<i32>,
+    pub(super) code: Option<i32>,
+}
+
+fn death_by(test: &str, fatal: impl FnOnce()) -> Death {
+    death_of("overflow_tests", test, fatal)
 }
 
 /// Runs `fatal` in a child process: in the parent, how the child ended.
-fn death_by(test: &str, fatal: impl FnOnce()) -> Death {
-    if std::env::var_os(CHILD).is_some_and(|name| name == test) {
+pub(super) fn death_of(module: &str, test: &str, fatal: impl FnOnce()) -> Death {
+    in_child(module, test, || {
         fatal();
         panic!("the child survived");
+    })
+}
+
+/// Runs `body`, which is the test of this name, in a child process: in the parent, how the child ended.
+pub(super) fn in_child(module: &str, test: &str, body: impl FnOnce()) -> Death {
+    if std::env::var_os(CHILD).is_some_and(|name| name == test) {
+        body();
+        std::process::exit(0);
     }
-    let name = format!("context::overflow_tests::{test}");
+    let name = format!("context::{module}::{test}");
     let child = Command::new(std::env::current_exe().expect("the test program"))
         .args([name.as_str(), "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
@@ -32,6 +44,9 @@ fn death_by(test: &str, fatal: impl FnOnce()) -> Death {
         .output()
         .expect("a child");
     let stderr = String::from_utf8_lossy(&child.stderr).into_owned();
+    // A name that no test has would pass.
+    let stdout = String::from_utf8_lossy(&child.stdout);
+    assert!(stdout.contains("running 1 test"), "no test {name}: {stdout}");
     Death { stderr, signal: child.status.signal(), code: child.status.code() }
 }
 
@@ -47,13 +62,24 @@ fn assert_plain_segv(death: &Death) {
     assert_eq!(death.signal, Some(libc::SIGSEGV), "{}", death.stderr);
 }
 
-fn describe(report: &mut Report) {
+/// Where there is AddressSanitizer, the handler that was there before ours is its own, which tells of `what`.
+#[track_caller]
+fn is_the_sanitizers(death: &Death, what: &str) -> bool {
+    if cfg!(selvedge_asan) {
+        let told = format!("ERROR: AddressSanitizer: {what} ");
+        assert!(death.stderr.contains(&told), "{}", death.stderr);
+        assert!(!death.stderr.contains("selvedge: "), "{}", death.stderr);
+    }
+    cfg!(selvedge_asan)
+}
+
+pub(super) fn describe(report: &mut Report) {
     report.text("goroutine ");
     report.number(17);
     report.text(" \"spinner\"");
 }
 
-const MESSAGE: &str = "selvedge: goroutine 17 \"spinner\" overflowed its stack of 69632 bytes; \
+const MESSAGE: &str = "selvedge: goroutine 17 \"spinner\" overflowed its stack of 330752 bytes; \
                        raise it with Builder::stack_size(..)";
 
 fn endless(depth: u64) -> u64 {
@@ -71,7 +97,7 @@ fn overflow_in(fiber: &mut Fiber) {
 fn overflow_is_named_and_aborts() {
     let death = death_by("overflow_is_named_and_aborts", || {
         overflow::install(describe);
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 8, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
         let mut fibers: Vec<_> = (0..8).map(|_| one(&arena)).collect();
         overflow_in(&mut fibers[5]);
     });
@@ -82,7 +108,7 @@ fn overflow_is_named_and_aborts() {
 fn overflow_into_a_protected_guard_is_named() {
     let death = death_by("overflow_into_a_protected_guard_is_named", || {
         overflow::install(describe);
-        let arena = Arena::with_guards(DEFAULT_STACK_SIZE, 8, serve, Guards::Protected).unwrap();
+        let arena = arena_with(8, Guards::Protected);
         overflow_in(&mut one(&arena));
     });
     assert_reported(&death, MESSAGE);
@@ -92,7 +118,7 @@ fn overflow_into_a_protected_guard_is_named() {
 fn overflow_after_a_trim_is_named() {
     let death = death_by("overflow_after_a_trim_is_named", || {
         overflow::install(describe);
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 1, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
         let mut fiber = one(&arena);
         assert_eq!(start(&mut fiber, |_| ()), DONE);
         arena.give([fiber].into_iter());
@@ -111,7 +137,7 @@ fn overflow_by_one_large_frame_is_named() {
     }
     let death = death_by("overflow_by_one_large_frame_is_named", || {
         overflow::install(describe);
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 8, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
         let mut fibers: Vec<_> = (0..8).map(|_| one(&arena)).collect();
         start(&mut fibers[7], |_| {
             black_box(large());
@@ -124,12 +150,12 @@ fn overflow_by_one_large_frame_is_named() {
 fn nameless_goroutine_is_called_a_goroutine() {
     let death = death_by("nameless_goroutine_is_called_a_goroutine", || {
         overflow::install(|_| ());
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 1, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
         overflow_in(&mut one(&arena));
     });
     assert_reported(
         &death,
-        "selvedge: a goroutine overflowed its stack of 69632 bytes; \
+        "selvedge: a goroutine overflowed its stack of 330752 bytes; \
          raise it with Builder::stack_size(..)",
     );
 }
@@ -140,7 +166,7 @@ fn overflow_needs_only_the_stack_we_ensure() {
         overflow::install(describe);
         disable_alternate_stack();
         overflow::ensure_alternate_stack();
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 1, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
         overflow_in(&mut one(&arena));
     });
     assert_reported(&death, MESSAGE);
@@ -173,7 +199,7 @@ fn alternate_stack_goes_with_its_thread() {
     assert_eq!(death.code, Some(45), "{}", death.stderr);
 }
 
-fn alternate_stack() -> libc::stack_t {
+pub(super) fn alternate_stack() -> libc::stack_t {
     // SAFETY: all zeroes is a valid answer, and the call asks only.
     unsafe {
         let mut stack = std::mem::zeroed();
@@ -193,15 +219,18 @@ fn disable_alternate_stack() {
 fn overflow_of_a_plain_thread_is_reported_by_std() {
     let death = death_by("overflow_of_a_plain_thread_is_reported_by_std", || {
         overflow::install(describe);
-        let _arena = Arena::new(DEFAULT_STACK_SIZE, 8, serve).unwrap();
+        let _arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
         black_box(endless(0));
     });
+    if is_the_sanitizers(&death, "stack-overflow") {
+        return;
+    }
     assert!(death.stderr.contains("has overflowed its stack"), "{}", death.stderr);
     assert!(!death.stderr.contains("selvedge"), "{}", death.stderr);
     assert_eq!(death.signal, Some(libc::SIGABRT));
 }
 
-fn write_to(address: usize) {
+pub(super) fn write_to(address: usize) {
     // SAFETY: none: the fault is what the test is about, in a process of its own.
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
 }
@@ -210,9 +239,12 @@ fn write_to(address: usize) {
 fn stray_write_in_a_fiber_is_a_plain_segv() {
     let death = death_by("stray_write_in_a_fiber_is_a_plain_segv", || {
         overflow::install(describe);
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 8, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
         start(&mut one(&arena), |_| write_to(64));
     });
+    if is_the_sanitizers(&death, "SEGV") {
+        return;
+    }
     assert_plain_segv(&death);
 }
 
@@ -220,17 +252,21 @@ fn stray_write_in_a_fiber_is_a_plain_segv() {
 fn stray_write_into_a_guard_is_a_plain_segv() {
     let death = death_by("stray_write_into_a_guard_is_a_plain_segv", || {
         overflow::install(describe);
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 1, serve).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
         let mut fiber = one(&arena);
         start(&mut fiber, |_| {
             let local = black_box(0_u8);
             let top = (&raw const local).expose_provenance();
-            // Slot 0 has no colour: its top page is the last of 17.
-            PLACE.store((top & !4095) - 16 * 4096, Ordering::Relaxed);
+            // Slot 0 has no colour: its top page is the last one.
+            let low = (top & !4095) + 4096 - SlotLayout::default().stride();
+            PLACE.store(low, Ordering::Relaxed);
         });
         write_to(PLACE.load(Ordering::Relaxed));
     });
     static PLACE: AtomicUsize = AtomicUsize::new(0);
+    if is_the_sanitizers(&death, "SEGV") {
+        return;
+    }
     assert_plain_segv(&death);
 }
 
@@ -302,7 +338,7 @@ fn what_was_ignored_is_ignored_unless_it_is_a_fault() {
 fn panic_with_backtrace_fits_the_least_stack() {
     let death = death_by("panic_with_backtrace_fits_the_least_stack", || {
         overflow::install(describe);
-        let arena = Arena::new(MIN_STACK_SIZE, 32, serve).unwrap();
+        let arena = Arena::new(SlotLayout::new(MIN_STACK_SIZE, 1, 0).unwrap(), 32, serve).unwrap();
         let mut fibers: Vec<_> = (0..32).map(|_| one(&arena)).collect();
         // The last has the greatest colour.
         let why = start(&mut fibers[31], |_| panic!("printed with its backtrace"));
@@ -320,9 +356,9 @@ fn entry_that_unwinds_aborts() {
         std::panic::resume_unwind(Box::new(()))
     }
     let death = death_by("entry_that_unwinds_aborts", || {
-        let arena = Arena::new(DEFAULT_STACK_SIZE, 1, careless).unwrap();
+        let arena = Arena::new(SlotLayout::default(), 1, careless).unwrap();
         // SAFETY: `careless` ignores its argument.
-        unsafe { one(&arena).resume(std::ptr::null_mut()) };
+        unsafe { one(&arena).resume(std::ptr::null_mut(), None) };
     });
     assert!(death.stderr.contains("expected entry to catch every panic"), "{}", death.stderr);
     assert_eq!(death.signal, Some(libc::SIGABRT));
@@ -331,7 +367,7 @@ fn entry_that_unwinds_aborts() {
 #[test]
 fn fiber_given_to_another_arena_aborts() {
     let death = death_by("fiber_given_to_another_arena_aborts", || {
-        let new = || Arena::new(DEFAULT_STACK_SIZE, 1, serve).unwrap();
+        let new = || Arena::new(SlotLayout::default(), 1, serve).unwrap();
         let (one_arena, other): (Arc<Arena>, Arc<Arena>) = (new(), new());
         other.give([one(&one_arena)].into_iter());
     });

@@ -2,7 +2,7 @@
 //! The same for both kinds: `cargo test --lib context`, and with `--features portable-switch`.
 
 use super::tests::{DONE, PANICKED, PAUSED, arena, go_on, one, serve, start};
-use super::{Arena, DEFAULT_STACK_SIZE, Fiber, Suspender};
+use super::{Arena, DEFAULT_STACK_SIZE, Fiber, SlotLayout, Suspender};
 use crate::platform::unmodelled::Mutex;
 use crate::platform::{Arc, MODELLED};
 use std::hint::black_box;
@@ -16,7 +16,8 @@ const JUMPS: bool = cfg!(all(
 #[inline(never)]
 fn pause_behind(suspender: &Suspender, frames: u64) -> u64 {
     if frames == 0 {
-        suspender.suspend(PAUSED);
+        // SAFETY: this runs on the suspender's own stack.
+        unsafe { suspender.suspend(PAUSED) };
         return 0;
     }
     black_box(pause_behind(suspender, black_box(frames - 1)) + 1)
@@ -29,7 +30,8 @@ fn numbers_across_a_pause(suspender: &Suspender, seed: u64) -> bool {
     let broken: [f64; 24] = std::array::from_fn(|n| black_box((seed * 1_000 + n as u64) as f64));
     let [a, b, c, d, e, f, g, h, ..] = whole;
     let [k, l, m, n, o, p, q, r, ..] = broken;
-    suspender.suspend(PAUSED);
+    // SAFETY: this runs on the suspender's own stack.
+    unsafe { suspender.suspend(PAUSED) };
     let sums = (
         a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h,
         k + 2.0 * l + 3.0 * m + 4.0 * n + 5.0 * o + 6.0 * p + 7.0 * q + 8.0 * r,
@@ -121,7 +123,8 @@ fn panic_behind(suspender: &Suspender, frames: usize, dropped: &Arc<Mutex<Vec<us
         }
     }
     let _note = Note(frames, dropped);
-    suspender.suspend(PAUSED);
+    // SAFETY: this runs on the suspender's own stack.
+    unsafe { suspender.suspend(PAUSED) };
     if frames == 0 {
         std::panic::resume_unwind(Box::new("caught in the fiber"));
     }
@@ -150,7 +153,8 @@ fn panic_unwinds_frames_that_have_suspended() {
 #[inline(never)]
 fn trace_behind(suspender: &Suspender, frames: u64, found: &Mutex<String>) {
     if frames == 0 {
-        suspender.suspend(PAUSED);
+        // SAFETY: this runs on the suspender's own stack.
+        unsafe { suspender.suspend(PAUSED) };
         *found.lock().unwrap() = std::backtrace::Backtrace::force_capture().to_string();
         return;
     }
@@ -160,7 +164,8 @@ fn trace_behind(suspender: &Suspender, frames: u64, found: &Mutex<String>) {
 
 #[test]
 fn backtrace_in_a_fiber_ends_where_its_stack_does() {
-    let arena = Arena::new(4 * DEFAULT_STACK_SIZE, 1, serve).unwrap();
+    let layout = SlotLayout::new(4 * DEFAULT_STACK_SIZE, 1, 0).unwrap();
+    let arena = Arena::new(layout, 1, serve).unwrap();
     let mut fiber = one(&arena);
     let place = Arc::new(Mutex::new(String::new()));
     let answer = Arc::clone(&place);

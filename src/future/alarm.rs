@@ -6,7 +6,8 @@
 //!     deadline, wake it.   disarm (a drop): lock; take back the entry.
 //! turn (the thread): lock; pop what is due; unlock; wake it.   Nothing is due: sleep until the
 //!     nearest deadline, letting go of the lock as it falls asleep.
-//! Wakers are the user's code: they are cloned, called and dropped without the lock.
+//! Wakers are the user's code: they are cloned, called and dropped without the lock, and what they throw
+//! does not leave them, or the thread would end. [Q2]
 //!
 //! [Z4] While an entry is there, the alarm is awake, or sleeps no longer than until its deadline, or
 //! its wake-up is in flight. An entry leaves once: it is woken, by the waker it was armed with last, or
@@ -15,16 +16,18 @@
 //! Checked by: verification/loom/alarm.rs, proptests/runtime/awaited.rs, proptests/model/time.rs.
 #![forbid(unsafe_code)]
 
+use crate::context::overflow;
 use crate::lockfree::NEVER;
 use crate::lockfree::heap::{Heap, Ticket};
+use crate::platform::foreign::Task;
+use crate::platform::fork::{self, Born};
 use crate::platform::poison::PoisonError;
 use crate::platform::{
-    Arc, Condvar, MODELLED, Mutex, MutexGuard, OnceLock, const_fn, thread, unmodelled, virtual_time,
+    Arc, Condvar, MODELLED, Mutex, MutexGuard, OfProcess, const_fn, thread, unmodelled,
+    virtual_time,
 };
-use crate::sched;
-use crate::sched::waiter::wake_task;
+use crate::sched::{self, forked};
 use std::collections::BTreeMap;
-use std::task::Waker;
 use std::time::Duration;
 
 /// So many are woken before the lock is taken again.
@@ -39,9 +42,9 @@ pub struct Alarm {
 
 #[derive(Debug)]
 struct State {
-    /// Items are the keys of `wakers`: an entry is in both, or in neither.
+    /// Items are the keys of `tasks`: an entry is in both, or in neither.
     heap: Heap<u64>,
-    wakers: BTreeMap<u64, Waker>,
+    tasks: BTreeMap<u64, Task>,
     /// Entries so far; their numbers are not used again.
     armed: u64,
     /// Until when the thread sleeps; 0 while it is awake, or somebody is waking it.
@@ -61,19 +64,20 @@ impl Alarm {
         #[allow(clippy::new_without_default)]
         pub fn new() -> Alarm {
             let state =
-                State { heap: Heap::new(), wakers: BTreeMap::new(), armed: 0, sleeps_until: 0 };
+                State { heap: Heap::new(), tasks: BTreeMap::new(), armed: 0, sleeps_until: 0 };
             Alarm { state: Mutex::new(state), wake: Condvar::new() }
         }
     }
 
-    /// Wakes `waker` at `deadline`, once. In place of `before`, if that is still there. [Z4]
-    pub fn arm(&self, before: Option<Armed>, deadline: u64, waker: Waker) -> Armed {
+    /// Wakes `task` at `deadline`, once. In place of `before`, if that is still there. [Z4]
+    pub fn arm(&self, before: Option<Armed>, deadline: u64, task: impl Into<Task>) -> Armed {
+        let task = task.into();
         let mut state = self.state.lock();
         let replaced = before.and_then(|before| state.take(before));
         state.armed += 1;
         let number = state.armed;
         let ticket = state.heap.push(deadline, number);
-        state.wakers.insert(number, waker);
+        state.tasks.insert(number, task);
         if deadline < state.sleeps_until {
             // One is enough: whoever arms before it has the lock again finds it awake.
             state.sleeps_until = 0;
@@ -101,7 +105,7 @@ impl Alarm {
             return self.sleep(state, now);
         }
         drop(state);
-        due.into_iter().for_each(wake_task);
+        due.into_iter().for_each(Task::wake);
     }
 
     fn sleep(&self, mut state: MutexGuard<'_, State>, now: u64) {
@@ -126,26 +130,26 @@ impl Alarm {
 }
 
 impl State {
-    fn take(&mut self, armed: Armed) -> Option<Waker> {
-        let waker = self.wakers.remove(&armed.number)?;
+    fn take(&mut self, armed: Armed) -> Option<Task> {
+        let task = self.tasks.remove(&armed.number)?;
         // mutant: drop cancelling of the deadline
         self.heap.cancel(armed.ticket, armed.number);
-        Some(waker)
+        Some(task)
     }
 
-    fn pop_due(&mut self, now: u64) -> Vec<Waker> {
+    fn pop_due(&mut self, now: u64) -> Vec<Task> {
         let mut due = Vec::new();
         while due.len() < BATCH
             && let Some(number) = self.heap.pop_due(now)
         {
-            due.extend(self.wakers.remove(&number));
+            due.extend(self.tasks.remove(&number));
         }
         due
     }
 }
 
-/// The process's alarm, once somebody needed it. Never in a model.
-static ALARM: OnceLock<Arc<Alarm>> = OnceLock::new();
+/// The process's alarm, once somebody needed it. Never in a model. The child of a fork starts its own.
+static ALARM: OfProcess<Arc<Alarm>> = OfProcess::new();
 
 /// # Panics
 /// If its thread can't be started; the next call tries again.
@@ -160,26 +164,33 @@ fn of_the_process() -> &'static Alarm {
 #[cold]
 #[track_caller]
 fn start() -> &'static Alarm {
-    static STARTING: unmodelled::Mutex<()> = unmodelled::Mutex::new(());
+    static STARTING: OfProcess<unmodelled::Mutex<()>> = OfProcess::new();
     // One at a time: a second alarm would have a thread for nothing.
-    let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let starting = STARTING.get_or_init(unmodelled::Mutex::default);
+    let turn = starting.lock().unwrap_or_else(PoisonError::into_inner);
     if ALARM.get().is_none() {
+        fork::prepare();
         let alarm = Arc::new(Alarm::new());
         let own = Arc::clone(&alarm);
+        let born = Born::here();
         let life = move || {
+            overflow::ensure_alternate_stack();
             loop {
                 own.turn(sched::now);
+                forked::check_thread(born, "a waker has called `fork`, and returned");
             }
         };
         if let Err(error) = thread::spawn("selvedge-alarm".to_owned(), life) {
+            // The panic hook may await a time, too. [Q3]
+            drop(turn);
             panic!(
                 "the thread that wakes futures at their time can't be started: {error}; raise the \
                  limit of threads, or wait in a goroutine, which needs no thread"
             );
         }
-        let _ = ALARM.set(alarm);
+        return ALARM.get_or_init(|| alarm);
     }
-    ALARM.get().expect("it was just set")
+    ALARM.get().expect("it was there before")
 }
 
 /// A future's entry in the alarm of the process, or of the model: one at a time. Taken back on drop.
@@ -190,38 +201,41 @@ pub(crate) struct Reminder {
 
 #[derive(Debug)]
 enum Place {
-    Alarm(Armed),
+    /// In the alarm of the process in which it was armed.
+    Alarm(Born, Armed),
     /// In the model's clock.
     Model(u64),
 }
 
 impl Reminder {
-    /// Wakes `waker` at `deadline`, and nobody whom it was to wake before.
+    /// Wakes `task` at `deadline`, and not the one that it was to wake before.
     ///
     /// # Panics
     /// If the alarm's thread can't be started.
     #[track_caller]
-    pub(crate) fn set(&mut self, deadline: u64, waker: Waker) {
+    pub(crate) fn set(&mut self, deadline: u64, task: Task) {
         if MODELLED || deadline == NEVER {
             self.clear();
             // Outside of a user's program a model has no clock: what is not due never will be.
-            let number = if MODELLED { virtual_time::set_task(waker, deadline) } else { None };
+            let number = if MODELLED { virtual_time::set_task(task, deadline) } else { None };
             self.place = number.map(Place::Model);
             return;
         }
         let before = match self.place.take() {
-            Some(Place::Alarm(armed)) => Some(armed),
+            Some(Place::Alarm(born, armed)) if born.is_here() => Some(armed),
             _ => None,
         };
-        self.place = Some(Place::Alarm(of_the_process().arm(before, deadline, waker)));
+        let armed = of_the_process().arm(before, deadline, task);
+        self.place = Some(Place::Alarm(Born::here(), armed));
     }
 
     /// Wakes nobody any more.
     pub(crate) fn clear(&mut self) {
         match self.place.take() {
-            Some(Place::Alarm(armed)) => {
+            Some(Place::Alarm(born, armed)) if born.is_here() => {
                 of_the_process().disarm(armed);
             }
+            Some(Place::Alarm(..)) => {}
             Some(Place::Model(number)) => virtual_time::unset(number),
             None => {}
         }

@@ -28,8 +28,8 @@ use std::ptr::NonNull;
 /// before whoever joins it learns of the end; those destructors may suspend, reach other values, and
 /// make values that were not there yet. A value that is gone is not made again. A destructor that panics
 /// aborts the process. A goroutine that never ends, or is left behind by its runtime, keeps its values.
-/// A result that nobody asks for is dropped after them; if its destructor uses a key, the value is made
-/// anew.
+/// A result that nobody asks for is dropped after them, and the waker of a task that awaits the goroutine is
+/// called after them; if one of these uses a key, the value is made anew, and dropped when it has returned.
 pub struct LocalKey<T: 'static> {
     make: fn() -> T,
     inherit: Option<Inherit>,

@@ -168,13 +168,17 @@ impl<T: Send> Stealer<T> {
     /// copied* [D5]; to tell the two apart, ask [`is_empty`](Self::is_empty). Stealing from oneself
     /// is allowed and only changes the order.
     pub fn steal_half(&self, into: &Owner<T>) -> Option<T> {
-        self.steal_half_seen(into, |_, _| ())
+        // SAFETY: the closure does nothing.
+        unsafe { self.steal_half_seen(into, |_, _| ()) }
     }
 
     /// As [`steal_half`](Self::steal_half); `seen` is shown each item that was claimed, in order and
     /// before it is published again: true with the one that is given.
+    ///
+    /// # Safety
+    /// `seen` does not use `into`, whose room was measured before, and does not unwind.
     #[inline]
-    pub fn steal_half_seen(&self, into: &Owner<T>, seen: impl Fn(&T, bool)) -> Option<T> {
+    pub unsafe fn steal_half_seen(&self, into: &Owner<T>, seen: impl Fn(&T, bool)) -> Option<T> {
         let mut tail = into.tail.get();
         let room = into.room(tail);
         // mutant: more than there is room for: replace room + 1 with u32::MAX

@@ -50,17 +50,19 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         parker: Arc::new(Parker::of(id, traits.name)),
         outcome: UnsafeCell::new(None),
     });
-    cell.join.reset();
+    // SAFETY: nobody else knows the cell yet.
+    unsafe { cell.join.reset() };
     let own = Arc::clone(&cell);
     let (group, inherited) = (traits.group, Inherited(traits.locals));
     let life = move || {
         tls::set_parker(Arc::clone(&own.parker));
         inherited.arrive();
         let outcome = checker::roomy(|| catch_unwind(AssertUnwindSafe(f)));
-        // Before the end is told, as a real goroutine does.
+        // Before the end is told, as a real goroutine does. What the joiner's waker makes anew, or the
+        // destructor of the result, goes with the thread.
         if let Some(locals) = tls::locals() {
             // SAFETY: the body has returned, so nobody refers to a value any more.
-            unsafe { locals.destroy() };
+            unsafe { locals.end() };
         }
         let panic = outcome.as_ref().err().map(|payload| checker::message(&**payload).to_owned());
         if let Some(message) = &panic {
@@ -70,7 +72,8 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         own.outcome.with_mut(|place| unsafe { *place = Some(outcome) });
         let End { joiner, unclaimed } = own.join.complete();
         if let Some(joiner) = joiner {
-            joiner.wake();
+            // SAFETY: it is a thread, or a task: a model's goroutines have no runtime.
+            unsafe { joiner.wake() };
         }
         if unclaimed {
             drop(own.take_outcome());
@@ -80,7 +83,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         }
         drop(own);
         if let Some(group) = group {
-            group.leave(panic.is_some() && unclaimed);
+            group.leave(std::ptr::null(), panic.is_some() && unclaimed);
         }
         checker::ended(id);
     };
@@ -100,7 +103,8 @@ unsafe impl Send for Inherited {}
 impl Inherited {
     fn arrive(self) {
         if let (Some(inherited), Some(locals)) = (self.0, tls::locals()) {
-            locals.adopt(*inherited);
+            // SAFETY: the thread has just begun, so no value of its own has been reached.
+            unsafe { locals.adopt(*inherited) };
         }
     }
 }
@@ -134,16 +138,16 @@ impl<T> Cell<T> {
         self.outcome.with_mut(|outcome| unsafe { (*outcome).take() }).expect("a result, read once")
     }
 
-    /// The join handle goes without asking; true if there was a panic for which a scope has to answer.
-    pub(crate) fn detach(&self, is_scoped: bool) -> bool {
+    /// The join handle goes without asking: the outcome, if there is one, which is the caller's to drop.
+    pub(crate) fn detach(&self, is_scoped: bool) -> Option<Outcome<T>> {
         if !self.join.detach() {
-            return false;
+            return None;
         }
         let outcome = self.take_outcome();
         let message = outcome.as_ref().err().map(|payload| checker::message(&**payload));
         if !is_scoped {
             report(self.id(), message);
         }
-        message.is_some()
+        Some(outcome)
     }
 }

@@ -22,7 +22,9 @@ use std::ptr;
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
+    /// Reading, or accepting.
     Read = 0,
+    /// Writing, or the end of connecting.
     Write = 1,
 }
 
@@ -42,6 +44,7 @@ impl Default for Cell {
 }
 
 impl Cell {
+    /// A cell for which nobody waits.
     pub fn new() -> Self {
         Cell {
             counts: [AtomicU32::new(0), AtomicU32::new(0)],

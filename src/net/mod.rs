@@ -40,8 +40,7 @@
 //! How it works: docs/poller.md.
 
 mod addr;
-#[doc(hidden)]
-pub mod cell;
+pub(crate) mod cell;
 mod common;
 pub(crate) mod io;
 mod listener;

@@ -25,7 +25,7 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Re
         });
     };
     let bell = Arc::new(EventFd::new()?);
-    let wait = Wait::of_task(Waker::from(Arc::clone(&bell)));
+    let wait = Wait::of_task(Waker::from(Arc::clone(&bell)).into());
     let node = Node::new(&wait, CANCELLED, ptr::null_mut());
     // SAFETY: it is unlinked below, and nothing between unwinds.
     if unsafe { !token.enlist(&node) } {

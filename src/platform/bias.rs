@@ -14,7 +14,8 @@
 //! A worker is known by its address, which one thread has at a time: whoever has it next, a new thread of
 //! the same seat, or a worker of another runtime in the same memory, has seen the end of the last one.
 //!
-//! Where the light fence would be a full one, nobody is granted anything.
+//! Where the light fence would be a full one, nobody is granted anything. Where it comes to be one later,
+//! as `membarrier` is taken away, an owner learns so at its next lock, and takes the latch from itself.
 //! [K12] of the latch.
 //! Checked by: verification/loom/latch.rs, proptests/latch.rs.
 #![allow(unsafe_code)]
@@ -82,7 +83,8 @@ impl Bias {
         // Pairs with the heavy one in `revoke`: we see it spent, or are seen. [K12]
         // mutant: drop light fence
         fence::light_if_asymmetric();
-        self.belongs_to(worker)
+        // Where it has come to be a full one, `revoke` relies on that: we give the latch up unfenced.
+        fence::is_asymmetric() && self.belongs_to(worker)
     }
 
     /// What a holder by bias clears.

@@ -22,12 +22,15 @@
 use super::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::bias::{Bias, Found};
 use super::cell::UnsafeCell;
-use super::{Condvar, MODELLED, Mutex, fence, spin_hint, tls};
+use super::{Condvar, MODELLED, Mutex, MutexGuard, fence, spin_hint, tls};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 /// How often `lock` looks before it sleeps: some microseconds.
 const LOOKS: u32 = 16;
+/// See `doze`.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// See the module. In this order, what only is read while many use it is in another cache line than what
 /// each of them writes.
@@ -60,15 +63,26 @@ impl<T> Latch<T> {
         }
     }
 
-    /// Blocks the kernel thread until the latch is had.
+    /// Blocks the kernel thread until it holds the latch.
+    ///
+    /// # Safety
+    /// - Nothing else that runs on the calling kernel thread holds the latch: an owner does not look whether
+    ///   it holds its latch already.
+    /// - The guard is dropped on the calling kernel thread, and before the calling goroutine suspends.
     #[inline]
-    pub fn lock(&self) -> LatchGuard<'_, T> {
-        self.lock_as(tls::worker().addr())
+    pub unsafe fn lock(&self) -> LatchGuard<'_, T> {
+        // SAFETY: the caller's duties; the word is that of the calling thread.
+        unsafe { self.lock_as(tls::worker().addr()) }
     }
 
-    /// As [`lock`](Self::lock), by the worker with this address, or, if null, a thread that is none.
+    /// As [`lock`](Self::lock), by the worker with this address, or by a thread that is no worker, if null.
+    ///
+    /// # Safety
+    /// - As for [`lock`](Self::lock).
+    /// - No other thread calls with this address, unless it is null, until this one calls no more; and what
+    ///   this one did happens before what that one does.
     #[inline]
-    pub fn lock_as(&self, worker: usize) -> LatchGuard<'_, T> {
+    pub unsafe fn lock_as(&self, worker: usize) -> LatchGuard<'_, T> {
         if !(self.bias.belongs_to(worker) && self.lock_own(worker)) {
             self.flip();
             if !self.bias.is_spent() {
@@ -83,8 +97,8 @@ impl<T> Latch<T> {
         let is_in = self.bias.enter(worker);
         if !is_in {
             // Who has taken it away may wait for that.
-            // mutant: nobody is told: replace self.release(self.bias.held()) with ()
-            self.release(self.bias.held());
+            // mutant: nobody is told: replace self.release(self.bias.held(), fence::light) with ()
+            self.release(self.bias.held(), fence::light);
         }
         is_in
     }
@@ -102,7 +116,7 @@ impl<T> Latch<T> {
         match self.bias.found_by(worker) {
             Found::Nothing => {}
             // From here on it holds the latch as its owner.
-            Found::Own => self.release(&self.locked),
+            Found::Own => self.release(&self.locked, fence::light),
             Found::Revoked => self.await_owner(),
         }
     }
@@ -155,11 +169,21 @@ impl<T> Latch<T> {
             if done() {
                 break;
             }
-            sleepers = self.wake.wait(sleepers);
+            sleepers = self.doze(sleepers);
         }
         // mutant: drop end of the wait
         self.count(1_u32.wrapping_neg());
         drop(sleepers);
+    }
+
+    /// Sleeps until it is woken. Where the light fence has become a full one, an owner may have been in its
+    /// critical section meanwhile, and leave it without a fence: then it does not see us, so we look again.
+    fn doze<'a>(&self, sleepers: MutexGuard<'a, ()>) -> MutexGuard<'a, ()> {
+        if fence::has_changed() {
+            self.wake.wait_timeout(sleepers, LOOK_AGAIN).0
+        } else {
+            self.wake.wait(sleepers)
+        }
     }
 
     fn locks_soon(&self) -> bool {
@@ -178,16 +202,21 @@ impl<T> Latch<T> {
 
     #[inline]
     fn unlock(&self) {
-        let word = if self.bias.is_on() { self.bias.held() } else { &self.locked };
-        self.release(word);
+        if self.bias.is_on() {
+            // By its owner, who has found the fence asymmetric when it entered. See `doze`.
+            self.release(self.bias.held(), fence::light_if_asymmetric);
+        } else {
+            self.release(&self.locked, fence::light);
+        }
     }
 
     #[inline]
-    fn release(&self, word: &AtomicBool) {
+    fn release(&self, word: &AtomicBool, light: impl FnOnce()) {
         // Release: pairs with the Acquire in `try_lock`, or in `owner_is_out`. [K12]
         word.store(false, Ordering::Release);
         // Pairs with the heavy one in `sleep_until`. [K13]
-        fence::light();
+        // mutant: drop light fence
+        light();
         // Relaxed: ordered by the fence.
         // mutant: nobody is woken: replace self.waiting.load(Ordering::Relaxed) with 0
         if self.waiting.load(Ordering::Relaxed) != 0 {

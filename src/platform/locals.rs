@@ -7,6 +7,7 @@
 //! is dropped then.
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
 
+use super::foreign::call_or_abort;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
@@ -57,7 +58,10 @@ impl Locals {
     }
 
     /// A goroutine begins, on a thread of its own, with what it inherits.
-    pub fn adopt(&self, inherited: Locals) {
+    ///
+    /// # Safety
+    /// Nothing that `reach` has returned is used any more: the values that were here are dropped.
+    pub unsafe fn adopt(&self, inherited: Locals) {
         self.slots.swap(&inherited.slots);
     }
 
@@ -80,6 +84,11 @@ impl Locals {
     /// Refuses everything from now on: this thread works for others.
     pub fn shut(&self) {
         self.shut.set(true);
+    }
+
+    /// Whether it was told so.
+    pub fn is_shut(&self) -> bool {
+        self.shut.get()
     }
 
     /// The value of `key`, made by `make` if there is none. It stays valid until `destroy`. [Z2]
@@ -138,15 +147,27 @@ impl Locals {
         }
     }
 
-    /// Drops all values, those included that are made meanwhile. [Z3]
+    /// Drops all values, those included that are made meanwhile. Never unwinds: a destructor that panics
+    /// aborts the process, since the values that are left may be what others rely on. [Z3] [Q2]
     ///
     /// # Safety
     /// Nothing that `reach` has returned is used any more, but by what is dropped here.
     pub unsafe fn destroy(&self) {
         while let Some(value) = self.take_last() {
             // SAFETY: a box's, and taken out once; the caller's promise.
-            drop(unsafe { Box::from_raw(value.as_ptr()) });
+            let value = unsafe { Box::from_raw(value.as_ptr()) };
+            call_or_abort("a goroutine-local value", || drop(value));
         }
+    }
+
+    /// As [`destroy`](Self::destroy); what is made afterwards is made anew.
+    ///
+    /// # Safety
+    /// As [`destroy`](Self::destroy).
+    pub unsafe fn end(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.destroy() };
+        self.slots.borrow_mut().clear();
     }
 
     fn take_last(&self) -> Option<NonNull<dyn Any>> {

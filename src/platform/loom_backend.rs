@@ -33,7 +33,23 @@ pub struct Mutex<T>(loom::sync::Mutex<T>);
 pub type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
 /// A mutex: the latch itself has its own models.
-pub type Latch<T> = Mutex<T>;
+#[derive(Debug)]
+pub struct Latch<T>(Mutex<T>);
+
+impl<T> Latch<T> {
+    /// An unlocked latch.
+    pub fn new(value: T) -> Self {
+        Latch(Mutex::new(value))
+    }
+
+    /// Blocks the model thread until it holds the latch.
+    ///
+    /// # Safety
+    /// As for the latch that ships; here the mutex needs none of it.
+    pub unsafe fn lock(&self) -> LatchGuard<'_, T> {
+        self.0.lock()
+    }
+}
 
 /// The guard of a [`Latch`].
 pub type LatchGuard<'a, T> = MutexGuard<'a, T>;
@@ -112,6 +128,16 @@ pub mod thread {
         pub fn join(self) -> bool {
             self.0.join().is_ok()
         }
+
+        /// Whether it is the calling thread.
+        pub fn is_caller(&self) -> bool {
+            self.0.thread().id() == loom::thread::current().id()
+        }
+
+        /// As [`join`](Self::join), unless that would wait; a model can't say, and gives the handle back.
+        pub fn try_join(self) -> Result<(), Self> {
+            Err(self)
+        }
     }
 
     /// Starts a model thread.
@@ -139,11 +165,6 @@ impl<T> Only<T> {
     /// The value.
     pub fn get(&self) -> &T {
         &self.0
-    }
-
-    /// The value.
-    pub fn into_inner(self) -> T {
-        self.0
     }
 }
 
@@ -192,6 +213,19 @@ pub mod tls {
     #[inline(never)]
     pub unsafe fn set_worker(word: *const ()) {
         WORKER.with(|w| w.set(word));
+    }
+
+    /// In a model no goroutine has thread-locals of its own.
+    ///
+    /// # Safety
+    /// None to keep.
+    pub unsafe fn follow(_: *const super::super::unmodelled::AtomicPtr<()>) {}
+    /// No model forks.
+    pub fn orphan() {}
+
+    /// As `orphan`.
+    pub fn is_orphan() -> bool {
+        false
     }
 
     /// The calling model thread's own parker.

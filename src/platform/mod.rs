@@ -18,14 +18,20 @@ mod bias;
 pub mod checker;
 mod count;
 mod cpu;
+mod environment;
 mod fault;
 pub mod fence;
+pub mod foreign;
+pub mod fork;
 pub mod latch;
 pub mod ledger;
 pub mod locals;
 mod memory;
 mod parker;
 mod ppoll;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod seeds;
+pub mod tour;
 pub mod virtual_time;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
@@ -50,7 +56,9 @@ pub use backend::{
 };
 pub use count::Count;
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
+pub use environment::environment_took;
 pub use fault::fault;
+pub use fork::OfProcess;
 pub use memory::{page_size, populate};
 pub use parker::{Bell, Parker};
 pub use ppoll::ppoll;
@@ -67,10 +75,11 @@ pub mod poison {
 /// Process-wide words that no model explores: registries of signal handlers and kernel facts, which
 /// exist once a process and outlive every modelled execution.
 pub mod unmodelled {
-    pub use std::sync::Mutex;
     pub use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        compiler_fence, fence,
     };
+    pub use std::sync::{Mutex, MutexGuard};
 }
 
 /// Whether the calling thread is unwinding. The count behind it belongs to the kernel thread, so

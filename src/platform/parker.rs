@@ -17,6 +17,7 @@ use std::time::Duration;
 
 /// Ends the wait of a thread that sleeps elsewhere than in its parker. Never blocks.
 pub trait Bell: Send + Sync + Debug {
+    /// Ends the wait.
     fn ring(&self);
 }
 

@@ -1,4 +1,5 @@
 //! The backend that ships: `std`'s atomics, locks and threads.
+//! Checked by: proptests/isolated/, proptests/environment/fork.rs.
 
 use std::time::Duration;
 
@@ -124,15 +125,41 @@ impl Condvar {
 pub mod thread {
     //! Kernel threads.
     use std::io;
+    use std::os::unix::thread::JoinHandleExt;
 
     /// A started kernel thread.
     #[derive(Debug)]
     pub struct JoinHandle(std::thread::JoinHandle<()>);
 
     impl JoinHandle {
-        /// Blocks until the thread has ended; true means that it did not panic.
+        /// Blocks until the thread has ended, its thread-locals destroyed; true means that it did not
+        /// panic. By the thread itself, does not wait.
         pub fn join(self) -> bool {
-            self.0.join().is_ok()
+            // SAFETY: takes no pointer; both threads are there, or wait to be joined.
+            let is_own =
+                unsafe { libc::pthread_equal(libc::pthread_self(), self.0.as_pthread_t()) };
+            is_own != 0 || self.0.join().is_ok()
+        }
+
+        /// As [`join`](Self::join), unless that would wait: then gives the handle back.
+        pub fn try_join(self) -> Result<(), Self> {
+            // SAFETY: a thread that was neither joined nor detached.
+            match unsafe { libc::pthread_tryjoin_np(self.0.as_pthread_t(), std::ptr::null_mut()) } {
+                0 => {
+                    // It is joined: not to be detached by the handle's end.
+                    let _ = self.0.into_pthread_t();
+                    Ok(())
+                }
+                _ => Err(self),
+            }
+        }
+
+        /// Whether it is the calling thread, also while that tears its thread-locals down: then
+        /// `std::thread::current` may panic.
+        pub fn is_caller(&self) -> bool {
+            use std::os::unix::thread::JoinHandleExt;
+            // SAFETY: always succeeds, and touches no memory.
+            self.0.as_pthread_t() == unsafe { libc::pthread_self() }
         }
     }
 
@@ -161,11 +188,6 @@ impl<T> Only<T> {
     pub fn get(&self) -> &T {
         match self.0 {}
     }
-
-    /// Never called.
-    pub fn into_inner(self) -> T {
-        match self.0 {}
-    }
 }
 
 /// One turn of a busy wait.
@@ -186,21 +208,27 @@ pub mod clock {
     }
 }
 
-/// A seed that differs between processes.
+/// A seed that differs from one call to the next, and between processes. Makes no system call: a sandbox may
+/// refuse random bytes, and `std`'s hasher panics then.
 pub fn seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish()
+    super::seeds::next()
 }
 
 pub mod tls {
     //! The one thread-local word of the runtime, and the parker of a plain thread.
     use super::super::locals::Locals;
+    use super::super::unmodelled::{AtomicPtr, Ordering};
     use super::super::{Arc, Parker};
     use std::cell::Cell;
+    use std::ptr;
     use std::rc::Rc;
 
     thread_local! {
-        static WORKER: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
+        /// Where the word is that says which worker this is: `OWN_WORKER` on a worker's thread; on a
+        /// goroutine's block a word above its stack, which changes when the goroutine moves.
+        static WORKER: Cell<*const AtomicPtr<()>> = const { Cell::new(ptr::null()) };
+        static OWN_WORKER: AtomicPtr<()> = const { AtomicPtr::new(ptr::null_mut()) };
+        static ORPHAN: Cell<bool> = const { Cell::new(false) };
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
         static LOCALS: Rc<Locals> = Rc::new(Locals::new());
     }
@@ -222,7 +250,11 @@ pub mod tls {
     #[inline(never)]
     pub fn worker() -> *const () {
         opaque();
-        WORKER.with(Cell::get)
+        let place = WORKER.with(Cell::get);
+        // SAFETY: null, or by the duties of `set_worker` and `follow`.
+        let Some(place) = (unsafe { place.as_ref() }) else { return ptr::null() };
+        // Relaxed: written by the kernel thread that reads it.
+        place.load(Ordering::Relaxed)
     }
 
     /// Sets the calling thread's word.
@@ -232,7 +264,39 @@ pub mod tls {
     #[inline(never)]
     pub unsafe fn set_worker(word: *const ()) {
         opaque();
-        WORKER.with(|w| w.set(word));
+        OWN_WORKER.with(|own| {
+            // Relaxed: read by this thread alone.
+            own.store(word.cast_mut(), Ordering::Relaxed);
+            WORKER.with(|w| w.set(if word.is_null() { ptr::null() } else { own }));
+        });
+    }
+
+    /// On a goroutine's own thread-locals: from now on `worker` returns what stands at `place`.
+    ///
+    /// # Safety
+    /// `place` stays valid until these thread-locals are renewed, or `follow` is called again, and says
+    /// which worker runs the goroutine whenever one does.
+    #[inline(never)]
+    pub unsafe fn follow(place: *const AtomicPtr<()>) {
+        opaque();
+        WORKER.with(|w| w.set(place));
+    }
+
+    /// In the child of a `fork`, whose one thread this is: it is no worker there, and what it runs is no
+    /// goroutine. Allocates nothing.
+    #[inline(never)]
+    pub fn orphan() {
+        opaque();
+        if !WORKER.with(|w| w.replace(std::ptr::null())).is_null() {
+            ORPHAN.with(|orphan| orphan.set(true));
+        }
+    }
+
+    /// Whether the calling thread runs a goroutine of the process of which this one is a fork.
+    #[inline(never)]
+    pub fn is_orphan() -> bool {
+        opaque();
+        ORPHAN.with(Cell::get)
     }
 
     /// For models, in which a thread may stand for a goroutine.

@@ -8,9 +8,9 @@
 //! Checked by: proptests/model/time.rs.
 
 use super::atomic::{AtomicU64, Ordering};
+use super::foreign::Task;
 use super::{Arc, Condvar, Mutex, Parker, ledger, thread};
 use std::cell::RefCell;
-use std::task::Waker;
 
 /// The clock of one run.
 pub struct Clock {
@@ -37,7 +37,7 @@ enum Whom {
     /// A timed park.
     Parker(Arc<Parker>),
     /// A task that awaits a time.
-    Task(Waker),
+    Task(Task),
 }
 
 thread_local! {
@@ -86,8 +86,8 @@ pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
 }
 
 /// As [`set`]: wakes a task at `deadline`, which never comes if it is the last of all.
-pub fn set_task(waker: Waker, deadline: u64) -> Option<u64> {
-    if deadline == u64::MAX { None } else { add(Whom::Task(waker), deadline) }
+pub fn set_task(task: Task, deadline: u64) -> Option<u64> {
+    if deadline == u64::MAX { None } else { add(Whom::Task(task), deadline) }
 }
 
 fn add(whom: Whom, deadline: u64) -> Option<u64> {
@@ -148,8 +148,8 @@ impl Clock {
         }
         match alarm.whom {
             Whom::Parker(parker) => parker.expire(alarm.number),
-            Whom::Task(waker) => {
-                waker.wake();
+            Whom::Task(task) => {
+                task.wake();
                 // Only now: until here, somebody runs who may wake it.
                 ledger::timed(false);
             }

@@ -1,6 +1,7 @@
 //! Command: `std::process::Command`, whose calls wait without holding a processor.
 
 use super::child::Child;
+use super::starter::start;
 use super::{ExitStatus, Output, Stdio};
 use crate::io::call::call;
 use std::ffi::OsStr;
@@ -83,6 +84,12 @@ impl Command {
 
     /// Starts it. Waits, without holding a processor, until the kernel has.
     ///
+    /// In a goroutine, a kernel thread starts it that stays for the life of the process: so a child that
+    /// asks for a signal at the end of its parent (`PR_SET_PDEATHSIG`, in
+    /// [`pre_exec`](std::os::unix::process::CommandExt::pre_exec)) gets it when the process ends, and not
+    /// when some thread of the runtime does. What is a kernel thread's own, such as a namespace or an
+    /// affinity, the child has from that thread. On a plain thread, as `std`'s.
+    ///
     /// # Errors
     /// If there is no such program, or no process can be had.
     ///
@@ -90,7 +97,7 @@ impl Command {
     /// In a model.
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
-        call("Command::spawn", || self.0.spawn()).map(Child::from)
+        start("Command::spawn", || self.0.spawn()).map(Child::from)
     }
 
     /// Starts it, waits until it has ended, and says how.

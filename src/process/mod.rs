@@ -18,6 +18,7 @@
 
 mod child;
 mod command;
+mod starter;
 
 pub use child::{Child, ChildStderr, ChildStdin, ChildStdout};
 pub use command::Command;

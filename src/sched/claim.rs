@@ -36,6 +36,7 @@ pub enum Entry {
 }
 
 impl Claim {
+    /// The claim of a worker that is inside the runtime.
     pub fn new() -> Self {
         Claim { inside: AtomicBool::new(true), retaken: AtomicBool::new(false) }
     }

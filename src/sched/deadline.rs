@@ -21,11 +21,11 @@ use super::settle::PARK;
 use super::shared::Shared;
 use super::simulation;
 use super::state::{BeginPark, Unparked, Woken};
-use super::suspend::{refuse_to_suspend, suspend, thread_parker};
+use super::suspend::{refuse_to_suspend, suspend, thread_parker, unwinds};
 use super::timers::Timers;
 use super::worker::Worker;
 use crate::lockfree::NEVER;
-use crate::platform::{MODELLED, Parker, panicking};
+use crate::platform::{MODELLED, Parker};
 use crate::spec::Event;
 use std::panic::Location;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
     if now() >= deadline {
         return false;
     }
-    if panicking() {
+    if unwinds(worker) {
         return park_in_place(goroutine, deadline);
     }
     if goroutine.own.no_suspend.get() > 0 {

@@ -75,7 +75,8 @@ impl<'a> Inside<'a> {
     #[inline]
     pub(crate) fn switch(self, goroutine: &Goroutine, why: usize) -> *mut () {
         std::mem::forget(self);
-        // SAFETY: set by the fiber that this goroutine runs on, and valid while it does.
+        // SAFETY: set by the fiber that this goroutine runs on, and valid while it does; the caller is what
+        // runs on it.
         unsafe { (*goroutine.own.suspender.get()).suspend(why) }
     }
 }

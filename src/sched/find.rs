@@ -214,7 +214,9 @@ impl Worker {
                     goroutine.note(Event::Queued(held.deque()));
                 }
             };
-            let stolen = held.local(|local| victim.stealer.steal_half_seen(&local.deque, moved));
+            // SAFETY: `moved` tells the specification alone, which knows no deque.
+            let stolen =
+                held.local(|local| unsafe { victim.stealer.steal_half_seen(&local.deque, moved) });
             if stolen.is_some() {
                 return stolen;
             }

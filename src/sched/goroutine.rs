@@ -9,6 +9,7 @@ use super::Shared;
 use super::group::Member;
 use super::helpers::Habit;
 use super::join::{End, JoinWord};
+pub(crate) use super::reference::Ref;
 use super::state::StateWord;
 use super::task::{Payload, Vtable};
 use super::waiter::Wake;
@@ -17,7 +18,7 @@ use crate::lockfree::{Link, Linked};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::locals::Locals;
-use crate::platform::{MODELLED, fault, prefetch};
+use crate::platform::{MODELLED, SPEC, fault, prefetch};
 use crate::spec::{Acting, Event};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -75,19 +76,16 @@ impl std::ops::Deref for Ptr {
 }
 
 /// Where in a cell the fiber is.
-const FIBER: usize = std::mem::offset_of!(Goroutine, own);
+const FIBER: usize = std::mem::offset_of!(Goroutine, own.fiber);
 
 /// `home` of a goroutine that any worker may run.
 const STEALABLE: u32 = u32::MAX;
 
-/// The cell.
-#[repr(align(64))]
+/// The cell, laid out as written: a cache line for its wakers, one for what it runs, one for its worker.
+#[repr(C, align(64))]
 pub(crate) struct Goroutine {
     pub(crate) word: StateWord,
-    refs: AtomicU32,
     link: Link<Goroutine>,
-    /// The worker it must run on. Written by the worker that runs it; read by who unparked it.
-    home: AtomicU32,
     /// What its join handle waits for.
     pub(crate) join: JoinWord<Wake>,
     /// Where it last suspended.
@@ -99,6 +97,9 @@ pub(crate) struct Goroutine {
     group: UnsafeCell<Option<Member>>,
     /// Touched by its worker alone.
     pub(crate) own: Own,
+    refs: AtomicU32,
+    /// The worker it must run on. Written by the worker that runs it; read by those that unparked it.
+    home: AtomicU32,
 }
 
 // Three cache lines: a million at once are a matter of memory (docs/performance.md).
@@ -117,18 +118,21 @@ pub(crate) struct Traits {
     pub(crate) locals: Option<Box<Locals>>,
 }
 
-/// What belongs to the worker that runs it, or to the goroutine itself while it runs.
+/// What belongs to the worker that runs it, or to the goroutine itself while it runs. Laid out as written.
+#[repr(C)]
 pub(crate) struct Own {
     pub(crate) fiber: std::cell::UnsafeCell<Option<Fiber>>,
     pub(crate) suspender: std::cell::Cell<*const Suspender>,
+    /// Its own values; null until one is made, or inherited.
+    pub(crate) locals: std::cell::Cell<*mut Locals>,
     pub(crate) pins: std::cell::Cell<u32>,
     pub(crate) no_suspend: std::cell::Cell<u32>,
     /// Announced blocking sections that it is in.
     pub(crate) sections: std::cell::Cell<u32>,
     /// Of its blocking calls.
     pub(crate) habit: std::cell::Cell<Habit>,
-    /// Its own values; null until one is made, or inherited.
-    pub(crate) locals: std::cell::Cell<*mut Locals>,
+    /// It gave its processor up for a call that turned out to be short.
+    pub(crate) gave_up_for_nothing: std::cell::Cell<bool>,
 }
 
 // SAFETY: `own` is touched by the one worker that runs the goroutine [S1]; the cells guarded by the
@@ -166,6 +170,7 @@ impl Goroutine {
                 no_suspend: std::cell::Cell::new(0),
                 sections: std::cell::Cell::new(0),
                 habit: std::cell::Cell::new(Habit::Unknown),
+                gave_up_for_nothing: std::cell::Cell::new(false),
                 locals: std::cell::Cell::new(ptr::null_mut()),
             },
         }
@@ -180,7 +185,8 @@ impl Goroutine {
         // Relaxed, here and below: the cell is the caller's; the queue that takes it publishes.
         self.refs.store(2, Ordering::Relaxed);
         self.home.store(STEALABLE, Ordering::Relaxed);
-        self.join.reset();
+        // SAFETY: the cell is the caller's, and its last goroutine has ended.
+        unsafe { self.join.reset() };
         self.place.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the cell is the caller's.
         self.vtable.with_mut(|v| unsafe { *v = vtable });
@@ -270,25 +276,28 @@ impl Goroutine {
         unsafe { (*self.own.fiber.get()).is_some() }
     }
 
-    /// The body has left its result. True if nobody will ever ask for it: the caller drops it. [G2]
-    pub(crate) fn complete(&self) -> bool {
+    /// The body has left its result. [G2]
+    pub(crate) fn complete(&self) -> Completed {
         tell(self.join.complete())
     }
 
-    /// The runtime has ended and this goroutine has not.
+    /// The runtime has ended and this goroutine has not. One whose result is there is in a destructor, or a
+    /// waker, that comes after the body: its joiner keeps that result.
     pub(crate) fn abandon(&self) {
-        tell(self.join.abandon());
+        if self.join.is_pending() {
+            let _ = tell(self.join.abandon());
+        }
     }
 
-    /// Whether it is out and has no result yet. For when no worker is inside the runtime.
-    pub(crate) fn is_pending(&self) -> bool {
+    /// Whether it has been spawned and has not ended. For when no worker is inside the runtime.
+    pub(crate) fn is_alive(&self) -> bool {
         // Relaxed: what workers did, their claims and the roster's lock have brought here. One in user
         // code may end just now: either answer will do, and until it enters the runtime it keeps the
         // reference that keeps its name.
-        self.refs.load(Ordering::Relaxed) > 0 && self.join.is_pending()
+        self.refs.load(Ordering::Relaxed) > 0 && (self.join.is_pending() || self.has_begun())
     }
 
-    fn add_reference(&self) {
+    pub(super) fn add_reference(&self) {
         // Relaxed: a reference is made from another one.
         let before = self.refs.fetch_add(1, Ordering::Relaxed);
         if before == 0 || before > u32::MAX / 2 {
@@ -323,8 +332,15 @@ impl Goroutine {
         unsafe { &*self.own.locals.get() }
     }
 
-    /// Destroys its own values: called by itself when its body has returned, or by who drops a body
-    /// that has not begun. [Z3]
+    /// Whether it has values of its own, or had some that are gone.
+    #[inline]
+    pub(crate) fn has_locals(&self) -> bool {
+        !self.own.locals.get().is_null()
+    }
+
+    /// Destroys its own values, those included that are made meanwhile. Called by itself when its body has
+    /// returned, and once more when all foreign code on its stack has; or by whoever drops a body that has
+    /// not begun. Never unwinds. [Z3] [Z5]
     pub(crate) fn end_locals(&self) {
         let locals = self.own.locals.get();
         if !locals.is_null() {
@@ -341,57 +357,31 @@ impl Goroutine {
     /// # Safety
     /// The last reference is gone, and the caller was the one that dropped it.
     pub(crate) unsafe fn recycle(&self) {
+        // The next goroutine would find them, perhaps on another kernel thread. [Z5]
+        if (SPEC || cfg!(debug_assertions)) && self.has_locals() {
+            super::broken("recycle", "no goroutine-local values", "those of the last goroutine");
+        }
         // SAFETY: nobody else has a reference.
         self.name.with_mut(|name| drop(unsafe { (*name).take() }));
     }
 }
 
-/// Wakes the joiner; true if nobody asks for the result.
-fn tell(end: End<Wake>) -> bool {
+/// What a goroutine learns when its result is there.
+#[must_use]
+pub(crate) struct Completed {
+    /// Nobody will ever ask for the result: the caller drops it.
+    pub(crate) unclaimed: bool,
+    /// The joiner was a task, whose waker is the user's code, and has run.
+    pub(crate) ran_waker: bool,
+}
+
+/// Wakes the joiner.
+fn tell(end: End<Wake>) -> Completed {
+    let ran_waker = end.joiner.as_ref().is_some_and(Wake::is_task);
     if let Some(joiner) = end.joiner {
+        // SAFETY: whoever ends it keeps its runtime in place, and a joiner known by its id is of the same one.
         // mutant: drop wake of the joiner
-        joiner.wake();
+        unsafe { joiner.wake() };
     }
-    end.unclaimed
-}
-
-/// A counted reference to a goroutine.
-pub(crate) struct Ref(Ptr);
-
-impl Ref {
-    /// Takes over a reference that is counted already.
-    pub(crate) fn adopt(ptr: Ptr) -> Self {
-        Ref(ptr)
-    }
-
-    /// One more reference, made from a live one.
-    pub(crate) fn new(ptr: Ptr) -> Self {
-        // mutant: drop reference
-        ptr.add_reference();
-        Ref(ptr)
-    }
-
-    pub(crate) fn ptr(&self) -> Ptr {
-        self.0
-    }
-}
-
-impl std::ops::Deref for Ref {
-    type Target = Goroutine;
-
-    fn deref(&self) -> &Goroutine {
-        &self.0
-    }
-}
-
-impl Clone for Ref {
-    fn clone(&self) -> Self {
-        Ref::new(self.0)
-    }
-}
-
-impl Drop for Ref {
-    fn drop(&mut self) {
-        super::pool::drop_reference(self.0);
-    }
+    Completed { unclaimed: end.unclaimed, ran_waker }
 }

@@ -2,19 +2,26 @@
 //! enter, before the spawn.   leave, after the child's result is stored, or dropped if unclaimed.
 //! [G4] `wait` returns only after every child has left: nothing of theirs refers to the parent's
 //! frame any more. So whom to wake is copied before a child leaves.
-//! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
+//! [G7] A child that has left may find the parent gone, and the parent's runtime with it. A child on the
+//! same runtime keeps that in place, and knows the parent by its id; a child on another one counts a
+//! reference to the parent before it leaves.
+//! Checked by: verification/loom/join.rs, src/scope_tests.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::current_worker;
+use super::forked;
+use super::shared::Shared;
 use super::suspend;
 use super::waiter::Wake;
 use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::panic::Location;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 pub(crate) struct Group {
     running: AtomicUsize,
     panicked: AtomicBool,
     parent: Wake,
+    /// The address of the parent's runtime; 0 in a model, whose goroutines are threads.
+    runtime: usize,
 }
 
 /// A child's place in its group.
@@ -26,11 +33,18 @@ unsafe impl Send for Member {}
 impl Group {
     /// A group without children, whose parent is the caller.
     pub(crate) fn new() -> Self {
+        let runtime = current_worker().map_or(std::ptr::null(), |worker| worker.shared);
         Group {
             running: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
-            parent: Wake::of_caller(current_worker().map_or(ptr::null(), |worker| worker.shared)),
+            parent: Wake::of_caller(runtime),
+            runtime: runtime.addr(),
         }
+    }
+
+    /// Whom a child on the runtime at this address wakes, once it has left. Called before it leaves. [G7]
+    pub(crate) fn parent_for(&self, runtime: usize) -> Wake {
+        if runtime == self.runtime { self.parent.again() } else { self.parent.again_counted() }
     }
 
     /// One more child, which must leave.
@@ -61,6 +75,9 @@ impl Group {
         // Acquire: pairs with the Release in `leave`. [G4]
         // mutant: drop wait for the children
         while self.running.load(Ordering::Acquire) > 0 {
+            if forked::is_orphan() {
+                forked::end("the end of a scope in which `fork` was called");
+            }
             suspend::park_without_fail(place);
         }
         // Relaxed: see `leave`.
@@ -69,8 +86,8 @@ impl Group {
 }
 
 impl Member {
-    /// By the child, or by who drops it.
-    pub(crate) fn leave(self, unclaimed_panic: bool) {
+    /// Called by the child, or by whoever drops its closure. `runtime` is the child's; null in a model.
+    pub(crate) fn leave(self, runtime: *const Shared, unclaimed_panic: bool) {
         let group = self.0.as_ptr();
         // SAFETY: until the child has left, the group is there. Not by a reference, since it may be gone
         // before this function returns.
@@ -79,7 +96,7 @@ impl Member {
                 // Relaxed: published by the Release below.
                 (*group).panicked.store(true, Ordering::Relaxed);
             }
-            let parent = (*group).parent.again();
+            let parent = (*group).parent_for(runtime.addr());
             // Release: pairs with the Acquire in `wait`: all that the child did is seen. [G4]
             if (*group).running.fetch_sub(1, Ordering::Release) == 1 {
                 // mutant: drop wake of the parent

@@ -12,15 +12,18 @@
 //! Checked by: verification/loom/join.rs, verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
 
 use super::enter::{Inside, current, current_worker};
+use super::forked;
 use super::goroutine::Ptr;
+use super::monitor::retake;
 use super::settle::YIELD;
 use super::shared::Shared;
-use super::suspend;
+use super::suspend::{self, unwinds};
 use super::task::Outcome;
 use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::platform::atomic::{AtomicBool, Ordering};
-use crate::platform::{Condvar, Mutex, clock, panicking, tls};
+use crate::platform::fork::Born;
+use crate::platform::{Condvar, Mutex, clock, thread, tls};
 use crate::spec::Event;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -45,14 +48,19 @@ pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
     let place = Location::caller();
     let Some((worker, goroutine)) = current() else { return f() };
     let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
-    let may_park = !panicking() && goroutine.own.no_suspend.get() == 0;
+    let may_park = !unwinds(worker) && goroutine.own.no_suspend.get() == 0;
     let habit = match goroutine.own.habit.get() {
         Habit::Unknown => worker.habit.get(),
         own => own,
     };
+    let is_long = habit == Habit::Long && may_park;
+    if worker.blocks().is_some() {
+        let _section = Section::begin(worker, goroutine, may_park);
+        let _released = if is_long { Released::by(worker, goroutine) } else { None };
+        return f();
+    }
     // A simulation has no other thread.
-    if (neighbours > 0 || habit == Habit::Long) && may_park && worker.shared().simulation.is_none()
-    {
+    if (neighbours > 0 && may_park || is_long) && worker.shared().simulation.is_none() {
         match on_helper(worker.shared(), goroutine, place, neighbours > 0, f) {
             Ok(value) => return value,
             Err(back) => f = back,
@@ -82,16 +90,45 @@ impl Section {
 impl Drop for Section {
     #[inline]
     fn drop(&mut self) {
-        let worker = current_worker().expect("a goroutine runs on a worker");
+        // `f` has called `fork`, and this is the child: no goroutine goes on here.
+        let Some(worker) = current_worker() else { return };
         self.goroutine.note(Event::Blocks(false));
         let sections = self.goroutine.own.sections.get() - 1;
         self.goroutine.own.sections.set(sections);
         worker.show_section(sections > 0);
         let inside = Inside::enter(worker);
         let retaken = inside.held().is_none();
-        learn(worker, self.goroutine, if retaken { Habit::Long } else { Habit::Short });
-        if retaken && self.may_park && !panicking() {
+        let was_short = self.goroutine.own.gave_up_for_nothing.replace(false);
+        let is_long = retaken && !was_short;
+        learn(worker, self.goroutine, if is_long { Habit::Long } else { Habit::Short });
+        if retaken && self.may_park && !unwinds(worker) {
             inside.switch(&self.goroutine, YIELD);
+        }
+    }
+}
+
+/// A goroutine that is about to block for long, and has given its processor up instead of having it
+/// retaken later.
+struct Released {
+    goroutine: Ptr,
+    since: u64,
+}
+
+impl Released {
+    /// `None` if there was nothing to give up.
+    fn by(worker: &Worker, goroutine: Ptr) -> Option<Self> {
+        let proc = worker.proc.get()?;
+        // The goroutine is in user code, so its processor can be taken, by this thread as by another.
+        retake(worker.shared(), worker.id, proc, false)
+            .then(|| Released { goroutine, since: clock::now() })
+    }
+}
+
+/// Before the section's end, which finds no processor and takes that for a long call.
+impl Drop for Released {
+    fn drop(&mut self) {
+        if clock::now().saturating_sub(self.since) < SHORT {
+            self.goroutine.own.gave_up_for_nothing.set(true);
         }
     }
 }
@@ -104,19 +141,21 @@ fn learn(worker: &Worker, goroutine: Ptr, habit: Habit) {
 
 type AnyJob = *mut (dyn FnMut() + Send + 'static);
 
-/// A closure on the stack of a goroutine that waits for it.
-struct Job(AnyJob);
+/// A closure on the stack of a goroutine, or thread, that waits for it.
+pub(crate) struct Job(AnyJob);
 
 // SAFETY: the closure is Send, and its owner waits.
 unsafe impl Send for Job {}
 
-/// There is no helper for a job, and none can be started.
-struct NoHelper;
+/// There is no thread for a job, and none can be started.
+pub(crate) struct NoHelper;
 
 /// The helper threads of a runtime.
 pub(crate) struct Helpers {
     state: Mutex<State>,
     wake: Condvar,
+    /// While the runtime stops: one has left, or has taken up a job.
+    left: Condvar,
 }
 
 #[derive(Default)]
@@ -124,6 +163,10 @@ struct State {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
+    /// Helpers that run a job.
+    busy: usize,
+    /// By number, of those that have not left.
+    handles: Vec<Option<thread::JoinHandle>>,
     stopping: bool,
 }
 
@@ -135,6 +178,22 @@ fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     may_wait: bool,
     f: F,
 ) -> Result<T, F> {
+    let (outcome, took) = elsewhere(place, |job| shared.helpers.submit(shared, job, may_wait), f)?;
+    let worker = current_worker().expect("a goroutine runs on a worker");
+    learn(worker, goroutine, if took < SHORT { Habit::Short } else { Habit::Long });
+    match outcome {
+        Ok(value) => Ok(value),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// Runs `f` on the thread that gets the job by `submit`, while the caller waits: how it ended, and how
+/// many nanoseconds it took. Gives `f` back if the job is refused.
+pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
+    place: &'static Location<'static>,
+    submit: impl FnOnce(Job) -> Result<(), NoHelper>,
+    f: F,
+) -> Result<(Outcome<T>, u64), F> {
     let mut f = Some(f);
     let mut outcome: Option<Outcome<T>> = None;
     let mut took = 0;
@@ -156,24 +215,32 @@ fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
     // SAFETY: only the lifetime changes; this frame waits for `done`. [Q1]
     let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
-    if shared.helpers.submit(shared, job, may_wait).is_err() {
+    if submit(job).is_err() {
         return Err(f.take().expect("nobody has run the job"));
     }
     // Acquire: pairs with the Release above.
     while !done.load(Ordering::Acquire) {
         suspend::park_without_fail(place);
     }
-    let worker = current_worker().expect("a goroutine runs on a worker");
-    learn(worker, goroutine, if took < SHORT { Habit::Short } else { Habit::Long });
-    match outcome.expect("the job has run") {
-        Ok(value) => Ok(value),
-        Err(payload) => resume_unwind(payload),
+    Ok((outcome.expect("the job has run"), took))
+}
+
+impl Job {
+    /// Runs it, on behalf of who waits for it. Never unwinds.
+    pub(crate) fn run(self) {
+        // SAFETY: its owner waits until the job has run, and there is one `Job` of it. [Q1]
+        unsafe { (*self.0)() };
     }
+}
+
+/// Whether the calling thread is a helper, which may end.
+pub(crate) fn is_helper() -> bool {
+    tls::locals().is_some_and(|locals| locals.is_shut())
 }
 
 impl Helpers {
     pub(crate) fn new() -> Self {
-        Helpers { state: Mutex::new(State::default()), wake: Condvar::new() }
+        Helpers { state: Mutex::new(State::default()), wake: Condvar::new(), left: Condvar::new() }
     }
 
     /// Queues a job for a helper that is free, or has just been started; if it `may_wait`, for any that
@@ -183,10 +250,8 @@ impl Helpers {
         let mut at_once = state.idle > state.jobs.len();
         // Under the lock: whoever finds a helper counted can rely on it.
         if !at_once && shared.roster.add_helper() {
-            at_once = shared.start_helper();
-            if at_once {
-                state.threads += 1;
-            } else {
+            at_once = state.start(shared);
+            if !at_once {
                 shared.remove_helper();
             }
         }
@@ -203,18 +268,25 @@ impl Helpers {
     }
 
     /// The life of a helper thread.
-    pub(crate) fn main(&self, shared: &Shared) {
+    pub(crate) fn main(&self, shared: &Shared, number: usize) {
         if let Some(locals) = tls::locals() {
             // Jobs are others': their goroutines' values stay at home.
             locals.shut();
         }
+        let born = Born::here();
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
+                state.busy += 1;
+                self.tell_who_stops(&state);
                 drop(state);
-                // SAFETY: its goroutine waits until the job has run, and it is run here only. [Q1]
-                unsafe { (*job.0)() };
+                job.run();
+                forked::check_thread(
+                    born,
+                    "a closure in `blocking` has called `fork`, and returned",
+                );
                 state = self.state.lock();
+                state.busy -= 1;
                 continue;
             }
             if state.stopping {
@@ -229,6 +301,9 @@ impl Helpers {
             }
         }
         state.threads -= 1;
+        let own = state.handles[number].take();
+        own.into_iter().for_each(|own| shared.leavers.add(own));
+        self.tell_who_stops(&state);
         drop(state);
         // mutant: drop room for others
         shared.remove_helper();
@@ -238,5 +313,36 @@ impl Helpers {
         self.state.lock().stopping = true;
         // mutant: drop wake of the helpers
         self.wake.notify_all();
+    }
+
+    /// One more runs a job, or has left.
+    fn tell_who_stops(&self, state: &State) {
+        if state.stopping {
+            // mutant: drop word to who stops
+            self.left.notify_all();
+        }
+    }
+
+    /// After `stop`: waits until none is left but those that run a job, for which nobody can wait.
+    pub(crate) fn await_idle(&self) {
+        let mut state = self.state.lock();
+        while state.threads > state.busy {
+            state = self.left.wait(state);
+        }
+    }
+}
+
+impl State {
+    /// Starts one more helper; false if there is no thread for it.
+    fn start(&mut self, shared: &Shared) -> bool {
+        let number = self.handles.iter().position(Option::is_none).unwrap_or(self.handles.len());
+        let Ok(handle) = shared.start_helper(number) else { return false };
+        if number == self.handles.len() {
+            self.handles.push(Some(handle));
+        } else {
+            self.handles[number] = Some(handle);
+        }
+        self.threads += 1;
+        true
     }
 }

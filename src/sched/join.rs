@@ -72,8 +72,11 @@ impl<W> JoinWord<W> {
         JoinWord { word: AtomicU32::new(DONE | DETACHED), joiner: UnsafeCell::new(None) }
     }
 
-    /// A goroutine begins. The caller has the cell for itself.
-    pub fn reset(&self) {
+    /// A goroutine begins.
+    ///
+    /// # Safety
+    /// Nobody else uses the word meanwhile, and its last goroutine, if there was one, has ended.
+    pub unsafe fn reset(&self) {
         // Relaxed: the queue that takes the goroutine publishes.
         self.word.store(OPEN, Ordering::Relaxed);
     }
@@ -109,10 +112,15 @@ impl<W> JoinWord<W> {
     }
 
     /// Registers whom to wake at the end, in place of who was registered before, unless the end has
-    /// come. Called by the one join handle.
-    pub fn join(&self, who: impl FnOnce() -> W) -> Joined {
+    /// come.
+    ///
+    /// # Safety
+    /// The caller is the one join handle: no other call of `join` or `withdraw` is under way, on another
+    /// thread or around this one, and none is made by `who` or by the destructor of a `W`.
+    pub unsafe fn join(&self, who: impl FnOnce() -> W) -> Joined {
+        // SAFETY: the caller's duty.
         // mutant: register over another: replace self.withdraw() with self.joined()
-        match self.withdraw() {
+        match unsafe { self.withdraw() } {
             Joined::Waiting => {}
             ended => return ended,
         }
@@ -127,8 +135,11 @@ impl<W> JoinWord<W> {
         found
     }
 
-    /// Nobody is to be woken at the end, unless it has come. Called by the one join handle.
-    pub fn withdraw(&self) -> Joined {
+    /// Nobody is to be woken at the end, unless it has come.
+    ///
+    /// # Safety
+    /// As for [`join`](Self::join).
+    pub unsafe fn withdraw(&self) -> Joined {
         // Acquire: as in `joined`. WAITED itself is the join handle's own doing.
         let word = self.word.load(Ordering::Acquire);
         if word & WAITED == 0 {

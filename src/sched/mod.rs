@@ -4,7 +4,7 @@
 //! | file | what it decides |
 //! |---|---|
 //! | `state` | who may resume a goroutine's stack |
-//! | `goroutine`, `task`, `pool` | what a goroutine is, and where its cell comes from |
+//! | `goroutine`, `reference`, `task`, `pool` | what a goroutine is, and where its cell comes from |
 //! | `join` | whose its result is, and who is told of its end |
 //! | `claim`, `enter` | whether a processor is still its worker's own |
 //! | `roster/` | who sleeps, who is woken, who waits for a processor |
@@ -14,25 +14,32 @@
 //! | `deadline`, `timers` | how it waits for a time, and who sees that it has come |
 //! | `submit`, `batch` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
+//! | `trim` | when the memory of stacks goes back to the kernel |
+//! | `leavers` | threads that ended before the runtime |
 //! | `poller/` | who waits for sockets, and who learns that they are ready |
+//! | `forked` | what the child of a `fork` is told |
 //! | `simulation` | the same on one worker, by a seed and in virtual time |
-//! | `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
+//! | `config`, `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
 pub(crate) mod batch;
 pub mod claim;
+mod config;
 pub(crate) mod deadline;
 pub(crate) mod enter;
 pub(crate) mod entry;
 pub(crate) mod find;
+pub(crate) mod forked;
 pub(crate) mod goroutine;
 pub(crate) mod group;
 pub(crate) mod helpers;
 pub mod join;
+pub(crate) mod leavers;
 pub(crate) mod metrics;
 pub(crate) mod monitor;
 pub mod poller;
 pub(crate) mod pool;
 pub(crate) mod processor;
+pub(crate) mod reference;
 pub(crate) mod report;
 pub mod roster;
 pub(crate) mod settle;
@@ -44,10 +51,12 @@ pub(crate) mod submit;
 pub(crate) mod suspend;
 pub(crate) mod task;
 pub mod timers;
+pub(crate) mod trim;
 pub(crate) mod waiter;
 pub(crate) mod worker;
 
-pub(crate) use shared::{Config, Shared};
+pub(crate) use config::{Config, Placement};
+pub(crate) use shared::Shared;
 pub(crate) use submit::unpark;
 
 use crate::platform::clock;

@@ -11,20 +11,20 @@
 //! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs,
 //! verification/shuttle/fair.rs, proptests/runtime/blocking.rs.
 
+use super::forked;
 use super::roster::{ProcId, SeatId};
-use super::shared::Shared;
+use super::shared::{Attendant, Shared};
+use super::trim::Trimmer;
 use super::worker::Worker;
 use crate::platform::atomic::Ordering;
-use crate::platform::{clock, thread_sleeps};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::platform::fork::Born;
+use crate::platform::{clock, foreign, thread_sleeps};
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_micros(20);
 const LONGEST: Duration = Duration::from_millis(5);
 /// Longest period while nothing runs but blocked goroutines.
 const DROWSY: Duration = Duration::from_millis(50);
-/// Between two rounds of giving stacks' memory back.
-const TRIM_PAUSE: Duration = Duration::from_micros(500);
 const BLOCKED_AFTER: u64 = 500_000;
 const HOG_AFTER: u64 = 10_000_000;
 /// A section longer than this loses its processor even if no work waits yet.
@@ -74,28 +74,40 @@ impl Watch {
 
 pub(crate) struct Monitor<'a> {
     shared: &'a Shared,
+    hook: Option<Watchdog>,
     watches: Vec<Watch>,
     holds: Vec<Option<ProcId>>,
     period: Duration,
+    trimmer: Trimmer,
 }
 
 impl<'a> Monitor<'a> {
     pub(crate) fn new(shared: &'a Shared) -> Self {
-        Monitor { shared, watches: Vec::new(), holds: Vec::new(), period: LONGEST }
+        let (watches, holds, trimmer) = (Vec::new(), Vec::new(), Trimmer::default());
+        Monitor { shared, hook: None, watches, holds, period: LONGEST, trimmer }
     }
 
-    /// The life of the monitor's thread.
+    /// The life of the monitor's thread, which owns the hook: so that is dropped here, and nowhere else.
     pub(crate) fn main(&mut self) {
+        self.hook = self.shared.watchdog.lock().take();
+        self.watch();
+        let hook = self.hook.take();
+        foreign::call(|| drop(hook));
+    }
+
+    fn watch(&mut self) {
+        let born = Born::here();
         loop {
-            let trims = self.nothing_runs() && self.shared.trim();
-            let period = if trims { TRIM_PAUSE } else { self.period };
-            if !self.shared.roster.monitor_sleep(period, !trims) {
+            let trims = self.trimmer.step(self.shared, self.nothing_runs());
+            let period = trims.map_or(self.period, |soon| soon.min(self.period));
+            if !self.shared.roster.monitor_sleep(period, trims.is_none()) {
                 return;
             }
             self.shared.relieve();
             self.shared.see_to_sockets();
             let longest = if self.nothing_runs() { DROWSY } else { LONGEST };
             self.period = if self.scan() { SHORTEST } else { (2 * self.period).min(longest) };
+            forked::check_thread(born, "the watchdog's hook has called `fork`, and returned");
         }
     }
 
@@ -147,7 +159,7 @@ impl<'a> Monitor<'a> {
             Some(proc) => retake_if_due(self.shared, worker, proc, watch, now, elapsed),
             None => false,
         };
-        report_if_due(self.shared, worker, watch, elapsed);
+        report_if_due(self.shared, self.hook.as_ref(), worker, watch, elapsed);
         soon
     }
 }
@@ -246,7 +258,13 @@ fn free_next(shared: &Shared, proc: ProcId) {
 }
 
 /// Tells who holds up goroutines at home: after `HOG_AFTER`, and each time that has doubled.
-fn report_if_due(shared: &Shared, worker: &Worker, watch: &mut Watch, elapsed: u64) {
+fn report_if_due(
+    shared: &Shared,
+    hook: Option<&Watchdog>,
+    worker: &Worker,
+    watch: &mut Watch,
+    elapsed: u64,
+) {
     let waiting = worker.waiting();
     if waiting == 0 || elapsed < watch.next_report.max(HOG_AFTER) {
         return;
@@ -260,10 +278,19 @@ fn report_if_due(shared: &Shared, worker: &Worker, watch: &mut Watch, elapsed: u
     watch.next_report = 2 * elapsed;
     // Relaxed: a count.
     shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
-    if let Some(hook) = &shared.config.watchdog {
+    if let Some(hook) = hook {
         let elapsed = Duration::from_nanos(elapsed);
-        let stall = Stall { id, name, elapsed, waiting, in_kernel: watch.in_kernel };
-        // The panic hook has reported it; the monitor is needed further on.
-        let _ = catch_unwind(AssertUnwindSafe(|| hook(&stall)));
+        report(shared, hook, &Stall { id, name, elapsed, waiting, in_kernel: watch.in_kernel });
     }
+}
+
+/// Calls the hook, unless the runtime ends already. Whoever ends it meanwhile finds no handle of this thread,
+/// and so does not wait for the hook, which may be what ends it. [T5]
+fn report(shared: &Shared, hook: &Watchdog, stall: &Stall) {
+    let place = shared.place_of(Attendant::Watch);
+    // In its own statement: the lock is not kept.
+    let own = shared.threads.lock()[place].take();
+    let Some(own) = own else { return };
+    foreign::call(|| hook(stall));
+    shared.threads.lock()[place] = Some(own);
 }

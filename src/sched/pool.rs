@@ -7,6 +7,8 @@
 use super::Shared;
 use super::enter::Inside;
 use super::goroutine::{Goroutine, Ptr};
+use super::submit::Refusal;
+use crate::context::Arena;
 use crate::platform::{self, MODELLED, Mutex};
 use std::ptr::NonNull;
 
@@ -41,27 +43,30 @@ impl Pool {
         Pool { inner: Mutex::new(inner), limit }
     }
 
-    /// How many cells a processor keeps at hand.
-    pub(crate) fn cache(&self) -> usize {
-        if self.is_exact() { 0 } else { CHUNK }
+    /// How many cells a processor keeps at hand. None where stacks are scarce: each of them could be
+    /// spawned, so each would need one. [C5]
+    pub(crate) fn cache(&self, arena: &Arena) -> usize {
+        if self.is_exact() || arena.is_strained() { 0 } else { CHUNK }
     }
 
     fn is_exact(&self) -> bool {
         self.limit < CACHED_FROM
     }
 
-    /// A free cell, and up to a cache's worth more for `cache`. `None` at the limit, of which `live`
-    /// tells about how near it is. [G3]
+    /// A free cell, and up to a cache's worth more for `cache`. Refused at the limit [G3], or where stacks
+    /// are scarce and there is none for one more [C5].
     pub(crate) fn take(
         &self,
-        shared: *const Shared,
+        shared: &Shared,
         cache: Option<&mut Vec<Ptr>>,
-        live: impl FnOnce() -> usize,
-    ) -> Option<Ptr> {
+    ) -> Result<Ptr, Refusal> {
         let mut inner = self.inner.lock();
-        let alive = if self.is_exact() { inner.alive } else { live() };
+        let alive = if self.is_exact() { inner.alive } else { shared.surely_live() };
         if alive >= self.limit {
-            return None;
+            return Err(Refusal::Limit);
+        }
+        if shared.arena.is_strained() {
+            shared.arena.secure(inner.out() + 1).map_err(Refusal::Stack)?;
         }
         inner.alive += 1;
         if inner.free.is_empty() {
@@ -69,11 +74,17 @@ impl Pool {
         }
         let first = inner.free.pop().expect("just grown");
         if let Some(cache) = cache {
-            let more = self.cache().saturating_sub(1).min(inner.free.len());
+            let more = self.cache(&shared.arena).saturating_sub(1).min(inner.free.len());
             let kept = inner.free.len() - more;
             cache.extend(inner.free.drain(kept..));
         }
-        Some(first)
+        Ok(first)
+    }
+
+    /// Calls `f` with the number of cells that are out, and lets none out meanwhile.
+    pub(crate) fn with_out<R>(&self, f: impl FnOnce(usize) -> R) -> R {
+        let inner = self.inner.lock();
+        f(inner.out())
     }
 
     /// A goroutine is about to end: its joiner may count on there being room for another. [G3]
@@ -109,7 +120,7 @@ impl Pool {
     /// The runtime has ended, and all caches were given back. The number of cells still out.
     pub(crate) fn close(&self) -> usize {
         let mut inner = self.inner.lock();
-        let out = inner.total - inner.free.len();
+        let out = inner.out();
         inner.closed = Some(out);
         out
     }
@@ -124,6 +135,11 @@ impl Pool {
 }
 
 impl Inner {
+    /// Cells that are a goroutine's, or that a processor keeps at hand.
+    fn out(&self) -> usize {
+        self.total - self.free.len()
+    }
+
     fn grow(&mut self, shared: *const Shared) {
         let more = (self.total / GROWTH).clamp(CHUNK, MOST);
         let mut chunk = Vec::with_capacity(more);

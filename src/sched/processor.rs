@@ -8,6 +8,7 @@
 use super::goroutine::{Goroutine, Ptr};
 use super::roster::ProcId;
 use super::shared::Shared;
+use super::submit::Refusal;
 use crate::context::Fiber;
 use crate::lockfree::{Owner, Rng, Slot, Stealer, Tally, deque};
 use crate::platform::cell::UnsafeCell;
@@ -191,16 +192,16 @@ impl<'a> Held<'a> {
         self.0.tally.end();
     }
 
-    pub(crate) fn take_cell(self, shared: &Shared) -> Option<Ptr> {
+    pub(crate) fn take_cell(self, shared: &Shared) -> Result<Ptr, Refusal> {
         self.local(|local| match local.cells.pop() {
-            Some(cell) => Some(cell),
-            None => shared.pool.take(shared, Some(&mut local.cells), || shared.surely_live()),
+            Some(cell) => Ok(cell),
+            None => shared.pool.take(shared, Some(&mut local.cells)),
         })
     }
 
     /// Keeps a recycled cell at hand; false where the pool wants it back.
     pub(crate) fn keep_cell(self, shared: &Shared, cell: Ptr) -> bool {
-        let cache = shared.pool.cache();
+        let cache = shared.pool.cache(&shared.arena);
         if cache == 0 {
             return false;
         }

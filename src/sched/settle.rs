@@ -5,14 +5,20 @@
 //! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
 //! proptests/runtime/lifecycle.rs.
 
+use super::config::Placement;
 use super::enter::Inside;
 use super::goroutine::Ptr;
 use super::processor::{FIBER_CACHE, Held};
 use super::shared::Shared;
 use super::state::BeginPark;
 use super::worker::Worker;
-use crate::context::Fiber;
+use crate::context::{Fiber, StackError};
+use crate::platform::Parker;
 use crate::spec::Event;
+use std::time::Duration;
+
+/// Between two attempts of a worker to get a stack that the kernel refuses.
+const POSTPONE_PAUSE: Duration = Duration::from_micros(200);
 
 pub(crate) const EXIT: usize = 0;
 pub(crate) const YIELD: usize = 1;
@@ -40,7 +46,6 @@ impl Worker {
     /// The runtime stops: nobody will resume it, and its joiner learns so. [T2] [T3]
     #[cold]
     fn strand(&self, goroutine: Ptr) {
-        self.shared().arena.leak();
         // Its joiner is unparked as user code would do it, which may enter the runtime.
         self.seat().claim.leave();
         // mutant: drop word to the joiner
@@ -70,24 +75,44 @@ impl Worker {
         }
     }
 
-    /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1]
-    pub(crate) fn begin(&self, held: Held<'_>, goroutine: Ptr) {
+    /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1] False if there
+    /// is no stack; then it is queued again.
+    pub(crate) fn begin(&self, held: Held<'_>, goroutine: Ptr) -> bool {
         let shared = self.shared();
-        if !shared.config.migrating {
+        let fiber = held.local(|local| {
+            if local.fibers.is_empty() {
+                shared.arena.take(&mut local.fibers, FIBER_CACHE / 2)?;
+            }
+            Ok(local.fibers.pop().expect("the arena gave at least one"))
+        });
+        let fiber = match fiber {
+            Ok(fiber) => fiber,
+            Err(error) => {
+                self.postpone(goroutine, &error);
+                return false;
+            }
+        };
+        if shared.config.placement == Placement::Anchored {
             // mutant: drop home
             goroutine.set_home(Some(self.id));
             self.count_homed(1);
         }
-        let fiber = held.local(|local| {
-            if local.fibers.is_empty()
-                && let Err(error) = shared.arena.take(&mut local.fibers, FIBER_CACHE / 2)
-            {
-                no_stack(goroutine, &error);
-            }
-            local.fibers.pop().expect("the arena gave at least one")
-        });
         // SAFETY: this worker's own while it runs it.
         unsafe { *goroutine.own.fiber.get() = Some(fiber) };
+        true
+    }
+
+    /// There is no stack for a goroutine that was accepted: it waits at the end of the queue. Either
+    /// another processor has a stack at hand and takes it up, or a goroutine ends meanwhile. The pause
+    /// keeps this worker from asking the kernel without end.
+    #[cold]
+    fn postpone(&self, goroutine: Ptr, error: &StackError) {
+        let shared = self.shared();
+        shared.report_postponed(goroutine, error);
+        // SAFETY: it has just been taken out of a queue, and has not begun.
+        unsafe { shared.inject(goroutine) };
+        shared.carry_out(shared.roster.notify());
+        Parker::new().park_timeout(POSTPONE_PAUSE);
     }
 
     /// It has ended: its stack serves the next one, its cell too unless somebody refers to it.
@@ -134,15 +159,4 @@ fn keep_fiber(shared: &Shared, held: Held<'_>, fiber: Fiber) {
             shared.arena.give(local.fibers.drain(..half));
         }
     });
-}
-
-#[cold]
-fn no_stack(goroutine: Ptr, error: &crate::context::StackError) -> ! {
-    use std::io::Write;
-    let _ = writeln!(
-        std::io::stderr(),
-        "selvedge: no stack for goroutine {}: {error}; aborting, since it was accepted and must run",
-        goroutine.id()
-    );
-    std::process::abort();
 }

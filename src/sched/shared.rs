@@ -2,8 +2,10 @@
 //! and, once the runtime has ended, the cells that are still referred to.
 //! Checked by: verification/loom/shutdown.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
+use super::config::Config;
 use super::goroutine::{Goroutine, Ptr};
 use super::helpers::Helpers;
+use super::leavers::Leavers;
 use super::metrics::Counters;
 use super::monitor::{Monitor, Watchdog};
 use super::poller::sockets::Sockets;
@@ -13,37 +15,19 @@ use super::roster::{Awake, Roster, SeatId, Wake};
 use super::simulation::Simulation;
 use super::timers::Timers;
 use super::worker::Worker;
-use crate::context::{Arena, StackError};
+use crate::context::{Arena, ArenaPlan, Guards, StackError, overflow};
 use crate::lockfree::{Injector, Tally};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::platform::fork::{self, Born};
 use crate::platform::{Arc, Condvar, MODELLED, Mutex, OnceLock, Parker, fence, panicking, thread};
 use crate::spec::{Event, Place, Spec};
 use crossbeam_utils::CachePadded;
 use std::io;
 
-/// What a runtime is built from; validated by the builder.
-pub(crate) struct Config {
-    pub(crate) migrating: bool,
-    pub(crate) processors: u32,
-    pub(crate) max_processors: u32,
-    pub(crate) stack_size: usize,
-    pub(crate) max_goroutines: usize,
-    pub(crate) max_threads: usize,
-    pub(crate) thread_name: String,
-    pub(crate) seed: u64,
-    pub(crate) abort_on_panic: bool,
-    pub(crate) watchdog: Option<Watchdog>,
-    /// False in models, which retake when they choose.
-    pub(crate) monitor: bool,
-    pub(crate) deque_capacity: usize,
-    /// How long a worker keeps its processor while others queue for one.
-    pub(crate) slice_nanos: u64,
-    /// The seed of a simulation.
-    pub(crate) simulated: Option<(u64, u64)>,
-}
-
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// The process whose threads it has.
+    pub(crate) born: Born,
     pub(crate) simulation: Option<Box<Simulation>>,
     pub(crate) roster: Roster,
     pub(crate) processors: Box<[CachePadded<Processor>]>,
@@ -62,13 +46,26 @@ pub(crate) struct Shared {
     pub(crate) drain: Mutex<()>,
     pub(crate) drained: Condvar,
     stopping: AtomicBool,
+    /// Those of the workers by their numbers, then those beside them: see `Attendant`.
     pub(super) threads: Mutex<Vec<Option<thread::JoinHandle>>>,
+    /// Until the monitor's thread has taken it.
+    pub(super) watchdog: Mutex<Option<Watchdog>>,
+    pub(super) leavers: Leavers,
+}
+
+/// A thread that stands beside the workers.
+#[derive(Clone, Copy)]
+pub(super) enum Attendant {
+    Watch,
+    Clock,
 }
 
 impl Shared {
     /// A runtime without threads. The arena is made by the caller, who knows what a fiber runs.
-    pub(crate) fn new(config: Config, arena: Arc<Arena>) -> Arc<Shared> {
+    pub(crate) fn new(mut config: Config, arena: Arc<Arena>) -> Arc<Shared> {
         fence::prepare();
+        fork::prepare();
+        fork::note_runtime();
         let mut place = Arc::<Shared>::new_uninit();
         let shared: *const Shared = Arc::as_ptr(&place).cast();
         let mut roster = Roster::new(config.processors, config.max_processors, config.max_threads);
@@ -76,14 +73,18 @@ impl Shared {
             // A simulation holds those that it may choose from, and is fair by chance alone.
             roster.spec = Spec::silent();
         }
-        let worker =
-            |id| CachePadded::new(Worker::new(id, shared, std::ptr::from_ref(roster.seat(id))));
+        let blocks = arena.blocks();
+        let worker = |id| {
+            let seat = std::ptr::from_ref(roster.seat(id));
+            CachePadded::new(Worker::new(id, shared, seat, blocks))
+        };
         let workers = (0..config.max_threads as u32).map(worker).collect();
         let processor = |id: u32| {
             let seed = config.seed.wrapping_add(u64::from(id));
             CachePadded::new(Processor::new(id, config.deque_capacity, seed))
         };
         let value = Shared {
+            born: Born::here(),
             processors: (0..config.max_processors).map(processor).collect(),
             workers,
             roster,
@@ -100,6 +101,8 @@ impl Shared {
             drained: Condvar::new(),
             stopping: AtomicBool::new(false),
             threads: Mutex::new((0..config.max_threads + 2).map(|_| None).collect()),
+            watchdog: Mutex::new(config.watchdog.take()),
+            leavers: Leavers::new(),
             simulation: config.simulated.map(|(seed, most)| Box::new(Simulation::new(seed, most))),
             config,
         };
@@ -119,8 +122,8 @@ impl Shared {
     /// says so now.
     pub(crate) fn start(&self) -> io::Result<()> {
         if self.config.monitor {
-            self.start_attendant("watch", |this| Monitor::new(this).main())?;
-            self.start_attendant("clock", Shared::keep_time)?;
+            self.start_attendant(Attendant::Watch, |this| Monitor::new(this).main())?;
+            self.start_attendant(Attendant::Clock, Shared::keep_time)?;
         }
         match self.roster.wake_searcher() {
             Wake::Start(id) => self.start_worker(id).inspect_err(|_| {
@@ -130,17 +133,24 @@ impl Shared {
         }
     }
 
-    /// Starts a thread that stands beside the workers.
-    fn start_attendant(&self, what: &'static str, main: fn(&Shared)) -> io::Result<()> {
+    fn start_attendant(&self, which: Attendant, main: fn(&Shared)) -> io::Result<()> {
         let this = self.counted();
-        let attendant = thread::spawn(format!("{}-{what}", self.config.thread_name), move || {
+        let what = match which {
+            Attendant::Watch => "watch",
+            Attendant::Clock => "clock",
+        };
+        let thread = thread::spawn(format!("{}-{what}", self.config.thread_name), move || {
             let _bomb = AbortIfUnwinding(what);
+            overflow::ensure_alternate_stack();
             main(&this);
         })?;
-        let mut threads = self.threads.lock();
-        let beside = &mut threads[self.workers.len()..];
-        *beside.iter_mut().find(|place| place.is_none()).expect("two places") = Some(attendant);
+        self.threads.lock()[self.place_of(which)] = Some(thread);
         Ok(())
+    }
+
+    /// Where in `threads` its handle is.
+    pub(super) fn place_of(&self, which: Attendant) -> usize {
+        self.workers.len() + which as usize
     }
 
     /// Does what the roster asked for: wakes a sleeper, or starts a thread.
@@ -192,14 +202,21 @@ impl Shared {
                 }
             }
         })?;
-        self.threads.lock()[id as usize] = Some(handle);
+        let before = self.threads.lock()[id as usize].replace(handle);
+        // The seat's last thread was reaped.
+        before.into_iter().for_each(|before| self.leavers.add(before));
         Ok(())
     }
 
-    pub(crate) fn start_helper(&self) -> bool {
+    /// Starts the helper of this number.
+    pub(crate) fn start_helper(&self, number: usize) -> io::Result<thread::JoinHandle> {
         let this = self.counted();
         let name = format!("{}-helper", self.config.thread_name);
-        thread::spawn(name, move || this.helpers.main(&this)).is_ok()
+        let life = move || {
+            overflow::ensure_alternate_stack();
+            this.helpers.main(&this, number);
+        };
+        thread::spawn(name, life)
     }
 
     /// A helper thread has ended, or could not be started.
@@ -223,10 +240,11 @@ impl Shared {
         }
     }
 
-    /// Takes cells back. The last one of a runtime that has ended frees it.
+    /// Takes cells back. The last one of a runtime that has ended frees it. In the child of a fork they
+    /// are leaked: there the pool's lock may be held by a thread that doesn't exist.
     pub(crate) fn give_cells(this: *const Shared, cells: impl Iterator<Item = Ptr>) {
         // SAFETY: a cell that is out keeps the runtime's memory.
-        if unsafe { (*this).pool.give(cells) } {
+        if unsafe { (*this).is_here() && (*this).pool.give(cells) } {
             // SAFETY: `close` forgot one count on behalf of the cells that were out.
             drop(unsafe { Arc::from_raw(this) });
         }
@@ -330,12 +348,6 @@ impl Shared {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing runs: memory of stacks that a burst left behind goes back to the kernel, some at a
-    /// time. True if there may be more.
-    pub(crate) fn trim(&self) -> bool {
-        self.arena.trim(KEPT_STACKS, TRIMMED_AT_ONCE) == TRIMMED_AT_ONCE
-    }
-
     /// Announces a blocking section to a monitor that sleeps for long, if work waits.
     #[inline]
     pub(crate) fn prompt_monitor(&self) {
@@ -357,24 +369,30 @@ impl Shared {
         config: &Config,
         entry: crate::context::Entry,
     ) -> Result<Arc<Arena>, StackError> {
-        let slots = Shared::stacks(config.max_goroutines, config.max_processors);
-        Arena::new(config.stack_size, slots, entry)
+        let plan = ArenaPlan {
+            layout: config.layout,
+            slots: Shared::stacks(config.max_goroutines, config.max_processors),
+            guards: Guards::Light,
+            may_lack_guards: config.may_lack_guards,
+        };
+        match config.blocks {
+            Some(blocks) => Arena::isolated(plan, entry, blocks),
+            None => Arena::of(plan, entry),
+        }
     }
 }
 
-/// Warm stacks that an idle runtime keeps.
-const KEPT_STACKS: usize = 1024;
-/// So many that it takes well below a millisecond.
-const TRIMMED_AT_ONCE: usize = 256;
-
-/// The runtime's own threads run no user code outside goroutines: a panic there is a broken
-/// invariant, and without the thread the rest would hang.
-struct AbortIfUnwinding(&'static str);
+/// The runtime's own steps call foreign code where that can't unwind out of them [Q2], so a panic that does is a
+/// broken invariant, of ours or of `std`'s towards the kernel: without the thread, or the step, the rest would
+/// hang.
+pub(super) struct AbortIfUnwinding(pub(super) &'static str);
 
 impl Drop for AbortIfUnwinding {
     fn drop(&mut self) {
         if panicking() && !MODELLED {
-            super::broken(self.0, "no panic", "a panic, reported above");
+            let what = self.0;
+            eprintln!("selvedge: {what} has panicked, as reported above; the runtime can't go on");
+            std::process::abort();
         }
     }
 }

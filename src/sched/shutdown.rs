@@ -3,14 +3,19 @@
 //! its next decision; goroutines that have not begun are dropped, suspended ones are leaked, and
 //! their joiners learn that there will be no result.
 //! [T1] After `stop` no goroutine is resumed.  [T2] Every joiner gets a result or an error.
-//! [T3] The memory of a suspended goroutine's stack and kernel thread stays.
+//! [T3] The memory of a suspended goroutine's stack and kernel thread stays.  [T6] of `leavers`.
+//! [T5] `stop` returns whatever foreign code does meanwhile, if the destructors that it calls or waits for end:
+//! it waits for no goroutine in user code and no hook, and joins no thread that it runs on.
 //! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs, verification/shuttle/shutdown.rs,
 //! proptests/runtime/lifecycle.rs.
 
+use super::enter::current;
 use super::goroutine::Ptr;
-use super::shared::Shared;
-use crate::platform::{Arc, clock};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use super::shared::{AbortIfUnwinding, Shared};
+use super::suspend;
+use crate::platform::{Arc, clock, foreign, panicking};
+use std::panic::Location;
+use std::ptr;
 use std::time::Duration;
 
 /// A goroutine that had not ended when its runtime did.
@@ -45,24 +50,40 @@ pub enum RemainingState {
 const POLL: Duration = Duration::from_millis(1);
 
 impl Shared {
-    /// Waits until no goroutine is alive; false if that takes longer than `limit`.
-    pub(crate) fn drain(&self, limit: Duration) -> bool {
+    /// Waits until no goroutine is alive, or, called by one of its own, until none of the others is; false
+    /// if that takes longer than `limit`. Blocks the kernel thread; one of its own goroutines sleeps, so that
+    /// those at home beside it may end.
+    pub(crate) fn drain(&self, limit: Duration, place: &'static Location<'static>) -> bool {
         self.start_draining();
         let start = clock::now();
+        let is_own = current().is_some_and(|(worker, _)| ptr::eq(worker.shared, self));
+        let may_sleep = is_own && suspend::may_suspend() && !panicking();
         let mut guard = self.drain.lock();
-        while self.live() > 0 {
+        while self.live() > usize::from(is_own) {
             let spent = Duration::from_nanos(clock::now() - start);
             let Some(left) = limit.checked_sub(spent).filter(|left| !left.is_zero()) else {
                 return false;
             };
-            guard = self.drained.wait_timeout(guard, left).0;
+            guard = if may_sleep {
+                drop(guard);
+                let until = clock::now() + left.min(POLL).as_nanos() as u64;
+                suspend::sleep_until(place, until);
+                self.drain.lock()
+            } else {
+                self.drained.wait_timeout(guard, left).0
+            };
         }
-        self.roster.spec.drained();
+        if !is_own {
+            self.roster.spec.drained();
+        }
         true
     }
 
-    /// Ends the runtime; who is left, is returned. Called once. [T1]
+    /// Ends the runtime; who is left, is returned. Called once. Waits for workers inside the runtime, and for
+    /// destructors; for no other foreign code. [T1] [T5]
     pub(crate) fn stop(this: &Arc<Shared>) -> Vec<Remaining> {
+        // An unwinding out of here would free the cells under their handles.
+        let bomb = AbortIfUnwinding("stop");
         this.roster.stop(|| this.set_stopping());
         // mutant: drop end of the helpers
         this.helpers.stop();
@@ -75,8 +96,8 @@ impl Shared {
             guard = this.drained.wait_timeout(guard, POLL).0;
         };
         drop(guard);
-        this.join_threads();
-        // All joiners first: what is dropped below may join any of them.
+        // All joiners first: what is dropped below may join any of them, and so may the thread-locals of the
+        // threads that are joined last.
         for (goroutine, remaining) in &left {
             // mutant: drop word to the joiners
             this.abandon(*goroutine, remaining.state);
@@ -87,11 +108,14 @@ impl Shared {
                 drop_unbegun(*goroutine);
             }
         }
+        this.join_threads();
         this.close();
+        std::mem::forget(bomb);
         left.into_iter().map(|(_, remaining)| remaining).collect()
     }
 
-    /// Waits for the threads that have nothing more to do.
+    /// Waits for the threads that have nothing more to do, their thread-locals' destructors included. [T6] Not
+    /// for the calling one: a thread-local of a worker that was not needed any more may hold the runtime.
     fn join_threads(&self) {
         let threads: Vec<_> = self.threads.lock().iter_mut().map(Option::take).collect();
         let workers = self.workers.len();
@@ -100,17 +124,19 @@ impl Shared {
             // A worker in user code comes back when it does; one that is somebody's home stays.
             let ends = id >= workers
                 || (self.roster.is_vacant(id as u32) && self.workers[id].homed() == 0);
-            if ends {
+            if ends && !thread.is_caller() {
                 thread.join();
             }
         }
+        self.helpers.await_idle();
+        self.leavers.join();
     }
 
     /// Who has not ended. No worker is inside the runtime.
     fn remaining(&self) -> Vec<(Ptr, Remaining)> {
         let mut left = Vec::new();
         self.pool.each(|goroutine| {
-            if goroutine.is_pending() {
+            if goroutine.is_alive() {
                 let name = goroutine.name().map(str::to_owned);
                 let state = self.state_of(goroutine);
                 let place = goroutine.place();
@@ -124,12 +150,8 @@ impl Shared {
     /// Lets its joiner know. One in user code will do so itself, when it ends or suspends. [T2]
     fn abandon(&self, goroutine: Ptr, state: RemainingState) {
         match state {
-            RemainingState::NotBegun => goroutine.abandon(),
-            RemainingState::Parked | RemainingState::Runnable => {
-                self.arena.leak();
-                goroutine.abandon();
-            }
             RemainingState::Running => {}
+            _ => goroutine.abandon(),
         }
     }
 
@@ -157,6 +179,9 @@ impl Shared {
                 Shared::give_cells(Arc::as_ptr(self), local.cells.drain(..));
             });
         }
+        // What is left has a suspended goroutine's stack in it. [T3]
+        self.arena.trim(0, usize::MAX);
+        drop(self.arena.release(0, 0));
         // Counted before the pool closes: from then on the last cell, on whatever thread, gives this
         // count back in `give_cells`.
         let for_cells = Arc::clone(self);
@@ -166,18 +191,15 @@ impl Shared {
     }
 }
 
-/// Drops the closure of a goroutine that will not run.
+/// Drops the closure of a goroutine that will not run. Never unwinds: the others are to end, too. [Q2]
 fn drop_unbegun(goroutine: Ptr) {
-    // A destructor that panics must not keep the others from ending; the panic hook has spoken.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        let body = goroutine.body.with_mut(|body| body);
-        // SAFETY: written at its spawn, never run, and no worker will. [T1]
-        unsafe { (goroutine.vtable().drop_closure)(body) };
-    }));
-    let _ = catch_unwind(AssertUnwindSafe(|| goroutine.end_locals()));
+    let body = goroutine.body.with_mut(|body| body);
+    // SAFETY: written at its spawn, never run, and no worker will. [T1]
+    foreign::call(|| unsafe { (goroutine.vtable().drop_closure)(body) });
+    goroutine.end_locals();
     if let Some(group) = goroutine.take_group() {
         // The scope must not take it for done.
-        group.leave(true);
+        group.leave(goroutine.shared, true);
     }
     super::pool::drop_reference(goroutine);
 }

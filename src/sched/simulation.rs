@@ -13,11 +13,11 @@ use super::enter::{current, current_worker};
 use super::goroutine::{Goroutine, Ptr};
 use super::processor::Held;
 use super::settle::YIELD;
-use super::suspend::suspend;
+use super::suspend::{suspend, unwinds};
 use super::worker::Worker;
 use crate::lockfree::{NEVER, Rng};
 use crate::platform::ledger::{self, Kind};
-use crate::platform::{MODELLED, Mutex, panicking};
+use crate::platform::{MODELLED, Mutex};
 use std::panic::Location;
 use std::ptr;
 
@@ -207,7 +207,7 @@ pub(super) fn draw() -> Option<u64> {
 pub(crate) fn preempt(place: &'static Location<'static>) {
     let Some(simulation) = here() else { return };
     let Some((worker, goroutine)) = current() else { return };
-    if panicking() || goroutine.own.no_suspend.get() > 0 {
+    if unwinds(worker) || goroutine.own.no_suspend.get() > 0 {
         return;
     }
     // In its own statement: the lock is not kept across the switch.

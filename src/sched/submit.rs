@@ -19,6 +19,7 @@ use super::shared::Shared;
 use super::state::Unparked;
 use super::task::Task;
 use super::worker::Worker;
+use crate::context::StackError;
 use crate::platform::{SPEC, fault};
 use crate::spec::Event;
 use std::ptr;
@@ -28,6 +29,10 @@ use std::ptr;
 pub(crate) enum Refusal {
     Limit,
     Stopping,
+    /// There is no stack for one more.
+    Stack(StackError),
+    /// The caller is in the child of a fork, and the runtime is not.
+    Forked,
 }
 
 /// Spawns a goroutine; gives the closure back where that is refused. `caller` is the calling thread's
@@ -46,15 +51,21 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     let _acting = shared.roster.spec.acting();
     let inside = caller.map(Inside::enter);
     let held = inside.as_ref().and_then(Inside::held);
+    if inside.is_none() && !shared.is_here() {
+        return Err((Refusal::Forked, f));
+    }
     // mutant: spawn though it stops: replace shared.is_stopping() with false
     if shared.is_stopping() {
         return Err((Refusal::Stopping, f));
     }
     let cell = match held {
         Some(held) => held.take_cell(shared),
-        None => shared.pool.take(shared, None, || shared.surely_live()),
+        None => shared.pool.take(shared, None),
     };
-    let Some(cell) = cell else { return Err((Refusal::Limit, f)) };
+    let cell = match cell {
+        Ok(cell) => cell,
+        Err(refusal) => return Err((refusal, f)),
+    };
     let id = held.map_or_else(|| shared.take_ids(1), |held| held.next_id(shared));
     // SAFETY: the cell is vacant and ours until it is queued.
     unsafe {
@@ -101,7 +112,8 @@ pub(crate) unsafe fn unpark_if(goroutine: Ptr, id: u64) {
     oblige(goroutine, goroutine.word.unpark_if(id));
 }
 
-/// Does what an unpark was told to.
+/// Does what an unpark was told to. In the child of a fork, nothing for a goroutine of the parent's: it runs
+/// there, and here the locks of its runtime may be held by threads that don't exist.
 #[inline]
 fn oblige(goroutine: Ptr, unparked: Unparked) {
     match unparked {
@@ -110,9 +122,13 @@ fn oblige(goroutine: Ptr, unparked: Unparked) {
         Unparked::WakeInPlace => {
             // Without a home it has seen its permit and gone on.
             let Some(home) = goroutine.home() else { return };
-            // mutant: drop wake of who sleeps beneath it
             // SAFETY: a cell that is out keeps its runtime's memory.
-            unsafe { &*goroutine.shared }.workers[home as usize].in_place.unpark();
+            let shared = unsafe { &*goroutine.shared };
+            if !shared.is_here() {
+                return;
+            }
+            // mutant: drop wake of who sleeps beneath it
+            shared.workers[home as usize].in_place.unpark();
         }
     }
 }
@@ -135,6 +151,9 @@ fn ready_at_home(shared: &Shared, goroutine: Ptr, home: SeatId) {
     {
         return worker.push_home(goroutine);
     }
+    if !shared.is_here() {
+        return;
+    }
     shared.workers[home as usize].send_home(goroutine);
     // mutant: drop wake of its home
     shared.carry_out(shared.roster.wake_home(home));
@@ -142,6 +161,9 @@ fn ready_at_home(shared: &Shared, goroutine: Ptr, home: SeatId) {
 
 fn ready_anywhere(shared: &Shared, goroutine: Ptr) {
     let inside = Inside::enter_runtime(shared);
+    if inside.is_none() && !shared.is_here() {
+        return;
+    }
     let wake = match inside.as_ref().and_then(Inside::held) {
         Some(held) => {
             // mutant: the displaced is not announced: replace shared.roster.notify() with Wake::Nothing

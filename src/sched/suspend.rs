@@ -4,15 +4,17 @@
 //! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor.
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
+use super::config::Placement;
 pub(crate) use super::deadline::{park_until, sleep_until};
 use super::enter::{Inside, current, current_goroutine, current_worker};
+use super::forked;
 use super::goroutine::{Goroutine, Ptr, Ref};
 use super::settle::{PARK, YIELD};
 use super::simulation;
 use super::state::BeginPark;
 use super::waiter::{Sleeper, Waiter};
 use super::worker::Worker;
-use crate::platform::{Arc, Parker, panicking, thread, tls};
+use crate::platform::{Arc, Parker, fork, panicking, thread, tls};
 use crate::spec::Event;
 use std::panic::Location;
 
@@ -24,12 +26,12 @@ pub(crate) fn park(place: &'static Location<'static>) {
 /// `surely`: in a `no_suspend` section the kernel thread sleeps; otherwise that is a panic.
 #[inline]
 fn park_caller(place: &'static Location<'static>, surely: bool) {
-    let Some((worker, goroutine)) = current() else { return thread_parker().park() };
+    let Some((worker, goroutine)) = current() else { return park_thread(surely) };
     goroutine.note(Event::Parks(place));
     if goroutine.word.take_permit() {
         return goroutine.note(Event::Permit);
     }
-    if panicking() || surely && goroutine.own.no_suspend.get() > 0 {
+    if unwinds(worker) || surely && goroutine.own.no_suspend.get() > 0 {
         return park_in_place(goroutine);
     }
     suspend(worker, goroutine, PARK, place);
@@ -37,10 +39,20 @@ fn park_caller(place: &'static Location<'static>, surely: bool) {
     goroutine.note(Event::Permit);
 }
 
+/// Blocks a plain thread.
+fn park_thread(surely: bool) {
+    if surely {
+        forked::check_wait_without_fail("a wait without a limit");
+    } else {
+        forked::check_wait("park");
+    }
+    thread_parker().park();
+}
+
 /// Lets others run.
 pub(crate) fn yield_now(place: &'static Location<'static>) {
     match current() {
-        Some((worker, goroutine)) if !panicking() => suspend(worker, goroutine, YIELD, place),
+        Some((worker, goroutine)) if !unwinds(worker) => suspend(worker, goroutine, YIELD, place),
         _ => thread::yield_now(),
     }
 }
@@ -48,7 +60,7 @@ pub(crate) fn yield_now(place: &'static Location<'static>) {
 /// Lets other goroutines run, where the caller is one and may suspend.
 pub(crate) fn give_way(place: &'static Location<'static>) {
     if let Some((worker, goroutine)) = current()
-        && !panicking()
+        && !unwinds(worker)
         && goroutine.own.no_suspend.get() == 0
     {
         suspend(worker, goroutine, YIELD, place);
@@ -115,6 +127,11 @@ fn park_in_place(goroutine: Ptr) {
     goroutine.set_home(home);
 }
 
+/// Whether the caller is no goroutine.
+pub(crate) fn is_plain_thread() -> bool {
+    current_goroutine().is_none()
+}
+
 /// Whoever calls, to be unparked by somebody else.
 pub(crate) fn waiter() -> Waiter {
     match current_goroutine() {
@@ -128,21 +145,37 @@ pub(crate) fn sleeper() -> Sleeper {
     current_goroutine().map_or_else(|| Sleeper::thread(thread_parker()), Sleeper::goroutine)
 }
 
-/// As [`sleeper`], for one that is about to wait.
-///
-/// # Panics
-/// Where a suspension would.
+/// As [`sleeper`], for one that is about to wait; `for_ever`: without a limit. `None` where it may not: inside
+/// `no_suspend`, on a thread whose thread-locals are gone, and for ever in the child of a fork, where nobody is
+/// left that could wake it. It then gives up its locks, and calls [`refuse_to_wait`].
 #[inline]
-pub(crate) fn sleeper_about_to_wait(place: &'static Location<'static>) -> Sleeper {
-    let Some(goroutine) = current_goroutine() else { return Sleeper::thread(thread_parker()) };
-    if goroutine.own.no_suspend.get() > 0 {
-        refuse_to_suspend(place);
-    }
-    Sleeper::goroutine(goroutine)
+pub(crate) fn sleeper_about_to_wait(for_ever: bool) -> Option<Sleeper> {
+    let Some(goroutine) = current_goroutine() else { return thread_about_to_wait(for_ever) };
+    (goroutine.own.no_suspend.get() == 0).then(|| Sleeper::goroutine(goroutine))
 }
 
+#[cold]
+fn thread_about_to_wait(for_ever: bool) -> Option<Sleeper> {
+    tls::parker().filter(|_| !for_ever || !fork::is_bereft()).map(Sleeper::thread)
+}
+
+/// Says why [`sleeper_about_to_wait`] has refused. The panic hook is foreign code, so that no lock of ours may be
+/// held here. [Q3]
+#[cold]
+pub(crate) fn refuse_to_wait(place: &'static Location<'static>) -> ! {
+    match current_goroutine() {
+        Some(_) => refuse_to_suspend(place),
+        None => {
+            forked::check_wait("a wait without a limit");
+            panic!("{GONE}")
+        }
+    }
+}
+
+const GONE: &str = "a thread whose thread-locals are gone can't wait for goroutines";
+
 pub(super) fn thread_parker() -> Arc<Parker> {
-    tls::parker().expect("a thread whose thread-locals are gone can't wait for goroutines")
+    tls::parker().expect(GONE)
 }
 
 /// Runs `f` on this kernel thread throughout, suspensions included.
@@ -153,9 +186,12 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
             let Some(goroutine) = self.0 else { return };
             let pins = goroutine.own.pins.get() - 1;
             goroutine.own.pins.set(pins);
-            if pins == 0 && is_migrating(&goroutine) {
+            if pins == 0 && may_move(&goroutine) {
                 goroutine.set_home(None);
-                current_worker().expect("a goroutine runs on a worker").count_homed(-1);
+                // None in the child of a fork.
+                if let Some(worker) = current_worker() {
+                    worker.count_homed(-1);
+                }
             }
         }
     }
@@ -163,7 +199,7 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
     if let Some(goroutine) = goroutine {
         let pins = goroutine.own.pins.get();
         goroutine.own.pins.set(pins + 1);
-        if pins == 0 && is_migrating(&goroutine) {
+        if pins == 0 && may_move(&goroutine) {
             let worker = current_worker().expect("a goroutine runs on a worker");
             goroutine.set_home(Some(worker.id));
             worker.count_homed(1);
@@ -173,9 +209,16 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-fn is_migrating(goroutine: &Goroutine) -> bool {
+fn may_move(goroutine: &Goroutine) -> bool {
     // SAFETY: the goroutine runs, so its runtime is there.
-    unsafe { &*goroutine.shared }.config.migrating
+    unsafe { &*goroutine.shared }.config.placement != Placement::Anchored
+}
+
+/// Whether the caller, which is this goroutine on this worker, unwinds, and so must not switch: the count
+/// of panics is a thread-local, which it shares with others.
+#[inline]
+pub(super) fn unwinds(worker: &Worker) -> bool {
+    worker.blocks().is_none() && panicking()
 }
 
 /// Runs `f`; a suspension within is a panic that names the place.

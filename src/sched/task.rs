@@ -33,7 +33,7 @@ pub(crate) struct Vtable {
     pub(crate) run: unsafe fn(*mut Payload) -> bool,
     /// Drops a closure that will not run, and frees its place.
     pub(crate) drop_closure: unsafe fn(*mut Payload),
-    /// Where the outcome lies, to be read once.
+    /// Where the outcome lies, to be read once: an `Outcome<T>`.
     pub(crate) output: unsafe fn(*mut Payload) -> *mut (),
     /// Frees the place once the outcome was read.
     pub(crate) free: unsafe fn(*mut Payload),
@@ -50,7 +50,8 @@ pub(crate) static NOTHING: Vtable = Vtable {
     drop_output: |_| {},
 };
 
-/// A closure, and in its place its outcome.
+/// A closure, and in its place its outcome: both at the same address, which is that of the stage.
+#[repr(C)]
 union Stage<F, T> {
     closure: ManuallyDrop<F>,
     outcome: ManuallyDrop<Outcome<T>>,
@@ -127,8 +128,10 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
     }
 
     unsafe fn output(payload: *mut Payload) -> *mut () {
-        // SAFETY: the body has run.
-        unsafe { Self::stage(payload).cast() }
+        // SAFETY: `write` was called.
+        let stage = unsafe { Self::stage(payload) };
+        // SAFETY: the stage is in its place; nothing is read.
+        unsafe { (&raw mut (*stage).outcome).cast() }
     }
 
     unsafe fn free(payload: *mut Payload) {

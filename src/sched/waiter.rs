@@ -6,10 +6,10 @@ use super::goroutine::{Goroutine, Ptr, Ref};
 use super::shared::Shared;
 use super::submit::unpark_if;
 use super::suspend::thread_parker;
+use crate::platform::foreign::Task;
 use crate::platform::{Arc, Parker};
 use std::mem::ManuallyDrop;
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::task::{RawWakerVTable, Waker};
 
@@ -29,12 +29,6 @@ impl Waiter {
     }
 }
 
-/// Never suspends, unless the task's executor does so when it is told. Never unwinds: there may be others
-/// to wake, and a waker that panics has been reported by the panic hook.
-pub(crate) fn wake_task(waker: Waker) {
-    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-}
-
 /// One who waits, and whom somebody will wake. A goroutine is not counted: it can't end while it
 /// waits.
 pub(crate) struct Sleeper(Tagged);
@@ -49,8 +43,8 @@ impl Sleeper {
         Sleeper(Tagged::of_thread(parker))
     }
 
-    pub(crate) fn task(waker: Waker) -> Self {
-        Sleeper(Tagged::of_task(waker))
+    pub(crate) fn task(task: Task) -> Self {
+        Sleeper(Tagged::of_task(task))
     }
 
     /// Holds on to it, for when it waits no more.
@@ -86,8 +80,8 @@ impl Wake {
         })
     }
 
-    pub(crate) fn of_task(waker: Waker) -> Wake {
-        Wake(Tagged::of_task(waker))
+    pub(crate) fn of_task(task: Task) -> Wake {
+        Wake(Tagged::of_task(task))
     }
 
     /// The same goroutine, known by its id, or the same thread, once more.
@@ -99,13 +93,22 @@ impl Wake {
         self.again_counted()
     }
 
+    /// As [`again`](Self::again), with a count of its own where it is a goroutine: which is there still.
     #[cold]
-    fn again_counted(&self) -> Wake {
+    pub(crate) fn again_counted(&self) -> Wake {
+        if self.0.tag() == GOROUTINE {
+            return Wake(Tagged::counted(self.0.goroutine()));
+        }
         // SAFETY: what it owns stays its own: only a count is added.
         match &*ManuallyDrop::new(unsafe { self.0.owned() }) {
             Owned::Parked(Waiter::Thread(parker)) => Wake(Tagged::of_thread(Arc::clone(parker))),
             _ => super::broken("again", "a goroutine by its id, or a thread", "somebody else"),
         }
+    }
+
+    /// Whether it is a task, so that to wake it, or to drop it, runs the user's code.
+    pub(crate) fn is_task(&self) -> bool {
+        self.0.tag() == TASK
     }
 
     /// Whether it is the thread with this parker.
@@ -123,9 +126,13 @@ impl Wake {
         }
     }
 
-    /// Never suspends, and never unwinds.
+    /// Never unwinds, and suspends only if a task's waker does. [Q2]
+    ///
+    /// # Safety
+    /// The runtime in which the calling thread or goroutine was when it got this is still there: whoever got
+    /// it wakes by it before it leaves that runtime, and gives it to nobody else.
     #[inline]
-    pub fn wake(self) {
+    pub unsafe fn wake(self) {
         if self.0.tag() == GOROUTINE {
             // SAFETY: the caller may have moved to another worker since, but not to another runtime,
             // and keeps that in place.
@@ -141,7 +148,7 @@ impl Wake {
         // SAFETY: it is never dropped, so what it owns is taken once.
         match unsafe { whom.owned() } {
             Owned::Parked(waiter) => waiter.unpark(),
-            Owned::Task(waker) => wake_task(waker),
+            Owned::Task(task) => task.wake(),
             Owned::Nothing => super::broken("wake_counted", "an owned one", "one by its id"),
         }
     }
@@ -203,8 +210,8 @@ impl Tagged {
         Tagged::new(raw.cast(), THREAD, ptr::null())
     }
 
-    fn of_task(waker: Waker) -> Self {
-        let waker = ManuallyDrop::new(waker);
+    fn of_task(task: Task) -> Self {
+        let waker = ManuallyDrop::new(task.into_waker());
         Tagged::new(NonNull::from(waker.vtable()).cast(), TASK, waker.data())
     }
 
@@ -241,7 +248,7 @@ impl Tagged {
             match self.tag() {
                 COUNTED => Owned::Parked(Waiter::Goroutine(Ref::adopt(self.goroutine()))),
                 THREAD => Owned::Parked(Waiter::Thread(Arc::from_raw(self.pointer().as_ptr()))),
-                TASK => Owned::Task(Waker::new(self.with, self.pointer().as_ref())),
+                TASK => Owned::Task(Waker::new(self.with, self.pointer().as_ref()).into()),
                 _ => Owned::Nothing,
             }
         }
@@ -251,15 +258,22 @@ impl Tagged {
 enum Owned {
     Nothing,
     Parked(Waiter),
-    Task(Waker),
+    Task(Task),
 }
 
 impl Drop for Tagged {
     #[inline]
     fn drop(&mut self) {
         if self.tag() != GOROUTINE {
-            // SAFETY: it is being dropped, so nobody else takes what it owns.
-            drop(unsafe { self.owned() });
+            self.drop_owned();
         }
+    }
+}
+
+impl Tagged {
+    #[cold]
+    fn drop_owned(&mut self) {
+        // SAFETY: it is being dropped, so nobody else takes what it owns.
+        drop(unsafe { self.owned() });
     }
 }

@@ -14,7 +14,7 @@ use super::processor::Held;
 use super::roster::{Awake, ProcId, Seat, SeatId, Sources};
 use super::settle::PARK;
 use super::shared::Shared;
-use crate::context::overflow;
+use crate::context::{Blocks, overflow};
 use crate::lockfree::{Inbox, List};
 use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use crate::platform::{CpuClock, Mutex, Parker, clock, fault, thread_id, tls};
@@ -30,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) id: SeatId,
     pub(crate) shared: *const Shared,
     seat: *const Seat,
+    /// How goroutines get thread-locals of their own; `None` if they share the worker's.
+    blocks: Option<&'static Blocks>,
     /// Goroutines at home here that somebody else unparked.
     inbox: Inbox<Goroutine>,
     inbox_len: AtomicUsize,
@@ -71,11 +73,17 @@ unsafe impl Sync for Worker {}
 unsafe impl Send for Worker {}
 
 impl Worker {
-    pub(crate) fn new(id: SeatId, shared: *const Shared, seat: *const Seat) -> Self {
+    pub(crate) fn new(
+        id: SeatId,
+        shared: *const Shared,
+        seat: *const Seat,
+        blocks: Option<&'static Blocks>,
+    ) -> Self {
         Worker {
             id,
             shared,
             seat,
+            blocks,
             inbox: Inbox::new(),
             inbox_len: AtomicUsize::new(0),
             ticks: AtomicU32::new(0),
@@ -153,8 +161,8 @@ impl Worker {
     /// the switch would return once a switch, and cost two mispredicted returns: context/switch/mod.rs.
     #[inline(always)]
     fn run(&self, held: Held<'_>, goroutine: Ptr) {
-        if !goroutine.has_begun() {
-            self.begin(held, goroutine);
+        if !goroutine.has_begun() && !self.begin(held, goroutine) {
+            return;
         }
         if self.slice_start.get().is_none() {
             self.slice_start.set(Some(clock::now()));
@@ -173,7 +181,8 @@ impl Worker {
         // begun, so it has a fiber, at rest. [S1]
         let why = unsafe {
             let fiber = (*goroutine.own.fiber.get()).as_mut().expect("it has begun");
-            fiber.resume(goroutine.raw().as_ptr().cast())
+            let own = self.blocks.map(|blocks| (blocks, ptr::from_ref(self).cast()));
+            fiber.resume(goroutine.raw().as_ptr().cast(), own)
         };
         goroutine.note(Event::Left { worker: self.id, parks: why == PARK });
         // Relaxed: as above. The goroutine entered the runtime before it switched.
@@ -345,6 +354,10 @@ impl Worker {
     pub(crate) fn waiting(&self) -> usize {
         // Relaxed: a report.
         self.waiting.load(Ordering::Relaxed) + self.inbox_len.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn blocks(&self) -> Option<&'static Blocks> {
+        self.blocks
     }
 
     pub(crate) fn seat(&self) -> &Seat {

@@ -2,14 +2,26 @@
 //! listen: enter the listener, then have the signals handled; so the first one is not lost.
 //! a signal: the handler writes to a pipe → the thread tells each listener; one that has gone is
 //! dropped, and with none left the default effect is had.
-//! Checked by: proptests/io/signals.rs.
+//! To tell a listener wakes those who receive, which may call foreign code, a waker, that listens itself: so
+//! that happens without the lock. [Q3]
+//! A handler blocks every signal while it runs: several that are pending at once are handled one after
+//! the other, and take one frame of the alternate stack.
+//! In the child of a `fork` the handlers are still there, and nobody reads the pipe: a signal for which
+//! the child itself has no listener has its default effect there.
+//! Checked by: proptests/io/signals.rs, proptests/environment/storm.rs, proptests/environment/fork.rs.
 
-use crate::platform::thread;
-use crate::platform::unmodelled::{AtomicBool, Mutex};
-use signal_hook::iterator::{Handle, Signals};
-use signal_hook::low_level::emulate_default_handler;
-use std::io;
+use crate::context::overflow;
+use crate::platform::fork::{self, Born};
+use crate::platform::unmodelled::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
+use crate::platform::{Arc, OfProcess, environment_took, thread};
+use crate::sched::forked;
+use signal_hook::iterator::Handle;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use signal_hook::low_level::{self, emulate_default_handler};
+use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
+use std::os::unix::net::UnixStream;
 
 /// Highest number of a signal, on Linux.
 const LAST: i32 = 64;
@@ -17,11 +29,22 @@ const LAST: i32 = 64;
 struct Listener {
     signals: Vec<i32>,
     /// False: nobody was there to be told. Who is told may go before this returns.
-    tell: Box<dyn Fn(i32) -> bool + Send>,
+    tell: Box<dyn Fn(i32) -> bool + Send + Sync>,
 }
 
-/// The kernel thread's handle, once there is one; and those who listen.
-static DISPATCH: Mutex<(Option<Handle>, Vec<Listener>)> = Mutex::new((None, Vec::new()));
+#[derive(Default)]
+struct State {
+    /// The kernel thread's handle, once there is one.
+    handle: Option<Handle>,
+    listeners: Vec<Arc<Listener>>,
+    /// The second Ctrl-C ends this process.
+    is_armed: bool,
+}
+
+static DISPATCH: OfProcess<Mutex<State>> = OfProcess::new();
+
+/// Which process listens to each signal: [`Born::number`]; 0: none did so far.
+static LISTENING: [AtomicU32; LAST as usize + 1] = [const { AtomicU32::new(0) }; _];
 
 /// Whether there was a Ctrl-C. Written by a signal handler.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -29,7 +52,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// From now on `tell` is called for each of these signals.
 pub(super) fn listen(
     signals: &[i32],
-    tell: impl Fn(i32) -> bool + Send + 'static,
+    tell: impl Fn(i32) -> bool + Send + Sync + 'static,
 ) -> io::Result<()> {
     let own = [libc::SIGBUS];
     if let Some(signal) = signals.iter().find(|signal| {
@@ -40,17 +63,22 @@ pub(super) fn listen(
             "signal {signal} can't be received: the kernel or the runtime keeps it for itself, or \
              there is none of that number"
         );
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        return Err(io::Error::new(ErrorKind::InvalidInput, message));
     }
-    let mut dispatch = DISPATCH.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let (handle, listeners) = &mut *dispatch;
+    // Declared before the guard: where this fails, it goes without the lock.
+    let listener = Arc::new(Listener { signals: signals.to_vec(), tell: Box::new(tell) });
+    let mut dispatch = state();
+    let State { handle, listeners, .. } = &mut *dispatch;
     let handle = match handle {
         Some(handle) => handle,
         None => handle.insert(start()?),
     };
-    listeners.push(Listener { signals: signals.to_vec(), tell: Box::new(tell) });
+    listeners.push(Arc::clone(&listener));
     for &signal in signals {
-        if let Err(error) = handle.add_signal(signal).and_then(|()| use_alternate_stack(signal)) {
+        let handled = handle_in_this_process(signal)
+            .and_then(|()| handle.add_signal(signal))
+            .and_then(|()| shield(signal));
+        if let Err(error) = handled {
             listeners.pop();
             return Err(error);
         }
@@ -60,47 +88,116 @@ pub(super) fn listen(
 
 /// From now on the second Ctrl-C ends the process: its handler does, so nothing can hold it up.
 pub(super) fn arm_second() -> io::Result<()> {
-    static ARMED: Mutex<bool> = Mutex::new(false);
-    let mut armed = ARMED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if !*armed {
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    let mut dispatch = state();
+    if dispatch.is_armed {
+        return Ok(());
+    }
+    // Relaxed, here and below: whoever writes holds the lock, or is the handler. One that the parent of a
+    // fork got is not the child's first.
+    INTERRUPTED.store(false, Ordering::Relaxed);
+    if !REGISTERED.load(Ordering::Relaxed) {
         // In this order: the first one sets what the second one finds.
         signal_hook::flag::register_conditional_default(libc::SIGINT, &INTERRUPTED)?;
         signal_hook::flag::register(libc::SIGINT, &INTERRUPTED)?;
-        *armed = true;
+        // Relaxed: as above.
+        REGISTERED.store(true, Ordering::Relaxed);
+        shield(libc::SIGINT)?;
+    }
+    dispatch.is_armed = true;
+    Ok(())
+}
+
+fn state() -> MutexGuard<'static, State> {
+    let state = DISPATCH.get_or_init(Mutex::default);
+    state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Has the handler of `signal` end a child of a fork as if it had no handler, unless that listens
+/// itself. From now on this process does.
+fn handle_in_this_process(signal: i32) -> io::Result<()> {
+    let listening = &LISTENING[signal as usize];
+    let action = move || {
+        // Relaxed: written before the handler could run, or by the child on its one thread.
+        if listening.load(Ordering::Relaxed) != Born::here().number() {
+            let _ = emulate_default_handler(signal);
+        }
+    };
+    // Relaxed: under the lock.
+    if listening.swap(Born::here().number(), Ordering::Relaxed) == 0 {
+        // SAFETY: the action reads atomics and calls what is async-signal-safe.
+        if let Err(error) = unsafe { low_level::register(signal, action) } {
+            // Relaxed: as above.
+            listening.store(0, Ordering::Relaxed);
+            return Err(error);
+        }
     }
     Ok(())
 }
 
 fn start() -> io::Result<Handle> {
-    let mut signals = Signals::new(std::iter::empty::<i32>())?;
+    fork::prepare();
+    let (read, write) = UnixStream::pair()?;
+    let mut signals = SignalDelivery::with_pipe(read, write, SignalOnly, &[] as &[i32])?;
     let handle = signals.handle();
+    let born = Born::here();
     thread::spawn("selvedge-signals".to_owned(), move || {
-        for signal in signals.forever() {
-            dispatch(signal);
+        overflow::ensure_alternate_stack();
+        loop {
+            let pending = match signals.poll_pending(&mut await_signal) {
+                Ok(Some(pending)) => pending,
+                Ok(None) => lose_pipe(&ErrorKind::UnexpectedEof.into()),
+                Err(error) => lose_pipe(&error),
+            };
+            for signal in pending {
+                dispatch(signal);
+                forked::check_thread(born, "what a signal wakes");
+            }
         }
     })?;
     Ok(handle)
 }
 
-fn dispatch(signal: i32) {
-    let mut told = false;
-    {
-        let mut dispatch = DISPATCH.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        dispatch.1.retain(|listener| {
-            let concerned = listener.signals.contains(&signal);
-            let there = !concerned || (listener.tell)(signal);
-            told |= concerned && there;
-            there
-        });
+/// Blocks until a handler has written to the pipe; false at its end.
+fn await_signal(pipe: &mut UnixStream) -> io::Result<bool> {
+    loop {
+        match pipe.read(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map(|bytes| bytes > 0),
+        }
     }
-    if !told {
+}
+
+/// Its descriptors were closed. They are not ours to close again, or to write to: by now the numbers may
+/// be another's.
+fn lose_pipe(error: &io::Error) -> ! {
+    environment_took(
+        "the pipe by which signals arrive",
+        error,
+        "close none but your own file descriptors, or do so (close_range, closefrom) before the first \
+         call of `signal::ctrl_c` or `Signals::new`",
+    )
+}
+
+fn dispatch(signal: i32) {
+    let mut concerned = state().listeners.clone();
+    concerned.retain(|listener| listener.signals.contains(&signal));
+    let all = concerned.len();
+    concerned.retain(|listener| !(listener.tell)(signal));
+    let (told, gone) = (all - concerned.len(), concerned);
+    state().listeners.retain(|own| !gone.iter().any(|gone| Arc::ptr_eq(own, gone)));
+    // Without the lock.
+    drop(gone);
+    if told == 0 {
         // An error: a signal without a name, whose default effect is to end the process.
         let _ = emulate_default_handler(signal);
     }
 }
 
-/// Adds SA_ONSTACK to the handler that is installed: a goroutine's own stack may have no room for it.
-fn use_alternate_stack(signal: i32) -> io::Result<()> {
+/// Has the handler that is installed run on the alternate stack, since a goroutine's own may have no room
+/// for it, and with every signal blocked, since the alternate one has room for few frames. Between the
+/// installation and this, others may interrupt it once; they are shielded already.
+fn shield(signal: i32) -> io::Result<()> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: asks for the handler, which is written where it may be.
     if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
@@ -109,7 +206,9 @@ fn use_alternate_stack(signal: i32) -> io::Result<()> {
     // SAFETY: it was written, since the call has succeeded.
     let mut action = unsafe { action.assume_init() };
     action.sa_flags |= libc::SA_ONSTACK;
-    // SAFETY: the same handler, with one more flag.
+    // SAFETY: fills in a set.
+    unsafe { libc::sigfillset(&mut action.sa_mask) };
+    // SAFETY: the same handler, with one more flag and a larger mask.
     if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }

@@ -10,7 +10,7 @@ use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::{Mutex, const_fn};
 use crate::time::Instant;
-use crate::wait::{Limit, List, Node, trace};
+use crate::wait::{Limit, List, Node, Wait, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -108,7 +108,12 @@ impl Barrier {
             wake_all(waiters);
             return Ok(BarrierWaitResult(true));
         }
-        let wait = limit.begin(place);
+        let Some(who) = Wait::caller(limit.is_unlimited()) else {
+            // The panic hook may come to this very barrier. [Q3]
+            drop(waiters);
+            Wait::refuse(place);
+        };
+        let wait = limit.begin_with(who);
         let node = Node::new(&wait, 0, ptr::null_mut());
         // SAFETY: unlinked by its waker, or below.
         unsafe { waiters.link(&node) };

@@ -210,7 +210,8 @@ impl Condvar {
         self.count(&waiters);
         drop(waiters);
         if let Some(wake) = wake {
-            wake.wake();
+            // SAFETY: just got, here.
+            unsafe { wake.wake() };
         }
     }
 

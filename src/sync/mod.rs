@@ -22,8 +22,7 @@ mod once;
 mod once_lock;
 mod permits;
 mod poison;
-#[doc(hidden)]
-pub mod raw_mutex;
+pub(crate) mod raw_mutex;
 mod rwlock;
 mod semaphore;
 mod wait_group;

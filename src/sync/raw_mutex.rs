@@ -36,7 +36,6 @@ const PASS: u32 = 1 << 4;
 pub const MOST_PASSES: u32 = if MODELLED { 1 } else { 64 };
 
 /// A mutual exclusion without data.
-#[doc(hidden)]
 pub struct RawMutex {
     word: AtomicU32,
     queue: Mutex<List>,
@@ -123,7 +122,6 @@ impl RawMutex {
     }
 
     /// Whether somebody waits for it, or has left something behind; a model's question.
-    #[doc(hidden)]
     pub fn is_waited_for(&self) -> bool {
         // Relaxed: nothing is read.
         self.word.load(Ordering::Relaxed) & !LOCKED != 0
@@ -249,7 +247,8 @@ impl RawMutex {
         let wake = claim.map(Claim::fire);
         drop(queue);
         if let Some(wake) = wake {
-            wake.wake();
+            // SAFETY: just got, here.
+            unsafe { wake.wake() };
         }
     }
 

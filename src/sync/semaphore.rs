@@ -150,9 +150,11 @@ impl Semaphore {
         let mut total = self.total.lock();
         let next = total.checked_add(n).filter(|total| *total <= MOST);
         let Some(next) = next else {
-            let total = *total;
+            let had = *total;
+            // The panic hook may use this very semaphore. [Q3]
+            drop(total);
             panic!(
-                "a semaphore with {total} permits can't have {n} more: Semaphore::MAX_PERMITS is \
+                "a semaphore with {had} permits can't have {n} more: Semaphore::MAX_PERMITS is \
                  {MOST}"
             );
         };

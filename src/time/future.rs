@@ -4,6 +4,7 @@
 
 use super::Instant;
 use crate::future::alarm::Reminder;
+use crate::platform::foreign::Task;
 use crate::wait::trace;
 use std::fmt;
 use std::future::Future;
@@ -68,7 +69,7 @@ impl Future for SleepAsync {
         }
         trace::alone("await a time");
         let deadline = self.deadline.nanos();
-        self.reminder.set(deadline, cx.waker().clone());
+        self.reminder.set(deadline, Task::of(cx.waker()));
         Poll::Pending
     }
 }

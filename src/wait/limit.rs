@@ -2,6 +2,7 @@
 
 use super::{Ended, Node, Wait};
 use crate::cancel::CancelToken;
+use crate::sched::waiter::Sleeper;
 use crate::sched::{self, suspend};
 use std::panic::Location;
 use std::ptr;
@@ -21,8 +22,11 @@ pub struct Limit<'a> {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// Fired, through the node of this arm.
     Fired(u32),
+    /// The time ran out.
     TimedOut,
+    /// The token was cancelled.
     Cancelled,
 }
 
@@ -61,14 +65,27 @@ impl<'a> Limit<'a> {
         self.token
     }
 
+    /// Whether it never ends a wait.
+    #[inline]
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.deadline.is_none() && self.token.is_none()
+    }
+
     /// A wait of the caller on one list, to be ended by [`wait`](Self::wait) with this limit.
     ///
     /// # Panics
     /// As [`Wait::of_caller`].
     pub fn begin(self, place: &'static Location<'static>) -> Wait {
+        let who = Wait::caller(self.is_unlimited());
+        self.begin_with(who.unwrap_or_else(|| Wait::refuse(place)))
+    }
+
+    /// As [`begin`](Self::begin), of [`Wait::caller`].
+    #[inline]
+    pub(crate) fn begin_with(self, who: Sleeper) -> Wait {
         match self {
-            Limit { deadline: None, token: None } => Wait::steadfast(place),
-            _ => Wait::of_caller(place),
+            Limit { deadline: None, token: None } => Wait::steadfast_of(who),
+            _ => Wait::of(who),
         }
     }
 
@@ -76,6 +93,8 @@ impl<'a> Limit<'a> {
     /// To be called without any list's lock.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
+        // Once the node is linked nothing may unwind.
+        suspend::check_may_suspend(place);
         let node = Node::new(wait, CANCELLED, ptr::null_mut());
         // SAFETY: the node is unlinked below, and `wait_for` does not unwind.
         if !unsafe { token.enlist(&node) } && wait.give_up() {
@@ -99,7 +118,7 @@ impl<'a> Limit<'a> {
 
     /// Parks until `ready` answers true, or the limit is reached. It is asked after each wake-up, and
     /// whatever makes it true unparks the caller. Inside `no_suspend`, panics before it parks.
-    pub fn park_until(
+    pub(crate) fn park_until(
         self,
         place: &'static Location<'static>,
         mut ready: impl FnMut() -> bool,

@@ -41,11 +41,6 @@ impl Node {
         }
     }
 
-    /// Under the lock of its list.
-    pub fn is_linked(&self) -> bool {
-        self.linked.get()
-    }
-
     /// What the node was made with.
     pub fn packet(&self) -> *mut () {
         self.packet
@@ -63,10 +58,12 @@ pub struct List {
 unsafe impl Send for List {}
 
 impl List {
+    /// A list without nodes.
     pub const fn new() -> Self {
         List { head: ptr::null(), tail: ptr::null(), len: 0 }
     }
 
+    /// Whether no node is linked.
     pub fn is_empty(&self) -> bool {
         self.head.is_null()
     }
@@ -93,8 +90,11 @@ impl List {
     /// Links a node at the end.
     ///
     /// # Safety
-    /// The node is in no list. Node and wait stay where they are until the node was unlinked, by
-    /// [`unlink`](Self::unlink) or by the waker that fired it; both happen under this list's lock.
+    /// - The node is in no list. One lock guards this list, and the node is given to
+    ///   [`unlink`](Self::unlink) of this list alone.
+    /// - Node and wait stay where they are until `unlink` has unlinked the node, or whoever claimed it has
+    ///   fired it. Until then the goroutine or the thread that waits does not end.
+    /// - A steadfast wait has no other node on any list.
     pub unsafe fn link(&mut self, node: &Node) {
         debug_assert!(!node.linked.get(), "a node is linked once");
         node.linked.set(true);
@@ -213,7 +213,8 @@ impl Claim {
         unsafe { (*self.node).packet }
     }
 
-    /// Ends the wait. The packet is the waiter's again. [X2]
+    /// Ends the wait. The packet is the waiter's again. [X2] The answer stays with the calling thread or
+    /// goroutine: see [`Wake::wake`].
     #[inline]
     pub fn fire(self) -> Wake {
         // SAFETY: claimed, so node and wait are in place until the state is FIRED. [X4]

@@ -27,12 +27,12 @@ pub use list::{Claim, List, Node};
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
+use crate::platform::foreign::Task;
 use crate::sched::waiter::Sleeper;
 pub use crate::sched::waiter::Wake;
 use crate::sched::{broken, suspend};
 use std::mem::ManuallyDrop;
 use std::panic::Location;
-use std::task::Waker;
 
 const WAITING: u32 = 0;
 const CLAIMED: u32 = 1;
@@ -65,7 +65,8 @@ pub enum Ended {
     TimedOut,
 }
 
-/// Those to wake once a lock is released: mostly nobody or one.
+/// Those to wake once a lock is released: mostly nobody or one. Whoever fires them keeps this in its own frame
+/// and wakes them before that function returns, so its runtime is still there.
 #[derive(Default)]
 #[must_use]
 pub struct Wakes {
@@ -87,7 +88,8 @@ impl Wakes {
         }
     }
 
-    /// In the order in which they came. Never suspends, and never unwinds.
+    /// In the order in which they came. Never unwinds, and suspends only if a task's waker does: so this is
+    /// called without a lock of ours. [Q2] [Q3]
     #[inline(always)]
     pub fn wake(&mut self) {
         if let Some(first) = self.first.take() {
@@ -97,7 +99,8 @@ impl Wakes {
 
     #[inline(never)]
     fn wake_some(&mut self, first: Wake) {
-        first.wake();
+        // SAFETY: it was got in this frame: see the type.
+        unsafe { first.wake() };
         if !self.rest.is_empty() {
             self.wake_rest();
         }
@@ -105,7 +108,8 @@ impl Wakes {
 
     #[cold]
     fn wake_rest(&mut self) {
-        std::mem::take(&mut *self.rest).into_iter().for_each(Wake::wake);
+        // SAFETY: as in `wake_some`.
+        std::mem::take(&mut *self.rest).into_iter().for_each(|wake| unsafe { wake.wake() });
     }
 }
 
@@ -120,12 +124,14 @@ impl Drop for Wakes {
 }
 
 impl Wait {
-    /// A wait of the calling goroutine or thread.
+    /// A wait of the calling goroutine or thread, for one that holds no lock of ours. [Q3]
     ///
     /// # Panics
-    /// Inside `no_suspend`, before anything is linked.
+    /// Where [`caller`](Self::caller) is `None`, before anything is linked.
     pub fn of_caller(place: &'static Location<'static>) -> Self {
-        Wait::new(suspend::sleeper_about_to_wait(place), false)
+        Wait::of(
+            suspend::sleeper_about_to_wait(false).unwrap_or_else(|| suspend::refuse_to_wait(place)),
+        )
     }
 
     /// As [`of_caller`](Self::of_caller), for one node, and never to be given up: that spares its waker
@@ -135,17 +141,37 @@ impl Wait {
     /// As [`of_caller`](Self::of_caller).
     #[inline]
     pub fn steadfast(place: &'static Location<'static>) -> Self {
-        Wait::new(suspend::sleeper_about_to_wait(place), true)
+        let who = suspend::sleeper_about_to_wait(true);
+        Wait::steadfast_of(who.unwrap_or_else(|| suspend::refuse_to_wait(place)))
     }
 
-    /// Whether the caller may wait: not inside `no_suspend`.
-    pub fn may_wait() -> bool {
-        suspend::may_suspend()
+    /// The caller, for one that holds a lock of ours; `for_ever`: to wait without a limit. `None` where it may not
+    /// wait: inside `no_suspend`, on a thread whose thread-locals are gone, and for ever in the child of a fork. Then it gives up its locks before it calls [`refuse`](Self::refuse).
+    #[inline]
+    pub(crate) fn caller(for_ever: bool) -> Option<Sleeper> {
+        suspend::sleeper_about_to_wait(for_ever)
+    }
+
+    /// A wait of [`caller`](Self::caller).
+    #[inline]
+    pub(crate) fn of(who: Sleeper) -> Self {
+        Wait::new(who, false)
+    }
+
+    /// A [steadfast](Self::steadfast) wait of [`caller`](Self::caller).
+    #[inline]
+    pub(crate) fn steadfast_of(who: Sleeper) -> Self {
+        Wait::new(who, true)
+    }
+
+    /// Panics, and says why the caller may not wait. Called without a lock of ours. [Q3]
+    pub fn refuse(place: &'static Location<'static>) -> ! {
+        suspend::refuse_to_wait(place)
     }
 
     /// A wait of a future.
-    pub fn of_task(waker: Waker) -> Self {
-        Wait::new(Sleeper::task(waker), false)
+    pub fn of_task(task: Task) -> Self {
+        Wait::new(Sleeper::task(task), false)
     }
 
     fn new(who: Sleeper, is_steadfast: bool) -> Self {
@@ -208,18 +234,9 @@ impl Wait {
     /// Sets whom to wake: this task. Under the lock of the one list that this wait is on, which its
     /// wakers hold when they fire it, and unless it was fired. Who was to be woken before is for the
     /// caller to drop without the lock.
-    pub(crate) fn set_task(&self, waker: Waker) -> Option<Sleeper> {
-        self.replace_who(Sleeper::task(waker))
-    }
-
-    /// As `set_task`: the calling goroutine or thread.
-    pub(crate) fn set_caller(&self) -> Option<Sleeper> {
-        self.replace_who(suspend::sleeper())
-    }
-
-    fn replace_who(&self, who: Sleeper) -> Option<Sleeper> {
+    pub(crate) fn set_task(&self, task: Task) -> Option<Sleeper> {
         // SAFETY: only a waker that holds the same lock would take it. See `Sync`.
-        self.who.with_mut(|own| unsafe { (*own).replace(who) })
+        self.who.with_mut(|own| unsafe { (*own).replace(Sleeper::task(task)) })
     }
 
     /// By a waker that found the wait through a list. [X1]

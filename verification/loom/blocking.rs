@@ -5,6 +5,7 @@
 //! or a wake-up, lost, all would wait, which loom reports as a deadlock.
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
+use crate::placement::Anchored;
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, Parker, thread};
 use selvedge::{Builder, Runtime, blocking, current, go, park, try_go, yield_now};
@@ -14,7 +15,7 @@ fn builder(processors: usize, threads: usize) -> Builder {
 }
 
 fn anchored(processors: usize, threads: usize) -> Arc<Runtime> {
-    let runtime = builder(processors, threads).build();
+    let runtime = builder(processors, threads).anchored();
     Arc::new(runtime.expect("a model grants what is asked for"))
 }
 
@@ -189,7 +190,7 @@ fn a_processor_that_comes_takes_what_waits() {
         operations: "run(go(open), pass, join), drop | grow | 2 workers",
     }
     .check(Bound::narrow(), || {
-        let runtime = builder(1, 2).max_processors(2).build().expect("granted");
+        let runtime = builder(1, 2).max_processors(2).anchored().expect("granted");
         let runtime = Arc::new(runtime);
         let resizer = {
             let runtime = Arc::clone(&runtime);
@@ -238,7 +239,7 @@ fn two_workers_end_with_work_left() {
         operations: "go(try_go(yield), join), drop, join | 2 workers",
     }
     .check(Bound::narrow(), || {
-        let runtime = builder(2, 2).build().expect("a model grants what is asked for");
+        let runtime = builder(2, 2).anchored().expect("a model grants what is asked for");
         let handle = runtime.go(|| {
             // Refused, once the runtime is shutting down.
             drop(try_go(yield_now).map(|child| child.join()));

@@ -1,7 +1,7 @@
-//! Futures that send and receive: [V4], [V8]. Values are race-checked cells.
+//! Futures that send and receive: [V4], [V8], [V10]. Values are race-checked cells.
 
 use crate::harness::{Bound, Payload, Scenario, assert_conserved, join, spawn};
-use selvedge::chan::{Receiver, SendError, bounded};
+use selvedge::chan::{Receiver, Select, SendError, bounded};
 use selvedge::{block_on, select};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -167,5 +167,61 @@ fn a_select_meets_a_future_that_is_dropped() {
         let value = early.unwrap_or_else(|| rx.recv().expect("it is still there").take());
         assert_eq!(value, 1);
         join(sends);
+    });
+}
+
+/// 2 threads: a select that was chosen for a future lets go, while that future is dropped.
+#[test]
+fn a_select_lets_go_while_its_receiver_leaves() {
+    Scenario {
+        name: "chan: a select lets go of a future that leaves [V7] [V10]",
+        threads: 2,
+        operations: "select(send), drop | poll, drop, close",
+    }
+    .check(Bound::Complete, || {
+        let (tx, rx) = bounded::<Payload>(0);
+        let selects = spawn(move || {
+            let mut select = Select::new();
+            select.send(&tx);
+            drop(select.select());
+        });
+        assert!(poll_once(pin!(rx.recv_async())).is_pending());
+        // The select may still wait.
+        rx.close();
+        join(selects);
+    });
+}
+
+/// 3 threads: a select makes its value for a future that is dropped, while another receiver waits: the
+/// value goes there.
+#[test]
+fn a_receiver_that_leaves_a_select_is_followed_by_another() {
+    Scenario {
+        name: "chan: a future leaves a select to another receiver [V4] [V10]",
+        threads: 3,
+        operations: "select(send) | poll, drop | recv",
+    }
+    .check(Bound::usual(), || {
+        let (tx, rx) = bounded(0);
+        let keep = tx.clone();
+        let selects = spawn(move || {
+            select! { send(tx, Payload::new(1)) -> sent => sent.expect("open") }
+        });
+        let other = rx.clone();
+        let taken = Arc::new(Mutex::new(Vec::new()));
+        let tell = Arc::clone(&taken);
+        let leaves = spawn(move || {
+            if let Poll::Ready(value) = poll_once(pin!(other.recv_async())) {
+                tell.lock().unwrap().push(value.expect("a value").take());
+                other.close();
+            }
+        });
+        let received = rx.recv().map(|value| value.take());
+        join(leaves);
+        join(selects);
+        let mut left = std::mem::take(&mut *taken.lock().unwrap());
+        left.extend(received);
+        assert_conserved(1, left);
+        drop(keep);
     });
 }

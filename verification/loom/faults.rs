@@ -2,6 +2,7 @@
 //! name, and the path that found each finds it again at once: [I1], [I5], [E2], [S1], [S3].
 
 use crate::harness::{Bound, Scenario, join, spawn};
+use crate::placement::Anchored;
 use selvedge::{Builder, current, park};
 use std::path::Path;
 
@@ -37,7 +38,7 @@ fn one_that_is_unparked_while_it_runs() {
     }
     .check(Bound::usual(), || {
         let builder = Builder::new().processors(1).max_goroutines(4).modelled(2);
-        let runtime = builder.build().expect("a model grants what is asked for");
+        let runtime = builder.anchored().expect("a model grants what is asked for");
         runtime.run(|| {
             let me = current();
             join(spawn(move || me.unpark()));

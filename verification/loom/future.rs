@@ -3,6 +3,7 @@
 //! The join word alone, where it can be explored whole; and `block_on` with what wakes it.
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
+use crate::placement::Anchored;
 use selvedge::internals::platform::atomic::{AtomicUsize, Ordering};
 use selvedge::internals::platform::{Arc, Mutex};
 use selvedge::internals::sched::join::{JoinWord, Joined};
@@ -30,12 +31,19 @@ impl Drop for Joiner {
 impl End {
     fn new() -> Arc<End> {
         let word = JoinWord::vacant();
-        word.reset();
+        // SAFETY: nobody else knows it yet.
+        unsafe { word.reset() };
         Arc::new(End { word, result: Payload::new(0), woken: AtomicUsize::new(0) })
     }
 
     fn register(&self, number: usize) -> Joined {
-        self.word.join(|| Joiner(Payload::new(number)))
+        // SAFETY: the test's own thread is the one join handle; a joiner knows no word.
+        unsafe { self.word.join(|| Joiner(Payload::new(number))) }
+    }
+
+    fn withdraw(&self) -> Joined {
+        // SAFETY: as in `register`.
+        unsafe { self.word.withdraw() }
     }
 
     /// What a goroutine does last.
@@ -96,7 +104,7 @@ fn who_withdraws_is_not_woken_and_the_result_is_dropped_once() {
         let theirs = Arc::clone(&end);
         let ender = spawn(move || theirs.complete());
         let registered = end.register(1);
-        let withdrawn = end.word.withdraw();
+        let withdrawn = end.withdraw();
         if end.word.detach() {
             assert_eq!(end.result.take(), 7);
         }
@@ -129,7 +137,7 @@ fn of_two_ends_one_wakes_the_joiner() {
             }
         });
         let registered = end.register(1);
-        let withdrawn = end.word.withdraw();
+        let withdrawn = end.withdraw();
         join(ender);
         join(abandons);
         let is_woken = registered == Joined::Waiting && withdrawn != Joined::Waiting;
@@ -148,7 +156,7 @@ fn a_join_handle_is_awaited() {
     }
     .check(Bound::usual(), || {
         let runtime =
-            Builder::new().processors(1).max_goroutines(1).modelled(2).build().expect("granted");
+            Builder::new().processors(1).max_goroutines(1).modelled(2).anchored().expect("granted");
         let handle = runtime.go(|| Payload::new(8));
         assert_eq!(block_on(handle).expect("no panic").take(), 8);
     });
@@ -164,7 +172,7 @@ fn a_join_that_was_polled_is_dropped() {
     }
     .check(Bound::usual(), || {
         let runtime =
-            Builder::new().processors(1).max_goroutines(1).modelled(2).build().expect("granted");
+            Builder::new().processors(1).max_goroutines(1).modelled(2).anchored().expect("granted");
         let mut joins = runtime.go(|| Payload::new(8)).into_future();
         let mut context = Context::from_waker(Waker::noop());
         if let Poll::Ready(result) = pin!(&mut joins).poll(&mut context) {

@@ -6,6 +6,7 @@
 //! writer, or recycles the cell without one from its last reader, is caught.
 
 use crate::harness::{Bound, Payload, Scenario};
+use crate::placement::Anchored;
 use selvedge::internals::platform::{Arc, thread};
 use selvedge::{Builder, Runtime, Spawn, blocking, go, yield_now};
 use std::time::Duration;
@@ -15,7 +16,7 @@ fn runtime(processors: usize, goroutines: usize) -> Runtime {
         .processors(processors)
         .max_goroutines(goroutines)
         .modelled(2)
-        .build()
+        .anchored()
         .expect("a model grants what is asked for")
 }
 
@@ -109,6 +110,29 @@ fn a_scope_sees_what_its_child_did_elsewhere() {
             });
             assert_eq!(own.take(), 6);
         });
+    });
+}
+
+/// 3 threads: a scope of one runtime has a child on another | a worker of each. The parent is woken after it
+/// was counted, and its runtime ends while the child may still wake it.
+#[test]
+fn a_child_on_another_runtime_wakes_its_parent() {
+    Scenario {
+        name: "join: a child on another runtime wakes its parent [G4] [G7]",
+        threads: 3,
+        operations: "run(scope(other.run(go))), drop, drop | a worker | a worker of the other",
+    }
+    .check(Bound::narrow(), || {
+        let (own, other) = (runtime(1, 1), runtime(1, 2));
+        own.run(|| {
+            let value = Payload::new(5);
+            selvedge::scope(|s| {
+                other.run(|| drop(s.go(|| value.write(value.take() + 1))));
+            });
+            assert_eq!(value.take(), 6);
+        });
+        drop(own);
+        drop(other);
     });
 }
 

@@ -1,9 +1,12 @@
-//! Goroutine-local values: [Z2], [Z3].
+//! Goroutine-local values: [Z2], [Z3], [Z5].
 
 use crate::harness::{Bound, Payload, Scenario};
 use selvedge::internals::platform::{Arc, thread};
 use selvedge::{Builder, go, goroutine_local, yield_now};
 use std::cell::RefCell;
+use std::future::{Future, IntoFuture};
+use std::pin::pin;
+use std::task::{Context, Wake, Waker};
 
 /// Writes, when it goes, where its maker looks after the join.
 struct Says(Arc<Payload>);
@@ -51,6 +54,37 @@ fn a_value_goes_where_its_goroutine_goes() {
             assert_eq!(theirs.take(), 1, "it was destroyed before the joiner knew of the end");
         });
         drop(runtime);
+    });
+}
+
+/// Makes a value on whatever calls it.
+struct Makes;
+
+impl Wake for Makes {
+    fn wake(self: Arc<Self>) {
+        OWN.with(|own| own.write(own.take() + 1));
+    }
+}
+
+/// 2 threads: await a goroutine, whose end calls a waker that makes a value | 1 worker. The value has gone
+/// when the cell is recycled: the specification looks.
+#[test]
+fn a_value_that_a_waker_makes_goes_before_the_cell_is_recycled() {
+    Scenario {
+        name: "local: a value that a waker makes goes before the cell is recycled [Z5]",
+        threads: 2,
+        operations: "go, poll, drop, shutdown | 1 worker",
+    }
+    .check(Bound::usual(), || {
+        let builder = Builder::new().processors(1).max_goroutines(1).modelled(2);
+        let runtime = builder.build().expect("a model grants what is asked for");
+        let waker = Waker::from(Arc::new(Makes));
+        {
+            let awaited = pin!(runtime.go(|| ()).into_future());
+            let _ = awaited.poll(&mut Context::from_waker(&waker));
+        }
+        drop(waker);
+        runtime.shutdown(std::time::Duration::MAX).expect("it ends");
     });
 }
 

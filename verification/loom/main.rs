@@ -24,6 +24,8 @@ mod latch;
 mod local;
 mod monitor;
 mod parker;
+#[path = "../placement.rs"]
+mod placement;
 mod poller;
 mod programs;
 #[path = "../programs.rs"]

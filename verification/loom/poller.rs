@@ -3,11 +3,13 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use crate::kernel::Kernel;
+use crate::placement::Anchored;
 use crate::sched::builder;
 use selvedge::internals::cell::{Cell, Way};
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, Bell, Parker};
 use selvedge::internals::sched::poller::{Event, Key, Poller, Sink, Source};
+use selvedge::internals::wait::Wake;
 use selvedge::{Builder, Runtime, go};
 
 /// A poller with one cell, and the kernel behind it.
@@ -29,9 +31,13 @@ fn world() -> Arc<World> {
 impl World {
     /// Waits for one event, as a worker that sleeps, and wakes who is to be woken.
     fn rest_once(&self) {
-        let wakes = self.poller.rest(0, &Parker::new(), None).expect("nobody else");
-        wakes.into_iter().for_each(|wake| wake.wake());
+        wake_all(self.poller.rest(0, &Parker::new(), None).expect("nobody else"));
     }
+}
+
+fn wake_all(wakes: Vec<Wake>) {
+    // SAFETY: plain threads wait here, which are counted.
+    wakes.into_iter().for_each(|wake| unsafe { wake.wake() });
 }
 
 /// 2 threads: one reads a byte | it arrives, and is told of. [N6]
@@ -158,7 +164,7 @@ fn who_wanted_to_wait_while_another_looked_tries_again() {
                     assert_eq!(seat, 7, "the seat that was left");
                     sleeper.unpark();
                 });
-                wakes.into_iter().for_each(|wake| wake.wake());
+                wake_all(wakes);
                 looker.park();
             })
         };
@@ -168,7 +174,7 @@ fn who_wanted_to_wait_while_another_looked_tries_again() {
             spawn(move || {
                 while !stops.load(Ordering::Relaxed) {
                     match world.poller.rest(7, &sleeper, None) {
-                        Some(wakes) => wakes.into_iter().for_each(|wake| wake.wake()),
+                        Some(wakes) => wake_all(wakes),
                         None => sleeper.park(),
                     }
                 }
@@ -202,7 +208,7 @@ fn attended(build: impl FnOnce(Builder) -> Runtime, processors: usize) -> Attend
 }
 
 fn anchored(builder: Builder) -> Runtime {
-    builder.build().expect("a model grants what is asked for")
+    builder.anchored().expect("a model grants what is asked for")
 }
 
 fn migrating(builder: Builder) -> Runtime {

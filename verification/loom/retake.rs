@@ -111,6 +111,32 @@ fn a_processor_has_one_owner() {
     });
 }
 
+/// 2 threads: a worker gives its processor up by itself, then visits | a monitor that tries to take it;
+/// complete. Only one of them takes it.
+#[test]
+fn a_processor_is_taken_once() {
+    Scenario {
+        name: "retake: a worker gives its processor up while the monitor takes it [H1]",
+        threads: 2,
+        operations: "seize, touch, release, enter, touch, leave | seize, touch, release",
+    }
+    .check(Bound::complete_if_long(), || {
+        let world = world();
+        let id = in_user_code(&world);
+        let monitor = {
+            let world = Arc::clone(&world);
+            spawn(move || _ = world.retake(id))
+        };
+        let _ = world.retake(id);
+        let mut held = true;
+        world.visit(id, &mut held);
+        join(monitor);
+        assert!(!held, "one of them has taken it, and it is not granted again");
+        assert_eq!(world.queues.take(), 2, "it was taken once");
+        assert_eq!(world.roster.idle_processors(), 1);
+    });
+}
+
 /// 3 threads: a worker in user code, then back | a monitor that retakes | the worker that gets it.
 #[test]
 fn a_retaken_processor_goes_to_who_can_use_it() {

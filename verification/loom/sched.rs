@@ -2,6 +2,7 @@
 //! [S2], [S3], [T1], [T2].
 
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
+use crate::placement::Anchored;
 use selvedge::internals::platform::{Arc, Parker};
 use selvedge::{Builder, Runtime, current, go, no_suspend, park, scope, yield_now};
 
@@ -10,7 +11,7 @@ pub fn builder(processors: usize) -> Builder {
 }
 
 pub fn runtime(processors: usize) -> Runtime {
-    builder(processors).build().expect("a model grants what is asked for")
+    builder(processors).anchored().expect("a model grants what is asked for")
 }
 
 pub fn migrating(processors: usize) -> Runtime {

@@ -1,6 +1,7 @@
 //! Shutdown with work left: [T1], [T2].
 
 use crate::harness::{Bound, Payload, Scenario};
+use crate::placement::Anchored;
 use selvedge::internals::platform::Arc;
 use selvedge::{Builder, Runtime};
 
@@ -9,7 +10,7 @@ fn runtime() -> Runtime {
         .processors(1)
         .max_goroutines(4)
         .modelled(2)
-        .build()
+        .anchored()
         .expect("a model grants what is asked for")
 }
 

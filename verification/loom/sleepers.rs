@@ -2,6 +2,7 @@
 //! stands still, or a thread lets it pass; what is fired when, they choose.
 
 use crate::harness::{Bound, Scenario, join, spawn};
+use crate::placement::Anchored;
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, thread, virtual_time};
 use selvedge::{Builder, Runtime, current, go, park, park_timeout, time, yield_now};
@@ -10,7 +11,7 @@ use std::time::Duration;
 fn runtime(migrating: bool) -> Arc<Runtime> {
     let builder = Builder::new().processors(1).max_goroutines(4).modelled(2);
     // SAFETY: the goroutines of these models touch no thread-local and keep no guard.
-    let built = if migrating { unsafe { builder.build_migrating() } } else { builder.build() };
+    let built = if migrating { unsafe { builder.build_migrating() } } else { builder.anchored() };
     Arc::new(built.expect("a model grants what is asked for"))
 }
 

@@ -5,8 +5,8 @@
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
 use selvedge::internals::platform::Arc;
+use selvedge::internals::raw_mutex::{MOST_PASSES, RawMutex};
 use selvedge::internals::wait::Limit;
-use selvedge::sync::raw_mutex::{MOST_PASSES, RawMutex};
 use selvedge::sync::{LockError, Mutex, WaitError};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 

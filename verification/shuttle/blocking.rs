@@ -2,6 +2,7 @@
 //! processors: [A1], [Q1], [F1], [H1], [I5].
 
 use crate::harness::{Plan, Scenario};
+use crate::placement::Anchored;
 use crate::support::{
     Carried, Flag, Gate, Home, Ledger, Monitor, anchored, builder, end, migrating, panic_with,
     run_retaken,
@@ -280,7 +281,7 @@ fn processors_are_taken_while_their_number_changes() {
     let name = "blocking: processors are taken while their number changes [H1] [I4]";
     Scenario { name, threads: 6, goroutines: 6 }.check(&Plan::usual(1500), || {
         let ledger = Ledger::new(5);
-        let runtime = builder(2, 4).max_processors(3).build().expect("granted");
+        let runtime = builder(2, 4).max_processors(3).anchored().expect("granted");
         let runtime = Arc::new(runtime);
         let monitor = Monitor::start(&runtime);
         let mine = ledger.clone();

@@ -25,6 +25,8 @@ mod harness;
 mod kernel;
 mod leave;
 mod park;
+#[path = "../placement.rs"]
+mod placement;
 mod programs;
 #[path = "../programs.rs"]
 mod random;

@@ -2,6 +2,7 @@
 
 use crate::harness::{Plan, Scenario};
 use crate::kernel::Kernel;
+use crate::placement::Anchored;
 use crate::support::{Flag, Gate, Home, Ledger, builder, end};
 use selvedge::internals::cell::Cell;
 use selvedge::internals::platform::Arc;
@@ -65,7 +66,7 @@ fn readers_share_what_arrives_at_home() {
         goroutines: 5,
     }
     .check(&Plan::usual(1500), || {
-        readers(|builder| builder.build().expect("a model grants it"), 3, true);
+        readers(|builder| builder.anchored().expect("a model grants it"), 3, true);
     });
 }
 
@@ -91,7 +92,7 @@ fn two_homes_of_one_batch_are_both_woken() {
         let kernel = Kernel::new();
         let (source, bell) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
         let builder = builder(1, 3).kernel(source, bell);
-        let (runtime, gone) = (builder.build().expect("a model grants it"), Flag::default());
+        let (runtime, gone) = (builder.anchored().expect("a model grants it"), Flag::default());
         let cell = Arc::new(Cell::new());
         let key = runtime.register(Arc::<Cell>::clone(&cell));
         let begun = [Flag::default(), Flag::default(), Flag::default()];

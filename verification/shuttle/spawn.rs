@@ -2,6 +2,7 @@
 //! [G3], [G4].
 
 use crate::harness::{Plan, Scenario};
+use crate::placement::Anchored;
 use crate::support::{Carried, Home, Ledger, anchored, builder, end, migrating, panic_with};
 use selvedge::{Runtime, go, no_suspend, scope, time, try_go, yield_now};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -255,7 +256,7 @@ fn a_scope_that_panics_asks_its_children_to_end() {
 fn the_limit_refuses_and_gives_back() {
     Scenario { name: "spawn: the limit refuses and gives back [G3]", threads: 3, goroutines: 4 }
         .check(&Plan::usual(2000), || {
-            let runtime = builder(2, 2).max_goroutines(2).build().expect("granted");
+            let runtime = builder(2, 2).max_goroutines(2).anchored().expect("granted");
             runtime.run(|| {
                 let token = Arc::new(());
                 let theirs = Arc::clone(&token);

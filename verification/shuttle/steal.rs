@@ -2,6 +2,7 @@
 //! [I1], [P2].
 
 use crate::harness::{Plan, Scenario};
+use crate::placement::Anchored;
 use crate::support::{Flag, Gate, Ledger, anchored, builder, end, migrating};
 use selvedge::{Runtime, current, go, park, yield_now};
 use shuttle::thread;
@@ -266,7 +267,7 @@ fn resized(runtime: Runtime) {
 fn processors_come_and_go() {
     Scenario { name: "steal: processors come and go [I4]", threads: 5, goroutines: 7 }
         .check(&Plan::usual(1500), || {
-            resized(builder(1, 3).max_processors(3).build().expect("granted"))
+            resized(builder(1, 3).max_processors(3).anchored().expect("granted"))
         });
 }
 
@@ -292,7 +293,7 @@ fn a_processor_that_comes_takes_what_waits() {
     }
     .check(&Plan::usual(2000), || {
         let ledger = Ledger::new(2);
-        let runtime = Arc::new(builder(1, 3).max_processors(2).build().expect("granted"));
+        let runtime = Arc::new(builder(1, 3).max_processors(2).anchored().expect("granted"));
         let spawned = Flag::default();
         let grower = {
             let (runtime, spawned) = (Arc::clone(&runtime), spawned.clone());

@@ -1,6 +1,7 @@
 //! What the scenarios share: runtimes, a ledger of who ran, homes, a monitor, a gate.
 //! Ledgers and flags of this file are no part of the model: touching them is no step of a schedule.
 
+use crate::placement::Anchored;
 use selvedge::internals::platform::{Parker, virtual_time};
 use selvedge::{Builder, Runtime};
 use shuttle::thread;
@@ -19,7 +20,7 @@ pub fn builder(processors: usize, threads: usize) -> Builder {
 
 /// An anchored runtime.
 pub fn anchored(processors: usize, threads: usize) -> Runtime {
-    builder(processors, threads).build().expect("a model grants what is asked for")
+    builder(processors, threads).anchored().expect("a model grants what is asked for")
 }
 
 /// A migrating runtime.

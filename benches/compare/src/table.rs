@@ -60,11 +60,9 @@ impl Cell {
 }
 
 impl Row {
-    /// The better of our two, on one processor the anchored.
+    /// The safe default's.
     pub fn ours(&self, peers: &[&'static str]) -> Option<f64> {
-        let both: &[&str] = &["selvedge", "selvedge-migrating"];
-        self.best_of(peers, if self.processors > 1 { both } else { &both[..1] })
-            .map(|(ours, _)| ours)
+        self.best_of(peers, &["selvedge"]).map(|(ours, _)| ours)
     }
 
     /// The best of those peers that are among `of`.

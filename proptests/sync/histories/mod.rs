@@ -13,7 +13,7 @@ mod gatherings;
 mod once;
 mod turns;
 
-use crate::common::{BOTH, beside, finish};
+use crate::common::{ALL, beside, finish};
 use crate::linear::{Oracle, Recorder, is_linearizable, race};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn hold<O: Oracle + Send, S: Clone + Send + 'static, T: Send + Sync + 'static>(
     rest: impl Fn(&T) + Send + 'static,
 ) {
     beside(move || {
-        for placement in BOTH {
+        for placement in ALL {
             let runtime = placement.runtime(1 + usize::from(threads >> 7));
             for _ in 0..RUNS {
                 let thing = Arc::new(thing());

@@ -19,11 +19,15 @@ use crate::cancel::CancelToken;
 use crate::sched;
 use crate::wait::trace::Told;
 use crate::wait::{Claim, Node, Wakes};
+use std::cell::Cell;
 use std::ptr;
+
+/// An arm as a select has it. What `select!` expands to passes it on and can do nothing else with it.
+pub struct AnyArm<'a>(pub(super) &'a dyn Arm);
 
 /// What came of a try.
 #[must_use]
-pub enum Tried {
+pub(super) enum Tried {
     NotReady,
     /// Chosen: the arm holds what `finish` needs.
     Ready,
@@ -33,7 +37,7 @@ pub enum Tried {
 
 /// An arm, whatever the type of its values. Only a select calls its methods: it links the arm's node
 /// in at most one list at a time, and unlinks it before node, wait or arm goes.
-pub trait Arm {
+pub(super) trait Arm {
     /// The channel's, if it has one.
     fn door(&self) -> Option<&Door>;
 
@@ -64,7 +68,10 @@ pub trait Arm {
     }
 
     /// Links its node, where there is no door; false if it is ready after all.
-    fn link(&self, _node: &Node) -> bool {
+    ///
+    /// # Safety
+    /// As [`List::link`](crate::wait::List::link); the caller unlinks it by `unlink`.
+    unsafe fn link(&self, _node: &Node) -> bool {
         true
     }
 
@@ -92,31 +99,34 @@ pub trait Arm {
 }
 
 /// An arm that receives.
-pub struct RecvArm<'a, T> {
+pub(super) struct RecvArm<'a, T> {
     receiver: &'a Receiver<T>,
     slot: Slot<T>,
 }
 
-/// An arm that sends.
-pub struct SendArm<'a, T> {
+/// An arm that sends. One that was chosen stays in place until it has sent, or was let go: see `debt`.
+pub(super) struct SendArm<'a, T> {
     channel: &'a Channel<T>,
+    /// Of a chosen arm, touched under the channel's lock alone. [V10]
     slot: Slot<T>,
+    /// It was chosen, and has neither sent nor been let go.
+    chosen: Cell<bool>,
 }
 
 /// An arm that waits until a token is cancelled.
-pub struct CancelArm<'a> {
+pub(super) struct CancelArm<'a> {
     token: &'a CancelToken,
 }
 
 impl<'a, T> RecvArm<'a, T> {
     /// An arm that is on no list.
-    pub fn new(receiver: &'a Receiver<T>) -> Self {
+    pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
         RecvArm { receiver, slot: Slot::new(Content::Nothing) }
     }
 
-    /// What it has received; once, and after it was chosen.
-    pub fn finish(&self) -> Result<T, RecvError> {
-        // SAFETY: the wait has ended. [X2]
+    /// What it has received; an error unless it was chosen, and was not asked before.
+    pub(super) fn finish(&self) -> Result<T, RecvError> {
+        // SAFETY: a select borrows its arms exclusively until it is done, so the wait has ended. [X2]
         finish_recv(unsafe { self.slot.take() })
     }
 }
@@ -180,11 +190,11 @@ impl<T> Arm for RecvArm<'_, T> {
         self.slot.packet()
     }
 
-    fn link(&self, node: &Node) -> bool {
+    unsafe fn link(&self, node: &Node) -> bool {
         if let Flavor::Source(source) = &self.receiver.flavor
             && let Some(waiters) = source.waiters()
         {
-            // SAFETY: the select unlinks it.
+            // SAFETY: the caller's duty.
             unsafe { waiters.lock().link(node) };
         }
         true
@@ -241,49 +251,20 @@ fn was_chosen<T>(slot: &Slot<T>) -> bool {
 
 impl<'a, T> SendArm<'a, T> {
     /// An arm that is on no list.
-    pub fn new(sender: &'a Sender<T>) -> Self {
-        SendArm { channel: &sender.channel, slot: Slot::new(Content::Unmade) }
+    pub(super) fn new(sender: &'a Sender<T>) -> Self {
+        let slot = Slot::new(Content::Unmade);
+        SendArm { channel: &sender.channel, slot, chosen: Cell::new(false) }
     }
 
-    /// To be finished, after it was chosen.
-    pub fn chosen(&self) -> Chosen<'_, 'a, T> {
-        Chosen(self)
-    }
-}
-
-/// A chosen arm whose value is being made. If that fails, the arm is let go.
-pub struct Chosen<'c, 'a, T>(&'c SendArm<'a, T>);
-
-impl<T> Chosen<'_, '_, T> {
-    /// Sends.
-    pub fn finish(self, value: T) -> Result<(), SendError<T>> {
-        // SAFETY: the wait has ended. [X2]
-        finish_send(self.0.channel, unsafe { self.0.slot.replace(Content::Unmade) }, value)
-    }
-}
-
-impl<T> Drop for Chosen<'_, '_, T> {
-    fn drop(&mut self) {
-        self.0.reset();
-    }
-}
-
-pub(super) fn finish_send<T>(
-    channel: &Channel<T>,
-    content: Content<T>,
-    value: T,
-) -> Result<(), SendError<T>> {
-    let mut wakes = Wakes::new();
-    let sent = match content {
-        Content::Reserved => channel.lock().fill(value, &mut wakes),
-        Content::Taker(receiver) => {
-            channel.lock().hand(receiver, value, &mut wakes);
-            Ok(())
+    /// Sends `value`; an error that holds it unless the arm was chosen, and was not finished before.
+    pub(super) fn finish(&self, value: T) -> Result<(), SendError<T>> {
+        if !self.chosen.take() {
+            return Err(SendError(value));
         }
-        _ => Err(value),
-    };
-    wakes.wake();
-    sent.map_err(SendError)
+        // SAFETY: it is a chosen arm's, and a select borrows its arms exclusively until it is done, so the
+        // wait has ended. [X2]
+        unsafe { self.channel.settle(&self.slot, value) }.map_err(SendError)
+    }
 }
 
 impl<T> Arm for SendArm<'_, T> {
@@ -302,14 +283,19 @@ impl<T> Arm for SendArm<'_, T> {
     fn attempt(&self, gate: Option<&mut Gate>, wakes: &mut Wakes) -> Tried {
         let Some(gate) = gate else { return Tried::NotReady };
         // SAFETY: it is that of our door.
-        let Some(content) = unsafe { self.channel.locked_by(gate) }.reserve(wakes) else {
-            // Where a partner had left it.
-            // SAFETY: the arm is on no list.
-            unsafe { self.slot.replace(Content::Unmade) };
-            return Tried::NotReady;
+        let content = match unsafe { self.channel.locked_by(gate) }.reserve(wakes) {
+            Some(Content::Taker(receiver)) => self.channel.owe(receiver, &self.slot),
+            Some(content) => content,
+            None => {
+                // Where a partner had left it.
+                // SAFETY: the arm is on no list.
+                unsafe { self.slot.replace(Content::Unmade) };
+                return Tried::NotReady;
+            }
         };
         // SAFETY: the arm is on no list.
         unsafe { self.slot.replace(content) };
+        self.chosen.set(true);
         Tried::Ready
     }
 
@@ -323,27 +309,23 @@ impl<T> Arm for SendArm<'_, T> {
     }
 
     fn was_chosen(&self) -> bool {
-        was_chosen(&self.slot)
+        // The receiver that it was chosen for may leave. [V10]
+        let _locked = self.channel.lock();
+        self.chosen.set(was_chosen(&self.slot));
+        self.chosen.get()
     }
 
     fn reset(&self) {
-        let mut wakes = Wakes::new();
-        // SAFETY: the arm is on no list.
-        match unsafe { self.slot.replace(Content::Unmade) } {
-            Content::Reserved => self.channel.lock().release(&mut wakes),
-            Content::Taker(receiver) => {
-                let _locked = self.channel.lock();
-                self.channel.turn_away(receiver, &mut wakes);
-            }
-            _ => {}
+        if self.chosen.take() {
+            // SAFETY: it was chosen, and the wait has ended. [X2]
+            unsafe { self.channel.let_go(&self.slot) };
         }
-        wakes.wake();
     }
 }
 
 impl<'a> CancelArm<'a> {
     /// An arm that is on no list.
-    pub fn new(token: &'a CancelToken) -> Self {
+    pub(super) fn new(token: &'a CancelToken) -> Self {
         CancelArm { token }
     }
 }
@@ -365,8 +347,8 @@ impl Arm for CancelArm<'_> {
         self.token.is_cancelled()
     }
 
-    fn link(&self, node: &Node) -> bool {
-        // SAFETY: the select unlinks it.
+    unsafe fn link(&self, node: &Node) -> bool {
+        // SAFETY: the caller's duty.
         unsafe { self.token.enlist(node) }
     }
 

@@ -16,7 +16,7 @@
 
 use super::super::door::{Door, Gate};
 use super::super::until::Until;
-use super::arm::{Arm, Tried};
+use super::arm::{AnyArm, Arm, Tried};
 use super::few::Few;
 use crate::lockfree::Rng;
 use crate::platform::LatchGuard;
@@ -39,22 +39,22 @@ pub(super) enum Aim {
 /// The arm that was chosen; `None`: none is ready, and the caller won't wait (longer). `until` is
 /// `None` for who does not wait at all.
 pub(super) fn choose(
-    arms: &[&dyn Arm],
+    arms: &[AnyArm<'_>],
     aim: Aim,
     until: Option<Until<'_>>,
     place: Place,
 ) -> Option<usize> {
-    trace::select(until.is_some(), arms.iter().map(|arm| arm.told()), place);
+    trace::select(until.is_some(), arms.iter().map(|arm| arm.0.told()), place);
     let chosen = choose_untold(arms, aim, until, place);
     match chosen {
-        Some(arm) => trace::chooses(|| arms[arm].told()),
+        Some(arm) => trace::chooses(|| arms[arm].0.told()),
         None => trace::says("none is ready"),
     }
     chosen
 }
 
 fn choose_untold(
-    arms: &[&dyn Arm],
+    arms: &[AnyArm<'_>],
     aim: Aim,
     mut until: Option<Until<'_>>,
     place: Place,
@@ -77,7 +77,7 @@ fn choose_untold(
                 return Some(arm);
             }
             Looked::Later(arm, sender) => {
-                let taken = take_later(arms[arm], arm, sender, &mut locked, wakes, place);
+                let taken = take_later(arms[arm].0, arm, sender, &mut locked, wakes, place);
                 match taken {
                     Taken::Done => return Some(arm),
                     Taken::Again => {}
@@ -96,7 +96,7 @@ fn choose_untold(
                     wakes.wake();
                     return None;
                 };
-                match wait(arms, aim, waits.limit(), &mut locked, wakes, place) {
+                match wait(arms, aim, waits.limit(), &mut locked, &mut wakes, place) {
                     Waited::Chosen(arm) => return Some(arm),
                     // An arm may have become ready at the same time.
                     Waited::Over => until = None,
@@ -128,19 +128,19 @@ impl<'a> Locked<'a> {
 
     /// Locks one arm's channel, if it has one, and tries that arm. The arm is a random one, so each of those
     /// that are ready is chosen as often as if all were looked at.
-    fn glance(&mut self, arms: &[&'a dyn Arm], wakes: &mut Wakes) -> Looked {
+    fn glance(&mut self, arms: &[AnyArm<'a>], wakes: &mut Wakes) -> Looked {
         let arm = random(arms, arms.len());
-        if let Some(door) = arms[arm].door() {
-            self.guards.push(door.gate.lock());
+        if let Some(door) = arms[arm].0.door() {
+            self.guards.push(door.lock());
         }
-        let tried = arms[arm].attempt(self.guards.first_mut().map(|guard| &mut **guard), wakes);
+        let tried = arms[arm].0.attempt(self.guards.first_mut().map(|guard| &mut **guard), wakes);
         // mutant: what the glance took is forgotten: replace looked(tried, arm) with Looked::None
         looked(tried, arm)
     }
 
-    fn lock(&mut self, arms: &[&'a dyn Arm]) {
+    fn lock(&mut self, arms: &[AnyArm<'a>]) {
         let mut doors: Few<(&'a Door, u8)> = Few::new();
-        for (arm, at) in arms.iter().zip(0..) {
+        for (AnyArm(arm), at) in arms.iter().zip(0..) {
             self.places.push(u8::MAX);
             if let Some(door) = arm.door() {
                 doors.push((door, at));
@@ -150,7 +150,7 @@ impl<'a> Locked<'a> {
         let mut last = None;
         for (door, at) in doors.iter() {
             if last != Some(door.id) {
-                self.guards.push(door.gate.lock());
+                self.guards.push(door.lock());
                 last = Some(door.id);
             }
             self.places[usize::from(*at)] = self.guards.len() as u8 - 1;
@@ -167,7 +167,7 @@ impl<'a> Locked<'a> {
     }
 
     /// The first arm that is ready, in a random order.
-    fn look(&mut self, arms: &[&dyn Arm], aim: Aim, wakes: &mut Wakes) -> Looked {
+    fn look(&mut self, arms: &[AnyArm<'_>], aim: Aim, wakes: &mut Wakes) -> Looked {
         let mut order = Few::new();
         (0..arms.len()).for_each(|arm| order.push(arm as u8));
         for at in 0..arms.len() {
@@ -177,12 +177,12 @@ impl<'a> Locked<'a> {
             let arm = usize::from(order[at]);
             let gate = self.gate(arm);
             if aim == Aim::Know {
-                if arms[arm].is_ready(gate) {
+                if arms[arm].0.is_ready(gate) {
                     return Looked::Chosen(arm);
                 }
                 continue;
             }
-            match looked(arms[arm].attempt(gate, wakes), arm) {
+            match looked(arms[arm].0.attempt(gate, wakes), arm) {
                 Looked::None => {}
                 chosen => return chosen,
             }
@@ -199,8 +199,8 @@ fn looked(tried: Tried, arm: usize) -> Looked {
     }
 }
 
-fn random(arms: &[&dyn Arm], below: usize) -> usize {
-    match arms.iter().find_map(|arm| arm.door()) {
+fn random(arms: &[AnyArm<'_>], below: usize) -> usize {
+    match arms.iter().find_map(|arm| arm.0.door()) {
         Some(door) => door.random(below),
         None => Rng::new(seed()).below(below as u32) as usize,
     }
@@ -214,21 +214,26 @@ enum Waited {
 
 /// Links a node for each arm, waits, and unlinks them.
 fn wait(
-    arms: &[&dyn Arm],
+    arms: &[AnyArm<'_>],
     aim: Aim,
     limit: Limit<'_>,
     locked: &mut Locked<'_>,
-    mut wakes: Wakes,
+    wakes: &mut Wakes,
     place: Place,
 ) -> Waited {
-    let wait = Wait::of_caller(place);
+    let Some(who) = Wait::caller(limit.is_unlimited()) else {
+        // The panic hook may use these channels. [Q3]
+        locked.unlock();
+        Wait::refuse(place);
+    };
+    let wait = Wait::of(who);
     let mut nodes = Few::new();
-    for (arm, number) in arms.iter().zip(0..) {
+    for (AnyArm(arm), number) in arms.iter().zip(0..) {
         let packet = if aim == Aim::Do { arm.packet() } else { std::ptr::null_mut() };
         nodes.push(Node::new(&wait, number, packet));
     }
     for (at, node) in nodes.iter().enumerate() {
-        let sends = arms[at].sends();
+        let sends = arms[at].0.sends();
         let Some(gate) = locked.gate(at) else { continue };
         let list = if sends { &mut gate.senders } else { &mut gate.receivers };
         // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
@@ -238,14 +243,14 @@ fn wait(
     wakes.wake();
     let (outcome, by_an_arm) = link_others_and_wait(arms, &nodes, &wait, limit, place);
     for (at, node) in nodes.iter().enumerate() {
-        if outcome != Outcome::Fired(at as u32) || arms[at].door().is_none() {
-            unlink(arms[at], node);
+        if outcome != Outcome::Fired(at as u32) || arms[at].0.door().is_none() {
+            unlink(arms[at].0, node);
         }
     }
     let Outcome::Fired(at) = outcome else {
         return if by_an_arm { Waited::Again } else { Waited::Over };
     };
-    let arm = arms[at as usize];
+    let arm = arms[at as usize].0;
     if (aim == Aim::Know && arm.door().is_some()) || arm.was_chosen() {
         Waited::Chosen(at as usize)
     } else {
@@ -255,18 +260,19 @@ fn wait(
 
 /// How the wait ended; and whether a time that ran out is an arm's, not the limit's.
 fn link_others_and_wait(
-    arms: &[&dyn Arm],
+    arms: &[AnyArm<'_>],
     nodes: &[Node],
     wait: &Wait,
     limit: Limit<'_>,
     place: Place,
 ) -> (Outcome, bool) {
     let mut due = u64::MAX;
-    for (arm, node) in arms.iter().zip(nodes) {
+    for (AnyArm(arm), node) in arms.iter().zip(nodes) {
         if arm.door().is_some() {
             continue;
         }
-        if !arm.link(node) && wait.give_up() {
+        // SAFETY: `wait`, which called this, unlinks it before this node's frame ends.
+        if !unsafe { arm.link(node) } && wait.give_up() {
             return (Outcome::TimedOut, true);
         }
         // After it was linked: a later change fires it.
@@ -279,7 +285,7 @@ fn link_others_and_wait(
 
 fn unlink(arm: &dyn Arm, node: &Node) {
     let Some(door) = arm.door() else { return arm.unlink(node) };
-    let mut gate = door.gate.lock();
+    let mut gate = door.lock();
     if arm.sends() {
         gate.senders.unlink(node);
     } else {
@@ -304,14 +310,14 @@ fn take_later(
     mut wakes: Wakes,
     place: Place,
 ) -> Taken {
-    if !Wait::may_wait() {
+    let Some(who) = Wait::caller(false) else {
         // SAFETY: the sender was claimed from a list of this arm's channel, whose lock is held.
         unsafe { arm.take_later(sender, None, &mut wakes) };
         locked.unlock();
         wakes.wake();
         return Taken::Refused;
-    }
-    let wait = Wait::of_caller(place);
+    };
+    let wait = Wait::of(who);
     let node = Node::new(&wait, number as u32, arm.packet());
     // SAFETY: this frame waits, below, until the claim is fired. [X3]
     let own = unsafe { Claim::of_own(&node) };

@@ -121,9 +121,9 @@ macro_rules! __select {
         $kind:ident ($($n:tt)*) $handle:ident $arm:ident $args:tt [$($pat:pat)?] $body:expr
     })*] [$select:ident ($($limit:expr)?) $default:expr]) => {{
         $( $crate::__select!(@handle $kind $handle $args); )*
-        $( let $arm = $crate::__select!(@arm $kind $handle); )*
-        let arms: &[&dyn $crate::chan::written::Arm] = &[$(&$arm),*];
-        let chosen = $crate::chan::written::$select(arms $(, $limit)?);
+        $( let mut $arm = $crate::__select!(@arm $kind $handle); )*
+        let arms: &[$crate::__macro_support::AnyArm<'_>] = &[$($arm.any()),*];
+        let chosen = $crate::__macro_support::$select(arms $(, $limit)?);
         $( if chosen == $($n)* {
             $crate::__select!(@finish $kind $arm $args [$($pat)?]);
             $body
@@ -132,11 +132,11 @@ macro_rules! __select {
 
     (@handle recv $handle:ident ($receiver:expr $(,)?)) => {
         let $handle = &$receiver;
-        let $handle = $crate::chan::written::AsReceiver::as_receiver($handle);
+        let $handle = $crate::__macro_support::AsReceiver::as_receiver($handle);
     };
     (@handle send $handle:ident ($sender:expr, $value:expr $(,)?)) => {
         let $handle = &$sender;
-        let $handle = $crate::chan::written::AsSender::as_sender($handle);
+        let $handle = $crate::__macro_support::AsSender::as_sender($handle);
     };
     (@handle cancel $handle:ident ($token:expr $(,)?)) => {
         let $handle: &$crate::CancelToken = &$token;
@@ -146,9 +146,9 @@ macro_rules! __select {
             `cancel(token)` and `default`, and found: ", ::core::stringify!($kind)))
     };
 
-    (@arm recv $handle:ident) => { $crate::chan::written::RecvArm::new($handle) };
-    (@arm send $handle:ident) => { $crate::chan::written::SendArm::new($handle) };
-    (@arm cancel $handle:ident) => { $crate::chan::written::CancelArm::new($handle) };
+    (@arm recv $handle:ident) => { $crate::__macro_support::RecvArm::new($handle) };
+    (@arm send $handle:ident) => { $crate::__macro_support::SendArm::new($handle) };
+    (@arm cancel $handle:ident) => { $crate::__macro_support::CancelArm::new($handle) };
 
     (@finish recv $arm:ident $args:tt [$pat:pat]) => { let $pat = $arm.finish(); };
     (@finish send $arm:ident ($sender:expr, $value:expr $(,)?) [$pat:pat]) => {

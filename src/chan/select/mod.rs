@@ -14,8 +14,6 @@ mod arm;
 mod choose;
 mod few;
 mod macros;
-/// What `select!` expands to. No part of the API.
-#[doc(hidden)]
 pub mod written;
 
 use super::error::{RecvError, SelectTimeoutError, SendError, TrySelectError};
@@ -25,7 +23,7 @@ use super::slot::Slot;
 use super::until::Until;
 use crate::cancel::CancelToken;
 use crate::time::Instant;
-use arm::{Arm, CancelArm, RecvArm, SendArm};
+use arm::{AnyArm, Arm, CancelArm, RecvArm, SendArm};
 use choose::{Aim, choose};
 use std::fmt;
 use std::panic::Location;
@@ -222,7 +220,7 @@ impl<'a> Select<'a> {
         for (_, arm) in &self.arms {
             // What an operation has left that was not finished, and not dropped either.
             arm.reset();
-            arms.push(&**arm);
+            arms.push(AnyArm(&**arm));
         }
         choose(&arms, aim, until, place)
     }
@@ -290,8 +288,8 @@ impl SelectedOperation<'_> {
         let is_own = self.arm.sends() && self.arm.address() == sender.address();
         assert!(is_own, "the chosen arm does not send to this sender: ask for its index");
         // SAFETY: as in `recv`.
-        let content = unsafe { (*self.arm.packet().cast::<Slot<T>>()).take() };
-        arm::finish_send(&sender.channel, content, value)
+        let sent = unsafe { sender.channel.settle(&*self.arm.packet().cast::<Slot<T>>(), value) };
+        sent.map_err(SendError)
     }
 }
 

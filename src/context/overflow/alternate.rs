@@ -1,20 +1,27 @@
-//! The alternate stack: where a handler runs once the goroutine's stack is used up.
+//! The alternate stack: where a handler runs once the goroutine's stack is used up, and where every
+//! handler runs that asks for it (`SA_ONSTACK`).
 //! Threads that `std` starts have one if `std`'s own handler is installed (not in a library within a
-//! C program), as large as the kernel's least for a signal frame, which wide vector registers make
-//! larger still. We need some room beside the frame.
-//! Checked by: src/context/overflow_tests.rs.
+//! C program): 8 KiB, or the kernel's least for a signal frame where wide vector registers make that
+//! larger. Handlers with an empty mask interrupt each other, a frame each, so 8 KiB hold two.
+//! Our own handlers block every signal while they run, so they take one frame. The room beside is for
+//! what they call: `std`'s handler, which prints, the handlers of others in whose mask a signal is
+//! missing, and a fault in one of them.
+//! Checked by: src/context/overflow_tests.rs, proptests/environment/storm.rs.
 
 use crate::platform::page_size;
 use std::cell::OnceCell;
 use std::ptr;
 
-/// What our handler and the description need beside the kernel's signal frame.
-const ROOM: usize = 4 * 1024;
-/// What we install has this much beside the frame.
+/// The kernel's frames that must fit: a signal's, and that of a fault in its handler.
+const FRAMES: usize = 2;
+/// What handlers need beside the kernel's frames: an alternate stack with less is replaced. `std`'s
+/// report of an overflow takes some 4 KiB.
+const ROOM: usize = 16 * 1024;
+/// What we install has this much beside the frames.
 const OURS: usize = 32 * 1024;
 
 /// Installs an alternate stack for the calling kernel thread if there is none, or one without room;
-/// it is removed when the thread ends. For the start of each worker thread. If the kernel refuses,
+/// it is removed when the thread ends. For the start of each thread of ours. If the kernel refuses,
 /// an overflow is a plain SIGSEGV.
 pub fn ensure_alternate_stack() {
     thread_local! {
@@ -33,12 +40,12 @@ struct AlternateStack {
 impl AlternateStack {
     fn if_needed() -> Option<AlternateStack> {
         let current = current()?;
-        let enough = least_frame() + ROOM;
+        let enough = FRAMES * least_frame() + ROOM;
         if current.ss_flags & libc::SS_DISABLE == 0 && current.ss_size >= enough {
             return None;
         }
         let page = page_size();
-        let bytes = page + (least_frame() + OURS).next_multiple_of(page);
+        let bytes = page + (FRAMES * least_frame() + OURS).next_multiple_of(page);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
         let rights = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping, wherever the kernel likes.

@@ -2,7 +2,8 @@
 //! the handler that was there before.
 //!
 //! on SIGSEGV, SIGBUS (alternate stack): is the address in a live arena's guard, and the stack
-//! pointer in that slot? then write one message and abort; else chain.
+//! pointer in that slot? then write one message and abort; else chain. Every signal is blocked
+//! meanwhile: with handlers that interrupt each other an alternate stack would be used up.
 //!
 //! [O1] The handler takes no lock and allocates nothing: it reads the registry's atomics, fills a
 //! buffer of its own, writes it once.
@@ -23,6 +24,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+/// Highest number of a signal.
+const LAST: libc::c_int = 64;
 
 /// What the handler needs; written once, before the handler is installed.
 struct Installed {
@@ -58,8 +61,11 @@ fn current_action(signal: libc::c_int) -> libc::sigaction {
 fn take_over(signal: libc::c_int) {
     let mut action = current_action(signal);
     action.sa_sigaction = on_fault as *const () as usize;
-    // The mask stays as it was: the handler before may count on it.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // Every signal waits until it is known whose fault this is; the handler before gets the mask that
+    // it asked for: see `chain`.
+    // SAFETY: fills in a set.
+    unsafe { libc::sigfillset(&mut action.sa_mask) };
     // SAFETY: `on_fault` has the signature that SA_SIGINFO asks for, and is async-signal-safe. [O1]
     unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
 }
@@ -105,6 +111,8 @@ fn report_and_abort(stack_size: usize) -> ! {
 fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(installed) = INSTALLED.get() else { return };
     let before = &installed.before[usize::from(signal != SIGNALS[0])];
+    // SAFETY: the kernel passed `context`.
+    unsafe { use_mask_of(before, signal, context) };
     // SAFETY: the kernel passed `info`.
     let from_fault = unsafe { (*info).si_code } > 0;
     match before.sa_sigaction {
@@ -134,6 +142,28 @@ fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_
             handler(signal);
         }
     }
+}
+
+/// Blocks what would have been blocked had the kernel called the handler `before`: it may leave by a
+/// jump, and would else leave every signal blocked. Our return restores the mask of the code that
+/// faulted, as the kernel's return from a handler does.
+///
+/// # Safety
+/// `context` is the third argument of the handler of `signal`.
+unsafe fn use_mask_of(before: &libc::sigaction, signal: libc::c_int, context: *mut libc::c_void) {
+    // SAFETY: see above.
+    let mut mask = unsafe { (*context.cast::<libc::ucontext_t>()).uc_sigmask };
+    let itself = before.sa_flags & libc::SA_NODEFER == 0;
+    for other in 1..=LAST {
+        // SAFETY: asks only.
+        let asked = unsafe { libc::sigismember(&before.sa_mask, other) } == 1;
+        if asked || itself && other == signal {
+            // SAFETY: changes a set of our own.
+            unsafe { libc::sigaddset(&mut mask, other) };
+        }
+    }
+    // SAFETY: async-signal-safe; the kernel reads as much of the set as it has written.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &mask, ptr::null_mut()) };
 }
 
 /// The stack pointer of the code that faulted.

@@ -42,7 +42,12 @@ unsafe extern "C" fn begin() -> ! {
 /// # Safety
 /// `sp` is what the stack's last suspension, or `prepare`, gave; `link` is that stack's.
 #[inline(always)]
-pub unsafe fn resume(sp: usize, link: usize, argument: *mut ()) -> (usize, usize) {
+pub unsafe fn resume(
+    sp: usize,
+    link: usize,
+    argument: *mut (),
+    _pointers: [usize; 2],
+) -> (usize, usize) {
     let (why, suspended);
     // SAFETY: everything that the other side may change is declared lost, or saved here.
     unsafe {

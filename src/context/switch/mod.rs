@@ -40,8 +40,8 @@ mod chosen;
 #[path = "portable.rs"]
 mod chosen;
 
-pub(super) use chosen::Resumable;
 pub use chosen::Suspender;
+pub(super) use chosen::{AREA, Resumable};
 
 /// What every fiber of an arena runs: it gets the fiber's suspender and the argument of the first
 /// resume, and serves goroutines for ever. If it unwinds, the process aborts.

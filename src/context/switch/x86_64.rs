@@ -36,11 +36,20 @@ unsafe extern "C" fn begin() -> ! {
 }
 
 /// Saves this stack in `*link` and goes on at `sp`; answers what that suspends with, and where.
+/// `pointers`: the thread pointer for the way there, and the one for the way back, which is left beside
+/// the link. [C6]
 ///
 /// # Safety
-/// `sp` is what the stack's last suspension, or `prepare`, gave; `link` is that stack's.
+/// `sp` is what the stack's last suspension, or `prepare`, gave; `link` is that stack's; `pointers` as in
+/// `Resumable::resume`.
 #[inline(always)]
-pub unsafe fn resume(sp: usize, link: usize, argument: *mut ()) -> (usize, usize) {
+pub unsafe fn resume(
+    sp: usize,
+    link: usize,
+    argument: *mut (),
+    pointers: [usize; 2],
+) -> (usize, usize) {
+    let [there, back] = pointers;
     let (why, suspended);
     // SAFETY: everything that the other side may change is declared lost, or saved here.
     unsafe {
@@ -50,8 +59,25 @@ pub unsafe fn resume(sp: usize, link: usize, argument: *mut ()) -> (usize, usize
             "lea rax, [rip + 2f]", // where this side goes on
             "push rax",
             "mov [rsi], rsp",      // into the link
+            "mov [rsi + 8], r9",   // the thread pointer of the way back
+            "test r8, r8",
+            "jz 4f",               // the fiber shares this thread's
+            "test r8b, 1",
+            "jnz 5f",
+            "wrfsbase r8",
+            "4:",
             "lea rsp, [rdx + 8]",  // the fiber's stack, less its program counter
             "jmp [rdx]",           // which is this
+            "5:",                  // the thread pointer by a system call, which keeps these three
+            "mov r12, rdi",
+            "mov r13, rsi",
+            "lea rsi, [r8 - 1]",
+            "mov edi, 0x1002",     // ARCH_SET_FS
+            "mov eax, 158",        // arch_prctl
+            "syscall",
+            "mov rdi, r12",
+            "mov rsi, r13",
+            "jmp 4b",
             "2:",                  // from `suspend`, which has taken the program counter
             "endbr64",             // a landing pad
             "pop rbp",
@@ -59,6 +85,8 @@ pub unsafe fn resume(sp: usize, link: usize, argument: *mut ()) -> (usize, usize
             inlateout("rdi") argument => why,
             inlateout("rdx") sp => suspended,
             in("rsi") link,
+            in("r8") there,
+            in("r9") back,
             lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
             clobber_abi("sysv64"),
         );
@@ -81,9 +109,28 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "lea rax, [rip + 2f]", // where this side goes on
             "push rax",
             "mov rdx, rsp",        // for the resumer to keep
+            "mov r8, [rsi + 8]",   // its thread pointer, before anybody else can resume this stack [C6]
+            "test r8, r8",
+            "jz 4f",               // this stack shares it
+            "test r8b, 1",
+            "jnz 5f",
+            "wrfsbase r8",
+            "4:",
             "mov rsp, [rsi]",      // the resumer's stack
             "pop rax",             // where it goes on
             "jmp rax",
+            "5:",                  // as in `resume`
+            "mov r12, rdi",
+            "mov r13, rsi",
+            "mov r14, rdx",
+            "lea rsi, [r8 - 1]",
+            "mov edi, 0x1002",
+            "mov eax, 158",
+            "syscall",
+            "mov rdi, r12",
+            "mov rsi, r13",
+            "mov rdx, r14",
+            "jmp 4b",
             "2:",                  // from `resume`, which has taken the program counter
             "endbr64",             // a landing pad
             "pop rbp",

@@ -55,6 +55,7 @@ pub enum Search {
         /// The number of ordering constraints that a bug of this kind has.
         depth: usize,
         /// The most steps an execution had before; `None` to learn it.
+        #[allow(dead_code, reason = "shuttle alone reads it")]
         length: Option<u64>,
     },
 }

@@ -8,14 +8,16 @@
 //! unwinds anything: the kernel thread then stops for good, and its stacks stay as they are.
 //! Checked by: proptests/model/main.rs.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 mod holders;
+mod place;
 mod runtimes;
 mod story;
+
+use place::with;
 
 pub use holders::{Holder, holds, lets_go};
 pub use runtimes::{Left, Tenant, belongs, left_of, runtime, this_run};
@@ -43,10 +45,6 @@ struct Ledger {
     runtimes: Vec<bool>,
 }
 
-thread_local! {
-    static LEDGER: RefCell<Option<Ledger>> = const { RefCell::new(None) };
-}
-
 /// How many kernel threads have an open ledger.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
@@ -55,11 +53,6 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 pub fn any_open() -> bool {
     // Relaxed: the thread that has one sees its own store.
     OPEN.load(Ordering::Relaxed) != 0
-}
-
-#[inline(never)]
-fn with<R>(f: impl FnOnce(&mut Ledger) -> R) -> Option<R> {
-    LEDGER.with(|ledger| ledger.try_borrow_mut().ok()?.as_mut().map(f))
 }
 
 /// Whether this kernel thread has one.
@@ -91,7 +84,7 @@ pub fn open(rules: Rules, tell: Sender<Record>) {
         panics: Vec::new(),
         runtimes: Vec::new(),
     };
-    if LEDGER.replace(Some(ledger)).is_none() {
+    if place::put(ledger) {
         // Relaxed: see `any_open`.
         OPEN.fetch_add(1, Ordering::Relaxed);
     }
@@ -99,7 +92,7 @@ pub fn open(rules: Rules, tell: Sender<Record>) {
 
 /// Ends the run.
 pub fn close() -> Option<Run> {
-    let ledger = LEDGER.take()?;
+    let ledger = place::take()?;
     // Relaxed: see `any_open`.
     OPEN.fetch_sub(1, Ordering::Relaxed);
     Some(ledger.run)
@@ -325,7 +318,7 @@ fn stuck_for_good() -> ! {
 
 /// The run has failed: tells so, and stops the kernel thread for good. [K8]
 pub fn fail(kind: Kind, message: String) -> ! {
-    if let Some(ledger) = LEDGER.take() {
+    if let Some(ledger) = place::take() {
         // Relaxed: see `any_open`.
         OPEN.fetch_sub(1, Ordering::Relaxed);
         let _ = ledger.tell.send(Record { kind, message, run: ledger.run });

@@ -36,6 +36,7 @@ const LOOKS: u32 = 2;
 /// What the kernel says about one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
+    /// Which socket.
     pub key: Key,
     /// It may be read from, or accepted from; or that has failed.
     pub readable: bool,
@@ -64,6 +65,7 @@ pub struct Poller<S> {
     /// Written by read-modify-writes alone.
     word: AtomicU32,
     source: Mutex<(S, Vec<Event>)>,
+    /// The sinks of those sockets.
     pub slots: Mutex<Slots>,
     /// Rung, it ends the wait of whoever waits in the source.
     bell: Arc<dyn Bell>,
@@ -76,6 +78,7 @@ impl Source for Box<dyn Source> {
 }
 
 impl<S: Source> Poller<S> {
+    /// A poller without sockets.
     pub fn new(source: S, bell: Arc<dyn Bell>) -> Self {
         Poller {
             word: AtomicU32::new(FREE),

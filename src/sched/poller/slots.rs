@@ -28,6 +28,7 @@ struct Slot {
 }
 
 impl Slots {
+    /// An empty table.
     pub fn new() -> Self {
         Slots::default()
     }

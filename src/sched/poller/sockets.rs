@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use super::{Event, Key, Poller, Sink, Source};
-use crate::platform::{Arc, Bell, ppoll};
-use crate::sched::broken;
+use crate::platform::fork::Born;
+use crate::platform::{Arc, Bell, environment_took, ppoll};
 use crate::sched::shared::Shared;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// Of the waker; no key of a socket is so large before 2^31 have had its slot.
 const BELL: Token = Token(usize::MAX);
+/// What to do about lost descriptors.
+const SPARE_OURS: &str = "close none but your own file descriptors, or do so (close_range, closefrom, \
+                          a daemonizing library) before the first runtime is built";
 const MILLI: Duration = Duration::from_millis(1);
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;
@@ -25,6 +28,9 @@ pub(crate) struct Sockets {
     pub(crate) poller: Poller<Box<dyn Source>>,
     /// `None` in models, whose kernel is their own.
     registry: Option<Registry>,
+    /// The child of a fork has the kernel's poller in common with its parent: what it does to that, it does
+    /// to the parent's.
+    born: Born,
 }
 
 struct Kernel {
@@ -59,12 +65,16 @@ impl Sockets {
         let registry = poll.registry().try_clone()?;
         let bell = Arc::new(KernelBell(Waker::new(&registry, BELL)?));
         let kernel = Kernel { poll, events: Events::with_capacity(BATCH) };
-        Ok(Sockets { poller: Poller::new(Box::new(kernel), bell), registry: Some(registry) })
+        Ok(Sockets {
+            poller: Poller::new(Box::new(kernel), bell),
+            registry: Some(registry),
+            born: Born::here(),
+        })
     }
 
     /// Those of a model.
     pub(crate) fn modelled(source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
-        Sockets { poller: Poller::new(source, bell), registry: None }
+        Sockets { poller: Poller::new(source, bell), registry: None, born: Born::here() }
     }
 
     /// Registers a socket, which stays open until the registration is dropped. What is ready then, and
@@ -97,6 +107,10 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // Said expressly: the kernel forgets a socket only when its last duplicate is closed. It can
         // fail only for a descriptor that somebody has closed behind our back.
+        if !self.sockets.born.is_here() {
+            // The parent's socket stays registered, and the lock below may be a thread's that isn't here.
+            return;
+        }
         if let Some(registry) = &self.sockets.registry {
             let _ = registry.deregister(&mut SourceFd(&self.fd));
         }
@@ -108,7 +122,7 @@ impl Drop for Registration {
 impl Bell for KernelBell {
     fn ring(&self) {
         if let Err(error) = self.0.wake() {
-            broken("ring", "an eventfd that takes a write", &error.to_string());
+            environment_took("the eventfd by which a sleeping worker is woken", &error, SPARE_OURS);
         }
     }
 }
@@ -122,9 +136,13 @@ impl Kernel {
         }
         if !limit.is_zero() {
             let fd = self.poll.as_raw_fd();
-            // What it says, the look says in full.
-            let _ =
-                ppoll(&mut [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }], Some(limit));
+            let mut own = [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }];
+            // What it says, the look says in full. Where a sandbox refuses it, a millisecond late is better
+            // than a busy wait.
+            return match ppoll(&mut own, Some(limit)) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => MILLI,
+                _ => Duration::ZERO,
+            };
         }
         Duration::ZERO
     }
@@ -136,7 +154,9 @@ impl Source for Kernel {
         match self.poll.poll(&mut self.events, limit) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => return,
-            Err(error) => broken("take", "an epoll that can be waited for", &error.to_string()),
+            Err(error) => {
+                environment_took("the epoll by which sockets are waited for", &error, SPARE_OURS)
+            }
         }
         let sockets = self.events.iter().filter(|event| event.token() != BELL);
         events.extend(sockets.map(|event| Event {

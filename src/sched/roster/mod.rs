@@ -56,7 +56,12 @@ pub const RETURNED: u32 = 5;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awake {
     /// It has this processor; `searching` is a token to hand back.
-    Run { proc: ProcId, searching: bool },
+    Run {
+        /// The processor.
+        proc: ProcId,
+        /// Whether it has a searching token.
+        searching: bool,
+    },
     /// The runtime stops.
     Stop,
     /// It has slept long and nobody needs it: its thread ends.
@@ -67,6 +72,7 @@ pub enum Awake {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
+    /// Nothing.
     Nothing,
     /// The grant is made: unpark this worker.
     Unpark(SeatId),
@@ -99,11 +105,12 @@ pub struct Seat {
     /// What a sleeper was woken with: nothing, stop, or a processor and a token.
     grant: AtomicU32,
     pub(crate) parker: Parker,
+    /// Whether the processor is still this worker's.
     pub claim: Claim,
 }
 
 /// What the lock guards.
-pub struct Lists {
+pub(crate) struct Lists {
     idle: Vec<ProcId>,
     sleepers: Vec<SeatId>,
     queueing: VecDeque<SeatId>,
@@ -114,7 +121,7 @@ pub struct Lists {
     /// Of workers, and of helpers.
     threads: usize,
     helpers: usize,
-    pub stopping: bool,
+    pub(crate) stopping: bool,
     /// A thread could not be started while work waited: the monitor tries again.
     starved: bool,
     monitor_sleeps: bool,
@@ -185,6 +192,7 @@ impl Roster {
         }
     }
 
+    /// The seat of a worker.
     pub fn seat(&self, id: SeatId) -> &Seat {
         &self.seats[id as usize]
     }

@@ -16,14 +16,20 @@ use std::time::Duration;
 const LAZY: Duration = Duration::from_micros(100);
 
 impl Roster {
-    /// Takes `proc` from worker `id` if that is in user code. The caller then owns the processor,
-    /// and must [`release`](Self::release) it. [H1]
+    /// Takes `proc` from worker `id` if that is in user code: for the monitor, or for that worker itself,
+    /// which is about to block. The caller then owns the processor, and must [`release`](Self::release)
+    /// it. [H1]
     pub fn seize(&self, id: SeatId, proc: ProcId, hog: bool) -> bool {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
         let holder = self.holders[proc as usize].load(Ordering::Relaxed);
         // mutant: seize from who has it no more: replace holder != id with false
         if holder != id || (hog && lists.hogs.len() >= self.max_hogs(&lists)) {
+            return false;
+        }
+        // The monitor and the worker itself may both want it: whoever has seized it has not released it yet.
+        // mutant: seize twice: replace self.seat(id).claim.is_taken() with false
+        if self.seat(id).claim.is_taken() {
             return false;
         }
         // mutant: seize without a claim: replace !self.seat(id).claim.seize() with false

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `websocket` | `tungstenite`, client and server |
 //! | `tls` | `rustls`, client and server, by `Stream`'s `Read` and `Write` |
+//! | `threads` | libraries that keep things in thread-locals, in goroutines that have their own |
 //! | `http` | the client `ureq`, plain and by `rustls`; the server is that of `examples/http` |
 //!
 //! A blocking HTTP server that takes a foreign stream was not found, so the server is our own, on
@@ -23,6 +24,7 @@ mod response;
 #[allow(dead_code)]
 #[path = "../../../examples/serve/mod.rs"]
 mod serve;
+mod threads;
 mod tls;
 mod websocket;
 
@@ -82,11 +84,18 @@ fn with_server(serve: impl Fn(TcpStream) + Sync, body: impl FnOnce(SocketAddr)) 
 }
 
 fn on_two_processors(body: impl FnOnce() + Send + 'static) {
-    let (done, wait) = mpsc::channel();
-    let test = std::thread::spawn(move || {
+    watched(move || {
         let runtime = Runtime::builder().processors(2).build().expect("a runtime");
         runtime.run(body);
         runtime.shutdown(Duration::from_secs(30)).expect("nobody is left");
+    });
+}
+
+/// A test that hangs fails.
+fn watched(body: impl FnOnce() + Send + 'static) {
+    let (done, wait) = mpsc::channel();
+    let test = std::thread::spawn(move || {
+        body();
         let _ = done.send(());
     });
     match wait.recv_timeout(WATCHDOG) {

@@ -123,7 +123,9 @@ fn slim(manifest: &str) -> String {
 pub fn build(root: &Path, copy: &Path, checker: Checker) -> Result<PathBuf, String> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["test", "--no-run", "--offline", "--message-format=json", "--features"]);
-    cargo.args([checker.name(), "--test", checker.name(), "--manifest-path"]);
+    // The copy has no dev-dependencies, by which this package's tests have `internals` otherwise.
+    let features = format!("{},internals", checker.name());
+    cargo.args([&features, "--test", checker.name(), "--manifest-path"]);
     // A directory of its own: cargo tells packages of one name in one place apart by nothing else.
     let built = target(root).join("mutants").join("target");
     cargo.arg(copy.join("Cargo.toml")).env("CARGO_TARGET_DIR", built).current_dir(copy);

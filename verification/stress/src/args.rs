@@ -4,12 +4,14 @@
 use std::fmt::Display;
 
 pub const USAGE: &str = "usage: stress --seconds N --seed S [--processors P] \
-[--placement anchored|migrating|both] [--job NAME]... [--hold]
+[--placement isolated|anchored|migrating|all] [--job NAME]... [--signals R] [--hold]
   --job    only jobs whose name begins so (may be repeated)
+  --signals  R signals a second to the process and its threads meanwhile
   --hold   when nothing gets on, wait for a debugger rather than abort";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
+    Isolated,
     Anchored,
     Migrating,
 }
@@ -21,6 +23,7 @@ pub struct Args {
     pub processors: usize,
     pub placements: Vec<Placement>,
     pub jobs: Vec<String>,
+    pub signals: u64,
     pub hold: bool,
 }
 
@@ -32,8 +35,9 @@ impl Args {
             seconds: 0,
             seed: 0,
             processors: std::thread::available_parallelism().map_or(2, usize::from),
-            placements: vec![Placement::Anchored, Placement::Migrating],
+            placements: vec![Placement::Isolated, Placement::Anchored, Placement::Migrating],
             jobs: Vec::new(),
+            signals: 0,
             hold: false,
         };
         while let Some(word) = words.next() {
@@ -47,6 +51,7 @@ impl Args {
                 "--seed" => seed = Some(number(&word, &value)?),
                 "--processors" => args.processors = number(&word, &value)? as usize,
                 "--placement" => args.placements = placements(&value)?,
+                "--signals" => args.signals = number(&word, &value)?,
                 "--job" => args.jobs.push(value),
                 _ => return Err(format!("{word} is unknown")),
             }
@@ -70,9 +75,10 @@ fn number(word: &str, value: &str) -> Result<u64, String> {
 
 fn placements(value: &str) -> Result<Vec<Placement>, String> {
     match value {
+        "isolated" => Ok(vec![Placement::Isolated]),
         "anchored" => Ok(vec![Placement::Anchored]),
         "migrating" => Ok(vec![Placement::Migrating]),
-        "both" => Ok(vec![Placement::Anchored, Placement::Migrating]),
-        _ => Err(format!("--placement {value}: ask for anchored, migrating or both")),
+        "all" => Ok(vec![Placement::Isolated, Placement::Anchored, Placement::Migrating]),
+        _ => Err(format!("--placement {value}: ask for isolated, anchored, migrating or all")),
     }
 }

@@ -13,6 +13,7 @@
 //! | spawned = ended, processors idle, thread cap kept, panics counted, memory flat | `round` |
 //! | what a runtime that ends leaves behind | `cycle` |
 //! | somebody gets on | `watchdog` |
+//! | signals disturb nobody | `storm` |
 
 mod args;
 mod book;
@@ -22,6 +23,7 @@ mod outside;
 mod process;
 mod rng;
 mod round;
+mod storm;
 mod watchdog;
 
 use args::Args;
@@ -63,6 +65,7 @@ fn main() {
     jobs::silence_expected_panics();
     let books: Vec<_> = args.placements.iter().map(|placement| Book::new(*placement)).collect();
     watchdog::start(books.clone(), args.hold);
+    let storm = (args.signals > 0).then(|| storm::start(args.signals, args.seed));
     let end = Instant::now() + Duration::from_secs(args.seconds);
     std::thread::scope(|threads| {
         for book in &books {
@@ -71,6 +74,9 @@ fn main() {
         }
         threads.spawn(|| report_until(&books, end));
     });
+    if let Some(storm) = storm {
+        storm.end();
+    }
     process::check_memory();
     let rounds = watchdog::summary(&books);
     println!("stress: {rounds} rounds passed, 0 failed");

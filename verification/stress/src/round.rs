@@ -17,7 +17,10 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How a driver builds its runtimes.
 pub fn build(builder: Builder, placement: Placement) -> Runtime {
     let built = match placement {
-        Placement::Anchored => builder.build(),
+        Placement::Isolated => builder.build(),
+        // SAFETY: no goroutine of this program initializes a thread-local by code that suspends, or lends
+        // anything by way of one.
+        Placement::Anchored => unsafe { builder.build_anchored() },
         // SAFETY: what the goroutines of this program touch of thread-locals (panics, the outside
         // threads' channel, pipes) is in outlined functions that don't suspend; they keep no guard
         // across a suspension.
@@ -28,6 +31,7 @@ pub fn build(builder: Builder, placement: Placement) -> Runtime {
 
 fn name(placement: Placement) -> &'static str {
     match placement {
+        Placement::Isolated => "isolated",
         Placement::Anchored => "anchored",
         Placement::Migrating => "migrating",
     }

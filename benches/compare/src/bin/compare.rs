@@ -12,8 +12,9 @@ use selvedge_compare::{WORKLOADS, plot};
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-const PEERS: [&str; 9] = [
+const PEERS: [&str; 10] = [
     "selvedge",
+    "selvedge-anchored",
     "selvedge-migrating",
     "go",
     "tokio",

@@ -1,4 +1,4 @@
-//! selvedge, anchored: the safe default.
+//! selvedge, isolated: the safe default.
 use selvedge_compare::{goroutines, peer};
 
 fn main() {

@@ -46,7 +46,7 @@ fn main() {
          waits for the injector |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     for (name, operations) in WORK {
-        for placement in ["anchored", "migrating"] {
+        for placement in ["isolated", "anchored", "migrating"] {
             for processors in PROCESSORS {
                 let line = row(name, operations, placement, processors);
                 eprint!("{line}");
@@ -81,7 +81,9 @@ fn row(name: &str, operations: usize, placement: &str, processors: usize) -> Str
 fn run(name: &str, operations: usize, placement: &str, processors: usize) -> Run {
     let builder = goroutines::builder(processors);
     let runtime: Runtime = match placement {
-        "anchored" => builder.build(),
+        "isolated" => builder.build(),
+        // SAFETY: no function of the workloads relies on nesting where it suspends.
+        "anchored" => unsafe { builder.build_anchored() },
         // SAFETY: no function of the workloads that suspends touches a thread-local, or keeps anything
         // that is bound to a thread.
         _ => unsafe { builder.build_migrating() },

@@ -14,14 +14,16 @@ const BEFORE: u64 = 2048;
 type Workload = (&'static str, fn() -> Figures);
 
 pub fn all() -> Vec<(String, Figures)> {
-    ["anchored", "migrating"].into_iter().flat_map(in_placement).collect()
+    ["isolated", "anchored", "migrating"].into_iter().flat_map(in_placement).collect()
 }
 
 fn in_placement(placement: &str) -> Vec<(String, Figures)> {
     // One thread: nothing moves to another, which would not be stepped.
     let builder = Runtime::builder().processors(1).max_threads(1);
     let runtime = match placement {
-        "anchored" => builder.build(),
+        "isolated" => builder.build(),
+        // SAFETY: nothing of this file touches a thread-local.
+        "anchored" => unsafe { builder.build_anchored() },
         // SAFETY: nothing of this file touches a thread-local.
         _ => unsafe { builder.build_migrating() },
     }

@@ -1,0 +1,51 @@
+//! Where there are no blocks: another machine, another C library, or another switch.
+#![forbid(unsafe_code)]
+
+use super::error::ThreadLocalsError;
+
+/// The caller has the kernel thread's own thread-locals.
+#[inline]
+pub fn as_kernel_thread<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+/// There is none.
+pub enum Blocks {}
+
+impl Blocks {
+    pub fn of_this_process() -> Result<&'static Blocks, ThreadLocalsError> {
+        Err(ThreadLocalsError::Unsupported)
+    }
+
+    pub fn above(&self, _: usize) -> (usize, usize) {
+        match *self {}
+    }
+
+    pub fn pointer(&self, _: usize) -> usize {
+        match *self {}
+    }
+
+    pub fn bytes(&self) -> usize {
+        match *self {}
+    }
+
+    pub unsafe fn make(&self, _: usize, _: usize) {
+        match *self {}
+    }
+
+    pub unsafe fn around<R>(&self, _: usize, _: *const (), _: impl FnOnce([usize; 2]) -> R) -> R {
+        match *self {}
+    }
+
+    pub unsafe fn end(&self) {
+        match *self {}
+    }
+
+    pub unsafe fn renew(&self) {
+        match *self {}
+    }
+
+    pub unsafe fn retire(&self, _: usize) {
+        match *self {}
+    }
+}

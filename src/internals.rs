@@ -1,0 +1,102 @@
+//! Internals: the one door through which the project's own checks look into the crate. It exists only with
+//! the feature `internals`, and is no part of the API.
+//!
+//! It names each thing that a test, a bench or a model uses, and nothing else. What can reach undefined
+//! behaviour when it is misused is an `unsafe fn` there too, so a check answers each duty as other code does.
+//! Checked by: verification/house/door.rs.
+#![forbid(unsafe_code)]
+
+use crate::platform::{Arc, Bell};
+use crate::sched::poller::{Key, Sink, Source};
+use crate::{Builder, Runtime};
+
+pub use crate::future::alarm;
+
+/// What a socket is to those who wait for it.
+pub mod cell {
+    pub use crate::net::cell::{Cell, Way};
+}
+
+/// Stacks, and the switch.
+pub mod context {
+    #[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+    pub use crate::context::write_by_system_call;
+    pub use crate::context::{Arena, Fiber, SlotLayout, Suspender};
+}
+
+/// Queues, and what else knows no goroutine.
+pub mod lockfree {
+    pub use crate::lockfree::{
+        Heap, Inbox, Injector, Link, Linked, List, NEVER, Owner, Rng, Slot, Stealer, Tally, Ticket,
+        deque,
+    };
+}
+
+/// The layer that each checker replaces.
+pub mod platform {
+    pub use crate::platform::{
+        Arc, Bell, Condvar, Mutex, Parker, atomic, cell, fence, latch, thread, thread_id, tour,
+        virtual_time,
+    };
+
+    /// What a model thread is, and where it runs.
+    pub mod tls {
+        pub use crate::platform::tls::{set_parker, worker};
+    }
+}
+
+/// The scheduler's protocols.
+pub mod sched {
+    pub use crate::sched::{claim, join, poller, roster, state, timers};
+}
+
+/// How a lock queues.
+pub mod raw_mutex {
+    pub use crate::sync::raw_mutex::{MOST_PASSES, RawMutex};
+}
+
+/// How everything above the scheduler waits.
+pub mod wait {
+    pub use crate::wait::{Limit, List, Node, Wait, Wake, limit};
+}
+
+impl Builder {
+    /// For models, which retake when they choose, and fill small queues soon.
+    pub fn modelled(mut self, deque_capacity: usize) -> Self {
+        self.monitor = false;
+        self.deque_capacity = deque_capacity;
+        self
+    }
+
+    /// For models, whose kernel is their own: where its sockets' events come from.
+    pub fn kernel(mut self, source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
+        self.kernel = Some((source, bell));
+        self
+    }
+}
+
+impl Runtime {
+    /// For models, which take the monitor's place: takes the processor of every goroutine that is in user
+    /// code; returns of how many.
+    pub fn retake_all(&self) -> usize {
+        self.own().map_or(0, |shared| crate::sched::monitor::retake_all(shared))
+    }
+
+    /// For models, where time stands still: fires every timer whose deadline is at `until`, in
+    /// nanoseconds, or before; returns how many these were.
+    pub fn fire_timers(&self, until: u64) -> usize {
+        self.own().map_or(0, |shared| crate::sched::deadline::fire_timers(shared, until))
+    }
+
+    /// For models with a kernel of their own: its goroutines wait for `sink` by what that says of the
+    /// key returned.
+    pub fn register(&self, sink: Arc<dyn Sink>) -> Key {
+        let sockets = self.own().and_then(|shared| shared.sockets.get());
+        sockets.expect("built with a kernel").poller.slots.lock().insert(sink)
+    }
+
+    /// For models, which take the monitor's place: as the monitor does when it looks after the sockets.
+    pub fn see_to_sockets(&self) {
+        self.own().into_iter().for_each(|shared| shared.see_to_sockets());
+    }
+}

@@ -1,0 +1,19 @@
+//! Environment: what to say when the machine takes away something that the process already had: a
+//! system call that a sandbox refuses from now on, a descriptor that somebody has closed.
+//! Not `sched::broken`: no invariant of ours failed, and a report of a bug would help nobody.
+//! docs/environment.md lists what can be taken, and what becomes of it.
+#![forbid(unsafe_code)]
+
+use std::fmt::Display;
+
+/// Ends the process: `what` is gone, and the runtime can't go on without. `remedy` says what to do.
+#[cold]
+pub fn environment_took(what: &str, error: &dyn Display, remedy: &str) -> ! {
+    use std::io::Write;
+    let _ = writeln!(
+        std::io::stderr(),
+        "selvedge: the environment took away {what}: {error}; the runtime can't go on without: \
+         {remedy}"
+    );
+    std::process::abort();
+}

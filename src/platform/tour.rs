@@ -1,0 +1,94 @@
+//! Tour: a fence on every thread of the process, by running on every processor once. For the one time
+//! when `membarrier` is taken away: see `fence`.
+//!
+//! The calling thread moves from processor to processor by its affinity, and back. Where it runs, no
+//! other thread does: whichever ran there was switched out, and a context switch is a full fence for
+//! the thread that goes and for the one that comes. A thread that runs on no processor was switched out
+//! before; one that moves between two processors meanwhile is switched out, too. So for each thread
+//! there is a point in its program such that we see what it stored before, and it sees, after, what we
+//! stored before the tour.
+//!
+//! Rejected: changing the rights of a page, so that the kernel interrupts every processor to flush it:
+//! some processors flush those of others without an interrupt (aarch64; AMD's INVLPGB, Linux 6.15).
+//! A signal to each thread: it makes their system calls fail with EINTR, runs on goroutines' stacks, and
+//! waits for ever for a thread that blocks it. Waiting for so long that any store must have been seen:
+//! no processor promises how long that is.
+//! Checked by: proptests/fence.rs.
+
+use super::unmodelled::{Ordering, fence};
+use std::io;
+
+/// Processors that a kernel can be built for.
+const MOST: usize = 8192;
+const WORD: usize = u64::BITS as usize;
+
+/// A set of processors.
+#[derive(Clone, Copy)]
+struct Set([u64; MOST / WORD]);
+
+/// Returns once every other thread of the process has made a full fence since the call, or ran nowhere.
+///
+/// # Errors
+/// If the kernel refuses to move the calling thread, or to say where the others may run; or if one of
+/// them may run where the calling thread may not.
+pub fn everywhere() -> io::Result<()> {
+    // SeqCst: what the caller has stored comes before the first context switch.
+    fence(Ordering::SeqCst);
+    let own = Set::of_thread(0)?;
+    let visited = visit();
+    own.impose()?;
+    let visited = visited?;
+    for entry in std::fs::read_dir("/proc/self/task")? {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        match Set::of_thread(id) {
+            Ok(allowed) if !allowed.is_within(&visited) => {
+                let text = "a thread may run on a processor that another thread may not use";
+                return Err(io::Error::other(text));
+            }
+            Ok(_) => {}
+            // It has ended.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn visit() -> io::Result<Set> {
+    let mut visited = Set([0; MOST / WORD]);
+    for processor in 0..MOST {
+        let mut one = Set([0; MOST / WORD]);
+        one.0[processor / WORD] = 1 << (processor % WORD);
+        match one.impose() {
+            Ok(()) => visited.0[processor / WORD] |= one.0[processor / WORD],
+            // There is no such processor, it is off, or it is not for this process.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(visited)
+}
+
+impl Set {
+    /// Those where thread `id` of this process may run; 0: the calling thread.
+    fn of_thread(id: libc::pid_t) -> io::Result<Set> {
+        let mut set = Set([0; MOST / WORD]);
+        let (bytes, place) = (size_of_val(&set.0), set.0.as_mut_ptr());
+        // SAFETY: a place for the answer, and its size.
+        let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, id, bytes, place) };
+        if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(set) }
+    }
+
+    /// The calling thread runs on one of these when this returns.
+    fn impose(&self) -> io::Result<()> {
+        let (bytes, place) = (size_of_val(&self.0), self.0.as_ptr());
+        // SAFETY: a set, and its size.
+        let rc = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, bytes, place) };
+        if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    fn is_within(&self, other: &Set) -> bool {
+        self.0.iter().zip(&other.0).all(|(own, other)| own & !other == 0)
+    }
+}

@@ -1,0 +1,91 @@
+//! Starter: kernel threads that start children, and never end. To the kernel a child's parent is the thread
+//! that forked: where the child asked for a signal at its parent's end (`PR_SET_PDEATHSIG`), it gets that
+//! when the thread ends. Workers and helpers end when they have been idle, and with their runtime; these
+//! stay for the life of the process.
+//!
+//! start: queue the job for one that is free, or start one, up to `MOST`; wait until it has run.
+//! There are several, since to start a child takes until the kernel has read the program.
+//! Checked by: proptests/environment/threads.rs.
+#![forbid(unsafe_code)]
+
+use crate::context::overflow;
+use crate::io::call::{call, refuse_in_model};
+use crate::platform::fork;
+use crate::platform::{Condvar, Mutex, OfProcess, thread};
+use crate::sched::helpers::{Job, NoHelper, elsewhere, is_helper};
+use crate::sched::suspend;
+use std::collections::VecDeque;
+use std::panic::{Location, resume_unwind};
+
+/// So many children are started at a time.
+const MOST: usize = 8;
+
+struct Starters {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+}
+
+/// The child of a fork has its own.
+static STARTERS: OfProcess<Starters> = OfProcess::new();
+
+/// Calls `f`, which starts a child, on a thread that stays; on the caller's own if that is a plain
+/// thread, as `std` does, or if there is no other. `what` is the public name of the call.
+#[track_caller]
+pub(super) fn start<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
+    refuse_in_model(what);
+    if suspend::is_plain_thread() && !is_helper() {
+        return f();
+    }
+    let starters = STARTERS.get_or_init(Starters::new);
+    match elsewhere(Location::caller(), |job| starters.submit(job), f) {
+        Ok((Ok(value), _)) => value,
+        Ok((Err(payload), _)) => resume_unwind(payload),
+        Err(f) => call(what, f),
+    }
+}
+
+impl Starters {
+    fn new() -> Self {
+        fork::prepare();
+        Starters { state: Mutex::new(State::default()), wake: Condvar::new() }
+    }
+
+    fn submit(&'static self, job: Job) -> Result<(), NoHelper> {
+        let mut state = self.state.lock();
+        if state.idle <= state.jobs.len() && state.threads < MOST {
+            let life = || self.serve();
+            if thread::spawn("selvedge-spawn".to_owned(), life).is_ok() {
+                state.threads += 1;
+            } else if state.threads == 0 {
+                return Err(NoHelper);
+            }
+        }
+        state.jobs.push_back(job);
+        drop(state);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    fn serve(&self) {
+        overflow::ensure_alternate_stack();
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                job.run();
+                state = self.state.lock();
+                continue;
+            }
+            state.idle += 1;
+            state = self.wake.wait(state);
+            state.idle -= 1;
+        }
+    }
+}
