@@ -48,13 +48,13 @@ fn parks() {
     }
 }
 
-/// A runtime with a watchdog, one goroutine that computes until `end`, and one at home beside it.
+/// A runtime with a watchdog and one worker: one goroutine computes until `end`, another has its home beside it.
 fn stalled(
     end: &Arc<AtomicBool>,
     hook: impl Fn(&Stall) + Send + Sync + 'static,
 ) -> (Runtime, [JoinHandle<()>; 2]) {
     // The hook is told of goroutines that wait for their home.
-    let builder = Runtime::builder().processors(1).max_threads(2).watchdog(hook);
+    let builder = Runtime::builder().processors(1).max_threads(1).watchdog(hook);
     let runtime = Placement::Anchored.build(builder);
     let begun = Arc::new(AtomicBool::new(false));
     let (b, e) = (Arc::clone(&begun), Arc::clone(end));
@@ -318,22 +318,31 @@ fn a_thread_local_of_a_worker_may_join_whom_its_runtime_leaves_behind() {
         eventually("it has a home", || begun.load(SeqCst));
         let (handle, tells) = (Mutex::new(Some(parked)), Arc::clone(&told));
         let handle = Arc::new(handle);
-        // On each worker, so also on the one that is not the home of the parked one.
+        // On both workers, so also on the one that is not the home of the parked one.
+        let both = Arc::new(AtomicUsize::new(0));
         let leave = |_| {
-            let (handle, tells) = (Arc::clone(&handle), Arc::clone(&tells));
+            let (handle, tells, both) =
+                (Arc::clone(&handle), Arc::clone(&tells), Arc::clone(&both));
             runtime.go(move || {
                 at_end(move || {
                     let parked = handle.lock().unwrap().take();
                     parked.into_iter().for_each(is_abandoned);
                     tells.fetch_add(1, SeqCst);
                 });
-                std::thread::sleep(Duration::from_millis(20));
+                both.fetch_add(1, SeqCst);
+                while both.load(SeqCst) < 2 {
+                    std::hint::spin_loop();
+                }
             })
         };
-        let leavers: Vec<_> = (0..8).map(leave).collect();
+        let leavers: Vec<_> = (0..2).map(leave).collect();
         leavers.into_iter().for_each(|leaver| leaver.join().unwrap());
         drop(runtime);
-        assert!(told.load(SeqCst) > 0, "a worker's thread-locals were destroyed, and waited for");
+        assert_eq!(
+            told.load(SeqCst),
+            1,
+            "one is no home: its thread-locals went, and were waited for"
+        );
     });
 }
 

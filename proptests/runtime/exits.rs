@@ -133,16 +133,18 @@ const PARTS: [fn(); 11] = [
     },
     || runtime().run(|| blocking(|| exit(CODE))),
     || {
-        // The hook of the watchdog.
-        let builder = Runtime::builder().processors(1).watchdog(|_| exit(CODE));
-        let runtime = crate::common::Placement::Anchored.build(builder);
-        runtime.run(|| {
-            drop(go(|| {
+        // The hook of the watchdog. With one worker, whoever has begun has its home there.
+        let builder = Runtime::builder().processors(1).max_threads(1).watchdog(|_| exit(CODE));
+        Placement::Anchored.build(builder).run(|| {
+            let begun = Arc::new(AtomicBool::new(false));
+            let b = Arc::clone(&begun);
+            drop(go(move || {
                 loop {
+                    b.store(true, SeqCst);
                     selvedge::yield_now();
                 }
             }));
-            selvedge::yield_now();
+            eventually("it has its home", || begun.load(SeqCst));
             loop {
                 std::hint::spin_loop();
             }
