@@ -1,6 +1,7 @@
 //! What the tests share: placements, turns on the machine, a watchdog, and waiting for a condition.
 
 use selvedge::{Builder, Runtime};
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
@@ -41,6 +42,18 @@ impl Placement {
     pub fn is_anchored(self) -> bool {
         self == Placement::Anchored
     }
+}
+
+/// Whether the kernel makes light guards. Where it does not, or a sandbox denies them, says by name that
+/// the test is skipped: straight to the standard error output, which nobody captures.
+pub fn has_light_guards(test: &str) -> bool {
+    let light = selvedge::internals::context::Arena::guarded_slots() == usize::MAX;
+    if !light {
+        let line =
+            format!("skipped: {test}: the kernel makes no light guards, or is made to refuse\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+    light
 }
 
 /// Runs a test beside others; a test that hangs fails.

@@ -27,7 +27,6 @@ impl Leavers {
     pub(crate) fn join(&self) {
         // Not under the lock: a destructor may come back here.
         let leavers = std::mem::take(&mut *self.0.lock());
-        // mutant: drop wait for who has left
         leavers.into_iter().for_each(|leaver| {
             leaver.join();
         });

@@ -16,9 +16,10 @@ use std::time::Duration;
 
 /// Of the waker; no key of a socket is so large before 2^31 have had its slot.
 const BELL: Token = Token(usize::MAX);
-/// What to do about lost descriptors.
-const SPARE_OURS: &str = "close none but your own file descriptors, or do so (close_range, closefrom, \
-                          a daemonizing library) before the first runtime is built";
+/// What to do about descriptors that somebody has closed, or calls that are refused from now on.
+const SPARE_OURS: &str = "close none but your own file descriptors (close_range, closefrom, a \
+                          daemonizing library), and have the sandbox allow epoll_wait and write; or do \
+                          either before the first runtime is built";
 const MILLI: Duration = Duration::from_millis(1);
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;

@@ -8,9 +8,14 @@ use crate::outside::{Outside, meddle};
 use crate::rng::Rng;
 use crate::{cycle, process, watchdog};
 use selvedge::{Builder, Metrics, Runtime, scope};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// Goroutines that a runtime may have,
+const WANTED: usize = 40_000;
+/// and where there are no guards for so many.
+const FEW: usize = 8_000;
 /// How long a runtime may take to fall silent.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -35,6 +40,21 @@ fn name(placement: Placement) -> &'static str {
         Placement::Anchored => "anchored",
         Placement::Migrating => "migrating",
     }
+}
+
+/// As many as a job may need; fewer where the kernel makes few guards.
+fn most_goroutines() -> usize {
+    static MOST: OnceLock<usize> = OnceLock::new();
+    *MOST.get_or_init(|| {
+        let builder = |most| Runtime::builder().processors(1).max_goroutines(most);
+        match builder(WANTED).build() {
+            Ok(_) => WANTED,
+            Err(error) => {
+                println!("stress: {FEW} goroutines a runtime, not {WANTED}: {error}");
+                FEW
+            }
+        }
+    })
 }
 
 /// The life of a driver thread.
@@ -96,7 +116,7 @@ impl Plan {
             .processors(self.processors)
             .max_processors(self.processors)
             .max_threads(self.max_threads)
-            .max_goroutines(40_000)
+            .max_goroutines(most_goroutines())
             .seed(rng.next())
     }
 }
