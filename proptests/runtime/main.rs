@@ -22,6 +22,7 @@
 //! | `foreign` | [Q2], [Q3], [Z5], [V10], [G7]: wakers, payloads and destructors that misbehave |
 //! | `exits` | the same, where it ends the process, or is its panic hook |
 //! | `ends` | [T5]: a runtime that ends where its own threads call foreign code |
+//! | `own_end` | [T2], [T5]: the same, where that code waits |
 //! | `chan_oracle` | channels against a sequential oracle, alone and together: linearizability |
 //! | `linear` | none: the search for an order that explains what several did |
 //! | `channels` | channels between goroutines, plain threads, and both |
@@ -59,6 +60,7 @@ mod local;
 mod memory;
 mod metrics;
 mod nesting;
+mod own_end;
 mod panics;
 mod results;
 mod select;

@@ -21,7 +21,7 @@ use super::settle::PARK;
 use super::shared::Shared;
 use super::simulation;
 use super::state::{BeginPark, Unparked, Woken};
-use super::suspend::{refuse_to_suspend, suspend, thread_parker, unwinds};
+use super::suspend::{refuse_to_suspend, suspend, thread_parker, waits_in_place};
 use super::timers::Timers;
 use super::worker::Worker;
 use crate::lockfree::NEVER;
@@ -51,7 +51,7 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
     if now() >= deadline {
         return false;
     }
-    if unwinds(worker) {
+    if waits_in_place(worker, goroutine) {
         return park_in_place(goroutine, deadline);
     }
     if goroutine.own.no_suspend.get() > 0 {

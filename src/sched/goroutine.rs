@@ -281,12 +281,14 @@ impl Goroutine {
         tell(self.join.complete())
     }
 
-    /// The runtime has ended and this goroutine has not. One whose result is there is in a destructor, or a
-    /// waker, that comes after the body: its joiner keeps that result.
-    pub(crate) fn abandon(&self) {
-        if self.join.is_pending() {
-            let _ = tell(self.join.abandon());
+    /// The runtime has ended and this goroutine has not. Returns the joiner, which the caller must wake. One
+    /// whose result is there is in a destructor, or a waker, that comes after the body: its joiner keeps that
+    /// result.
+    pub(crate) fn abandon(&self) -> Option<Wake> {
+        if !self.join.is_pending() {
+            return None;
         }
+        self.join.abandon().joiner
     }
 
     /// Whether it has been spawned and has not ended. For when no worker is inside the runtime.

@@ -48,8 +48,12 @@ impl Worker {
     fn strand(&self, goroutine: Ptr) {
         // Its joiner is unparked as user code would do it, which may enter the runtime.
         self.seat().claim.leave();
-        // mutant: drop word to the joiner
-        goroutine.abandon();
+        // mutant: the joiner gets no word: replace goroutine.abandon() with None::<crate::sched::waiter::Wake>
+        let joiner = goroutine.abandon();
+        if let Some(joiner) = joiner {
+            // SAFETY: the worker keeps the runtime in place, and a joiner known by its id is of it.
+            unsafe { joiner.wake() };
+        }
         std::mem::forget(Inside::enter(self));
     }
 

@@ -13,6 +13,7 @@ use super::enter::current;
 use super::goroutine::Ptr;
 use super::shared::{AbortIfUnwinding, Shared};
 use super::suspend;
+use super::waiter::Wake;
 use crate::platform::{Arc, clock, foreign, panicking};
 use std::panic::Location;
 use std::ptr;
@@ -96,22 +97,33 @@ impl Shared {
             guard = this.drained.wait_timeout(guard, POLL).0;
         };
         drop(guard);
-        // All joiners first: what is dropped below may join any of them, and so may the thread-locals of the
-        // threads that are joined last.
-        for (goroutine, remaining) in &left {
+        suspend::in_place(this, || this.tell_and_drop(&left));
+        this.close();
+        std::mem::forget(bomb);
+        left.into_iter().map(|(_, remaining)| remaining).collect()
+    }
+
+    /// Tells the joiners of those who are `left`, drops what has not begun, joins threads. All of this calls foreign
+    /// code, which may join any of the goroutines: so each has its answer before the first joiner is woken. [T2]
+    /// [T5]
+    fn tell_and_drop(&self, left: &[(Ptr, Remaining)]) {
+        let mut joiners = Vec::new();
+        for (goroutine, remaining) in left {
             // mutant: drop word to the joiners
-            this.abandon(*goroutine, remaining.state);
+            joiners.extend(self.abandon(*goroutine, remaining.state));
         }
-        for (goroutine, remaining) in &left {
+        for joiner in joiners {
+            // SAFETY: the runtime is in place until `stop` returns, and a joiner known by its id is of it.
+            // mutant: drop wake of the joiners
+            unsafe { joiner.wake() };
+        }
+        for (goroutine, remaining) in left {
             if remaining.state == RemainingState::NotBegun {
                 // mutant: drop end of who has not begun
                 drop_unbegun(*goroutine);
             }
         }
-        this.join_threads();
-        this.close();
-        std::mem::forget(bomb);
-        left.into_iter().map(|(_, remaining)| remaining).collect()
+        self.join_threads();
     }
 
     /// Waits for the threads that have nothing more to do, their thread-locals' destructors included. [T6] Not
@@ -147,10 +159,11 @@ impl Shared {
         left
     }
 
-    /// Lets its joiner know. One in user code will do so itself, when it ends or suspends. [T2]
-    fn abandon(&self, goroutine: Ptr, state: RemainingState) {
+    /// Leaves word for its joiner, which the caller must wake. One in user code will do both itself, when it ends or
+    /// suspends. [T2]
+    fn abandon(&self, goroutine: Ptr, state: RemainingState) -> Option<Wake> {
         match state {
-            RemainingState::Running => {}
+            RemainingState::Running => None,
             _ => goroutine.abandon(),
         }
     }

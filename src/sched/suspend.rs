@@ -1,7 +1,8 @@
 //! Suspend: `park`, `yield_now`, and the sections that change what they may do.
 //!
 //! While the kernel thread unwinds, nothing switches: its panic count is a thread-local. A park then
-//! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor.
+//! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor. So does a park
+//! of a goroutine that ends its own runtime, since it would never be resumed. [T1] [T5]
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
 use super::config::Placement;
@@ -10,6 +11,7 @@ use super::enter::{Inside, current, current_goroutine, current_worker};
 use super::forked;
 use super::goroutine::{Goroutine, Ptr, Ref};
 use super::settle::{PARK, YIELD};
+use super::shared::Shared;
 use super::simulation;
 use super::state::BeginPark;
 use super::waiter::{Sleeper, Waiter};
@@ -17,6 +19,7 @@ use super::worker::Worker;
 use crate::platform::{Arc, Parker, fork, panicking, thread, tls};
 use crate::spec::Event;
 use std::panic::Location;
+use std::ptr;
 
 /// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
@@ -31,7 +34,7 @@ fn park_caller(place: &'static Location<'static>, surely: bool) {
     if goroutine.word.take_permit() {
         return goroutine.note(Event::Permit);
     }
-    if unwinds(worker) || surely && goroutine.own.no_suspend.get() > 0 {
+    if waits_in_place(worker, goroutine) || surely && goroutine.own.no_suspend.get() > 0 {
         return park_in_place(goroutine);
     }
     suspend(worker, goroutine, PARK, place);
@@ -52,7 +55,9 @@ fn park_thread(surely: bool) {
 /// Lets others run.
 pub(crate) fn yield_now(place: &'static Location<'static>) {
     match current() {
-        Some((worker, goroutine)) if !unwinds(worker) => suspend(worker, goroutine, YIELD, place),
+        Some((worker, goroutine)) if !waits_in_place(worker, goroutine) => {
+            suspend(worker, goroutine, YIELD, place);
+        }
         _ => thread::yield_now(),
     }
 }
@@ -95,9 +100,46 @@ pub(crate) fn check_may_suspend(place: &'static Location<'static>) {
     }
 }
 
-/// Whether the caller is outside of `no_suspend`.
+/// Whether the caller may wait: outside of `no_suspend`, or where a wait does not suspend.
 pub(crate) fn may_suspend() -> bool {
-    current_goroutine().is_none_or(|goroutine| goroutine.own.no_suspend.get() == 0)
+    current().is_none_or(|(worker, goroutine)| may_wait(worker, goroutine))
+}
+
+#[inline]
+fn may_wait(worker: &Worker, goroutine: Ptr) -> bool {
+    goroutine.own.no_suspend.get() == 0 || waits_in_place(worker, goroutine)
+}
+
+/// In `no_suspend`, beside the count of sections: a wait puts the kernel thread to sleep.
+const IN_PLACE: u32 = 1 << 31;
+
+/// Whether a wait of the running goroutine puts its kernel thread to sleep, instead of suspending: while that
+/// unwinds, within [`in_place`], and where a refusal would be a panic while another one unwinds.
+#[inline]
+pub(super) fn waits_in_place(worker: &Worker, goroutine: Ptr) -> bool {
+    let sections = goroutine.own.no_suspend.get();
+    unwinds(worker) || sections > 0 && (sections >= IN_PLACE || panicking())
+}
+
+/// Runs `f`, during which a wait of the caller, if it is a goroutine of `shared`, puts its kernel thread to sleep.
+/// For what must come to its end though nothing is resumed any more. [T1]
+pub(super) fn in_place<R>(shared: &Shared, f: impl FnOnce() -> R) -> R {
+    struct Over(Option<Ptr>);
+    impl Drop for Over {
+        fn drop(&mut self) {
+            if let Some(goroutine) = self.0 {
+                goroutine.own.no_suspend.set(goroutine.own.no_suspend.get() & !IN_PLACE);
+            }
+        }
+    }
+    let own = current_goroutine().filter(|goroutine| {
+        ptr::eq(goroutine.shared, shared) && goroutine.own.no_suspend.get() < IN_PLACE
+    });
+    if let Some(goroutine) = own {
+        goroutine.own.no_suspend.set(goroutine.own.no_suspend.get() | IN_PLACE);
+    }
+    let _over = Over(own);
+    f()
 }
 
 #[cold]
@@ -150,8 +192,8 @@ pub(crate) fn sleeper() -> Sleeper {
 /// left that could wake it. It then gives up its locks, and calls [`refuse_to_wait`].
 #[inline]
 pub(crate) fn sleeper_about_to_wait(for_ever: bool) -> Option<Sleeper> {
-    let Some(goroutine) = current_goroutine() else { return thread_about_to_wait(for_ever) };
-    (goroutine.own.no_suspend.get() == 0).then(|| Sleeper::goroutine(goroutine))
+    let Some((worker, goroutine)) = current() else { return thread_about_to_wait(for_ever) };
+    may_wait(worker, goroutine).then(|| Sleeper::goroutine(goroutine))
 }
 
 #[cold]
