@@ -17,12 +17,19 @@
 //! Checked by: .ci/asan.
 
 #[cfg(not(selvedge_asan))]
-pub(super) use absent::Told;
+pub(super) use absent::*;
 #[cfg(selvedge_asan)]
-pub(super) use present::Told;
+pub(super) use present::*;
 
 #[cfg(not(selvedge_asan))]
 mod absent {
+    /// Whether this build has it.
+    pub const IS_ON: bool = false;
+
+    pub fn unmark(_low: usize, _bytes: usize) {}
+
+    pub fn is_kept(_memory: *const std::ffi::c_void) {}
+
     /// There is nobody to tell.
     pub struct Told;
 
@@ -74,6 +81,22 @@ mod present {
             size_old: *mut usize,
         );
         fn __asan_unpoison_memory_region(address: *const c_void, size: usize);
+        fn __lsan_ignore_object(memory: *const c_void);
+    }
+
+    /// Whether this build has it.
+    pub const IS_ON: bool = true;
+
+    /// Somebody else's memory may be read, or this memory is used anew: what is marked there is no more.
+    pub fn unmark(low: usize, bytes: usize) {
+        // SAFETY: changes the sanitizer's marks alone.
+        unsafe { __asan_unpoison_memory_region(ptr::with_exposed_provenance(low), bytes) };
+    }
+
+    /// What leads to this memory of `malloc` lies where leaks are not searched for.
+    pub fn is_kept(memory: *const c_void) {
+        // SAFETY: changes the sanitizer's records alone.
+        unsafe { __lsan_ignore_object(memory) };
     }
 
     /// One fiber, as the sanitizer knows it. It lies at the top of the fiber's stack.
@@ -97,10 +120,11 @@ mod present {
     impl Told {
         /// Of a new fiber. What the last one on this stack has left is not marked any more.
         pub fn of(low: usize, top: usize) -> Self {
-            let (low, size) = (ptr::with_exposed_provenance(low), top - low);
-            // SAFETY: marks the memory of a stack that is not in use as usable.
-            unsafe { __asan_unpoison_memory_region(low, size) };
-            let own = Bounds { low: Cell::new(low), size: Cell::new(size) };
+            unmark(low, top - low);
+            let own = Bounds {
+                low: Cell::new(ptr::with_exposed_provenance(low)),
+                size: Cell::new(top - low),
+            };
             let resumer = Bounds { low: Cell::new(ptr::null()), size: Cell::new(0) };
             Told { own, resumer, fake_stack: Cell::new(ptr::null_mut()) }
         }

@@ -9,6 +9,7 @@ use super::kernel_thread;
 use super::learn::{Offset, Rseq};
 use super::pointer;
 use super::template::{Template, ZEROS};
+use crate::context::sanitizer;
 use crate::context::switch::AREA;
 use crate::platform::poison::PoisonError;
 use crate::platform::unmodelled::{AtomicPtr, AtomicU32, Mutex, Ordering};
@@ -19,8 +20,8 @@ use std::ptr;
 const FIRST_NUMBER: u32 = 1 << 22;
 const LAST_NUMBER: u32 = (1 << 30) - 1;
 
-/// Words of `malloc` that are carried.
-const CARRIED: usize = 2;
+/// Words of `malloc` that are carried, and of a sanitizer.
+const CARRIED: usize = if sanitizer::IS_ON { 8 } else { 2 };
 
 /// How this process makes blocks.
 pub struct Blocks {
@@ -30,7 +31,7 @@ pub struct Blocks {
     /// How the thread pointer is written: see `pointer`.
     how: usize,
     carries: bool,
-    carried: [Offset; CARRIED],
+    pub(super) carried: [Offset; CARRIED],
     next_number: AtomicU32,
 }
 
@@ -65,8 +66,9 @@ impl Blocks {
             let what = "an allocation changes more words than are known";
             return Err(ThreadLocalsError::Layout { what, offset: allocator[CARRIED] });
         }
-        // If there is one word, it is carried twice.
-        let carried = [allocator.first(), allocator.last()].map(|o| o.copied().unwrap_or(0));
+        // If there are fewer, the last one is carried several times.
+        let last = allocator.last().copied().unwrap_or(0);
+        let carried = std::array::from_fn(|at| allocator.get(at).copied().unwrap_or(last));
         let carries = !allocator.is_empty();
         let distance = template.room.next_multiple_of(64) + AREA;
         Ok(Blocks {
@@ -172,6 +174,7 @@ impl Blocks {
         // SAFETY: asks for memory.
         let words = unsafe { libc::calloc(vector.words.len(), 8) }.cast::<u64>();
         assert!(!words.is_null(), "no memory for a goroutine's vector of modules");
+        sanitizer::is_kept(words.cast());
         // SAFETY: just allocated, and as long.
         unsafe { ptr::copy_nonoverlapping(vector.words.as_ptr(), words, vector.words.len()) };
         for &(word, distance) in &vector.selves {

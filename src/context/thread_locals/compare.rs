@@ -8,6 +8,7 @@ use super::error::ThreadLocalsError;
 use super::learn::{Offset, Range};
 use super::pointer;
 use super::template::{VECTOR, layout};
+use crate::context::sanitizer;
 use std::ptr;
 
 /// The guards of stacks and of pointers, by the ABI: the same for all threads of a process.
@@ -24,6 +25,8 @@ pub(super) struct Compared<'a> {
     pub(super) stack_size: Vec<Offset>,
     pub(super) list: Option<Offset>,
     pub(super) number: Option<Offset>,
+    /// Words that stay with the kernel thread.
+    pub(super) kernel_threads: Vec<Offset>,
 }
 
 impl<'a> Compared<'a> {
@@ -43,6 +46,7 @@ impl<'a> Compared<'a> {
             stack_size: Vec::new(),
             list: None,
             number: None,
+            kernel_threads: Vec::new(),
         };
         let [first, second] = images;
         for (word, (a, b)) in first.iter().copied().zip(second.iter().copied()).enumerate() {
@@ -89,9 +93,23 @@ impl<'a> Compared<'a> {
         } else if self.is_number(offset, values) {
             // The other half of the word is the same in both.
         } else if !self.is_link(offset, images) {
-            return Err(layout("a word that differs between threads is not known", offset));
+            if !sanitizer::IS_ON {
+                return Err(layout("a word that differs between threads is not known", offset));
+            }
+            self.is_the_sanitizers(offset);
         }
         Ok(())
+    }
+
+    /// A word of AddressSanitizer. In the control block there are the value of its key and what it has put in
+    /// place of the thread's first function: they are the kernel thread's. Its variables begin as zeros, as
+    /// they do in a new thread; each side of a switch sets its own.
+    fn is_the_sanitizers(&mut self, offset: Offset) {
+        let word = self.range.word(offset);
+        self.image[word] = 0;
+        if offset >= 0 {
+            self.kernel_threads.push(offset);
+        }
     }
 
     fn is_number(&mut self, offset: Offset, values: [u64; 2]) -> bool {

@@ -7,6 +7,7 @@
 
 use super::error::ThreadLocalsError;
 use super::pointer;
+use crate::context::sanitizer;
 use crate::platform::thread_id;
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 use std::ptr;
@@ -91,6 +92,7 @@ impl Donor {
     /// What lies from `below` bytes below the thread pointer to `above` above it.
     pub(super) fn image(&self, below: usize, above: usize) -> Vec<u64> {
         let from = ptr::with_exposed_provenance::<u64>(self.thread_pointer() - below);
+        sanitizer::unmark(from.addr(), below + above);
         let words = (below + above) / 8;
         // SAFETY: the range lies on the donor's stack (the caller takes it from `below` and `above` of this
         // file), and the donor waits. Volatile, since it was written by another thread's C code.

@@ -8,6 +8,7 @@
 use super::block::{Block, Blocks};
 use super::learn::{self, Offset, Specific};
 use super::pointer;
+use crate::context::sanitizer;
 use std::ptr;
 
 /// So often the destructors of keys are run while they leave values; as POSIX has it.
@@ -104,9 +105,15 @@ impl Blocks {
     fn values(
         &self,
         block: Block,
-    ) -> impl Iterator<Item = (libc::pthread_key_t, *mut libc::c_void)> + use<> {
+    ) -> impl Iterator<Item = (libc::pthread_key_t, *mut libc::c_void)> + use<'_> {
         let specific = self.template.learnt.specific;
-        let candidates = (0..KEYS).filter(move |&key| match specific {
+        // That of a sanitizer is the kernel thread's.
+        let kernel_threads = specific.filter(|_| sanitizer::IS_ON).map(|s| s.first + 8);
+        let is_own = move |key: &usize| {
+            let is_it = |first| self.carried.contains(&(first + 16 * *key as isize));
+            !kernel_threads.is_some_and(is_it)
+        };
+        let candidates = (0..KEYS).filter(is_own).filter(move |&key| match specific {
             // SAFETY: the words of a complete block, and of the blocks of keys that it leads to.
             Some(specific) => unsafe { block.may_have(specific, key) },
             None => true,

@@ -37,7 +37,8 @@ pub(super) struct Specific {
 #[derive(Clone, Debug)]
 pub(super) struct Learnt {
     pub(super) errno: Offset,
-    /// The words of `malloc`: its cache and its arena. They stay with the kernel thread.
+    /// The words of `malloc`: its cache and its arena, and those of a sanitizer. They stay with the kernel
+    /// thread.
     pub(super) allocator: Vec<Offset>,
     /// The list of destructors of thread-local variables: 0 while it is empty.
     pub(super) destructors: Offset,

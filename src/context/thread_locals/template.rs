@@ -106,7 +106,8 @@ impl Template {
         let mut compared = Compared::new(&one, &two, range)?;
         compared.set_rseq();
         compared.check_guards()?;
-        let learnt = learn::learn(&two, range, &symbols)?;
+        let mut learnt = learn::learn(&two, range, &symbols)?;
+        learnt.allocator.append(&mut compared.kernel_threads);
         let renewed = renewed(&modules, range, &learnt);
         let [zeros, renewed] = split(&renewed, |from, to| {
             runs_of_zeros(&compared.image[range.word(from)..range.word(to)], from)
