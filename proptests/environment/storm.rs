@@ -58,7 +58,9 @@ fn a_storm_of_signals_disturbs_nobody() {
     const TEST: &str = "storm::a_storm_of_signals_disturbs_nobody";
     let ended = twin::process(TEST, || {
         static OVER: AtomicBool = AtomicBool::new(false);
-        let signals = Signals::new(SIX).unwrap();
+        // For the whole life of the process: signals that were sent before the storm was over may still be pending
+        // when it is, and one that nobody listens to any more ends the process.
+        let signals = Box::leak(Box::new(Signals::new(SIX).unwrap()));
         let runtime = Runtime::builder().processors(2).build().unwrap();
         let sender = std::thread::spawn(|| {
             (0..EACH).for_each(|n| signal(std::process::id(), SIX[n % SIX.len()]));
