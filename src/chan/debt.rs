@@ -12,9 +12,11 @@
 #![allow(unsafe_code)]
 
 use super::channel::Channel;
+use super::error::SendError;
 use super::slot::{Content, Slot};
 use crate::sched::broken;
 use crate::wait::{Claim, Wakes};
+use std::mem;
 use std::ptr::NonNull;
 
 /// The slot of the select that owes a value.
@@ -63,26 +65,36 @@ impl<T> Channel<T> {
     ///
     /// # Safety
     /// The slot is that of a chosen arm that sends to this channel, whose wait has ended. [X2]
-    pub(crate) unsafe fn settle(&self, select: &Slot<T>, value: T) -> Result<(), T> {
+    pub(crate) unsafe fn settle(&self, select: &Slot<T>, value: T) -> Result<(), SendError<T>> {
         let mut wakes = Wakes::new();
+        let from = &raw const value;
         let mut locked = self.lock();
         // SAFETY: the caller's promise; under the lock, as the receiver may leave. [V10]
         let sent = match unsafe { select.replace(Content::Unmade) } {
-            Content::Reserved => locked.fill(value, &mut wakes),
+            // SAFETY, here and below: the value is forgotten if it was sent, and nothing unwinds before.
+            Content::Reserved => unsafe { locked.fill(from, &mut wakes) },
             Content::Taker(receiver) => {
-                locked.hand(receiver, value, &mut wakes);
-                Ok(())
+                // SAFETY: as above.
+                unsafe { locked.hand(receiver, from, &mut wakes) };
+                true
             }
             Content::Left if !locked.is_closed() => {
-                // mutant: the value of one that left is lost: replace locked.give_back(value, &mut wakes) with drop(value)
-                locked.give_back(value, &mut wakes);
-                Ok(())
+                // mutant: the value of one that left is lost: replace unsafe { locked.give_back(from, &mut wakes) } with ()
+                // SAFETY: as above.
+                unsafe { locked.give_back(from, &mut wakes) };
+                true
             }
-            _ => Err(value),
+            _ => false,
         };
         drop(locked);
+        let result = if sent {
+            mem::forget(value);
+            Ok(())
+        } else {
+            Err(SendError(value))
+        };
         wakes.wake();
-        sent
+        result
     }
 
     /// A select that was chosen makes no value after all.

@@ -1,5 +1,5 @@
-//! Futures that send and receive. The future itself holds the wait, the node and the slot that a parked
-//! caller has in its frame; a pinned future stays where it is until it was dropped.
+//! Futures that send and receive. The future itself holds the wait, the node, the slot and the value that a
+//! parked caller has in its frame; a pinned future stays where it is until it was dropped.
 //!
 //! poll: fired → what the slot says.   linked → set the task to wake, under the lock.
 //!       else put, or take; or link, under the same lock.
@@ -24,7 +24,9 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 /// Which of a channel's lists.
@@ -42,17 +44,20 @@ enum Phase {
 /// A wait that outlives the call that began it.
 struct Place<T> {
     phase: Cell<Phase>,
+    /// It leads to `room` once the wait has begun.
     slot: Slot<T>,
+    room: UnsafeCell<MaybeUninit<T>>,
     wait: UnsafeCell<Option<Wait>>,
     node: UnsafeCell<Option<Node>>,
     _pinned: PhantomPinned,
 }
 
 impl<T> Place<T> {
-    fn new(content: Content<T>) -> Self {
+    fn new(content: Content<T>, room: MaybeUninit<T>) -> Self {
         Place {
             phase: Cell::new(Phase::Begins),
-            slot: Slot::new(content),
+            slot: Slot::new(content, ptr::null_mut()),
+            room: UnsafeCell::new(room),
             wait: UnsafeCell::new(None),
             node: UnsafeCell::new(None),
             _pinned: PhantomPinned,
@@ -64,11 +69,16 @@ impl<T> Place<T> {
     /// # Safety
     /// The place is pinned, and on no list. Once the node is linked or claimed, the phase is `Waits`.
     unsafe fn begin(&self, task: Task) -> &Node {
+        self.slot.lie_at(self.room());
         // SAFETY: on no list, so nobody else looks at wait or node.
         unsafe {
             let wait = (*self.wait.get()).insert(Wait::of_task(task));
             (*self.node.get()).insert(Node::new(wait, 0, self.slot.packet()))
         }
+    }
+
+    fn room(&self) -> *mut T {
+        self.room.get().cast()
     }
 
     /// What has come, once it was fired.
@@ -123,13 +133,13 @@ impl<T> Place<T> {
 #[must_use = "a future sends only when it is awaited"]
 pub struct SendAsync<'a, T> {
     channel: &'a Channel<T>,
-    /// The slot has the value.
+    /// Until it was sent, or given back, its room has the value, and its slot says so.
     place: Place<T>,
 }
 
 impl<'a, T> SendAsync<'a, T> {
     pub(super) fn new(channel: &'a Channel<T>, value: T) -> Self {
-        SendAsync { channel, place: Place::new(Content::Value(value)) }
+        SendAsync { channel, place: Place::new(Content::Value, MaybeUninit::new(value)) }
     }
 }
 
@@ -144,30 +154,30 @@ impl<T> Future for SendAsync<'_, T> {
             let Some(content) = place.poll(channel, cx.waker()) else { return Poll::Pending };
             place.phase.set(Phase::Done);
             return Poll::Ready(match content {
-                Content::Value(value) => Err(SendError(value)),
+                // SAFETY: the slot says that it is there, and said so for the last time.
+                Content::Value => Err(SendError(unsafe { place.room().read() })),
                 _ => Ok(()),
             });
         }
         trace::polls("await send on", "channel", channel);
         // Foreign code, which may panic: before the value is taken out.
         let task = Task::of(cx.waker());
-        // SAFETY: on no list.
-        let Content::Value(value) = (unsafe { place.slot.take() }) else {
-            unreachable!("a future that has not begun has its value");
-        };
         let mut wakes = Wakes::new();
         let mut locked = channel.lock();
-        let put = locked.put(value, &mut wakes);
+        // SAFETY: it has not begun, so its value is in the room, and the slot says so until it was sent.
+        let put = unsafe { locked.put(place.room(), &mut wakes) };
+        if put != Put::Full {
+            // SAFETY: on no list.
+            unsafe { place.slot.take() };
+        }
         let result = match put {
             Put::Done => Poll::Ready(Ok(())),
-            Put::Closed(value) => Poll::Ready(Err(SendError(value))),
-            Put::Full(value) => {
+            // SAFETY: it was not sent, and the slot says no more that it is there.
+            Put::Closed => Poll::Ready(Err(SendError(unsafe { place.room().read() }))),
+            Put::Full => {
                 place.phase.set(Phase::Waits);
                 // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
-                unsafe {
-                    place.slot.replace(Content::Value(value));
-                    locked.gate.senders.link(place.begin(task));
-                }
+                unsafe { locked.gate.senders.link(place.begin(task)) };
                 Poll::Pending
             }
         };
@@ -182,8 +192,10 @@ impl<T> Future for SendAsync<'_, T> {
 
 impl<T> Drop for SendAsync<'_, T> {
     fn drop(&mut self) {
-        // A value that was not taken is dropped, without the lock.
-        drop(self.place.leave(self.channel, |gate| &mut gate.senders));
+        if let Content::Value = self.place.leave(self.channel, |gate| &mut gate.senders) {
+            // SAFETY: a value that was not taken; it is dropped without the lock.
+            unsafe { ptr::drop_in_place(self.place.room()) };
+        }
     }
 }
 
@@ -201,7 +213,9 @@ enum Origin<'a, T> {
 
 impl<'a, T> RecvAsync<'a, T> {
     pub(super) fn new(channel: &'a Channel<T>) -> Self {
-        RecvAsync { origin: Origin::Channel(channel, Place::new(Content::Nothing)) }
+        RecvAsync {
+            origin: Origin::Channel(channel, Place::new(Content::Nothing, MaybeUninit::uninit())),
+        }
     }
 
     pub(super) fn of_source(source: &'a dyn Source<T>) -> Self {
@@ -243,7 +257,8 @@ unsafe fn poll_recv<T>(
         match place.poll(channel, waker) {
             None => return Poll::Pending,
             Some(Content::Again) => {}
-            Some(Content::Value(value)) => return Poll::Ready(Ok(value)),
+            // SAFETY: it was received.
+            Some(Content::Value) => return Poll::Ready(Ok(unsafe { place.room().read() })),
             Some(_) => return Poll::Ready(Err(RecvError)),
         }
     }
@@ -251,8 +266,10 @@ unsafe fn poll_recv<T>(
     let task = Task::of(waker);
     let mut wakes = Wakes::new();
     let mut locked = channel.lock();
-    let result = match locked.take(&mut wakes) {
-        Take::Value(value) => Poll::Ready(Ok(value)),
+    // SAFETY: the room is free.
+    let result = match unsafe { locked.take(place.room(), &mut wakes) } {
+        // SAFETY: it was received.
+        Take::Value => Poll::Ready(Ok(unsafe { place.room().read() })),
         Take::Closed => Poll::Ready(Err(RecvError)),
         Take::Empty => {
             place.phase.set(Phase::Waits);
@@ -276,9 +293,10 @@ unsafe fn poll_recv<T>(
 impl<T> Drop for RecvAsync<'_, T> {
     fn drop(&mut self) {
         if let Origin::Channel(channel, place) = &self.origin
-            && let Content::Value(value) = place.leave(channel, |gate| &mut gate.receivers)
+            && let Content::Value = place.leave(channel, |gate| &mut gate.receivers)
         {
-            channel.give_back(value);
+            // SAFETY: it was received, and nobody has read it.
+            unsafe { channel.give_back(place.room()) };
         }
     }
 }

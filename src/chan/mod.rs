@@ -28,11 +28,15 @@
 //! # Ok::<(), selvedge::BuildError>(())
 //! ```
 
+mod buffer;
+#[cfg(test)]
+mod buffer_tests;
 mod channel;
 mod debt;
 mod door;
 mod error;
 mod future;
+mod locked;
 mod receiver;
 mod select;
 mod sender;

@@ -52,7 +52,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.recv_until(Until::Forever, Location::caller()).map_err(|_| RecvError)
+        self.recv_until(Until::Forever, Location::caller(), |_| RecvError)
     }
 
     /// Receives if a value is there, or somebody waits to send one.
@@ -65,18 +65,18 @@ impl<T> Receiver<T> {
     #[track_caller]
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let received = match &self.flavor {
-            Flavor::Channel(channel) => channel.try_recv(Location::caller()),
-            Flavor::Source(source) => {
-                let place = Location::caller();
-                trace::brief("try to recv on", source.kind(), self.address(), place);
-                source.try_recv()
-            }
-        };
-        received.map_err(|why| match why {
+        let place = Location::caller();
+        let error = |why| match why {
             Why::Closed => TryRecvError::Disconnected,
             _ => TryRecvError::Empty,
-        })
+        };
+        match &self.flavor {
+            Flavor::Channel(channel) => channel.try_recv_or(place, error),
+            Flavor::Source(source) => {
+                trace::brief("try to recv on", source.kind(), self.address(), place);
+                source.try_recv().map_err(error)
+            }
+        }
     }
 
     /// As [`recv`](Self::recv), for at most so long.
@@ -88,7 +88,7 @@ impl<T> Receiver<T> {
     /// As `recv`.
     #[track_caller]
     pub fn recv_timeout(&self, limit: Duration) -> Result<T, RecvTimeoutError> {
-        timed(self.recv_until(Until::After(limit), Location::caller()))
+        self.recv_until(Until::After(limit), Location::caller(), timed)
     }
 
     /// As [`recv`](Self::recv), until `deadline` at the latest.
@@ -100,7 +100,7 @@ impl<T> Receiver<T> {
     /// As `recv`.
     #[track_caller]
     pub fn recv_deadline(&self, deadline: impl Into<Instant>) -> Result<T, RecvTimeoutError> {
-        timed(self.recv_until(Until::Deadline(deadline.into()), Location::caller()))
+        self.recv_until(Until::Deadline(deadline.into()), Location::caller(), timed)
     }
 
     /// As [`recv`](Self::recv), until `token` is cancelled. A token that is cancelled already comes
@@ -113,8 +113,7 @@ impl<T> Receiver<T> {
     /// As `recv`.
     #[track_caller]
     pub fn recv_cancel(&self, token: &CancelToken) -> Result<T, RecvCancelError> {
-        let received = self.recv_until(Until::Cancelled(token), Location::caller());
-        received.map_err(|why| match why {
+        self.recv_until(Until::Cancelled(token), Location::caller(), |why| match why {
             Why::Closed => RecvCancelError::Disconnected,
             _ => RecvCancelError::Cancelled,
         })
@@ -149,14 +148,21 @@ impl<T> Receiver<T> {
     }
 
     #[inline]
-    fn recv_until(&self, until: Until<'_>, place: &'static Location<'static>) -> Result<T, Why> {
+    fn recv_until<E>(
+        &self,
+        until: Until<'_>,
+        place: &'static Location<'static>,
+        error: impl FnOnce(Why) -> E,
+    ) -> Result<T, E> {
+        let error = |why: Why| {
+            trace::says(why.text());
+            error(why)
+        };
         match &self.flavor {
-            Flavor::Channel(channel) => {
-                channel.recv(until, place).inspect_err(|why| trace::says(why.text()))
-            }
+            Flavor::Channel(channel) => channel.recv_or(until, place, error),
             Flavor::Source(source) => {
                 trace::op("recv on", source.kind(), self.address(), place);
-                source.recv(until, place).inspect_err(|why| trace::says(why.text()))
+                source.recv(until, place).map_err(error)
             }
         }
     }
@@ -242,11 +248,11 @@ impl<T> Receiver<T> {
     }
 }
 
-fn timed<T>(received: Result<T, Why>) -> Result<T, RecvTimeoutError> {
-    received.map_err(|why| match why {
+fn timed(why: Why) -> RecvTimeoutError {
+    match why {
         Why::Closed => RecvTimeoutError::Disconnected,
         _ => RecvTimeoutError::Timeout,
-    })
+    }
 }
 
 impl<T> Clone for Receiver<T> {

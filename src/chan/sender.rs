@@ -40,8 +40,7 @@ impl<T> Sender<T> {
     #[track_caller]
     #[inline]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        let sent = self.channel.send(value, Until::Forever, Location::caller());
-        sent.map_err(|(_, value)| SendError(value))
+        self.channel.send_or(value, Until::Forever, Location::caller(), |_, value| SendError(value))
     }
 
     /// Sends if that is possible without waiting.
@@ -53,7 +52,7 @@ impl<T> Sender<T> {
     /// or all receivers are gone. The error holds the value.
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        self.channel.try_send(value).map_err(|(why, value)| match why {
+        self.channel.try_send_or(value, |why, value| match why {
             Why::Closed => TrySendError::Disconnected(value),
             _ => TrySendError::Full(value),
         })
@@ -93,7 +92,7 @@ impl<T> Sender<T> {
         until: Until<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), SendTimeoutError<T>> {
-        self.channel.send(value, until, place).map_err(|(why, value)| match why {
+        self.channel.send_or(value, until, place, |why, value| match why {
             Why::Closed => SendTimeoutError::Disconnected(value),
             _ => SendTimeoutError::Timeout(value),
         })
@@ -109,8 +108,8 @@ impl<T> Sender<T> {
     /// As `send`.
     #[track_caller]
     pub fn send_cancel(&self, value: T, token: &CancelToken) -> Result<(), SendCancelError<T>> {
-        let sent = self.channel.send(value, Until::Cancelled(token), Location::caller());
-        sent.map_err(|(why, value)| match why {
+        let until = Until::Cancelled(token);
+        self.channel.send_or(value, until, Location::caller(), |why, value| match why {
             Why::Closed => SendCancelError::Disconnected(value),
             _ => SendCancelError::Cancelled(value),
         })

@@ -1,7 +1,9 @@
-//! Waiting at a channel: the caller's frame holds the wait, the node and the slot.
+//! Waiting at a channel: the caller's frame holds the wait, the node and the slot, and, in a place that the
+//! slot names, the value. Below the two functions that users call, values are passed by pointer: so a large
+//! one is neither copied from frame to frame nor kept in each of them.
 //!
-//! send: put, or link with the value in the slot, and wait. Fired: the slot is empty (taken), or the
-//!       value is still there (closed).
+//! send: put, or link with a slot that leads to the value, and wait. Fired: the slot is empty (the value was
+//!       taken), or it is not (closed).
 //! recv: take, or link with an empty slot, and wait. Fired: a value; or nothing (closed).
 //!       From a select that has yet to make its value: count the own wait as claimed by it, say where
 //!       to put the value, and wait for that without a limit.
@@ -9,11 +11,13 @@
 //! Checked by: verification/loom/chan.rs.
 #![allow(unsafe_code)]
 
-use super::channel::{Channel, Locked, Put, Take};
+use super::channel::{Channel, Put, Take};
+use super::locked::Locked;
 use super::slot::{Content, Slot};
 use super::until::Until;
 use crate::wait::limit::Outcome;
 use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};
+use std::mem::{self, MaybeUninit};
 use std::panic::Location;
 
 /// Why a wait ended without success.
@@ -31,70 +35,103 @@ pub(crate) enum Why {
 type Place = &'static Location<'static>;
 
 impl<T> Channel<T> {
+    /// Sends; or gives the value back, in the error that `error` makes of it.
     #[inline]
-    pub(crate) fn try_send(&self, value: T) -> Result<(), (Why, T)> {
-        trace::quick("try to send on", "channel", self);
-        let mut wakes = Wakes::new();
-        let put = self.lock().put(value, &mut wakes);
-        wakes.wake();
-        match put {
-            Put::Done => Ok(()),
-            Put::Full(value) => Err((Why::Now, value)),
-            Put::Closed(value) => Err((Why::Closed, value)),
+    pub(crate) fn send_or<E>(
+        &self,
+        value: T,
+        until: Until<'_>,
+        place: Place,
+        error: impl FnOnce(Why, T) -> E,
+    ) -> Result<(), E> {
+        // SAFETY: forgotten if it was sent.
+        match unsafe { self.send(&raw const value, until, place) } {
+            Ok(()) => {
+                mem::forget(value);
+                Ok(())
+            }
+            Err(why) => Err(error(why, value)),
         }
     }
 
+    /// Sends if it need not wait; or gives the value back, in the error that `error` makes of it.
     #[inline]
-    pub(crate) fn send(
+    pub(crate) fn try_send_or<E>(
         &self,
         value: T,
-        mut until: Until<'_>,
-        place: Place,
-    ) -> Result<(), (Why, T)> {
+        error: impl FnOnce(Why, T) -> E,
+    ) -> Result<(), E> {
+        trace::quick("try to send on", "channel", self);
+        let mut wakes = Wakes::new();
+        // SAFETY: forgotten if it was sent; nothing unwinds before.
+        let put = unsafe { self.lock().put(&raw const value, &mut wakes) };
+        let sent = match put {
+            Put::Done => {
+                mem::forget(value);
+                Ok(())
+            }
+            Put::Full => Err(error(Why::Now, value)),
+            Put::Closed => Err(error(Why::Closed, value)),
+        };
+        wakes.wake();
+        sent
+    }
+
+    /// # Safety
+    /// `value` points to a value, which is the channel's if the answer is `Ok`.
+    #[inline]
+    unsafe fn send(&self, value: *const T, mut until: Until<'_>, place: Place) -> Result<(), Why> {
         trace::op("send on", "channel", self, place);
         if until.is_over() {
-            return Err((Why::Cancelled, value));
+            return Err(Why::Cancelled);
         }
         let mut locked = self.lock();
-        match locked.put_alone(value) {
-            Ok(()) => Ok(()),
-            Err(value) => self.send_to_others(value, locked, &mut until, place),
+        // SAFETY: the caller's promise, here and below.
+        if unsafe { locked.put_alone(value) } {
+            return Ok(());
         }
+        // SAFETY: as above.
+        unsafe { self.send_to_others(value, locked, &mut until, place) }
     }
 
     /// Out of line, so that who meets nobody pays for none of its registers.
+    ///
+    /// # Safety
+    /// As `send`.
     #[inline(never)]
-    fn send_to_others(
+    unsafe fn send_to_others(
         &self,
-        value: T,
+        value: *const T,
         mut locked: Locked<'_, T>,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Result<(), (Why, T)> {
+    ) -> Result<(), Why> {
         let mut wakes = Wakes::new();
-        match locked.put(value, &mut wakes) {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { locked.put(value, &mut wakes) } {
             Put::Done => {
                 drop(locked);
                 wakes.wake();
                 Ok(())
             }
-            Put::Full(value) => self.send_waiting(value, locked, &mut wakes, until, place),
-            Put::Closed(value) => Err((Why::Closed, value)),
+            // SAFETY: as above.
+            Put::Full => unsafe { self.send_waiting(value, locked, &mut wakes, until, place) },
+            Put::Closed => Err(Why::Closed),
         }
     }
 
+    /// # Safety
+    /// As `send`.
     #[inline(always)]
-    fn send_waiting(
+    unsafe fn send_waiting(
         &self,
-        value: T,
-        locked: Locked<'_, T>,
+        value: *const T,
+        mut locked: Locked<'_, T>,
         wakes: &mut Wakes,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Result<(), (Why, T)> {
-        let slot = Slot::new(Content::Value(value));
-        // Declared after the slot: where this panics, the lock goes before the value.
-        let mut locked = locked;
+    ) -> Result<(), Why> {
+        let slot = Slot::new(Content::Value, value.cast_mut());
         let Some(who) = until.caller() else { refuse(locked, place) };
         let wait = until.wait(who);
         let node = Node::new(&wait, 0, slot.packet());
@@ -107,64 +144,108 @@ impl<T> Channel<T> {
             self.lock().gate.senders.unlink(&node);
         }
         // SAFETY: the wait has ended. [X2]
-        match (unsafe { slot.take() }, outcome) {
-            (Content::Value(value), outcome) => Err((Why::of(outcome), value)),
+        match unsafe { slot.content() } {
+            Content::Value => Err(Why::of(outcome)),
             _ => Ok(()),
         }
     }
 
+    /// Receives if it need not wait; or returns the error that `error` makes of the reason.
     #[inline]
-    pub(crate) fn try_recv(&self, place: Place) -> Result<T, Why> {
+    pub(crate) fn try_recv_or<E>(
+        &self,
+        place: Place,
+        error: impl FnOnce(Why) -> E,
+    ) -> Result<T, E> {
         trace::brief("try to recv on", "channel", self, place);
+        let mut into = MaybeUninit::uninit();
+        // SAFETY: a place for it.
+        match unsafe { self.try_recv(into.as_mut_ptr(), place) } {
+            // SAFETY: it was received.
+            Ok(()) => Ok(unsafe { into.assume_init() }),
+            Err(why) => Err(error(why)),
+        }
+    }
+
+    /// Receives; or returns the error that `error` makes of the reason.
+    #[inline]
+    pub(crate) fn recv_or<E>(
+        &self,
+        mut until: Until<'_>,
+        place: Place,
+        error: impl FnOnce(Why) -> E,
+    ) -> Result<T, E> {
+        trace::op("recv on", "channel", self, place);
+        if until.is_over() {
+            return Err(error(Why::Cancelled));
+        }
+        let mut into = MaybeUninit::uninit();
+        let mut locked = self.lock();
+        // SAFETY: a place for it.
+        if !unsafe { locked.take_alone(into.as_mut_ptr()) } {
+            // SAFETY: as above.
+            let received =
+                unsafe { self.recv_from_others(into.as_mut_ptr(), locked, &mut until, place) };
+            if let Err(why) = received {
+                return Err(error(why));
+            }
+        }
+        // SAFETY: it was received.
+        Ok(unsafe { into.assume_init() })
+    }
+
+    /// # Safety
+    /// `into` is a place for a value, which is the caller's if the answer is `Ok`.
+    #[inline]
+    unsafe fn try_recv(&self, into: *mut T, place: Place) -> Result<(), Why> {
         let mut wakes = Wakes::new();
         let mut locked = self.lock();
-        let taken = locked.take(&mut wakes);
+        // SAFETY: the caller's promise, here and below.
+        let taken = unsafe { locked.take(into, &mut wakes) };
         if let Take::Later(sender) = taken {
             // It has been chosen, so it will soon make its value. Where that can't be waited for, it
             // is as if nobody were there.
-            return self.recv_later(sender, locked, wakes, place).unwrap_or(Err(Why::Now));
+            // SAFETY: as above.
+            let received = unsafe { self.recv_later(into, sender, locked, wakes, place) };
+            return received.unwrap_or(Err(Why::Now));
         }
         drop(locked);
         wakes.wake();
         match taken {
-            Take::Value(value) => Ok(value),
+            Take::Value => Ok(()),
             Take::Closed => Err(Why::Closed),
             _ => Err(Why::Now),
         }
     }
 
-    #[inline]
-    pub(crate) fn recv(&self, mut until: Until<'_>, place: Place) -> Result<T, Why> {
-        trace::op("recv on", "channel", self, place);
-        if until.is_over() {
-            return Err(Why::Cancelled);
-        }
-        let mut locked = self.lock();
-        match locked.take_alone() {
-            Some(value) => Ok(value),
-            None => self.recv_from_others(locked, &mut until, place),
-        }
-    }
-
     /// As `send_to_others`.
+    ///
+    /// # Safety
+    /// `into` is a place for a value, which is the caller's if the answer is `Ok`.
     #[inline(never)]
-    fn recv_from_others<'a>(
+    unsafe fn recv_from_others<'a>(
         &'a self,
+        into: *mut T,
         mut locked: Locked<'a, T>,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Result<T, Why> {
+    ) -> Result<(), Why> {
         loop {
             let mut wakes = Wakes::new();
-            let waited = match locked.take(&mut wakes) {
-                Take::Value(value) => {
+            // SAFETY: the caller's promise, here and below.
+            let waited = match unsafe { locked.take(into, &mut wakes) } {
+                Take::Value => {
                     drop(locked);
                     wakes.wake();
-                    return Ok(value);
+                    return Ok(());
                 }
                 Take::Closed => return Err(Why::Closed),
-                Take::Empty => self.recv_waiting(locked, &mut wakes, until, place),
-                Take::Later(sender) => self.recv_later(sender, locked, wakes, place),
+                // SAFETY: as above.
+                Take::Empty => unsafe { self.recv_waiting(into, locked, &mut wakes, until, place) },
+                // SAFETY: as above.
+                Take::Later(sender) => unsafe {
+                    self.recv_later(into, sender, locked, wakes, place)
+                },
             };
             match waited {
                 None => {}
@@ -177,15 +258,19 @@ impl<T> Channel<T> {
     }
 
     /// `None`: to begin anew.
+    ///
+    /// # Safety
+    /// As `recv_from_others`.
     #[inline(always)]
-    fn recv_waiting(
+    unsafe fn recv_waiting(
         &self,
+        into: *mut T,
         mut locked: Locked<'_, T>,
         wakes: &mut Wakes,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Option<Result<T, Why>> {
-        let slot = Slot::new(Content::Nothing);
+    ) -> Option<Result<(), Why>> {
+        let slot = Slot::new(Content::Nothing, into);
         let Some(who) = until.caller() else { refuse(locked, place) };
         let wait = until.wait(who);
         let node = Node::new(&wait, 0, slot.packet());
@@ -201,14 +286,18 @@ impl<T> Channel<T> {
     }
 
     /// Takes from a select that was chosen, and has yet to make the value.
+    ///
+    /// # Safety
+    /// As `recv_from_others`.
     #[cold]
-    fn recv_later(
+    unsafe fn recv_later(
         &self,
+        into: *mut T,
         sender: Claim,
         locked: Locked<'_, T>,
         mut wakes: Wakes,
         place: Place,
-    ) -> Option<Result<T, Why>> {
+    ) -> Option<Result<(), Why>> {
         let Some(who) = Wait::caller(false) else {
             self.take_later(sender, None, &mut wakes);
             drop(locked);
@@ -216,7 +305,7 @@ impl<T> Channel<T> {
             return Some(Err(Why::Now));
         };
         let wait = Wait::steadfast_of(who);
-        let slot = Slot::new(Content::Nothing);
+        let slot = Slot::new(Content::Nothing, into);
         let node = Node::new(&wait, 0, slot.packet());
         // SAFETY: this frame waits, below, until the claim is fired. [X3]
         let own = unsafe { Claim::of_own(&node) };
@@ -235,11 +324,11 @@ fn refuse<T>(locked: Locked<'_, T>, place: Place) -> ! {
     Wait::refuse(place)
 }
 
-/// What a receiver's wait has brought; `None`: to begin anew.
-fn received<T>(slot: &Slot<T>, outcome: Outcome) -> Option<Result<T, Why>> {
+/// What a receiver's wait has brought: `Ok`, a value in its room. `None`: to begin anew.
+fn received<T>(slot: &Slot<T>, outcome: Outcome) -> Option<Result<(), Why>> {
     // SAFETY: the wait has ended. [X2]
-    match unsafe { slot.take() } {
-        Content::Value(value) => Some(Ok(value)),
+    match unsafe { slot.content() } {
+        Content::Value => Some(Ok(())),
         Content::Again => None,
         _ => Some(Err(Why::of(outcome))),
     }

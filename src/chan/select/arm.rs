@@ -19,7 +19,8 @@ use crate::cancel::CancelToken;
 use crate::sched;
 use crate::wait::trace::Told;
 use crate::wait::{Claim, Node, Wakes};
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 /// An arm as a select has it. What `select!` expands to passes it on and can do nothing else with it.
@@ -101,7 +102,9 @@ pub(super) trait Arm {
 /// An arm that receives.
 pub(super) struct RecvArm<'a, T> {
     receiver: &'a Receiver<T>,
+    /// It leads to `room`, once that has its place.
     slot: Slot<T>,
+    room: UnsafeCell<MaybeUninit<T>>,
 }
 
 /// An arm that sends. One that was chosen stays in place until it has sent, or was let go: see `debt`.
@@ -121,19 +124,27 @@ pub(super) struct CancelArm<'a> {
 impl<'a, T> RecvArm<'a, T> {
     /// An arm that is on no list.
     pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
-        RecvArm { receiver, slot: Slot::new(Content::Nothing) }
+        let slot = Slot::new(Content::Nothing, ptr::null_mut());
+        RecvArm { receiver, slot, room: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
     /// What it has received; an error unless it was chosen, and was not asked before.
     pub(super) fn finish(&self) -> Result<T, RecvError> {
-        // SAFETY: a select borrows its arms exclusively until it is done, so the wait has ended. [X2]
-        finish_recv(unsafe { self.slot.take() })
+        // A select borrows its arms exclusively until it is done, so the wait has ended.
+        finish_recv(&self.slot)
+    }
+
+    fn room(&self) -> *mut T {
+        self.room.get().cast()
     }
 }
 
-pub(super) fn finish_recv<T>(content: Content<T>) -> Result<T, RecvError> {
-    match content {
-        Content::Value(value) => Ok(value),
+/// What the slot of a chosen arm that receives leads to.
+pub(super) fn finish_recv<T>(slot: &Slot<T>) -> Result<T, RecvError> {
+    // SAFETY: the wait has ended. [X2]
+    match unsafe { slot.take() } {
+        // SAFETY: the slot says that it is there, and says so once.
+        Content::Value => Ok(unsafe { slot.room().read() }),
         _ => Err(RecvError),
     }
 }
@@ -155,11 +166,12 @@ impl<T> Arm for RecvArm<'_, T> {
     }
 
     fn attempt(&self, gate: Option<&mut Gate>, wakes: &mut Wakes) -> Tried {
-        let value = match (&self.receiver.flavor, gate) {
+        let room = self.room();
+        match (&self.receiver.flavor, gate) {
             (Flavor::Channel(channel), Some(gate)) => {
-                // SAFETY: it is that of our door.
-                match unsafe { channel.locked_by(gate) }.take(wakes) {
-                    Take::Value(value) => value,
+                // SAFETY: it is that of our door; the arm is on no list, so its room is free.
+                match unsafe { channel.locked_by(gate).take(room, wakes) } {
+                    Take::Value => {}
                     Take::Later(sender) => return Tried::Later(sender),
                     // The slot has nothing: an error.
                     Take::Closed => return Tried::Ready,
@@ -167,13 +179,15 @@ impl<T> Arm for RecvArm<'_, T> {
                 }
             }
             (Flavor::Source(source), _) => match source.take(sched::now()) {
-                Some(value) => value,
+                // SAFETY: as above.
+                Some(value) => unsafe { room.write(value) },
                 None => return Tried::NotReady,
             },
             (Flavor::Channel(_), None) => return Tried::NotReady,
-        };
+        }
+        self.slot.lie_at(room);
         // SAFETY: the arm is on no list.
-        unsafe { self.slot.replace(Content::Value(value)) };
+        unsafe { self.slot.replace(Content::Value) };
         Tried::Ready
     }
 
@@ -187,6 +201,7 @@ impl<T> Arm for RecvArm<'_, T> {
     }
 
     fn packet(&self) -> *mut () {
+        self.slot.lie_at(self.room());
         self.slot.packet()
     }
 
@@ -228,10 +243,12 @@ impl<T> Arm for RecvArm<'_, T> {
 
     fn reset(&self) {
         // SAFETY: the arm is on no list.
-        let Content::Value(value) = (unsafe { self.slot.take() }) else { return };
+        let Content::Value = (unsafe { self.slot.take() }) else { return };
         match &self.receiver.flavor {
-            Flavor::Channel(channel) => channel.give_back(value),
-            Flavor::Source(source) => source.give_back(value),
+            // SAFETY: the slot said that it is there, and says so no more.
+            Flavor::Channel(channel) => unsafe { channel.give_back(self.room()) },
+            // SAFETY: as above.
+            Flavor::Source(source) => source.give_back(unsafe { self.room().read() }),
         }
     }
 }
@@ -252,7 +269,7 @@ fn was_chosen<T>(slot: &Slot<T>) -> bool {
 impl<'a, T> SendArm<'a, T> {
     /// An arm that is on no list.
     pub(super) fn new(sender: &'a Sender<T>) -> Self {
-        let slot = Slot::new(Content::Unmade);
+        let slot = Slot::new(Content::Unmade, ptr::null_mut());
         SendArm { channel: &sender.channel, slot, chosen: Cell::new(false) }
     }
 
@@ -263,7 +280,7 @@ impl<'a, T> SendArm<'a, T> {
         }
         // SAFETY: it is a chosen arm's, and a select borrows its arms exclusively until it is done, so the
         // wait has ended. [X2]
-        unsafe { self.channel.settle(&self.slot, value) }.map_err(SendError)
+        unsafe { self.channel.settle(&self.slot, value) }
     }
 }
 

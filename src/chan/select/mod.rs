@@ -273,7 +273,7 @@ impl SelectedOperation<'_> {
         assert!(is_own, "the chosen arm does not receive from this receiver: ask for its index");
         // SAFETY: it is the slot of an arm of this very channel, whose values are `T`; the wait has
         // ended. [X2]
-        arm::finish_recv(unsafe { (*self.arm.packet().cast::<Slot<T>>()).take() })
+        arm::finish_recv(unsafe { &*self.arm.packet().cast::<Slot<T>>() })
     }
 
     /// Sends `value`. Never waits.
@@ -288,8 +288,7 @@ impl SelectedOperation<'_> {
         let is_own = self.arm.sends() && self.arm.address() == sender.address();
         assert!(is_own, "the chosen arm does not send to this sender: ask for its index");
         // SAFETY: as in `recv`.
-        let sent = unsafe { sender.channel.settle(&*self.arm.packet().cast::<Slot<T>>(), value) };
-        sent.map_err(SendError)
+        unsafe { sender.channel.settle(&*self.arm.packet().cast::<Slot<T>>(), value) }
     }
 }
 
