@@ -6,7 +6,7 @@ use crate::common::{Gate, alone, beside, eventually, finish, has_light_guards};
 use selvedge::{BuildError, JoinHandle, Runtime, SpawnErrorKind, StackError};
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 #[track_caller]
@@ -165,6 +165,16 @@ fn a_sandbox_entered_late_that_denies_marks_is_no_obstacle() {
     });
 }
 
+/// Whether all threads of the process but the calling one sleep.
+fn others_sleep() -> bool {
+    let sleeps = |task: &std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks.filter(|task| !sleeps(task.as_ref().unwrap())).count() == 1
+}
+
 /// Those that were accepted before wait for stacks of others; those after are refused.
 #[test]
 fn a_sandbox_that_denies_every_guard_ends_nothing() {
@@ -175,7 +185,21 @@ fn a_sandbox_that_denies_every_guard_ends_nothing() {
     beside(|| {
         let name = "a_sandbox_that_denies_every_guard_ends_nothing";
         let end = in_child("memory", name, || {
-            let runtime = Runtime::builder().processors(2).build().unwrap();
+            // A thread of `std` that starts where `mprotect` is denied ends the process: so all are there before.
+            let runtime = Runtime::builder().processors(2).max_threads(2).build().unwrap();
+            let met = Arc::new(AtomicUsize::new(0));
+            let meet = |_| {
+                let met = Arc::clone(&met);
+                runtime.go(move || {
+                    met.fetch_add(1, SeqCst);
+                    while met.load(SeqCst) < 2 {
+                        std::hint::spin_loop();
+                    }
+                })
+            };
+            let two: Vec<_> = (0..2).map(meet).collect();
+            two.into_iter().for_each(|one| one.join().unwrap());
+            eventually("each thread has begun, and sleeps", others_sleep);
             let gate = Arc::new(Gate::default());
             let (first, _) = waiting(&runtime, &gate, 40);
             eventually("all wait", || gate.waiting() == 40);
