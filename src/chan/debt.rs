@@ -71,7 +71,7 @@ impl<T> Channel<T> {
         let mut locked = self.lock();
         // SAFETY: the caller's promise; under the lock, as the receiver may leave. [V10]
         let sent = match unsafe { select.replace(Content::Unmade) } {
-            // SAFETY, here and below: the value is forgotten if it was sent, and nothing unwinds before.
+            // SAFETY: the value is forgotten if it was sent, and nothing unwinds before; as below.
             Content::Reserved => unsafe { locked.fill(from, &mut wakes) },
             Content::Taker(receiver) => {
                 // SAFETY: as above.

@@ -1,5 +1,6 @@
 //! Fiber: a stack on a slot, and the way in and out of it (`switch`).
 //! resume: the owner's stack -> the fiber's.   suspend: back, with a word that says why.
+//! pass: from one fiber to another of the same owner.
 //! The base frame is made once a slot (`Fiber::on`); entry loops, so a goroutine starts and ends by
 //! plain calls within it.
 //! [C4] A fiber is never unwound from outside: `Fiber` has no destructor, and what entry leaves on
@@ -69,12 +70,75 @@ impl Fiber {
     ///   goroutine has ended and the fiber is at rest.
     #[inline(always)]
     pub unsafe fn resume(&mut self, argument: *mut (), own: Option<(&Blocks, *const ())>) -> usize {
+        // SAFETY: the caller's duties; nothing on the fiber passes on.
+        unsafe {
+            let (why, at) = self.go(argument, own);
+            self.is_back(at, own.map(|(blocks, _)| blocks));
+            why
+        }
+    }
+
+    /// As [`resume`](Fiber::resume), where goroutines pass on ([`pass`](Fiber::pass)): what suspends may be another
+    /// fiber. The caller, who knows which, must call [`is_back`](Fiber::is_back) on that one, with the second of
+    /// the words, before anything else.
+    ///
+    /// # Safety
+    /// As said, and as for `resume`.
+    #[inline(always)]
+    pub unsafe fn go(
+        &mut self,
+        argument: *mut (),
+        own: Option<(&Blocks, *const ())>,
+    ) -> (usize, usize) {
         let Some((blocks, resumer)) = own else {
             // SAFETY: the caller's duties; the thread pointer stays.
             return unsafe { self.stack.resume(argument, [0; 2]) };
         };
         // SAFETY: the caller's duties; the block above the stack is the fiber's own.
-        unsafe { blocks.around(self.stack.link(), resumer, |to| self.stack.resume(argument, to)) }
+        unsafe {
+            let to = blocks.set_out(self.stack.link(), resumer);
+            self.stack.resume(argument, to)
+        }
+    }
+
+    /// The fiber is suspended since `go` returned, with this word.
+    ///
+    /// # Safety
+    /// As said, and `blocks` are those of `go`.
+    #[inline(always)]
+    pub unsafe fn is_back(&mut self, at: usize, blocks: Option<&Blocks>) {
+        // SAFETY: the caller's duties; the fiber has not been published yet.
+        unsafe {
+            self.stack.is_back(at);
+            if let Some(blocks) = blocks {
+                blocks.come_back(self.stack.link());
+            }
+        }
+    }
+
+    /// Suspends `this`, on which the caller runs, and runs `next` for the same resumer, which finds that one
+    /// suspended when it goes on. Returns the argument of the next resume of `this`. For where
+    /// [`PASSES`](super::PASSES).
+    ///
+    /// # Safety
+    /// - Both are of one arena, or of arenas with the same blocks, which are in `own`; `this` stays in place until
+    ///   `next` goes on, and `next` is not moved until it has suspended again.
+    /// - For `next`, the duties of `resume`.
+    #[inline(always)]
+    pub unsafe fn pass(
+        this: *mut Fiber,
+        next: *const Fiber,
+        argument: *mut (),
+        own: Option<(&Blocks, *const ())>,
+    ) -> *mut () {
+        // SAFETY: the caller's duties; the blocks above the stacks are the fibers' own.
+        unsafe {
+            let pointer = match own {
+                Some((blocks, resumer)) => blocks.set_out((*next).stack.link(), resumer)[0],
+                None => 0,
+            };
+            Resumable::pass(&raw mut (*this).stack, &raw const (*next).stack, argument, pointer)
+        }
     }
 
     /// Its memory is about to go: frees what its block owns.

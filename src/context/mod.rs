@@ -70,7 +70,7 @@ pub use error::StackError;
 pub use fiber::Fiber;
 pub use mapping::Guards;
 pub use slot::SlotLayout;
-pub use switch::{Entry, Suspender};
+pub use switch::{Entry, PASSES, Suspender};
 #[cfg(all(
     feature = "internals",
     target_arch = "x86_64",

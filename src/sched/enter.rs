@@ -4,7 +4,7 @@
 //! Checked by: verification/loom/retake.rs, verification/loom/shutdown.rs.
 
 use super::claim::Entry;
-use super::goroutine::{Goroutine, Ptr};
+use super::goroutine::Ptr;
 use super::processor::Held;
 use super::shared::Shared;
 use super::worker::Worker;
@@ -69,15 +69,8 @@ impl<'a> Inside<'a> {
         self.held().is_some_and(|held| held.keep_cell(self.worker.shared(), cell))
     }
 
-    /// Suspends the goroutine; its worker's loop, inside the runtime, takes over. Returns in the
-    /// goroutine, in user code, perhaps on another kernel thread; after `EXIT`, in the next goroutine
-    /// that this stack serves, whose address is returned.
-    #[inline]
-    pub(crate) fn switch(self, goroutine: &Goroutine, why: usize) -> *mut () {
-        std::mem::forget(self);
-        // SAFETY: set by the fiber that this goroutine runs on, and valid while it does; the caller is what
-        // runs on it.
-        unsafe { (*goroutine.own.suspender.get()).suspend(why) }
+    pub(crate) fn worker(&self) -> &'a Worker {
+        self.worker
     }
 }
 

@@ -6,26 +6,34 @@
 
 use super::enter::{Inside, current_worker};
 use super::forked;
-use super::goroutine::{Completed, Goroutine, Ptr};
+use super::goroutine::{Completed, Ptr};
+use super::run;
 use super::settle::EXIT;
 use super::simulation;
 use crate::context::{Blocks, Suspender};
 use crate::platform::foreign::{abort, call_or_abort};
 use crate::platform::tls;
-use std::ptr::NonNull;
 
 /// The entry of every fiber.
 pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
     loop {
-        let raw = NonNull::new(argument.cast::<Goroutine>()).expect("a goroutine to run");
-        let goroutine = Ptr::from_raw(raw);
+        let goroutine = run::named(argument);
         goroutine.own.suspender.set(suspender);
-        live(goroutine, suspender);
+        // SAFETY: it is about to run, so its runtime is there.
+        let blocks = unsafe { &*goroutine.shared }.arena.blocks();
+        if blocks.is_some() {
+            find_worker_by(suspender);
+        }
+        if !run::may_begin(goroutine, argument) {
+            argument = run::hand_back(goroutine);
+            continue;
+        }
+        live(goroutine, suspender, blocks);
         let Some(worker) = current_worker() else {
             // None but in the child of a fork.
             forked::end("a goroutine that has called `fork` came to its end")
         };
-        argument = Inside::enter(worker).switch(&goroutine, EXIT);
+        argument = Inside::enter(worker).leave(goroutine, EXIT);
     }
 }
 
@@ -35,13 +43,9 @@ pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
 /// waker of a task that awaits its end, and the destructor of a result that nobody will ask for. None of
 /// them unwinds [Q2], and the values that the last two make go before the cell can be recycled. [Z5]
 #[inline(never)]
-fn live(goroutine: Ptr, suspender: &Suspender) {
+fn live(goroutine: Ptr, suspender: &Suspender, blocks: Option<&Blocks>) {
     // SAFETY: the goroutine runs, so its runtime is there.
     let shared = unsafe { &*goroutine.shared };
-    let blocks = shared.arena.blocks();
-    if blocks.is_some() {
-        find_worker_by(suspender);
-    }
     let body = goroutine.body.with_mut(|body| body);
     // SAFETY: written at the spawn; a goroutine begins once. [D1]
     let panicked = unsafe { (goroutine.vtable().run)(body) };

@@ -33,6 +33,14 @@ const BRIEF: u64 = 50_000;
 /// How often who lingers looks: some 10 µs.
 const LINGER: u32 = 1024;
 
+/// What `find_at_hand` has found.
+pub(super) enum AtHand {
+    Found(Ptr),
+    Nothing,
+    /// The loop has its turn.
+    Due,
+}
+
 impl Worker {
     /// The next goroutine of this processor, or of this home.
     pub(crate) fn find(&self, held: Held<'_>) -> Option<Ptr> {
@@ -40,34 +48,80 @@ impl Worker {
         if let Some(simulation) = &shared.simulation {
             return self.pick(held, simulation);
         }
-        let processor = held.processor().id;
-        shared.roster.spec.see(Doing::Decides { worker: self.id, processor });
-        let (found, from_deque) = match self.find_first(held) {
-            Some(found) => (Some(found), false),
-            None => self.find_queued(held),
-        };
-        // mutant: drop wake for what was left behind
-        if held.local(|local| std::mem::take(&mut local.unannounced)) && !from_deque {
-            shared.carry_out(shared.roster.notify());
-        }
-        found
-    }
-
-    /// What goes before the queues: the injector's turn, and the wake-up partner.
-    fn find_first(&self, held: Held<'_>) -> Option<Ptr> {
-        let shared = self.shared();
+        self.note_decision(held);
         let decision = held.local(|local| {
             local.decisions = local.decisions.wrapping_add(1);
             local.decisions
         });
-        if decision.is_multiple_of(INJECTOR_EVERY) {
-            self.keep_own_time(held);
-            self.look_at_sockets(held);
-            // mutant: the injector has no turn: replace self.take_share(held, true) with None
-            if let Some(goroutine) = self.take_share(held, true) {
-                return Some(goroutine);
-            }
+        if decision.is_multiple_of(INJECTOR_EVERY)
+            && let Some(found) = self.take_turn_of_injector(held)
+        {
+            self.announce(held, false);
+            return Some(found);
         }
+        let (found, from_deque) = self.find_own(held);
+        let found = found.or_else(|| self.take_share(held, false));
+        self.announce(held, from_deque);
+        found
+    }
+
+    /// The next goroutine, if it is at hand and its turn has come: for one that passes on to it (`run`). A decision
+    /// at which the loop has more to do is left to that.
+    #[inline(always)]
+    pub(super) fn find_at_hand(&self, held: Held<'_>) -> AtHand {
+        let is_due = held.local(|local| {
+            let decision = local.decisions.wrapping_add(1);
+            // mutant: the loop has no turn: replace decision.is_multiple_of(INJECTOR_EVERY) with false
+            let is_due = decision.is_multiple_of(INJECTOR_EVERY);
+            local.decisions = if is_due { local.decisions } else { decision };
+            is_due
+        });
+        if is_due {
+            return AtHand::Due;
+        }
+        self.note_decision(held);
+        let (found, from_deque) = self.find_own(held);
+        let Some(found) = found else { return AtHand::Nothing };
+        self.announce(held, from_deque);
+        AtHand::Found(found)
+    }
+
+    fn note_decision(&self, held: Held<'_>) {
+        let processor = held.processor().id;
+        self.shared().roster.spec.see(Doing::Decides { worker: self.id, processor });
+    }
+
+    /// What was put into the deque without a wake-up stays there if something else was found. [I1]
+    #[inline(always)]
+    fn announce(&self, held: Held<'_>, from_deque: bool) {
+        // mutant: drop wake for what was left behind
+        if held.local(|local| std::mem::take(&mut local.unannounced)) && !from_deque {
+            let shared = self.shared();
+            shared.carry_out(shared.roster.notify());
+        }
+    }
+
+    fn take_turn_of_injector(&self, held: Held<'_>) -> Option<Ptr> {
+        self.keep_own_time(held);
+        self.look_at_sockets(held);
+        // mutant: the injector has no turn: replace self.take_share(held, true) with None
+        self.take_share(held, true)
+    }
+
+    /// What the processor or the home has: the wake-up partner, or a queued one; and whether that came from the
+    /// deque.
+    #[inline(always)]
+    fn find_own(&self, held: Held<'_>) -> (Option<Ptr>, bool) {
+        match self.find_next(held) {
+            Some(next) => (Some(next), false),
+            None => self.find_queued(held),
+        }
+    }
+
+    /// The wake-up partner.
+    #[inline(always)]
+    fn find_next(&self, held: Held<'_>) -> Option<Ptr> {
+        let shared = self.shared();
         let next = held.processor().take_next()?;
         // mutant: a streak without end: replace held.local(Local::prefer_next) with true
         if held.local(Local::prefer_next) {
@@ -79,7 +133,8 @@ impl Worker {
         None
     }
 
-    /// The ring or the deque, then the injector; and whether it came from the deque.
+    /// The ring or the deque; and whether it came from the deque.
+    #[inline(always)]
     fn find_queued(&self, held: Held<'_>) -> (Option<Ptr>, bool) {
         // mutant: drop look into the inbox
         self.drain_inbox();
@@ -93,7 +148,7 @@ impl Worker {
             found.note(Event::Taken(held.deque()));
             return (Some(found), true);
         }
-        (self.pop_home().or_else(|| self.take_share(held, false)), false)
+        (self.pop_home(), false)
     }
 
     /// A share of the injector: one to run, the others to the deque. A function of its own, so that

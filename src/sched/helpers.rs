@@ -102,7 +102,7 @@ impl Drop for Section {
         let is_long = retaken && !was_short;
         learn(worker, self.goroutine, if is_long { Habit::Long } else { Habit::Short });
         if retaken && self.may_park && !unwinds(worker) {
-            inside.switch(&self.goroutine, YIELD);
+            inside.switch(self.goroutine, YIELD);
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `worker`, `entry`, `settle` | how it runs, and where it goes when it stops |
 //! | `suspend`, `waiter`, `group` | how it waits |
 //! | `deadline`, `timers` | how it waits for a time, and who sees that it has come |
+//! | `run` | the switch to a goroutine, and away from it |
 //! | `submit`, `batch` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
 //! | `trim` | when the memory of stacks goes back to the kernel |
@@ -42,6 +43,7 @@ pub(crate) mod processor;
 pub(crate) mod reference;
 pub(crate) mod report;
 pub mod roster;
+mod run;
 pub(crate) mod settle;
 pub(crate) mod shared;
 pub(crate) mod shutdown;

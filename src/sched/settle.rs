@@ -1,5 +1,5 @@
-//! Settle: what becomes of a goroutine that has just switched out. Runs on the worker's own stack, so
-//! that nobody can resume a stack that is still in use. [S1]
+//! Settle: what becomes of a goroutine that has just switched out. Runs on the worker's own stack, or on that of the
+//! goroutine to which it has passed on (`run`), so that nobody can resume a stack that is still in use. [S1]
 //! yield: requeue.   park: `begin_park`, or requeue if a permit came first.   exit: recycle.
 //! Where it is requeued: at home if it has one, else in the deque, else (no processor) the injector.
 //! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
@@ -23,20 +23,29 @@ const POSTPONE_PAUSE: Duration = Duration::from_micros(200);
 pub(crate) const EXIT: usize = 0;
 pub(crate) const YIELD: usize = 1;
 pub(crate) const PARK: usize = 2;
+/// It has a stack, and has not run on it: another one passed on to it as the runtime began to stop.
+pub(crate) const UNBEGUN: usize = 3;
 
 impl Worker {
     #[inline]
     pub(crate) fn settle(&self, goroutine: Ptr, why: usize) {
         // mutant: go on though it stops: replace self.shared().is_stopping() with false
         if why != EXIT && self.shared().is_stopping() {
-            return self.strand(goroutine);
+            return if why == UNBEGUN { self.unbegin(goroutine) } else { self.strand(goroutine) };
         }
+        self.settle_on(goroutine, why, false);
+    }
+
+    /// As `settle`, while the runtime does not stop. `another`: this worker will run another one next, whatever
+    /// is in the queues.
+    #[inline(always)]
+    pub(super) fn settle_on(&self, goroutine: Ptr, why: usize, another: bool) {
         match why {
-            YIELD => self.requeue(goroutine),
+            YIELD => self.requeue(goroutine, another),
             PARK => match goroutine.word.begin_park() {
                 BeginPark::Parked => {}
-                // mutant: who was readied is forgotten: replace self.requeue(goroutine) with ()
-                BeginPark::Readied => self.requeue(goroutine),
+                // mutant: who was readied is forgotten: replace self.requeue(goroutine, another) with ()
+                BeginPark::Readied => self.requeue(goroutine, another),
             },
             EXIT => self.bury(goroutine),
             other => super::broken("settle", "EXIT, YIELD or PARK", &other.to_string()),
@@ -57,12 +66,15 @@ impl Worker {
         std::mem::forget(Inside::enter(self));
     }
 
-    fn requeue(&self, goroutine: Ptr) {
+    #[inline(always)]
+    fn requeue(&self, goroutine: Ptr, another: bool) {
         let shared = self.shared();
         if goroutine.home().is_some() {
             self.push_home(goroutine);
         } else if let Some(held) = self.held() {
-            let alone = held.local(|local| local.deque.is_empty()) && !held.processor().has_next();
+            let is_alone =
+                || held.local(|local| local.deque.is_empty()) && !held.processor().has_next();
+            let alone = !another && is_alone();
             held.push(shared, goroutine);
             // One alone is ours to run again; `find` announces it if something else goes first. [I1]
             // mutant: drop note that it was not announced
@@ -104,6 +116,21 @@ impl Worker {
         // SAFETY: this worker's own while it runs it.
         unsafe { *goroutine.own.fiber.get() = Some(fiber) };
         true
+    }
+
+    /// Undoes `begin`.
+    #[cold]
+    fn unbegin(&self, goroutine: Ptr) {
+        let shared = self.shared();
+        if goroutine.home().is_some() {
+            goroutine.set_home(None);
+            self.count_homed(-1);
+        }
+        // SAFETY: this worker's own: the goroutine has never run on it.
+        let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has a stack");
+        shared.arena.give(std::iter::once(fiber));
+        // SAFETY: it has been taken out of a queue, and has not begun.
+        unsafe { shared.inject(goroutine) };
     }
 
     /// There is no stack for a goroutine that was accepted: it waits at the end of the queue. Either

@@ -14,7 +14,7 @@
 //! which spares the goroutine a read-modify-write; what is given after that is the next park's.
 //! A park with a deadline may also be ended by `EXPIRED`, which readies as a permit does, and is none.
 //!
-//! [S1] Only the worker's own stack moves a goroutine to `PARKED`, after the switch: nobody resumes
+//! [S1] A goroutine is moved to `PARKED` from another stack only, after the switch: nobody resumes
 //! a stack in use. [S2] Of all unparks of one park, exactly one makes it runnable. [S3] A permit is
 //! consumed once and is not lost. [S4] What happened before `unpark` is seen after `park`.
 //! [S5] `EXPIRED` takes no permit along, and is gone when the park that it ended returns.

@@ -84,7 +84,7 @@ pub(super) fn suspend(
     }
     goroutine.note(Event::Suspends(place));
     goroutine.set_place(place);
-    Inside::enter(worker).switch(&goroutine, why);
+    Inside::enter(worker).switch(goroutine, why);
 }
 
 /// As [`park`], for a wait that must not be left by unwinding, since others use the caller's stack:

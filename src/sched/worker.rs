@@ -1,7 +1,7 @@
 //! Worker: a kernel thread that runs goroutines while it holds a processor.
 //!
-//! loop: attend to what the roster wants; find a goroutine; leave the runtime; switch to it; (it
-//! enters the runtime and switches back) settle it; if the processor was retaken, wait for one.
+//! loop: attend to what the roster wants; find a goroutine; run it (`run`) until it, or one to which it has
+//! passed on, comes back; settle that; if the processor was retaken, wait for one.
 //!
 //! [A1] A goroutine with a home resumes on that worker alone, and the thread of a worker with
 //! started goroutines at home never ends.
@@ -12,7 +12,6 @@ use super::goroutine::{Goroutine, Ptr};
 use super::helpers::Habit;
 use super::processor::Held;
 use super::roster::{Awake, ProcId, Seat, SeatId, Sources};
-use super::settle::PARK;
 use super::shared::Shared;
 use crate::context::{Blocks, overflow};
 use crate::lockfree::{Inbox, List};
@@ -36,8 +35,8 @@ pub(crate) struct Worker {
     inbox: Inbox<Goroutine>,
     inbox_len: AtomicUsize,
     /// Goroutines resumed so far: the monitor sees by it whether the worker gets on.
-    ticks: AtomicU32,
-    current: AtomicPtr<Goroutine>,
+    pub(super) ticks: AtomicU32,
+    pub(super) current: AtomicPtr<Goroutine>,
     /// In a section announced by `blocking`.
     section: AtomicBool,
     /// Started goroutines whose home this is. Written by this thread alone, as `waiting` is.
@@ -52,7 +51,9 @@ pub(crate) struct Worker {
     ring: UnsafeCell<List<Goroutine>>,
     /// When it first ran something since it was granted its processor: each grant is good for one
     /// goroutine at least. [F1]
-    slice_start: Cell<Option<u64>>,
+    pub(super) slice_start: Cell<Option<u64>>,
+    /// What has just passed on to another goroutine, and why it left: see `run`.
+    pub(super) passed: Cell<Option<(Ptr, usize)>>,
     /// Of the last blocking call here.
     pub(crate) habit: Cell<Habit>,
     /// Of the last sleep: see `idle`.
@@ -66,8 +67,8 @@ pub(crate) struct Thread {
     pub(crate) kernel_id: u32,
 }
 
-// SAFETY: `proc`, `ring`, `slice_start`, `habit` and `slept_briefly` are touched by the worker's own
-// thread alone; the rest is atomic or locked; the pointers lead to the runtime, which outlives its workers.
+// SAFETY: `proc`, `ring`, `slice_start`, `passed`, `habit` and `slept_briefly` are touched by the worker's
+// own thread alone; the rest is atomic or locked; the pointers lead to the runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
 // SAFETY: as above.
 unsafe impl Send for Worker {}
@@ -96,6 +97,7 @@ impl Worker {
             proc: Cell::new(None),
             ring: UnsafeCell::new(List::new()),
             slice_start: Cell::new(None),
+            passed: Cell::new(None),
             habit: Cell::new(Habit::Unknown),
             slept_briefly: Cell::new(false),
         }
@@ -155,42 +157,6 @@ impl Worker {
             }
             self.run(held, goroutine);
         }
-    }
-
-    /// Lets one goroutine run until it suspends or ends. Inlined, since a frame between `work`'s loop and
-    /// the switch would return once a switch, and cost two mispredicted returns: context/switch/mod.rs.
-    #[inline(always)]
-    fn run(&self, held: Held<'_>, goroutine: Ptr) {
-        if !goroutine.has_begun() && !self.begin(held, goroutine) {
-            return;
-        }
-        if self.slice_start.get().is_none() {
-            self.slice_start.set(Some(clock::now()));
-        }
-        // Relaxed: the monitor reads these as hints, or under a claim.
-        self.current.store(goroutine.raw().as_ptr(), Ordering::Relaxed);
-        self.ticks.store(self.ticks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        let in_section = goroutine.own.sections.get() > 0;
-        if in_section {
-            self.show_section(true);
-        }
-        goroutine.note(Event::Resumed(self.id));
-        // mutant: drop departure to user code
-        self.seat().claim.leave();
-        // SAFETY: the goroutine is in no queue and not parked, so it is this worker's; it has
-        // begun, so it has a fiber, at rest. [S1]
-        let why = unsafe {
-            let fiber = (*goroutine.own.fiber.get()).as_mut().expect("it has begun");
-            let own = self.blocks.map(|blocks| (blocks, ptr::from_ref(self).cast()));
-            fiber.resume(goroutine.raw().as_ptr().cast(), own)
-        };
-        goroutine.note(Event::Left { worker: self.id, parks: why == PARK });
-        // Relaxed: as above. The goroutine entered the runtime before it switched.
-        self.current.store(ptr::null_mut(), Ordering::Relaxed);
-        if self.in_section() {
-            self.show_section(false);
-        }
-        self.settle(goroutine, why);
     }
 
     // ---- processors --------------------------------------------------------------------------------

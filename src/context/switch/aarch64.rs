@@ -4,6 +4,17 @@
 //! that a call keeps are declared lost, so that the compiler saves those in use (of V8 to V15 too); X29
 //! and X19 it reserves.
 
+/// Whether there is `pass`.
+pub const PASSES: bool = false;
+
+/// There is none.
+///
+/// # Safety
+/// Not to be called.
+pub unsafe fn pass(_kept: *mut usize, _sp: usize, _argument: *mut (), _pointer: usize) -> *mut () {
+    unreachable!("`PASSES` is false")
+}
+
 use super::Entry;
 use super::chosen::first;
 use std::arch::{asm, naked_asm};

@@ -15,7 +15,7 @@
 //! ```
 
 use super::{Entry, arch};
-use crate::context::sanitizer::Told;
+use crate::context::sanitizer::{self, Told};
 use crate::platform::prefetch;
 use crate::platform::unmodelled::AtomicPtr;
 use std::cell::UnsafeCell;
@@ -39,6 +39,10 @@ pub struct Suspender {
     mark: UnsafeCell<usize>,
     told: Told,
 }
+
+/// Whether a stack can go on at another without its resumer. A sanitizer is told of the ways from a resumer and back
+/// alone.
+pub const PASSES: bool = arch::PASSES && !sanitizer::IS_ON;
 
 /// What a suspender takes of a stack, at its top.
 pub const AREA: usize = size_of::<Suspender>().next_multiple_of(16);
@@ -78,7 +82,9 @@ impl Resumable {
         }
     }
 
-    /// Goes on there; answers the word with which it suspends. `pointers` are the thread pointer to take
+    /// Goes on there, until a stack suspends that goes back to the caller: this one, or another to which it has
+    /// [passed](Resumable::pass) on. Answers the word with which that suspends, and its stack pointer, which is for
+    /// [`is_back`](Resumable::is_back). `pointers` are the thread pointer to take
     /// on the way there and the one to take on the way back, in the form of `thread_locals::pointer`; both
     /// are 0 if the thread pointer stays.
     ///
@@ -87,15 +93,49 @@ impl Resumable {
     /// - The first pointer is 0 or that of this stack's own block, the second 0 or the calling kernel
     ///   thread's own.
     #[inline(always)]
-    pub unsafe fn resume(&mut self, argument: *mut (), pointers: [usize; 2]) -> usize {
-        // SAFETY: `sp` is where this stack suspended last, and the memory is the caller's duty. What comes
-        // back is where it suspends now.
+    pub unsafe fn resume(&mut self, argument: *mut (), pointers: [usize; 2]) -> (usize, usize) {
+        // SAFETY: `sp` is where this stack suspended last, and the memory is the caller's duty. A sanitizer
+        // sees the same stack come back: where there is one, nothing passes.
         unsafe {
             let kept = self.told().leaves();
-            let (why, sp) = arch::resume(self.sp.get(), self.link, argument, pointers);
+            let back = arch::resume(self.sp.get(), self.link, argument, pointers);
             self.told().is_back(kept);
-            self.sp = NonZero::new_unchecked(sp);
-            why
+            back
+        }
+    }
+
+    /// It has suspended, with this stack pointer.
+    ///
+    /// # Safety
+    /// `resume` has just returned it, for this stack.
+    #[inline(always)]
+    pub unsafe fn is_back(&mut self, sp: usize) {
+        // SAFETY: a stack's address.
+        self.sp = unsafe { NonZero::new_unchecked(sp) };
+    }
+
+    /// Suspends this stack, on which the caller runs, and goes on at `next` in its place: whoever resumed this
+    /// one is now the resumer of that. Returns the argument of the next resume of this stack, maybe on another
+    /// kernel thread. `pointer`: the thread pointer of the next stack, or 0 if they share one.
+    ///
+    /// # Safety
+    /// - Both are valid, and `this` stays in place until the next stack goes on.
+    /// - The caller runs on the stack of `this`. That of `next` is suspended, and what is on it may run on this
+    ///   kernel thread.
+    #[inline(always)]
+    pub unsafe fn pass(
+        this: *mut Self,
+        next: *const Self,
+        argument: *mut (),
+        pointer: usize,
+    ) -> *mut () {
+        // SAFETY: the caller's duties; the words of both links are this kernel thread's now.
+        unsafe {
+            let own = &*std::ptr::with_exposed_provenance::<Suspender>((*this).link);
+            let other = &*std::ptr::with_exposed_provenance::<Suspender>((*next).link);
+            *other.link.get() = *own.link.get();
+            *other.pointer.get() = *own.pointer.get();
+            arch::pass((&raw mut (*this).sp).cast(), (*next).sp.get(), argument, pointer)
         }
     }
 

@@ -2,6 +2,7 @@
 //! prepare: lay out a new stack so that the first resume begins its code.
 //! resume: save where the caller goes on, in the fiber's *link*; jump to where the fiber goes on.
 //! suspend: save where the fiber goes on, on its stack; jump to where the link says.
+//! pass: suspend, and resume another fiber in one step; the link goes along.
 //!
 //! Both ways are jumps, and here is why. A processor predicts each return by a stack of its own, which
 //! calls push and returns pop, whatever the stack pointer does. A switch that calls on the one side and
@@ -40,8 +41,8 @@ mod chosen;
 #[path = "portable.rs"]
 mod chosen;
 
-pub use chosen::Suspender;
 pub(super) use chosen::{AREA, Resumable};
+pub use chosen::{PASSES, Suspender};
 
 /// What every fiber of an arena runs: it gets the fiber's suspender and the argument of the first
 /// resume, and serves goroutines for ever. If it unwinds, the process aborts.

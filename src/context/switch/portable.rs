@@ -19,6 +19,8 @@ pub struct Resumable {
 
 /// There are no thread-local blocks above such stacks.
 pub const AREA: usize = 0;
+/// Such a stack goes back to its resumer only.
+pub const PASSES: bool = false;
 
 /// What runs on a fiber leaves it by this. It lies in the first frame.
 pub struct Suspender {
@@ -59,21 +61,36 @@ impl Resumable {
     #[inline(always)]
     pub fn prefetch(&self) {}
 
-    /// Goes on there; answers the word with which it suspends.
+    /// Goes on there; answers the word with which it suspends, and nothing else of use.
     ///
     /// # Safety
     /// The stack is still there, and what is on it may run on this kernel thread.
     #[inline(always)]
-    pub unsafe fn resume(&mut self, argument: *mut (), _pointers: [usize; 2]) -> usize {
+    pub unsafe fn resume(&mut self, argument: *mut (), _pointers: [usize; 2]) -> (usize, usize) {
         // SAFETY: the stack is still there, by the caller's duty, and `prepare` wrote this.
         let told = unsafe { self.told.as_ref() };
         let kept = told.leaves();
         let result = self.coroutine.resume(argument);
         told.is_back(kept);
         match result {
-            CoroutineResult::Yield(why) => why,
+            CoroutineResult::Yield(why) => (why, 0),
             CoroutineResult::Return(never) => match never {},
         }
+    }
+
+    /// It has suspended; where, the coroutine knows.
+    ///
+    /// # Safety
+    /// `resume` has just returned it, for this stack.
+    #[inline(always)]
+    pub unsafe fn is_back(&mut self, _sp: usize) {}
+
+    /// Not possible.
+    ///
+    /// # Safety
+    /// Not to be called.
+    pub unsafe fn pass(_: *mut Self, _: *const Self, _: *mut (), _: usize) -> *mut () {
+        unreachable!("`PASSES` is false")
     }
 
     /// It will be resumed no more, and its stack is still there.

@@ -7,6 +7,9 @@ use super::Entry;
 use super::chosen::first;
 use std::arch::{asm, naked_asm};
 
+/// Whether there is `pass`.
+pub const PASSES: bool = true;
+
 /// Lays out the frame from which the first `resume` enters `begin`; answers its stack pointer.
 ///
 /// # Safety
@@ -18,8 +21,7 @@ pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
     link - 16
 }
 
-/// Where a new stack begins: RSP just below the link, with what `prepare` left there; RDI the argument;
-/// RSI the link.
+/// Where a new stack begins: RSP just below the link, with what `prepare` left there; RDI the argument.
 #[unsafe(naked)]
 unsafe extern "C" fn begin() -> ! {
     naked_asm!(
@@ -27,6 +29,7 @@ unsafe extern "C" fn begin() -> ! {
         ".cfi_undefined rip", // no caller: an unwinder ends here
         "endbr64",            // a landing pad, where branches are checked
         "pop rdx",            // the third argument: `entry`; now RSP is the link, so aligned
+        "mov rsi, rsp",       // the second argument: the link
         "xor ebp, ebp",       // no caller, for those who follow frame pointers
         "call {first}",
         "ud2", // it never returns
@@ -142,4 +145,51 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
         );
     }
     argument
+}
+
+/// Saves this stack, with its stack pointer in `*kept`, and goes on at `sp`, another stack of the same resumer;
+/// returns the next argument. `pointer`: the thread pointer of that stack. [C6]
+///
+/// # Safety
+/// `sp` and `pointer` as in `resume`; the link of that stack has what the link of this one has.
+#[inline(always)]
+pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usize) -> *mut () {
+    let next;
+    // SAFETY: as in `resume`.
+    unsafe {
+        asm!(
+            "push rbx", // as in `resume`
+            "push rbp",
+            "lea rax, [rip + 2f]", // where this side goes on
+            "push rax",
+            "mov [rsi], rsp",
+            "test r8, r8",
+            "jz 4f",               // both stacks share the thread pointer
+            "test r8b, 1",
+            "jnz 5f",
+            "wrfsbase r8",
+            "4:",
+            "lea rsp, [rdx + 8]",  // the other stack, less its program counter
+            "jmp [rdx]",           // which is this
+            "5:",                  // as in `resume`
+            "mov r12, rdi",
+            "lea rsi, [r8 - 1]",
+            "mov edi, 0x1002",
+            "mov eax, 158",
+            "syscall",
+            "mov rdi, r12",
+            "jmp 4b",
+            "2:",                  // from `resume` or `pass`, which has taken the program counter
+            "endbr64",             // a landing pad
+            "pop rbp",
+            "pop rbx",
+            inlateout("rdi") argument => next,
+            in("rsi") kept,
+            in("rdx") sp,
+            in("r8") pointer,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    next
 }

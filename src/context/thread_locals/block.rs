@@ -211,19 +211,14 @@ impl Blocks {
         }
     }
 
-    /// Calls `resume` with the thread pointers for the way to the stack whose link this is, and back. The
+    /// Before the switch to the stack whose link this is: the thread pointers for the way there, and back. The
     /// words of `malloc` go along, and `resumer` is left where `Suspender::resumer` says.
     ///
     /// # Safety
-    /// The block above that stack is complete, and nobody else uses it; `resume` returns with the calling
-    /// kernel thread's own pointer, and allocates nothing before it has the other, and after it has its own.
+    /// The block above that stack is complete, and nobody else uses it; nothing is allocated before it has been
+    /// taken.
     #[inline(always)]
-    pub unsafe fn around<R>(
-        &self,
-        link: usize,
-        resumer: *const (),
-        resume: impl FnOnce([usize; 2]) -> R,
-    ) -> R {
+    pub unsafe fn set_out(&self, link: usize, resumer: *const ()) -> [usize; 2] {
         let own = pointer::read();
         let there = self.pointer(link);
         // SAFETY: both blocks are complete, and this thread's alone. [C6] Two words above the link there is
@@ -234,10 +229,18 @@ impl Blocks {
             // Relaxed: read by what runs on this kernel thread from here on.
             (*place).store(resumer.cast_mut(), Ordering::Relaxed);
         }
-        let result = resume([there | self.how, own | self.how]);
-        // SAFETY: as above: the stack has not been published yet.
-        unsafe { self.carry(there, own) };
-        result
+        [there | self.how, own | self.how]
+    }
+
+    /// After the switch back from the stack whose link this is: the words of `malloc` come along.
+    ///
+    /// # Safety
+    /// The calling kernel thread has just come from there, has its own thread pointer, and has allocated nothing
+    /// since.
+    #[inline(always)]
+    pub unsafe fn come_back(&self, link: usize) {
+        // SAFETY: both blocks are complete, and this thread's alone: the stack has not been published. [C6]
+        unsafe { self.carry(self.pointer(link), pointer::read()) };
     }
 
     /// Copies the words that belong to the kernel thread from one block to the other.
