@@ -143,7 +143,7 @@ fn what_waits_while_a_panic_unwinds_may_stand_in_a_section_that_does_not_suspend
             })
         };
         let handle = runtime.go_with(Spawn::new().name("falls"), falls).unwrap();
-        let payload = handle.join().map(|()| ()).unwrap_err().into_panic().unwrap();
+        let payload = handle.join().unwrap_err().into_panic().unwrap();
         assert_eq!(*payload.downcast::<i32>().unwrap(), 5);
     });
 }

@@ -2,10 +2,13 @@
 //! The same for both kinds: `cargo test --lib context`, and with `--features portable-switch`.
 
 use super::tests::{DONE, PANICKED, PAUSED, arena, go_on, one, serve, start};
-use super::{Arena, DEFAULT_STACK_SIZE, Fiber, SlotLayout, Suspender};
+use super::{Arena, DEFAULT_STACK_SIZE, Fiber, PASSES, SlotLayout, Suspender};
 use crate::platform::unmodelled::Mutex;
 use crate::platform::{Arc, MODELLED};
+use std::cell::{Cell, UnsafeCell};
 use std::hint::black_box;
+use std::ptr;
+use std::rc::Rc;
 
 const JUMPS: bool = cfg!(all(
     any(target_arch = "x86_64", target_arch = "aarch64"),
@@ -101,6 +104,57 @@ fn fiber_resumes_another() {
     assert_eq!(why, PAUSED);
     assert_eq!(go_on(&mut outer), DONE);
     arena.give([outer].into_iter());
+}
+
+/// Three that pass on in a ring, each behind another number of frames each time.
+struct Ring {
+    fibers: [UnsafeCell<Fiber>; 3],
+    passed: Cell<usize>,
+}
+
+#[inline(never)]
+fn pass_behind(ring: &Ring, from: usize, frames: u64) -> usize {
+    if frames > 0 {
+        return black_box(pass_behind(ring, from, black_box(frames - 1)));
+    }
+    let [from, to] = [from, (from + 1) % 3].map(|which| ring.fibers[which].get());
+    ring.passed.set(ring.passed.get() + 1);
+    let argument = ptr::without_provenance_mut(ring.passed.get());
+    // SAFETY: the caller runs on `from`; both stay in place, and hold nothing that is bound to a thread.
+    unsafe { Fiber::pass(from, to, argument, None) }.addr()
+}
+
+#[test]
+fn fibers_pass_on_and_the_last_goes_back_to_the_resumer_of_the_first() {
+    const ROUNDS: usize = 50;
+    if !PASSES {
+        return;
+    }
+    let arena = arena(3);
+    let fibers = std::array::from_fn(|_| UnsafeCell::new(one(&arena)));
+    let ring = Rc::new(Ring { fibers, passed: Cell::new(0) });
+    for which in 0..3 {
+        let its_ring = Rc::clone(&ring);
+        let body = move |suspender: &Suspender| {
+            pause_behind(suspender, 1);
+            for round in 0..ROUNDS {
+                let kept: [usize; 12] = std::array::from_fn(|n| black_box(which * 100 + n));
+                let argument = pass_behind(&its_ring, which, (round % 4) as u64);
+                // In the last round it is the test that resumes it.
+                assert!(argument == its_ring.passed.get() || round + 1 == ROUNDS);
+                assert!((0..12).all(|n| kept[n] == which * 100 + n));
+            }
+        };
+        // SAFETY: nobody else uses it.
+        assert_eq!(start(unsafe { &mut *ring.fibers[which].get() }, body), PAUSED);
+    }
+    for which in 0..3 {
+        // SAFETY: nobody else uses it; the first one goes back here after the others have passed on to it.
+        assert_eq!(go_on(unsafe { &mut *ring.fibers[which].get() }), DONE);
+    }
+    assert_eq!(ring.passed.get(), 3 * ROUNDS);
+    let ring = Rc::into_inner(ring).expect("the jobs have ended");
+    arena.give(ring.fibers.into_iter().map(UnsafeCell::into_inner));
 }
 
 #[test]

@@ -97,3 +97,29 @@ fn a_goroutine_that_parks_for_ever_is_abandoned() {
         assert!(handle.join().unwrap_err().is_abandoned());
     });
 }
+
+/// 2 threads: spawn two, of which the first yields to the second, stop, join both | 1 worker. If the end comes while the
+/// first one passes on, the second has not run, and both joiners hear of it; the closures are dropped once. [T1] [T2]
+#[test]
+fn the_end_overtakes_one_that_passes_on() {
+    Scenario {
+        name: "shutdown: the end overtakes one that passes on [T1] [T2]",
+        threads: 2,
+        operations: "go(yield), go, drop runtime, join, join | 1 worker",
+    }
+    .check(Bound::usual(), || {
+        let runtime = runtime();
+        let dropped = [(); 2].map(|()| Arc::new(Payload::new(0)));
+        let [first, second] = [0, 1].map(|which| Dropped(Arc::clone(&dropped[which])));
+        let yields = runtime.go(move || {
+            selvedge::yield_now();
+            drop(first);
+        });
+        let next = runtime.go(move || drop(second));
+        drop(runtime);
+        let ended = yields.join().map_err(|error| assert!(error.is_abandoned())).is_ok();
+        assert!(next.join().err().is_none_or(|error| error.is_abandoned()));
+        assert!(!ended || dropped[0].take() == 1, "its values are dropped");
+        assert_eq!(dropped[1].take(), 1, "it has ended, or never began");
+    });
+}
