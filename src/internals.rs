@@ -19,7 +19,7 @@ pub mod cell {
 
 /// Stacks, and the switch.
 pub mod context {
-    #[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+    #[cfg(selvedge_isolated)]
     pub use crate::context::write_by_system_call;
     pub use crate::context::{Arena, Fiber, SlotLayout, Suspender};
 }

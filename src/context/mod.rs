@@ -71,12 +71,7 @@ pub use fiber::Fiber;
 pub use mapping::Guards;
 pub use slot::SlotLayout;
 pub use switch::{Entry, PASSES, Suspender};
-#[cfg(all(
-    feature = "internals",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(feature = "portable-switch")
-))]
+#[cfg(all(feature = "internals", selvedge_isolated))]
 pub use thread_locals::write_by_system_call;
 pub use thread_locals::{Blocks, ThreadLocalsError, as_kernel_thread};
 

@@ -22,6 +22,7 @@ pub(super) use absent::*;
 pub(super) use present::*;
 
 #[cfg(not(selvedge_asan))]
+#[cfg_attr(not(selvedge_isolated), expect(dead_code, reason = "for thread-local blocks"))]
 mod absent {
     /// Whether this build has it.
     pub const IS_ON: bool = false;

@@ -75,9 +75,10 @@ pub mod poison {
 /// Process-wide words that no model explores: registries of signal handlers and kernel facts, which
 /// exist once a process and outlive every modelled execution.
 pub mod unmodelled {
+    #[cfg(selvedge_isolated)]
+    pub use std::sync::atomic::AtomicU8;
     pub use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-        compiler_fence, fence,
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
     };
     pub use std::sync::{Mutex, MutexGuard};
 }

@@ -41,7 +41,9 @@ mod chosen;
 #[path = "portable.rs"]
 mod chosen;
 
-pub(super) use chosen::{AREA, Resumable};
+#[cfg(selvedge_isolated)]
+pub(super) use chosen::AREA;
+pub(super) use chosen::Resumable;
 pub use chosen::{PASSES, Suspender};
 
 /// What every fiber of an arena runs: it gets the fiber's suspender and the argument of the first

@@ -17,8 +17,6 @@ pub struct Resumable {
     told: NonNull<Told>,
 }
 
-/// There are no thread-local blocks above such stacks.
-pub const AREA: usize = 0;
 /// Such a stack goes back to its resumer only.
 pub const PASSES: bool = false;
 

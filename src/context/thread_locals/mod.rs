@@ -31,43 +31,39 @@
 
 mod error;
 
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod block;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod compare;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod donor;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod ending;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod kernel_thread;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod learn;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 pub(super) mod pointer;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod symbols;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod template;
 
-#[cfg(not(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch"))))]
+#[cfg(not(selvedge_isolated))]
 #[path = "none.rs"]
 mod block;
 
 #[cfg(test)]
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 mod tests;
 
 pub use block::Blocks;
-#[cfg(not(all(
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(feature = "portable-switch")
-)))]
+#[cfg(not(selvedge_isolated))]
 pub use block::as_kernel_thread;
 pub use error::ThreadLocalsError;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 pub use kernel_thread::as_kernel_thread;
-#[cfg(all(target_arch = "x86_64", target_env = "gnu", not(feature = "portable-switch")))]
+#[cfg(selvedge_isolated)]
 #[cfg(feature = "internals")]
 pub use pointer::write_by_system_call;

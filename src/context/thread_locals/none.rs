@@ -1,5 +1,4 @@
 //! Where there are no blocks: another machine, another C library, or another switch.
-#![forbid(unsafe_code)]
 
 use super::error::ThreadLocalsError;
 
