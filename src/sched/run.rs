@@ -151,8 +151,10 @@ impl Worker {
     #[cold]
     fn settle_both(&self, before: Ptr, left: usize, next: Ptr, why: usize) {
         before.note(Event::Left { worker: self.id, parks: left == PARK });
-        self.settle(before, left);
+        // This one first: it may not look as if it had begun when the end sees what is left, which may be as soon as
+        // the other one is stranded.
         self.settle(next, why);
+        self.settle(before, left);
     }
 }
 
