@@ -24,7 +24,7 @@ use super::worker::Worker;
 use crate::context::{Blocks, Fiber, PASSES};
 use crate::platform::atomic::Ordering;
 use crate::platform::clock;
-use crate::spec::Event;
+use crate::spec::{Doing, Event};
 use std::ptr::{self, NonNull};
 
 /// The argument of a resume is the goroutine; or, if another one has passed on, the worker and this bit.
@@ -182,6 +182,7 @@ impl Inside<'_> {
             // SAFETY: it was taken out of a queue, so it is this worker's; it has begun.
             Next::Other(next) => unsafe { worker.pass(goroutine, why, next) },
             Next::Itself => {
+                worker.shared().roster.spec.see(Doing::Stays(worker.id));
                 worker.seat().claim.leave();
                 ptr::null_mut()
             }

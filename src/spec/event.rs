@@ -64,6 +64,8 @@ pub enum Doing {
     Seated(u32),
     /// It chooses the next goroutine.
     Decides { worker: u32, processor: u32 },
+    /// It has found nothing else, so the goroutine that yields goes on.
+    Stays(u32),
     /// It counts as a sleeper, and will look once more.
     Drowsy(u32),
     /// It has looked, and sleeps.
@@ -99,6 +101,7 @@ impl Doing {
             | Doing::Sleeps(id)
             | Doing::Queues(id)
             | Doing::Returned(id)
+            | Doing::Stays(id)
             | Doing::Vacated(id) => Some(id),
             Doing::Decides { worker, .. } | Doing::Retaken { worker, .. } => Some(worker),
             Doing::Held { by, .. } => by,

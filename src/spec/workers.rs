@@ -71,6 +71,10 @@ impl Book {
                 Ok(())
             }
             Doing::Decides { worker, processor } => self.decides(worker, processor),
+            Doing::Stays(id) => {
+                self.worker(id).at = At::User;
+                self.calm()
+            }
             Doing::Drowsy(id) => {
                 self.waits(id, At::Drowsy);
                 self.settle_last(id)
@@ -118,6 +122,8 @@ impl Book {
     /// [E4] [F2]
     fn decides(&mut self, id: u32, processor: u32) -> Result<(), Breach> {
         self.settle_last(id)?;
+        // A goroutine that is about to pass on decides in its worker's place.
+        self.worker(id).at = At::Inside;
         if self.processor(processor).holder != Holder::Worker(id) && !self.stopping {
             let what = format!("worker {id} chooses for processor {processor}, which it lacks");
             return self.breach_of("[E4]", Some(id), what);
