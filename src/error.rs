@@ -215,6 +215,11 @@ impl JoinError {
     }
 }
 
+// SAFETY: shared references to it reach the payload only to look for the message of a panic, a `&str` or a
+// `String`, which are Sync.
+#[allow(unsafe_code)]
+unsafe impl Sync for JoinError {}
+
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JoinError({self})")

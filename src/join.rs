@@ -25,6 +25,9 @@ use std::{fmt, marker::PhantomData, mem::ManuallyDrop};
 /// is counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics).
 pub struct JoinHandle<T>(Whose<T>);
 
+// SAFETY: shared references to a handle reach no `T`: they ask whether the goroutine has ended, and for it itself.
+unsafe impl<T> Sync for JoinHandle<T> {}
+
 /// Whose handle it is.
 enum Whose<T> {
     Real(Ref, PhantomData<T>),

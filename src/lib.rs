@@ -32,6 +32,7 @@ pub mod signal;
 mod spec;
 pub mod sync;
 pub mod time;
+mod unwind;
 mod wait;
 
 pub use builder::{Builder, PanicPolicy};

@@ -17,6 +17,7 @@
 //! | `child` | none: how a test gets a process of its own |
 //! | `memory` | stacks where address space, mappings or calls are refused, and memory that comes back |
 //! | `blocking` | calls that block or compute, announced or not |
+//! | `bounds` | none: what the types allow |
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
 //! | `fairness` | [F1], [F2] |
 //! | `foreign` | [Q2], [Q3], [Z5], [V10], [G7]: wakers, payloads and destructors that misbehave |
@@ -40,6 +41,7 @@
 mod awaited;
 mod bad_input;
 mod blocking;
+mod bounds;
 mod cancel;
 mod chan_async;
 mod chan_go;

@@ -10,8 +10,8 @@ use std::time::Duration;
 /// A time of the clock that goroutines see: the machine's monotonic clock, or, where a program is
 /// simulated, the simulation's.
 ///
-/// It has the operations of [`std::time::Instant`], which converts into it. The range is 584 years;
-/// [`Instant::FAR_FUTURE`], its end, never comes.
+/// It has the operations of [`std::time::Instant`]; each converts into the other. The range is 292 years before and
+/// after the start of the process; [`Instant::FAR_FUTURE`], its end, never comes.
 ///
 /// ```
 /// use selvedge::time::Instant;
@@ -24,15 +24,18 @@ use std::time::Duration;
 /// assert!(start.elapsed() < Duration::from_secs(60));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(u64);
+pub struct Instant(
+    /// Nanoseconds since the clock began, which is no earlier than the process.
+    i64,
+);
 
 impl Instant {
     /// The time that never comes: who waits until then, waits for ever.
-    pub const FAR_FUTURE: Instant = Instant(u64::MAX);
+    pub const FAR_FUTURE: Instant = Instant(i64::MAX);
 
     /// What time it is: reads the clock.
     pub fn now() -> Instant {
-        Instant(sched::now())
+        Instant::from_nanos(sched::now())
     }
 
     /// How long ago it was; zero if it is still to come.
@@ -47,22 +50,22 @@ impl Instant {
 
     /// How much later this is than `earlier`; zero if it isn't.
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        self.checked_duration_since(earlier).unwrap_or(Duration::ZERO)
     }
 
     /// How much later this is than `earlier`; `None` if it is earlier.
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
-        self.0.checked_sub(earlier.0).map(Duration::from_nanos)
+        (*self >= earlier).then(|| Duration::from_nanos(self.0.abs_diff(earlier.0)))
     }
 
     /// `duration` later; `None` beyond the range.
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
-        self.0.checked_add(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
+        self.0.checked_add_unsigned(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
     /// `duration` earlier; `None` beyond the range.
     pub fn checked_sub(&self, duration: Duration) -> Option<Instant> {
-        self.0.checked_sub(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
+        self.0.checked_sub_unsigned(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
     /// `duration` later, at most [`FAR_FUTURE`](Self::FAR_FUTURE).
@@ -72,12 +75,15 @@ impl Instant {
 
     /// From how the scheduler tells deadlines.
     pub(crate) fn from_nanos(nanos: u64) -> Instant {
-        Instant(nanos)
+        i64::try_from(nanos).map_or(Instant::FAR_FUTURE, Instant)
     }
 
     /// As the scheduler tells deadlines.
     pub(crate) fn nanos(self) -> u64 {
-        self.0
+        match self {
+            Instant::FAR_FUTURE => u64::MAX,
+            Instant(nanos) => u64::try_from(nanos).unwrap_or(0),
+        }
     }
 }
 
@@ -131,8 +137,18 @@ impl From<std::time::Instant> for Instant {
         let (now, here) = (std::time::Instant::now(), Instant::now());
         match instant.checked_duration_since(now) {
             Some(ahead) => here.saturating_add(ahead),
-            // Before the clock began: as early as can be told.
-            None => here.checked_sub(now - instant).unwrap_or(Instant(0)),
+            None => here.checked_sub(now - instant).unwrap_or(Instant(i64::MIN)),
+        }
+    }
+}
+
+/// As the other way round. [`Instant::FAR_FUTURE`] is some 292 years ahead.
+impl From<Instant> for std::time::Instant {
+    fn from(instant: Instant) -> std::time::Instant {
+        let (now, here) = (std::time::Instant::now(), Instant::now());
+        match instant.checked_duration_since(here) {
+            Some(ahead) => now + ahead,
+            None => now.checked_sub(here - instant).unwrap_or(now),
         }
     }
 }
@@ -141,7 +157,10 @@ impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Instant::FAR_FUTURE => f.write_str("Instant(far future)"),
-            Instant(nanos) => write!(f, "Instant({:?})", Duration::from_nanos(nanos)),
+            Instant(nanos) if nanos < 0 => {
+                write!(f, "Instant(-{:?})", Duration::from_nanos(nanos.unsigned_abs()))
+            }
+            Instant(nanos) => write!(f, "Instant({:?})", Duration::from_nanos(nanos as u64)),
         }
     }
 }
