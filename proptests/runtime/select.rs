@@ -371,3 +371,17 @@ fn who_only_asks_what_is_ready_takes_nothing_and_hears_of_it() {
         });
     });
 }
+
+#[test]
+fn a_default_may_have_parentheses() {
+    let (tx, rx) = selvedge::chan::bounded(1);
+    let look = || {
+        selvedge::select! {
+            recv(rx) -> value => value.ok(),
+            default() => None,
+        }
+    };
+    assert_eq!(look(), None);
+    tx.send(1).unwrap();
+    assert_eq!(look(), Some(1));
+}

@@ -12,7 +12,7 @@
 /// | `recv(receiver) -> result => body` | a value is there, or none will come: `result` is what [`recv`](crate::chan::Receiver::recv) returns |
 /// | `send(sender, value) -> result => body` | there is room, or a receiver, or the channel is closed: `result` is what [`send`](crate::chan::Sender::send) returns |
 /// | `cancel(token) => body` | the [`CancelToken`](crate::CancelToken) is cancelled |
-/// | `default => body` | no other arm is ready now |
+/// | `default => body`, or `default() => body` | no other arm is ready now |
 /// | `default(duration) => body` | no other arm becomes ready for so long |
 ///
 /// Of the arms that are ready at once, a random one is chosen. Exactly one does its part. The channels
@@ -55,6 +55,9 @@ macro_rules! select {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
+    (@next $n:tt $arms:tt $default:tt default() $($rest:tt)*) => {
+        $crate::__select!(@next $n $arms $default default $($rest)*)
+    };
     (@next $n:tt $arms:tt [] default => $body:block, $($rest:tt)*) => {
         $crate::__select!(@next $n $arms [try_select () $body] $($rest)*)
     };
