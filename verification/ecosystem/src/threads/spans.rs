@@ -14,6 +14,9 @@ struct Paths(Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Paths {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if !is_ours(event.metadata()) {
+            return;
+        }
         let spans = context.event_scope(event).into_iter().flat_map(|scope| scope.from_root());
         let path: Vec<_> = spans
             .map(|span| {
@@ -32,14 +35,23 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Paths {
         id: &tracing::span::Id,
         context: Context<'_, S>,
     ) {
+        if !is_ours(attributes.metadata()) {
+            return;
+        }
         let mut number = Number(0);
         attributes.record(&mut number);
         context.span(id).expect("new").extensions_mut().insert(number);
     }
 
     fn on_close(&self, id: tracing::span::Id, context: Context<'_, S>) {
-        self.1.fetch_add(usize::from(context.span(&id).is_some()), SeqCst);
+        let is_one = context.span(&id).is_some_and(|span| is_ours(span.metadata()));
+        self.1.fetch_add(usize::from(is_one), SeqCst);
     }
+}
+
+/// Other libraries have spans and events too, where they are built with those.
+fn is_ours(metadata: &tracing::Metadata<'_>) -> bool {
+    metadata.target() == module_path!()
 }
 
 /// The field that all spans and events here have.
