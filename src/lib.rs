@@ -52,6 +52,7 @@ pub use runtime::Runtime;
 pub use sched::metrics::Metrics;
 pub use sched::monitor::Stall;
 pub use sched::shutdown::{Remaining, RemainingState};
+pub use sched::stacks::StackUse;
 pub use scope::{Scope, ScopedJoinFuture, ScopedJoinHandle, scope};
 
 /// What the macros expand to. No part of the API.

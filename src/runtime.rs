@@ -11,6 +11,7 @@ use crate::sched::enter::current_worker;
 use crate::sched::goroutine::Traits;
 use crate::sched::metrics::Metrics;
 use crate::sched::simulation::Simulation;
+use crate::sched::stacks::{StackKind, StackUse};
 use crate::sched::submit::spawn;
 use crate::sched::{Shared, forked, suspend};
 use std::fmt;
@@ -128,10 +129,11 @@ impl Runtime {
         let traits = Traits { locals: local::inherited(), ..Traits::default() };
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
         // since it is borrowed.
-        let goroutine = match unsafe { spawn(shared, current_worker(), traits, f) } {
-            Ok(goroutine) => goroutine,
-            Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
-        };
+        let goroutine =
+            match unsafe { spawn(shared, current_worker(), traits, StackKind::PLAIN, f) } {
+                Ok(goroutine) => goroutine,
+                Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
+            };
         let goroutine = JoinHandle::<T>::new(goroutine);
         let found = goroutine.await_end(|| suspend::park_without_fail(place));
         match goroutine.finish(found) {
@@ -181,8 +183,12 @@ impl Runtime {
     {
         match self.scheduler() {
             Own(shared) => {
+                let stack = match traits.stack() {
+                    Ok(stack) => stack,
+                    Err(refusal) => return Err(SpawnError::new(refusal, f)),
+                };
                 let traits = traits.traits();
-                Spawn::on(traits, shared, current_worker(), f)
+                Spawn::on(traits, stack, shared, current_worker(), f)
             }
             InModel(hosted) => hosted.go(|| traits.try_go(f)),
         }
@@ -227,6 +233,33 @@ impl Runtime {
                 shared.metrics()
             }
             InModel(hosted) => hosted.metrics(),
+        }
+    }
+
+    /// How much of their stacks goroutines have used, by their names; the largest first. Empty unless
+    /// [`Builder::measure_stacks`] was called.
+    ///
+    /// Goroutines count when they have ended. What is counted is how deep the stack was written to, to within
+    /// a page at its beginning. A frame whose lowest words were never written, such as a buffer that was not
+    /// filled, counts as less than it is: leave some room above what is said here.
+    ///
+    /// ```
+    /// let runtime = selvedge::Runtime::builder().measure_stacks(true).build()?;
+    /// let fill = || std::hint::black_box([1_u8; 50_000]).len();
+    /// let filler = selvedge::Spawn::new().name("filler");
+    /// runtime.go_with(filler, fill).unwrap().join().unwrap();
+    /// let used = &runtime.stack_use()[0];
+    /// assert_eq!(used.name.as_deref(), Some("filler"));
+    /// assert!(used.most > 50_000 && used.most < used.size);
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    pub fn stack_use(&self) -> Vec<StackUse> {
+        match self.scheduler() {
+            Own(shared) => {
+                shared.check_here("stack_use");
+                shared.stacks.uses()
+            }
+            InModel(_) => Vec::new(),
         }
     }
 

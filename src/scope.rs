@@ -7,9 +7,8 @@ mod scope_tests;
 
 use crate::cancel::CancelToken;
 use crate::error::{JoinError, SpawnError, StillRunning};
-use crate::go::spawn_in_model;
+use crate::go::{Spawn, spawn_in_model};
 use crate::join::JoinHandle;
-use crate::local;
 use crate::model::goroutine;
 use crate::platform::OnceLock;
 use crate::sched::enter::current_worker;
@@ -163,17 +162,51 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        self.go_with(Spawn::new(), f)
+    }
+
+    /// As [`try_go`](Self::try_go), with a name, a stack size or other traits.
+    ///
+    /// ```
+    /// use selvedge::Spawn;
+    ///
+    /// let text = String::from("borrowed");
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     selvedge::scope(|s| {
+    ///         let traits = Spawn::new().name("counter").stack_size(1 << 20);
+    ///         assert_eq!(s.go_with(traits, || text.len()).unwrap().join().unwrap(), 8);
+    ///     });
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Spawn::try_go`].
+    #[track_caller]
+    pub fn go_with<F, T>(
+        &'scope self,
+        traits: Spawn,
+        f: F,
+    ) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
         let place = Location::caller();
+        let stack = match traits.stack() {
+            Ok(stack) => stack,
+            Err(refusal) => return Err(SpawnError::new(refusal, f)),
+        };
         // Foreign code, which may panic: before the group counts.
-        let locals = local::inherited();
+        let traits = traits.traits();
         // SAFETY: `scope` has the group in its frame, and waits before it returns, even by unwinding.
         let member = unsafe { self.group.enter() };
-        let traits = Traits { name: None, group: Some(member), locals };
+        let traits = Traits { group: Some(member), ..traits };
         let spawned = match current_worker() {
             // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
             // once the closure was consumed and its result dropped or left to the handle, which does
             // not outlive 'scope. [G4]
-            Some(worker) => unsafe { spawn(worker.shared(), Some(worker), traits, f) }
+            Some(worker) => unsafe { spawn(worker.shared(), Some(worker), traits, stack, f) }
                 .inspect(|goroutine| trace::spawned(goroutine, place))
                 .map(JoinHandle::new)
                 .map_err(|(refusal, f)| SpawnError::new(refusal, f)),

@@ -16,6 +16,7 @@
 //! | `children` | what ends the process, or needs a process of its own |
 //! | `child` | none: how a test gets a process of its own |
 //! | `memory` | stacks where address space, mappings or calls are refused, and memory that comes back |
+//! | `limits` | limits on data, locked memory, and kernel threads that end again |
 //! | `blocking` | calls that block or compute, announced or not |
 //! | `bounds` | none: what the types allow |
 //! | `soundness` | [A1]: thread-locals under stealing, retake and blocking |
@@ -31,6 +32,7 @@
 //! | `bad_input` | what a program should not do, and is told |
 //! | `chan_async` | channel ends that are awaited |
 //! | `chan_go` | each rule of Go about channels and select |
+//! | `stacks` | stacks of other sizes, what was used of stacks, and stacks of helpers |
 //! | `state` | [S2], [S3] |
 //! | `timers` | [W1] to [W3]: sleeping, and parking with a limit |
 //! | `ticks` | [W4]: receivers whose values come with time |
@@ -57,6 +59,7 @@ mod faults;
 mod foreign;
 mod futures;
 mod lifecycle;
+mod limits;
 mod linear;
 mod local;
 mod memory;
@@ -68,6 +71,7 @@ mod results;
 mod select;
 mod shutdown;
 mod soundness;
+mod stacks;
 mod state;
 mod ticks;
 mod timers;

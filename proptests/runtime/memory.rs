@@ -53,7 +53,7 @@ fn deny(call: libc::c_long, advice: Option<u32>, error: libc::c_int, all: bool) 
 const MADV_GUARD_INSTALL: u32 = 102;
 
 /// A kernel before 6.13.
-fn grow_old() {
+pub fn deny_marks() {
     deny(libc::SYS_madvise, Some(MADV_GUARD_INSTALL), libc::EINVAL, false);
 }
 
@@ -87,7 +87,7 @@ fn an_old_kernel_runs_thirty_thousand_goroutines_and_says_what_helps() {
             if max_map_count() > 70_000 {
                 return;
             }
-            grow_old();
+            deny_marks();
             let runtime = Runtime::new().unwrap();
             let gate = Arc::new(Gate::default());
             let (handles, refused) = waiting(&runtime, &gate, 40_000);
@@ -113,7 +113,7 @@ fn an_old_kernel_runs_thirty_thousand_goroutines_and_says_what_helps() {
 fn two_runtimes_on_an_old_kernel_share_what_there_is() {
     beside(|| {
         in_process("two_runtimes_on_an_old_kernel_share_what_there_is", || {
-            grow_old();
+            deny_marks();
             let (one, other) = (Runtime::new().unwrap(), Runtime::new().unwrap());
             let gate = Arc::new(Gate::default());
             let (first, refused) = waiting(&one, &gate, 8000);
@@ -132,7 +132,7 @@ fn two_runtimes_on_an_old_kernel_share_what_there_is() {
 fn stacks_without_guards_are_used_where_that_is_allowed() {
     beside(|| {
         in_process("stacks_without_guards_are_used_where_that_is_allowed", || {
-            grow_old();
+            deny_marks();
             // SAFETY: these goroutines use little of their stacks.
             let builder = unsafe { Runtime::builder().allow_unguarded_stacks() };
             let runtime = builder.max_goroutines(60_000).build().unwrap();
@@ -228,12 +228,22 @@ fn statm(field: usize) -> u64 {
     text.split(' ').nth(field).unwrap().parse::<u64>().unwrap() * 4096
 }
 
-fn address_space() -> u64 {
+pub fn address_space() -> u64 {
     statm(0)
 }
 
-fn resident() -> u64 {
+pub fn resident() -> u64 {
     statm(1)
+}
+
+/// From here on the process gets so many bytes more for stacks: an eighth of the limit, which is returned, is
+/// left to threads and allocations.
+pub fn limit_address_space(more: u64) -> u64 {
+    let room = (address_space() + more) * 8 / 7;
+    let limit = libc::rlimit { rlim_cur: room, rlim_max: room };
+    // SAFETY: a valid limit.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+    room
 }
 
 #[test]
@@ -241,11 +251,7 @@ fn where_address_space_is_limited_goroutines_are_refused_and_the_rest_goes_on() 
     beside(|| {
         let name = "where_address_space_is_limited_goroutines_are_refused_and_the_rest_goes_on";
         in_process(name, || {
-            // An eighth of it is left to threads and allocations.
-            let room = (address_space() + (800 << 20)) * 8 / 7;
-            let limit = libc::rlimit { rlim_cur: room, rlim_max: room };
-            // SAFETY: a valid limit.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+            let room = limit_address_space(800 << 20);
             let runtime = Runtime::builder().processors(2).build().unwrap();
             let gate = Arc::new(Gate::default());
             let mut handles = Vec::new();

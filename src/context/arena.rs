@@ -56,6 +56,8 @@ pub struct ArenaPlan {
     pub guards: Guards,
     /// Whether a slot may be used without a guard where the kernel refuses one.
     pub may_lack_guards: bool,
+    /// Whether stacks are painted, so that what was used of them can be told.
+    pub painted: bool,
 }
 
 impl ArenaPlan {
@@ -88,7 +90,8 @@ impl Arena {
     /// A number out of range, or a kernel that refuses even the first stacks.
     pub fn new(layout: SlotLayout, slots: usize, entry: Entry) -> Result<Arc<Arena>, StackError> {
         let guards = Guards::Light;
-        Arena::of(ArenaPlan { layout, slots, guards, may_lack_guards: false }, entry)
+        let plan = ArenaPlan { layout, slots, guards, may_lack_guards: false, painted: false };
+        Arena::of(plan, entry)
     }
 
     /// As [`of`](Arena::of), for fibers with thread-locals of their own, above their frames: the plan's layout
@@ -152,6 +155,16 @@ impl Arena {
         }
     }
 
+    /// What it is made of.
+    pub fn plan(&self) -> ArenaPlan {
+        self.plan
+    }
+
+    /// What its fibers run.
+    pub fn entry(&self) -> Entry {
+        self.entry
+    }
+
     /// How its slots are divided.
     pub fn layout(&self) -> SlotLayout {
         self.plan.layout
@@ -211,6 +224,9 @@ impl Arena {
         {
             self.lock().out -= 1;
             return Err(error);
+        }
+        if self.plan.painted {
+            self.paint(claim);
         }
         // SAFETY:
         // - the guard is in place [C2], and the segment stays while this slot is out [C3];

@@ -57,7 +57,7 @@ fn guards_by_mprotect_use_the_mappings_and_leave_some() {
             let kept = fibers.split_off(20_000);
             arena.give(fibers.into_iter());
             arena.trim(0, usize::MAX);
-            drop(arena.release(0, 0));
+            drop(arena.release(0, || 0));
             let other = arena_with(MAX_SLOTS, Guards::Protected);
             let mut others = Vec::new();
             assert!(matches!(all_of(&other, &mut others), StackError::Mappings { .. }));
@@ -85,6 +85,7 @@ fn stacks_without_guards_go_beyond_the_budget() {
             slots: 50_000,
             guards: Guards::Protected,
             may_lack_guards: true,
+            painted: false,
         };
         let arena = Arena::of(plan, serve).unwrap();
         let mut fibers = Vec::new();

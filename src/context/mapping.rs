@@ -90,6 +90,12 @@ impl Mapping {
         Slot { low, layout: self.layout, guards: self.guards }
     }
 
+    /// Which of its slots has this address.
+    pub(super) fn index_of(&self, address: usize) -> Option<u32> {
+        let index = address.checked_sub(self.low)? / self.layout.stride();
+        (index < self.slots as usize).then_some(index as u32)
+    }
+
     /// One of its slots was opened so; to be told once a slot.
     pub(super) fn count(&mut self, opened: Opened) {
         self.split += usize::from(opened == Opened::Split);

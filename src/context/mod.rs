@@ -20,7 +20,7 @@
 //! - `slot`: how a slot is divided.
 //! - `segments`: which address space is reserved.   `mapping`: one segment, and its guards.
 //! - `budget`, `room`: how many mappings, and how much address space, stacks may take.
-//! - `fiber`: a stack on a slot.
+//! - `fiber`: a stack on a slot.   `paint`: how much of it was used.
 //! - `switch`: from one stack to the other and back, in assembly.
 //! - `sanitizer`: what AddressSanitizer is told of both.
 //! - [`overflow`]: the signal handler that names the goroutine and aborts.
@@ -42,6 +42,7 @@ mod error;
 mod fiber;
 mod mapping;
 pub mod overflow;
+mod paint;
 mod room;
 mod sanitizer;
 mod segments;

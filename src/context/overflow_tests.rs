@@ -80,7 +80,7 @@ pub(super) fn describe(report: &mut Report) {
 }
 
 const MESSAGE: &str = "selvedge: goroutine 17 \"spinner\" overflowed its stack of 330752 bytes; \
-                       raise it with Builder::stack_size(..)";
+                       raise it with Builder::stack_size(..) or Spawn::stack_size(..)";
 
 fn endless(depth: u64) -> u64 {
     let frame = black_box([depth; 16]);
@@ -156,7 +156,7 @@ fn nameless_goroutine_is_called_a_goroutine() {
     assert_reported(
         &death,
         "selvedge: a goroutine overflowed its stack of 330752 bytes; \
-         raise it with Builder::stack_size(..)",
+         raise it with Builder::stack_size(..) or Spawn::stack_size(..)",
     );
 }
 
@@ -385,6 +385,9 @@ fn report_is_one_line_however_long_the_name() {
     report.finish(65536);
     let line = std::str::from_utf8(report.as_bytes()).unwrap();
     assert!(line.starts_with("goroutine 18446744073709551615 \"line?break xxx"), "{line}");
-    assert!(line.ends_with("bytes; raise it with Builder::stack_size(..)\n"), "{line}");
+    assert!(
+        line.ends_with("bytes; raise it with Builder::stack_size(..) or Spawn::stack_size(..)\n"),
+        "{line}"
+    );
     assert_eq!(line.lines().count(), 1);
 }

@@ -68,7 +68,7 @@ fn address_space_is_reserved_as_it_is_needed_and_goes_back() {
         arena.give(fibers.into_iter());
         assert_eq!(arena.trim(100, usize::MAX), 9_900);
         arena.gather(100);
-        let released = arena.release(1, 0);
+        let released = arena.release(1, || 0);
         assert!(released.segments() >= 8, "{released:?}");
         drop(released);
         assert!(reserved() <= 256, "{} slots for 100", reserved());
@@ -109,10 +109,10 @@ fn warm_fibers_in_high_segments_do_not_keep_them() {
     let high = fibers.split_off(4950);
     arena.give(fibers.into_iter().chain(high));
     assert_eq!(arena.trim(50, usize::MAX), 4950);
-    assert_eq!(arena.release(1, 0).segments(), 6, "the last segment has warm fibers");
+    assert_eq!(arena.release(1, || 0).segments(), 6, "the last segment has warm fibers");
     arena.gather(50);
     assert_eq!(arena.warm(), 0);
-    assert_eq!(arena.release(1, 0).segments(), 1);
+    assert_eq!(arena.release(1, || 0).segments(), 1);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn secured_slots_stay_open() {
     let arena = arena_with(5000, Guards::Protected);
     assert!(arena.is_strained(), "guards by mprotect are scarce");
     arena.secure(3000).unwrap();
-    drop(arena.release(1, 2000));
+    drop(arena.release(1, || 2000));
     let fibers = taken(&arena, 2000);
     arena.give(fibers.into_iter());
     assert_eq!(arena.secure(5001).unwrap_err(), StackError::Exhausted { slots: 5000 });
@@ -158,7 +158,7 @@ fn unused_segments_are_not_in_core_files() {
     assert!(dumped(low));
     arena.give(fibers.into_iter());
     assert_eq!(arena.trim(0, usize::MAX), 64);
-    drop(arena.release(1, 0));
+    drop(arena.release(1, || 0));
     assert!(!dumped(low));
     let fiber = one(&arena);
     assert!(dumped(arena.low_of(fiber.slot())));
@@ -286,7 +286,7 @@ fn an_arena_works_whatever_serves_its_guards() {
         assert!(fibers.iter_mut().all(|fiber| start(fiber, |_| ()) == DONE));
         arena.give(fibers.into_iter());
         assert_eq!(arena.trim(0, usize::MAX), 300);
-        drop(arena.release(0, 0));
+        drop(arena.release(0, || 0));
         let fiber = one(&arena);
         arena.give([fiber].into_iter());
     }

@@ -188,6 +188,12 @@ impl Segments {
         segment.expect("a segment with a slot in use is there").slot(number)
     }
 
+    /// The number of the slot in which this address lies.
+    pub(super) fn number_at(&self, address: usize) -> Option<u32> {
+        let mut there = self.all.iter().flatten();
+        there.find_map(|segment| Some(segment.start + segment.mapping.index_of(address)?))
+    }
+
     /// How many slots of each segment are in use.
     pub(super) fn used(&self) -> Vec<u32> {
         self.all.iter().map(|segment| segment.as_ref().map_or(0, |s| s.used)).collect()

@@ -67,9 +67,11 @@ impl Arena {
     }
 
     /// Takes out the segments in which nothing is in use, but for the lowest `kept`, as long as `least` slots
-    /// stay open [C5]. They are unmapped when the answer is dropped.
-    pub fn release(&self, kept: usize, least: usize) -> Released {
-        Released(self.lock().segments.release(kept, least))
+    /// stay open [C5]; `least` is asked under the arena's lock. They are unmapped when the answer is dropped.
+    pub fn release(&self, kept: usize, least: impl FnOnce() -> usize) -> Released {
+        let mut state = self.lock();
+        let least = least();
+        Released(state.segments.release(kept, least))
     }
 
     /// The memory of slots that are out goes back, and they are trimmed.
@@ -132,7 +134,7 @@ fn retire(fiber: &Fiber, blocks: Option<&Blocks>) {
 impl Drop for Arena {
     fn drop(&mut self) {
         self.trim(0, usize::MAX);
-        drop(self.release(0, 0));
+        drop(self.release(0, || 0));
         // What is left has a stack that is out: a goroutine is suspended there for ever. [C3]
         let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         state.segments.forget();

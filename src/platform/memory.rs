@@ -22,3 +22,35 @@ pub fn populate<T>(place: &mut [MaybeUninit<T>]) {
         unsafe { libc::madvise(from, end - start, libc::MADV_POPULATE_WRITE) };
     }
 }
+
+/// What `std`, its first frames and the C library's description of a thread take of the thread's stack.
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+const FIRST_FRAMES: usize = 32 << 10;
+
+/// How many bytes of a new thread's stack are not left to its code: the first frames, and, in the GNU C
+/// library, the thread-local variables of the program and its libraries.
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+pub fn taken_of_stacks() -> usize {
+    unsafe extern "C" fn add(
+        info: *mut libc::dl_phdr_info,
+        _: usize,
+        sum: *mut libc::c_void,
+    ) -> libc::c_int {
+        // SAFETY: the loader passes its description of a module, and `sum` is the caller's.
+        let (info, sum) = unsafe { (&*info, &mut *sum.cast::<usize>()) };
+        for index in 0..usize::from(info.dlpi_phnum) {
+            // SAFETY: the module has so many headers.
+            let header = unsafe { &*info.dlpi_phdr.add(index) };
+            if header.p_type == libc::PT_TLS {
+                *sum += header.p_memsz as usize + header.p_align as usize;
+            }
+        }
+        0
+    }
+    let mut sum = 0_usize;
+    if !cfg!(miri) {
+        // SAFETY: `add` has the loader's type, and gets what it expects.
+        unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut sum).cast()) };
+    }
+    sum + FIRST_FRAMES
+}

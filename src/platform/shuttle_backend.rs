@@ -175,6 +175,15 @@ pub mod thread {
         shuttle::thread::Builder::new().name(name).spawn(f).map(JoinHandle)
     }
 
+    /// As [`spawn`]: a model thread has the stack that the checker gives it.
+    pub fn spawn_on(
+        _: usize,
+        name: String,
+        f: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle> {
+        spawn(name, f)
+    }
+
     /// Lets the other threads of a rescan loop move on.
     pub fn yield_now() {
         shuttle::thread::yield_now();

@@ -168,6 +168,16 @@ pub mod thread {
         std::thread::Builder::new().name(name).spawn(f).map(JoinHandle)
     }
 
+    /// As [`spawn`], with at least `bytes` of stack for what `f` calls.
+    pub fn spawn_on(
+        bytes: usize,
+        name: String,
+        f: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle> {
+        let stack = bytes + super::super::memory::taken_of_stacks();
+        std::thread::Builder::new().name(name).stack_size(stack).spawn(f).map(JoinHandle)
+    }
+
     /// Lets the other threads of a rescan loop move on.
     pub fn yield_now() {
         std::thread::yield_now();

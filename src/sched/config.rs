@@ -25,6 +25,8 @@ pub(crate) struct Config {
     pub(crate) blocks: Option<&'static Blocks>,
     /// Whether a stack may be used for which the kernel refuses a guard.
     pub(crate) may_lack_guards: bool,
+    /// Whether it is told how much of their stacks goroutines use.
+    pub(crate) measure_stacks: bool,
     pub(crate) max_goroutines: usize,
     pub(crate) max_threads: usize,
     pub(crate) thread_name: String,

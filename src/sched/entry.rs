@@ -59,6 +59,9 @@ fn live(goroutine: Ptr, suspender: &Suspender, blocks: Option<&Blocks>) {
         end_thread_locals(suspender, blocks);
     }
     let group = goroutine.take_group();
+    if goroutine.own.stack.get().is_measured() {
+        shared.measure_caller(goroutine);
+    }
     shared.pool.note_ending();
     let Completed { unclaimed, ran_waker } = goroutine.complete();
     if unclaimed && panicked {

@@ -10,6 +10,7 @@ use super::group::Member;
 use super::helpers::Habit;
 use super::join::{End, JoinWord};
 pub(crate) use super::reference::Ref;
+use super::stacks::StackKind;
 use super::state::StateWord;
 use super::task::{Payload, Vtable};
 use super::waiter::Wake;
@@ -133,6 +134,8 @@ pub(crate) struct Own {
     pub(crate) habit: std::cell::Cell<Habit>,
     /// It gave its processor up for a call that turned out to be short.
     pub(crate) gave_up_for_nothing: std::cell::Cell<bool>,
+    /// Where its stack comes from.
+    pub(crate) stack: std::cell::Cell<StackKind>,
 }
 
 // SAFETY: `own` is touched by the one worker that runs the goroutine [S1]; the cells guarded by the
@@ -171,6 +174,7 @@ impl Goroutine {
                 sections: std::cell::Cell::new(0),
                 habit: std::cell::Cell::new(Habit::Unknown),
                 gave_up_for_nothing: std::cell::Cell::new(false),
+                stack: std::cell::Cell::new(StackKind::PLAIN),
                 locals: std::cell::Cell::new(ptr::null_mut()),
             },
         }

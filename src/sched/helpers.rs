@@ -60,7 +60,8 @@ pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
         return f();
     }
     // A simulation has no other thread.
-    if (neighbours > 0 && may_park || is_long) && worker.shared().simulation.is_none() {
+    let elsewhere = (neighbours > 0 && may_park || is_long) && worker.shared().simulation.is_none();
+    if elsewhere && worker.shared().fits_helper(goroutine.own.stack.get()) {
         match on_helper(worker.shared(), goroutine, place, neighbours > 0, f) {
             Ok(value) => return value,
             Err(back) => f = back,

@@ -15,6 +15,7 @@
 //! | `run` | the switch to a goroutine, and away from it |
 //! | `submit`, `batch` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
+//! | `stacks` | where its stack comes from |
 //! | `trim` | when the memory of stacks goes back to the kernel |
 //! | `leavers` | threads that ended before the runtime |
 //! | `poller/` | who waits for sockets, and who learns that they are ready |
@@ -48,6 +49,7 @@ pub(crate) mod settle;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
 pub(crate) mod simulation;
+pub(crate) mod stacks;
 pub mod state;
 pub(crate) mod submit;
 pub(crate) mod suspend;

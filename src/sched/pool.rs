@@ -66,7 +66,9 @@ impl Pool {
             return Err(Refusal::Limit);
         }
         if shared.arena.is_strained() {
-            shared.arena.secure(inner.out() + 1).map_err(Refusal::Stack)?;
+            // A cell that is out is counted here until its goroutine is admitted there.
+            let need = (inner.out() + 1).saturating_sub(shared.alive_elsewhere());
+            shared.arena.secure(need).map_err(Refusal::Stack)?;
         }
         inner.alive += 1;
         if inner.free.is_empty() {

@@ -10,6 +10,7 @@ use super::enter::Inside;
 use super::goroutine::Ptr;
 use super::processor::{FIBER_CACHE, Held};
 use super::shared::Shared;
+use super::stacks::StackKind;
 use super::state::BeginPark;
 use super::worker::Worker;
 use crate::context::{Fiber, StackError};
@@ -96,8 +97,11 @@ impl Worker {
     pub(crate) fn begin(&self, held: Held<'_>, goroutine: Ptr) -> bool {
         let shared = self.shared();
         let fiber = held.local(|local| {
+            if goroutine.own.stack.get() != StackKind::PLAIN {
+                return shared.take_special(goroutine);
+            }
             if local.fibers.is_empty() {
-                shared.arena.take(&mut local.fibers, FIBER_CACHE / 2)?;
+                shared.take_plain(goroutine, &mut local.fibers)?;
             }
             Ok(local.fibers.pop().expect("the arena gave at least one"))
         });
@@ -128,7 +132,7 @@ impl Worker {
         }
         // SAFETY: this worker's own: the goroutine has never run on it.
         let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has a stack");
-        shared.arena.give(std::iter::once(fiber));
+        shared.take_back(goroutine, fiber);
         // SAFETY: it has been taken out of a queue, and has not begun.
         unsafe { shared.inject(goroutine) };
     }
@@ -157,16 +161,15 @@ impl Worker {
         let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
         let held = self.held();
         match held {
-            Some(held) => {
-                keep_fiber(shared, held, fiber);
-                // mutant: drop count
-                held.count_finished();
-            }
-            None => {
-                shared.arena.give(std::iter::once(fiber));
-                // mutant: drop count
-                shared.count_finished();
-            }
+            Some(held) => keep_fiber(shared, held, goroutine, fiber),
+            // SAFETY: it has switched out for good; `begin` took its stack.
+            None => unsafe { shared.give_stack(goroutine, fiber) },
+        }
+        match held {
+            // mutant: drop count
+            Some(held) => held.count_finished(),
+            // mutant: drop count
+            None => shared.count_finished(),
         }
         // mutant: drop word to who drains
         shared.note_finished();
@@ -181,7 +184,11 @@ impl Worker {
     }
 }
 
-fn keep_fiber(shared: &Shared, held: Held<'_>, fiber: Fiber) {
+fn keep_fiber(shared: &Shared, held: Held<'_>, goroutine: Ptr, fiber: Fiber) {
+    if goroutine.own.stack.get() != StackKind::PLAIN {
+        // SAFETY: it has switched out for good; `begin` took its stack.
+        return unsafe { shared.give_stack(goroutine, fiber) };
+    }
     held.local(|local| {
         local.fibers.push(fiber);
         if local.fibers.len() > FIBER_CACHE {

@@ -9,13 +9,14 @@ use super::leavers::Leavers;
 use super::metrics::Counters;
 use super::monitor::{Monitor, Watchdog};
 use super::poller::sockets::Sockets;
-use super::pool::{self, Pool};
-use super::processor::{FIBER_CACHE, Processor};
+use super::pool::Pool;
+use super::processor::Processor;
 use super::roster::{Awake, Roster, SeatId, Wake};
 use super::simulation::Simulation;
+use super::stacks::Stacks;
 use super::timers::Timers;
 use super::worker::Worker;
-use crate::context::{Arena, ArenaPlan, Guards, StackError, overflow};
+use crate::context::{Arena, overflow};
 use crate::lockfree::{Injector, Tally};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::platform::fork::{self, Born};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) injector: Injector<Goroutine>,
     pub(crate) pool: Pool,
     pub(crate) arena: Arc<Arena>,
+    pub(crate) stacks: Stacks,
     pub(crate) helpers: Helpers,
     pub(crate) counters: Counters,
     pub(crate) timers: Timers<Ptr>,
@@ -91,6 +93,7 @@ impl Shared {
             injector: Injector::new(),
             pool: Pool::new(config.max_goroutines),
             arena,
+            stacks: Stacks::new(),
             helpers: Helpers::new(),
             counters: Counters::default(),
             timers: Timers::new(config.max_threads),
@@ -109,11 +112,6 @@ impl Shared {
         Arc::get_mut(&mut place).expect("nobody else has it yet").write(value);
         // SAFETY: just written.
         unsafe { place.assume_init() }
-    }
-
-    /// How many stacks a runtime of these sizes can have in use or at hand.
-    pub(crate) fn stacks(max_goroutines: usize, max_processors: u32) -> usize {
-        max_goroutines + (2 * pool::CHUNK + FIBER_CACHE + 1) * max_processors as usize
     }
 
     // ---- threads -----------------------------------------------------------------------------------
@@ -208,17 +206,6 @@ impl Shared {
         Ok(())
     }
 
-    /// Starts the helper of this number.
-    pub(crate) fn start_helper(&self, number: usize) -> io::Result<thread::JoinHandle> {
-        let this = self.counted();
-        let name = format!("{}-helper", self.config.thread_name);
-        let life = move || {
-            overflow::ensure_alternate_stack();
-            this.helpers.main(&this, number);
-        };
-        thread::spawn(name, life)
-    }
-
     /// A helper thread has ended, or could not be started.
     pub(crate) fn remove_helper(&self) {
         let _acting = self.roster.spec.acting();
@@ -232,7 +219,7 @@ impl Shared {
     }
 
     /// One more reference to this runtime.
-    fn counted(&self) -> Arc<Shared> {
+    pub(super) fn counted(&self) -> Arc<Shared> {
         // SAFETY: a `Shared` is always in an `Arc`, of which somebody who called this has a count.
         unsafe {
             Arc::increment_strong_count(self);
@@ -362,23 +349,6 @@ impl Shared {
         self.roster.set_active(processors);
         // mutant: drop wake for what waits
         self.carry_out(self.roster.notify());
-    }
-
-    /// Room for every goroutine's stack.
-    pub(crate) fn make_arena(
-        config: &Config,
-        entry: crate::context::Entry,
-    ) -> Result<Arc<Arena>, StackError> {
-        let plan = ArenaPlan {
-            layout: config.layout,
-            slots: Shared::stacks(config.max_goroutines, config.max_processors),
-            guards: Guards::Light,
-            may_lack_guards: config.may_lack_guards,
-        };
-        match config.blocks {
-            Some(blocks) => Arena::isolated(plan, entry, blocks),
-            None => Arena::of(plan, entry),
-        }
     }
 }
 

@@ -193,8 +193,10 @@ impl Shared {
             });
         }
         // What is left has a suspended goroutine's stack in it. [T3]
-        self.arena.trim(0, usize::MAX);
-        drop(self.arena.release(0, 0));
+        for (_, arena) in self.arenas() {
+            arena.trim(0, usize::MAX);
+            drop(arena.release(0, || 0));
+        }
         // Counted before the pool closes: from then on the last cell, on whatever thread, gives this
         // count back in `give_cells`.
         let for_cells = Arc::clone(self);

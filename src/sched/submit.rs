@@ -16,6 +16,7 @@ use super::enter::{Inside, current_worker};
 use super::goroutine::{Ptr, Ref, Traits};
 use super::roster::{SeatId, Wake};
 use super::shared::Shared;
+use super::stacks::StackKind;
 use super::state::Unparked;
 use super::task::Task;
 use super::worker::Worker;
@@ -45,6 +46,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
     caller: Option<&Worker>,
     traits: Traits,
+    stack: StackKind,
     f: F,
 ) -> Result<Ref, (Refusal, F)> {
     let caller = caller.filter(|worker| ptr::eq(worker.shared, shared));
@@ -66,6 +68,11 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         Ok(cell) => cell,
         Err(refusal) => return Err((refusal, f)),
     };
+    if stack != StackKind::PLAIN
+        && let Err(error) = shared.admit(cell, stack)
+    {
+        return Err((Refusal::Stack(error), f));
+    }
     let id = held.map_or_else(|| shared.take_ids(1), |held| held.next_id(shared));
     // SAFETY: the cell is vacant and ours until it is queued.
     unsafe {

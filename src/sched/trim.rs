@@ -6,14 +6,17 @@
 
 use super::goroutine::Ptr;
 use super::shared::Shared;
-use crate::context::StackError;
+use super::stacks::SIZES;
+use crate::context::{Arena, StackError};
 use crate::platform::clock;
 use crate::platform::unmodelled::{AtomicU64, Ordering};
 use std::io::Write;
 use std::time::Duration;
 
-/// Warm stacks that stay, needed or not: to touch so many again takes some 0.5 ms.
+/// Warm stacks of one size that stay, needed or not: to touch so many again takes some 0.5 ms.
 const KEPT: usize = 128;
+/// Large stacks that stay have no more bytes than this.
+const KEPT_BYTES: usize = 64 << 20;
 /// How long a stack must have been of no use.
 const LOOK_EVERY: u64 = 250_000_000;
 /// Stacks that lose their memory in one step, which takes about a millisecond.
@@ -21,8 +24,12 @@ const AT_ONCE: usize = 256;
 /// Between two steps.
 const PAUSE: Duration = Duration::from_micros(500);
 
+/// One turn for each arena.
 #[derive(Default)]
-pub(crate) struct Trimmer {
+pub(crate) struct Trimmer([Turn; SIZES + 1]);
+
+#[derive(Default)]
+struct Turn {
     /// Stacks that are still to lose their memory.
     idle: usize,
     next_look: u64,
@@ -32,32 +39,56 @@ impl Trimmer {
     /// Does a part of what there is to do. After what time to call it again; `None` if nothing is left to do
     /// until goroutines have run.
     pub(crate) fn step(&mut self, shared: &Shared, nothing_runs: bool) -> Option<Duration> {
-        let arena = &shared.arena;
+        let turns = shared.arenas().map(|(number, arena)| {
+            self.0[number].step(arena, nothing_runs, || shared.release_stacks(number, arena))
+        });
+        turns.flatten().min()
+    }
+}
+
+impl Turn {
+    fn step(
+        &mut self,
+        arena: &Arena,
+        nothing_runs: bool,
+        release: impl FnOnce(),
+    ) -> Option<Duration> {
+        let kept = KEPT.min(KEPT_BYTES / arena.layout().usable());
         let now = clock::now();
         if self.idle == 0 && now >= self.next_look {
-            self.idle = arena.idle().saturating_sub(KEPT);
+            self.idle = arena.idle().saturating_sub(kept);
             self.next_look = now + LOOK_EVERY;
         }
         if self.idle == 0 {
-            let may_rest = nothing_runs && arena.warm() <= KEPT;
+            let may_rest = nothing_runs && arena.warm() <= kept;
             return (!may_rest).then_some(Duration::from_nanos(self.next_look - now));
         }
         let most = self.idle.min(AT_ONCE);
         let done = arena.trim(arena.warm().saturating_sub(self.idle), most);
         self.idle = if done < most { 0 } else { self.idle - done };
         if self.idle == 0 {
-            arena.gather(KEPT);
-            // Dropped, and with that unmapped, without the pool's lock.
-            let _free = shared.pool.with_out(|out| {
-                let least = if arena.is_strained() { out } else { 0 };
-                arena.release(1, least)
-            });
+            arena.gather(kept);
+            release();
         }
         Some(PAUSE)
     }
 }
 
 impl Shared {
+    /// Unmaps segments of the arena of this number in which nothing is in use. Of an arena that is strained, as
+    /// many slots stay open as goroutines count on. [C5]
+    fn release_stacks(&self, number: usize, arena: &Arena) {
+        let is_strained = arena.is_strained();
+        // Dropped, and with that unmapped, without the pool's lock.
+        let _free = match number.checked_sub(1) {
+            None => self.pool.with_out(|out| {
+                let least = || out.saturating_sub(self.alive_elsewhere());
+                arena.release(1, || if is_strained { least() } else { 0 })
+            }),
+            Some(size) => arena.release(0, || if is_strained { self.alive_on(size) } else { 0 }),
+        };
+    }
+
     /// Says, not too often, that a goroutine waits for a stack.
     pub(super) fn report_postponed(&self, goroutine: Ptr, error: &StackError) {
         const SELDOM: u64 = 10_000_000_000;

@@ -38,7 +38,7 @@ impl Report {
         let line = Report::CAPACITY - 1;
         self.push(b" overflowed its stack of ", line);
         self.push(&digits[from..], line);
-        self.push(b" bytes; raise it with Builder::stack_size(..)", line);
+        self.push(b" bytes; raise it with Builder::stack_size(..) or Spawn::stack_size(..)", line);
         self.bytes[self.len] = b'\n';
         self.len += 1;
     }

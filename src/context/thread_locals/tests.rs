@@ -19,7 +19,13 @@ fn blocks() -> &'static Blocks {
 fn arena() -> Arc<Arena> {
     let layout = SlotLayout::new(DEFAULT_STACK_SIZE, DEFAULT_GUARD_SIZE, blocks().bytes());
     let layout = layout.expect("a layout");
-    let plan = ArenaPlan { layout, slots: 64, guards: Guards::Light, may_lack_guards: false };
+    let plan = ArenaPlan {
+        layout,
+        slots: 64,
+        guards: Guards::Light,
+        may_lack_guards: false,
+        painted: false,
+    };
     Arena::isolated(plan, serve, blocks()).expect("an arena")
 }
 
