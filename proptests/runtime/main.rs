@@ -28,6 +28,7 @@
 //! | `chan_oracle` | channels against a sequential oracle, alone and together: linearizability |
 //! | `linear` | none: the search for an order that explains what several did |
 //! | `channels` | channels between goroutines, plain threads, and both |
+//! | `messages` | how often a large message lies on the stack |
 //! | `select` | `select!` and `Select` |
 //! | `bad_input` | what a program should not do, and is told |
 //! | `chan_async` | channel ends that are awaited |
@@ -63,6 +64,7 @@ mod limits;
 mod linear;
 mod local;
 mod memory;
+mod messages;
 mod metrics;
 mod nesting;
 mod own_end;

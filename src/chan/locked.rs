@@ -64,6 +64,7 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
     ///
     /// # Safety
     /// `value` points to a value, which is the channel's if the answer is `Done`.
+    #[inline(always)]
     pub(crate) unsafe fn put(&mut self, value: *const T, wakes: &mut Wakes) -> Put {
         if self.gate.closed {
             return Put::Closed;
@@ -85,6 +86,7 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
     ///
     /// # Safety
     /// `into` is a place for a value, which is the caller's if the answer is `Value`.
+    #[inline(always)]
     pub(crate) unsafe fn take(&mut self, into: *mut T, wakes: &mut Wakes) -> Take {
         // SAFETY: the caller's promise.
         if self.buffer(|buffer| unsafe { buffer.pop_front(into) }) {
