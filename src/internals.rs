@@ -48,6 +48,11 @@ pub mod platform {
 /// The scheduler's protocols.
 pub mod sched {
     pub use crate::sched::{claim, join, poller, roster, state, timers};
+
+    /// What a goroutine has changed of its kernel thread.
+    pub mod wired {
+        pub use crate::sched::wired::{FOR_GOOD, note_mask, wire};
+    }
 }
 
 /// How a lock queues.

@@ -49,9 +49,11 @@ impl Runtime {
     ///
     /// Isolated: each goroutine has thread-local variables of its own, so it is a thread to its code, and
     /// any suspension may resume on another kernel thread, as in Go. Nothing that safe code does in a
-    /// goroutine can cause undefined behaviour, as long as no code relies on the *kernel thread* staying
-    /// the same between two accesses to its thread-locals: docs/thread-locals.md lists what such code does
-    /// (alternate signal stacks, restartable sequences, namespaces), and what is done about it.
+    /// goroutine can cause undefined behaviour, under one axiom: a goroutine is a thread in all that is
+    /// reached through the thread pointer, and what is reached through the kernel's thread is borrowed. It
+    /// must not be kept across a suspension outside of [`pinned`](crate::pinned). A goroutine that changes its
+    /// kernel thread through the C library (its signal mask, its alternate stack, a namespace, a priority) has
+    /// that thread for itself from then on: docs/kernel-thread.md lists what is covered, and what is not.
     ///
     /// # Errors
     /// If the machine grants no thread or no memory; [`BuildError::ThreadLocals`] where goroutines can't

@@ -5,6 +5,11 @@ use std::process::Command;
 
 /// Compiles a shared library; `None` if there is no compiler, which is said.
 pub fn library(name: &str, source: &str) -> Option<PathBuf> {
+    library_with(name, source, &[])
+}
+
+/// As [`library`], with options of the compiler.
+pub fn library_with(name: &str, source: &str, options: &[&str]) -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let file = folder.join(format!("{name}-{}.c", std::process::id()));
     let library = folder.join(format!("lib{name}-{}.so", std::process::id()));
@@ -13,6 +18,7 @@ pub fn library(name: &str, source: &str) -> Option<PathBuf> {
     let compiled = Command::new(&compiler)
         .args(["-shared", "-fPIC", "-O1", "-o"])
         .args([&library, &file])
+        .args(options)
         .output();
     let Ok(compiled) = compiled else {
         eprintln!("{name}: NOTHING CHECKED: there is no {compiler}");

@@ -75,6 +75,8 @@ pub use switch::{Entry, PASSES, Suspender};
 #[cfg(all(feature = "internals", selvedge_isolated))]
 pub use thread_locals::write_by_system_call;
 pub use thread_locals::{Blocks, ThreadLocalsError, as_kernel_thread};
+#[cfg(selvedge_isolated)]
+pub use thread_locals::{catch_up, has_blocks, own_pointer, stack_of};
 
 /// The bytes of a goroutine's stack unless the builder is told otherwise. The largest need that was measured
 /// among ordinary programs in debug builds is 253 KiB: a document of 127 nested objects, which is as deep as

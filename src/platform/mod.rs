@@ -23,6 +23,7 @@ mod fault;
 pub mod fence;
 pub mod foreign;
 pub mod fork;
+pub mod kernel_thread;
 pub mod latch;
 pub mod ledger;
 pub mod locals;

@@ -14,6 +14,7 @@ use crate::platform::fork;
 use crate::platform::{Condvar, Mutex, OfProcess, thread};
 use crate::sched::helpers::{Job, NoHelper, elsewhere, is_helper};
 use crate::sched::suspend;
+use crate::sched::wired::is_wired;
 use std::collections::VecDeque;
 use std::panic::{Location, resume_unwind};
 
@@ -36,12 +37,15 @@ struct State {
 static STARTERS: OfProcess<Starters> = OfProcess::new();
 
 /// Calls `f`, which starts a child, on a thread that stays; on the caller's own if that is a plain
-/// thread, as `std` does, or if there is no other. `what` is the public name of the call.
+/// thread, as `std` does, if the goroutine has changed it, or if there is no other. `what` is the public name of the call.
 #[track_caller]
 pub(super) fn start<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);
     if suspend::is_plain_thread() && !is_helper() {
         return f();
+    }
+    if is_wired() {
+        return call(what, f);
     }
     let starters = STARTERS.get_or_init(Starters::new);
     match elsewhere(Location::caller(), |job| starters.submit(job), f) {

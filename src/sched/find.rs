@@ -44,10 +44,6 @@ pub(super) enum AtHand {
 impl Worker {
     /// The next goroutine of this processor, or of this home.
     pub(crate) fn find(&self, held: Held<'_>) -> Option<Ptr> {
-        let shared = self.shared();
-        if let Some(simulation) = &shared.simulation {
-            return self.pick(held, simulation);
-        }
         self.note_decision(held);
         let decision = held.local(|local| {
             local.decisions = local.decisions.wrapping_add(1);

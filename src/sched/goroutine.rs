@@ -136,6 +136,8 @@ pub(crate) struct Own {
     pub(crate) gave_up_for_nothing: std::cell::Cell<bool>,
     /// Where its stack comes from.
     pub(crate) stack: std::cell::Cell<StackKind>,
+    /// What it has changed of its kernel thread. A cell that is vacant has none.
+    pub(crate) wired: std::cell::Cell<super::wired::Change>,
 }
 
 // SAFETY: `own` is touched by the one worker that runs the goroutine [S1]; the cells guarded by the
@@ -175,6 +177,7 @@ impl Goroutine {
                 habit: std::cell::Cell::new(Habit::Unknown),
                 gave_up_for_nothing: std::cell::Cell::new(false),
                 stack: std::cell::Cell::new(StackKind::PLAIN),
+                wired: std::cell::Cell::new(0),
                 locals: std::cell::Cell::new(ptr::null_mut()),
             },
         }

@@ -13,11 +13,12 @@
 //! | `suspend`, `waiter`, `group` | how it waits |
 //! | `deadline`, `timers` | how it waits for a time, and who sees that it has come |
 //! | `run` | the switch to a goroutine, and away from it |
-//! | `submit`, `batch` | where a runnable goroutine waits |
+//! | `submit`, `batch`, `home` | where a runnable goroutine waits |
 //! | `monitor`, `helpers` | blocked and computing goroutines |
 //! | `stacks` | where its stack comes from |
 //! | `trim` | when the memory of stacks goes back to the kernel |
 //! | `leavers` | threads that ended before the runtime |
+//! | `wired`, `interpose/` | goroutines that change their kernel thread, and how that is seen |
 //! | `poller/` | who waits for sockets, and who learns that they are ready |
 //! | `forked` | what the child of a `fork` is told |
 //! | `simulation` | the same on one worker, by a seed and in virtual time |
@@ -34,6 +35,14 @@ pub(crate) mod forked;
 pub(crate) mod goroutine;
 pub(crate) mod group;
 pub(crate) mod helpers;
+pub(crate) mod home;
+#[cfg(all(selvedge_isolated, not(miri)))]
+pub(crate) mod interpose;
+#[cfg(not(all(selvedge_isolated, not(miri))))]
+pub(crate) mod interpose {
+    //! Where goroutines have no thread-locals of their own, nothing is interposed.
+    pub(crate) fn link() {}
+}
 pub mod join;
 pub(crate) mod leavers;
 pub(crate) mod metrics;
@@ -57,6 +66,7 @@ pub(crate) mod task;
 pub mod timers;
 pub(crate) mod trim;
 pub(crate) mod waiter;
+pub mod wired;
 pub(crate) mod worker;
 
 pub(crate) use config::{Config, Placement};

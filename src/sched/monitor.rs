@@ -79,12 +79,15 @@ pub(crate) struct Monitor<'a> {
     holds: Vec<Option<ProcId>>,
     period: Duration,
     trimmer: Trimmer,
+    /// When it last looked for libraries.
+    caught_up: u64,
 }
 
 impl<'a> Monitor<'a> {
     pub(crate) fn new(shared: &'a Shared) -> Self {
         let (watches, holds, trimmer) = (Vec::new(), Vec::new(), Trimmer::default());
-        Monitor { shared, hook: None, watches, holds, period: LONGEST, trimmer }
+        let hook = None;
+        Monitor { shared, hook, watches, holds, period: LONGEST, trimmer, caught_up: 0 }
     }
 
     /// The life of the monitor's thread, which owns the hook: so that is dropped here, and nowhere else.
@@ -105,9 +108,21 @@ impl<'a> Monitor<'a> {
             }
             self.shared.relieve();
             self.shared.see_to_sockets();
+            self.catch_up();
             let longest = if self.nothing_runs() { DROWSY } else { LONGEST };
             self.period = if self.scan() { SHORTEST } else { (2 * self.period).min(longest) };
             forked::check_thread(born, "the watchdog's hook has called `fork`, and returned");
+        }
+    }
+
+    /// With libraries that were loaded by a way that is not seen.
+    fn catch_up(&mut self) {
+        let now = clock::now();
+        if let Some(blocks) = self.shared.config.blocks
+            && now.saturating_sub(self.caught_up) >= LONGEST.as_nanos() as u64
+        {
+            self.caught_up = now;
+            blocks.catch_up();
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a stack overflow and a panic say about the goroutine that they happened in.
+//! What a stack overflow and a panic say about the goroutine that they happened in, or of the runtime itself.
 //! Checked by: proptests/runtime/faults.rs, proptests/runtime/children.rs.
 
 use super::enter::current_goroutine;
@@ -50,5 +50,20 @@ fn describe(report: &mut Report) {
         report.text(" \"");
         report.text(name);
         report.text("\"");
+    }
+}
+
+/// The runtime's own steps call foreign code where that can't unwind out of them [Q2], so a panic that does is a
+/// broken invariant, of ours or of `std`'s towards the kernel: without the thread, or the step, the rest would
+/// hang.
+pub(super) struct AbortIfUnwinding(pub(super) &'static str);
+
+impl Drop for AbortIfUnwinding {
+    fn drop(&mut self) {
+        if panicking() && !MODELLED {
+            let what = self.0;
+            eprintln!("selvedge: {what} has panicked, as reported above; the runtime can't go on");
+            std::process::abort();
+        }
     }
 }

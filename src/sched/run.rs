@@ -10,6 +10,7 @@
 //! if there is one at hand and the loop has nothing else to do first: `find` (`find_at_hand`). So one write of the
 //! thread pointer, and one switch of stacks, suffice instead of two. Who comes next settles it, since nobody may resume a
 //! stack that is still in use. [S1] Until then `Worker::passed` says what is to be settled.
+//! A worker that is alone [A2] or simulates always goes back to the loop.
 //! The worker stays inside the runtime all the while. If the runtime stops meanwhile, both go back to the loop, as the
 //! stopping calls foreign code, which must not run on the successor's stack. [T1]
 //! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
@@ -20,6 +21,7 @@ use super::find::AtHand;
 use super::goroutine::{Goroutine, Ptr};
 use super::processor::Held;
 use super::settle::{EXIT, PARK, UNBEGUN, YIELD};
+use super::wired::Choice;
 use super::worker::Worker;
 use crate::context::{Blocks, Fiber, PASSES};
 use crate::platform::atomic::Ordering;
@@ -100,7 +102,7 @@ impl Worker {
     #[inline(never)]
     fn successor(&self, why: usize) -> Next {
         let shared = self.shared();
-        if !PASSES || shared.simulation.is_some() || shared.roster.attention() {
+        if !PASSES || self.choice.get() != Choice::Usual || shared.roster.attention() {
             return Next::Loop;
         }
         let Some(held) = self.held() else { return Next::Loop };

@@ -34,6 +34,10 @@ impl Worker {
         if why != EXIT && self.shared().is_stopping() {
             return if why == UNBEGUN { self.unbegin(goroutine) } else { self.strand(goroutine) };
         }
+        // One that is wired has not passed on.
+        if why == EXIT && goroutine.own.wired.get() != 0 {
+            self.bury_wired(goroutine);
+        }
         self.settle_on(goroutine, why, false);
     }
 

@@ -11,16 +11,18 @@ use super::monitor::{Monitor, Watchdog};
 use super::poller::sockets::Sockets;
 use super::pool::Pool;
 use super::processor::Processor;
+use super::report::AbortIfUnwinding;
 use super::roster::{Awake, Roster, SeatId, Wake};
 use super::simulation::Simulation;
 use super::stacks::Stacks;
 use super::timers::Timers;
+use super::wired::may_start_threads;
 use super::worker::Worker;
 use crate::context::{Arena, overflow};
 use crate::lockfree::{Injector, Tally};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::platform::fork::{self, Born};
-use crate::platform::{Arc, Condvar, MODELLED, Mutex, OnceLock, Parker, fence, panicking, thread};
+use crate::platform::{Arc, Condvar, MODELLED, Mutex, OnceLock, Parker, fence, thread};
 use crate::spec::{Event, Place, Spec};
 use crossbeam_utils::CachePadded;
 use std::io;
@@ -68,6 +70,7 @@ impl Shared {
         fence::prepare();
         fork::prepare();
         fork::note_runtime();
+        super::interpose::link();
         let mut place = Arc::<Shared>::new_uninit();
         let shared: *const Shared = Arc::as_ptr(&place).cast();
         let mut roster = Roster::new(config.processors, config.max_processors, config.max_threads);
@@ -162,13 +165,17 @@ impl Shared {
     #[cold]
     fn carry_out_slow(&self, mut wake: Wake) {
         while let Wake::Start(id) = wake {
-            if self.start_worker(id).is_ok() {
+            let may_start = may_start_threads();
+            if may_start && self.start_worker(id).is_ok() {
                 return;
             }
             // Relaxed: a count.
-            self.counters.failed_starts.fetch_add(1, Ordering::Relaxed);
+            self.counters.failed_starts.fetch_add(u64::from(may_start), Ordering::Relaxed);
             // mutant: a failed start is forgotten: replace self.roster.start_failed(id) with Wake::Nothing
             wake = self.roster.start_failed(id);
+            if !may_start {
+                self.roster.prompt_monitor();
+            }
         }
         self.roster.unpark(wake);
     }
@@ -349,20 +356,5 @@ impl Shared {
         self.roster.set_active(processors);
         // mutant: drop wake for what waits
         self.carry_out(self.roster.notify());
-    }
-}
-
-/// The runtime's own steps call foreign code where that can't unwind out of them [Q2], so a panic that does is a
-/// broken invariant, of ours or of `std`'s towards the kernel: without the thread, or the step, the rest would
-/// hang.
-pub(super) struct AbortIfUnwinding(pub(super) &'static str);
-
-impl Drop for AbortIfUnwinding {
-    fn drop(&mut self) {
-        if panicking() && !MODELLED {
-            let what = self.0;
-            eprintln!("selvedge: {what} has panicked, as reported above; the runtime can't go on");
-            std::process::abort();
-        }
     }
 }

@@ -11,7 +11,8 @@
 
 use super::enter::current;
 use super::goroutine::Ptr;
-use super::shared::{AbortIfUnwinding, Shared};
+use super::report::AbortIfUnwinding;
+use super::shared::Shared;
 use super::suspend;
 use super::waiter::Wake;
 use crate::platform::{Arc, clock, foreign, panicking};

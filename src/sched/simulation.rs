@@ -115,7 +115,8 @@ impl State {
 impl Worker {
     /// The next goroutine of a simulation. Does not return if the run has failed. [K10]
     #[cold]
-    pub(super) fn pick(&self, held: Held<'_>, simulation: &Simulation) -> Option<Ptr> {
+    pub(super) fn pick(&self, held: Held<'_>) -> Option<Ptr> {
+        let simulation = self.shared().simulation.as_deref().expect("it is one");
         let last = simulation.0.lock().last.take();
         // A cell that is another goroutine's by now was given up by one that has ended.
         if let Some((goroutine, id)) = last

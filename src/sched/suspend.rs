@@ -228,7 +228,7 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
             let Some(goroutine) = self.0 else { return };
             let pins = goroutine.own.pins.get() - 1;
             goroutine.own.pins.set(pins);
-            if pins == 0 && may_move(&goroutine) {
+            if pins == 0 && goroutine.own.wired.get() == 0 && may_move(&goroutine) {
                 goroutine.set_home(None);
                 // None in the child of a fork.
                 if let Some(worker) = current_worker() {
@@ -241,7 +241,7 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
     if let Some(goroutine) = goroutine {
         let pins = goroutine.own.pins.get();
         goroutine.own.pins.set(pins + 1);
-        if pins == 0 && may_move(&goroutine) {
+        if pins == 0 && goroutine.own.wired.get() == 0 && may_move(&goroutine) {
             let worker = current_worker().expect("a goroutine runs on a worker");
             goroutine.set_home(Some(worker.id));
             worker.count_homed(1);

@@ -13,17 +13,13 @@ use super::helpers::Habit;
 use super::processor::Held;
 use super::roster::{Awake, ProcId, Seat, SeatId, Sources};
 use super::shared::Shared;
+use super::wired::{Choice, Wiring};
 use crate::context::{Blocks, overflow};
 use crate::lockfree::{Inbox, List};
 use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use crate::platform::{CpuClock, Mutex, Parker, clock, fault, thread_id, tls};
-use crate::spec::{Event, Place};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
-
-/// So many in a ring are no longer in the nearest caches: what the next one touches is fetched while
-/// another runs.
-const COLD: usize = 128;
 
 pub(crate) struct Worker {
     pub(crate) id: SeatId,
@@ -32,28 +28,30 @@ pub(crate) struct Worker {
     /// How goroutines get thread-locals of their own; `None` if they share the worker's.
     blocks: Option<&'static Blocks>,
     /// Goroutines at home here that somebody else unparked.
-    inbox: Inbox<Goroutine>,
-    inbox_len: AtomicUsize,
+    pub(super) inbox: Inbox<Goroutine>,
+    pub(super) inbox_len: AtomicUsize,
     /// Goroutines resumed so far: the monitor sees by it whether the worker gets on.
     pub(super) ticks: AtomicU32,
     pub(super) current: AtomicPtr<Goroutine>,
     /// In a section announced by `blocking`.
     section: AtomicBool,
     /// Started goroutines whose home this is. Written by this thread alone, as `waiting` is.
-    homed: AtomicUsize,
-    waiting: AtomicUsize,
+    pub(super) homed: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
     /// Puts the thread to sleep beneath a goroutine that unwinds.
     pub(crate) in_place: Parker,
     /// The thread's clock and kernel id, while there is one.
     pub(crate) thread: Mutex<Option<Thread>>,
     /// This thread's own.
     pub(crate) proc: Cell<Option<ProcId>>,
-    ring: UnsafeCell<List<Goroutine>>,
+    pub(super) ring: UnsafeCell<List<Goroutine>>,
     /// When it first ran something since it was granted its processor: each grant is good for one
     /// goroutine at least. [F1]
     pub(super) slice_start: Cell<Option<u64>>,
     /// What has just passed on to another goroutine, and why it left: see `run`.
     pub(super) passed: Cell<Option<(Ptr, usize)>>,
+    pub(super) choice: Cell<Choice>,
+    pub(super) wiring: Wiring,
     /// Of the last blocking call here.
     pub(crate) habit: Cell<Habit>,
     /// Of the last sleep: see `idle`.
@@ -67,7 +65,7 @@ pub(crate) struct Thread {
     pub(crate) kernel_id: u32,
 }
 
-// SAFETY: `proc`, `ring`, `slice_start`, `passed`, `habit` and `slept_briefly` are touched by the worker's
+// SAFETY: `proc`, `ring`, `slice_start`, `passed`, `choice`, `wiring`, `habit` and `slept_briefly` are touched by the worker's
 // own thread alone; the rest is atomic or locked; the pointers lead to the runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
 // SAFETY: as above.
@@ -98,6 +96,8 @@ impl Worker {
             ring: UnsafeCell::new(List::new()),
             slice_start: Cell::new(None),
             passed: Cell::new(None),
+            choice: Cell::new(Choice::Usual),
+            wiring: Wiring::default(),
             habit: Cell::new(Habit::Unknown),
             slept_briefly: Cell::new(false),
         }
@@ -112,6 +112,7 @@ impl Worker {
         unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
         let this = Thread::this();
         *self.thread.lock() = Some(this);
+        self.prepare_wiring();
         let mut awake = self.shared().roster.await_grant(self.id);
         loop {
             awake = match awake {
@@ -145,7 +146,15 @@ impl Worker {
                 return awake;
             }
             let Some(held) = self.held() else { return self.regain() };
-            let found = match self.find(held) {
+            let found = match self.choice.get() {
+                Choice::Usual => self.find(held),
+                Choice::BySeed => self.pick(held),
+                Choice::AtHome => match self.find_at_home(held, &mut searching) {
+                    Ok(goroutine) => Some(goroutine),
+                    Err(awake) => return awake,
+                },
+            };
+            let found = match found {
                 Some(goroutine) => Some(goroutine),
                 None if self.keep_own_time(held) || self.look_at_sockets(held) => continue,
                 None => self.search(held, &mut searching),
@@ -182,6 +191,13 @@ impl Worker {
     /// The processor was retaken while a goroutine ran, or is given up here: wait for one, if there
     /// is need of it.
     fn regain(&self) -> Awake {
+        // One that is alone does not look for shared work again before it sleeps.
+        if self.is_alone()
+            && let Some(held) = self.held()
+        {
+            // mutant: drop what others get
+            self.give_away(held);
+        }
         let held = self.proc.take();
         let roster = &self.shared().roster;
         // mutant: sleep though work is at home: replace self.home() with false
@@ -218,88 +234,18 @@ impl Worker {
         Some(self.regain())
     }
 
-    fn slice_is_over(&self) -> bool {
+    pub(super) fn slice_is_over(&self) -> bool {
         let slice = self.shared().config.slice_nanos;
         self.slice_start.get().is_some_and(|start| clock::now().saturating_sub(start) >= slice)
     }
 
-    // ---- goroutines at home -------------------------------------------------------------------------
-
-    /// On this thread: queues a goroutine at home.
-    pub(crate) fn push_home(&self, goroutine: Ptr) {
-        goroutine.note(Event::Queued(Place::Ring(self.id)));
-        // SAFETY: this thread's own [A1]; the goroutine is in no other queue.
-        let len = unsafe {
-            let ring = &mut *self.ring.get();
-            ring.push_back(goroutine.raw());
-            ring.len()
-        };
-        // Relaxed: the watchdog's count.
-        self.waiting.store(len, Ordering::Relaxed);
-    }
-
-    pub(crate) fn pop_home(&self) -> Option<Ptr> {
-        // SAFETY: this thread's own.
-        let (popped, len) = unsafe {
-            let ring = &mut *self.ring.get();
-            let popped = ring.pop_front();
-            if ring.len() >= COLD
-                && let Some(next) = ring.front()
-            {
-                // SAFETY: it is in this thread's own ring: begun, and nobody else's.
-                Ptr::from_raw(next).prefetch_next();
-            }
-            (popped, ring.len())
-        };
-        // Relaxed: the watchdog's count.
-        self.waiting.store(len, Ordering::Relaxed);
-        let popped = popped.map(Ptr::from_raw)?;
-        popped.note(Event::Taken(Place::Ring(self.id)));
-        Some(popped)
-    }
-
-    /// From any thread: queues a goroutine whose home this is.
-    pub(crate) fn send_home(&self, goroutine: Ptr) {
-        goroutine.note(Event::Queued(Place::Inbox(self.id)));
-        // Relaxed: the watchdog's count.
-        self.inbox_len.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: it was just unparked, so it is in no queue. [S2]
-        unsafe { self.inbox.push(goroutine.raw()) };
-    }
-
-    /// On this thread: moves the inbox to the ring.
-    pub(crate) fn drain_inbox(&self) {
-        if self.inbox.is_empty() {
-            return;
-        }
-        let drained = self.inbox.drain(|raw| {
-            let goroutine = Ptr::from_raw(raw);
-            goroutine.note(Event::Taken(Place::Inbox(self.id)));
-            self.push_home(goroutine);
-        });
-        // Relaxed: the watchdog's count.
-        self.inbox_len.fetch_sub(drained, Ordering::Relaxed);
-    }
-
-    /// On this thread: one more, or one fewer, started goroutine at home.
-    pub(crate) fn count_homed(&self, change: isize) {
-        // Relaxed: written by this thread alone.
-        let homed = self.homed.load(Ordering::Relaxed);
-        self.homed.store(homed.wrapping_add_signed(change), Ordering::Relaxed);
-    }
-
-    pub(crate) fn homed(&self) -> usize {
-        // Relaxed: this thread's own, or a report.
-        self.homed.load(Ordering::Relaxed)
-    }
+    // ---- for the monitor ----------------------------------------------------------------------------
 
     /// On this thread: whether what runs has announced that it may block.
     pub(crate) fn show_section(&self, in_section: bool) {
         // Relaxed: the monitor's hint.
         self.section.store(in_section, Ordering::Relaxed);
     }
-
-    // ---- for the monitor ----------------------------------------------------------------------------
 
     pub(crate) fn in_section(&self) -> bool {
         // Relaxed: this thread's own, or a hint.
@@ -343,12 +289,15 @@ impl Sources for Worker {
     }
 
     fn home(&self) -> bool {
-        // SAFETY: asked by this thread alone.
-        !self.inbox.is_empty() || unsafe { !(*self.ring.get()).is_empty() }
+        self.has_work_at_home()
     }
 
     fn is_home(&self) -> bool {
         self.homed() > 0
+    }
+
+    fn runs_shared(&self) -> bool {
+        !self.is_alone()
     }
 
     fn rest(&self, parker: &Parker) -> Option<Option<Awake>> {

@@ -52,3 +52,4 @@ mod ticks;
 mod timers;
 mod verdicts;
 mod wait;
+mod wired;

@@ -4,13 +4,16 @@
 //! carry: the words of `malloc` follow the kernel thread, so that caches are not multiplied.
 //! Checked by: src/context/thread_locals/tests.rs.
 
+use super::donor::{Donor, STACKS};
 use super::error::ThreadLocalsError;
 use super::kernel_thread;
+use super::late::Late;
 use super::learn::{Offset, Rseq};
 use super::pointer;
 use super::template::{Template, ZEROS};
 use crate::context::sanitizer;
 use crate::context::switch::AREA;
+use crate::platform::OfProcess;
 use crate::platform::poison::PoisonError;
 use crate::platform::unmodelled::{AtomicPtr, AtomicU32, Mutex, Ordering};
 use std::ptr;
@@ -33,20 +36,22 @@ pub struct Blocks {
     carries: bool,
     pub(super) carried: [Offset; CARRIED],
     next_number: AtomicU32,
+    pub(super) late: Late,
 }
 
 impl Blocks {
     /// Found out at the first call. An error is found out again at the next.
     pub fn of_this_process() -> Result<&'static Blocks, ThreadLocalsError> {
         static KNOWN: AtomicPtr<Blocks> = AtomicPtr::new(ptr::null_mut());
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        static ONE_AT_A_TIME: OfProcess<Mutex<()>> = OfProcess::new();
         // Acquire: pairs with the Release below: what it points to is seen.
         let known = KNOWN.load(Ordering::Acquire);
         // SAFETY: null, or from a box that was leaked.
         if let Some(known) = unsafe { known.as_ref() } {
             return Ok(known);
         }
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = ONE_AT_A_TIME.get_or_init(Mutex::default);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Relaxed: written under the lock.
         // SAFETY: as above.
         if let Some(known) = unsafe { KNOWN.load(Ordering::Relaxed).as_ref() } {
@@ -78,6 +83,7 @@ impl Blocks {
             carries,
             carried,
             next_number: AtomicU32::new(FIRST_NUMBER),
+            late: Late::new(),
         })
     }
 
@@ -129,7 +135,26 @@ impl Blocks {
             block.half(template.number).write(self.take_number());
             block.word(8).write(self.make_vector(pointer));
             block.word(24 - self.distance as isize).write(self.mark());
+            self.late.link((pointer as isize + template.list) as usize);
+            self.late.make(pointer);
         }
+    }
+
+    /// Libraries may have been loaded since: sees to their variables in all blocks. [C10]
+    pub fn catch_up(&self) {
+        self.late.catch_up(self);
+    }
+
+    /// A new thread, with a stack as large as those from which the template was learnt.
+    pub(super) fn donor(&self) -> Result<Donor, ThreadLocalsError> {
+        let needed = 2 * self.bytes() + STACKS[0] / 2;
+        let stack = STACKS.into_iter().find(|&stack| stack >= needed).unwrap_or(STACKS[3]);
+        Donor::start(stack)
+    }
+
+    /// The thread pointer of the block that has its links here.
+    pub(super) fn pointer_of_links(&self, links: usize) -> usize {
+        (links as isize - self.template.list) as usize
     }
 
     /// What stands three words above the link of each block that these have made.
@@ -160,6 +185,18 @@ impl Blocks {
         // SAFETY: the word above the link, which was written before the thread pointer was taken.
         let tagged = unsafe { Block(pointer).word(8 - self.distance as isize).read_volatile() };
         tagged as usize & !pointer::BY_SYSTEM_CALL
+    }
+
+    /// The stack of the goroutine on this block: where it begins, and its bytes with the block.
+    ///
+    /// # Safety
+    /// It is a complete block.
+    pub(super) unsafe fn stack(&self, pointer: usize) -> Option<(usize, usize)> {
+        let word = |offsets: &[Offset]| {
+            // SAFETY: a word of a complete block.
+            offsets.first().map(|&offset| unsafe { Block(pointer).word(offset).read() } as usize)
+        };
+        Some((word(&self.template.stack_low)?, word(&self.template.stack_size)?))
     }
 
     /// Where restartable sequences are.

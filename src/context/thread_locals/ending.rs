@@ -39,6 +39,9 @@ impl Blocks {
             let image = |offset: Offset| self.template.image[self.template.range.word(offset)];
             if learnt.settings.iter().any(|&offset| block.word(offset).read() != image(offset)) {
                 learn::restore_settings();
+                if let Some(resolver) = learnt.resolver {
+                    resolver.end(block);
+                }
             }
             block.word(learnt.errno & !3).cast::<u32>().write(0);
         }
@@ -148,6 +151,8 @@ impl Blocks {
             // SAFETY: as above.
             unsafe { block.word(offset).write((pointer as isize + distance) as u64) };
         }
+        // SAFETY: as above.
+        unsafe { self.late.make(pointer) };
         // SAFETY: as above; the vector begins with its generation.
         unsafe {
             let vector = ptr::with_exposed_provenance::<u64>(block.word(8).read() as usize);
@@ -192,6 +197,7 @@ impl Blocks {
         unsafe {
             self.free_dynamic(block);
             self.free_texts(block);
+            self.late.unlink((pointer as isize + self.template.list) as usize);
             let vector = block.word(8).read() as usize;
             libc::free(ptr::with_exposed_provenance_mut::<u64>(vector).sub(2).cast());
         }

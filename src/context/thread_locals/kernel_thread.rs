@@ -59,6 +59,29 @@ pub fn own_pointer() -> Option<usize> {
     })
 }
 
+/// If this is the handle of a goroutine, its thread pointer: where its stack begins, and how many bytes
+/// that has, its block included.
+///
+/// # Safety
+/// The handle is that of a thread or a goroutine that has not been destroyed.
+pub unsafe fn stack_of(handle: usize) -> Option<(usize, usize)> {
+    let blocks = blocks()?;
+    // SAFETY: the caller's.
+    unsafe { if blocks.is_block(handle) { blocks.stack(handle) } else { None } }
+}
+
+/// Whether there are, or were, goroutines with blocks.
+pub fn has_blocks() -> bool {
+    blocks().is_some()
+}
+
+/// Libraries may have been loaded since: sees to their variables in all blocks.
+pub fn catch_up() {
+    if let Some(blocks) = blocks() {
+        blocks.catch_up();
+    }
+}
+
 /// Calls `f` with the kernel thread's own thread-locals, if the caller has a goroutine's. `f` must not
 /// switch goroutines; if it unwinds, the process aborts.
 #[inline]

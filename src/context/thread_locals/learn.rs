@@ -5,6 +5,7 @@
 use super::donor::{Donor, Order};
 use super::error::ThreadLocalsError;
 use super::pointer;
+use super::resolver::Resolver;
 use super::symbols::Symbols;
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 use std::ffi::c_void;
@@ -45,7 +46,7 @@ pub(super) struct Learnt {
     /// `None` if so many keys were in use that none of the first was free: then all keys are asked.
     pub(super) specific: Option<Specific>,
     /// Words that differ from the template's while a goroutine has a locale of its own, can't be
-    /// cancelled, or has an error of `dlopen` to fetch.
+    /// cancelled, has an error of `dlopen` to fetch, or a state of the resolver.
     pub(super) settings: Vec<Offset>,
     /// Words that own memory which the C library frees only at the end of a thread.
     pub(super) owners: Vec<Offset>,
@@ -54,6 +55,7 @@ pub(super) struct Learnt {
     /// The keys of `std`'s hash maps: random numbers, which the next goroutine may use as a thread uses
     /// them for its next map. To ask the kernel for others would take longer than all else.
     pub(super) hash_keys: Vec<Offset>,
+    pub(super) resolver: Option<Resolver>,
 }
 
 /// The part of a block that images are taken of.
@@ -94,6 +96,7 @@ pub(super) fn learn(
     donor: &Donor,
     range: Range,
     symbols: &Symbols,
+    image: &[u64],
 ) -> Result<Learnt, ThreadLocalsError> {
     let mut trial = Trial { donor, range, errno: None };
     trial.ask(errno_place);
@@ -133,7 +136,12 @@ pub(super) fn learn(
         let what = "a thread's own locale leaves no trace in its block";
         return Err(ThreadLocalsError::Layout { what, offset: 0 });
     }
-    Ok(Learnt { errno, allocator, destructors, specific, settings, owners, texts, hash_keys })
+    let resolver = Resolver::find(donor, range, image);
+    settings.extend(resolver.map(Resolver::options));
+    #[rustfmt::skip]
+    let learnt =
+        Learnt { errno, allocator, destructors, specific, settings, owners, texts, hash_keys, resolver };
+    Ok(learnt)
 }
 
 struct Trial<'a> {

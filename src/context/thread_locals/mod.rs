@@ -42,9 +42,13 @@ mod ending;
 #[cfg(selvedge_isolated)]
 mod kernel_thread;
 #[cfg(selvedge_isolated)]
+mod late;
+#[cfg(selvedge_isolated)]
 mod learn;
 #[cfg(selvedge_isolated)]
 pub(super) mod pointer;
+#[cfg(selvedge_isolated)]
+mod resolver;
 #[cfg(selvedge_isolated)]
 mod symbols;
 #[cfg(selvedge_isolated)]
@@ -63,7 +67,7 @@ pub use block::Blocks;
 pub use block::as_kernel_thread;
 pub use error::ThreadLocalsError;
 #[cfg(selvedge_isolated)]
-pub use kernel_thread::as_kernel_thread;
+pub use kernel_thread::{as_kernel_thread, catch_up, has_blocks, own_pointer, stack_of};
 #[cfg(selvedge_isolated)]
 #[cfg(feature = "internals")]
 pub use pointer::write_by_system_call;

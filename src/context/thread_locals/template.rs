@@ -9,6 +9,7 @@
 use super::compare::Compared;
 use super::donor::{Donor, STACKS};
 use super::error::ThreadLocalsError;
+use super::late::{Loaded, loaded};
 use super::learn::{self, Learnt, Offset, Range};
 use super::pointer;
 use super::symbols::Symbols;
@@ -45,6 +46,8 @@ pub(super) struct Template {
     pub(super) zeros: Vec<(Offset, Offset)>,
     /// There are modules whose variables lie elsewhere: they are made for each thread on demand.
     pub(super) has_dynamic: bool,
+    /// All modules with thread-local variables.
+    pub(super) known: Vec<Loaded>,
     pub(super) learnt: Learnt,
     pub(super) symbols: Symbols,
 }
@@ -95,7 +98,8 @@ impl Template {
         let room = one.below().max(two.below());
         let range = Range { below: room, above: one.above() & !7, rseq: learn::rseq() };
         let vector = Vector::compare(&one, &two, range)?;
-        let (modules, how_many) = modules(&vector);
+        let loaded = loaded();
+        let modules = modules(&loaded, &vector);
         // Restartable sequences have their words among the variables (2.41 and later) or in the control
         // block.
         let lowest =
@@ -106,7 +110,7 @@ impl Template {
         let mut compared = Compared::new(&one, &two, range)?;
         compared.set_rseq();
         compared.check_guards()?;
-        let mut learnt = learn::learn(&two, range, &symbols)?;
+        let mut learnt = learn::learn(&two, range, &symbols, &compared.image)?;
         learnt.allocator.append(&mut compared.kernel_threads);
         let renewed = renewed(&modules, range, &learnt);
         let [zeros, renewed] = split(&renewed, |from, to| {
@@ -116,6 +120,7 @@ impl Template {
             |offset: &Offset| renewed.iter().any(|(from, to)| (from..to).contains(&offset));
         let Compared { image, selves, stack_low, stack_high, stack_size, list, number, .. } =
             compared;
+        let renewed_selves = selves.iter().copied().filter(|(at, _)| is_renewed(at)).collect();
         let number = number.ok_or(layout("the thread's number is not found", 0))?;
         let list = list.ok_or(layout("the links of the list of threads are not found", 0))?;
         Ok(Template {
@@ -129,14 +134,11 @@ impl Template {
             list,
             number,
             vector,
-            renewed_selves: selves
-                .iter()
-                .copied()
-                .filter(|(offset, _)| is_renewed(offset))
-                .collect(),
+            renewed_selves,
             renewed,
             zeros,
-            has_dynamic: modules.len() < how_many,
+            has_dynamic: modules.len() < loaded.len(),
+            known: loaded,
             selves,
             learnt,
             symbols,
@@ -149,6 +151,12 @@ pub(super) fn layout(what: &'static str, offset: Offset) -> ThreadLocalsError {
 }
 
 impl Vector {
+    /// Where the variables of the module of this number are, if they lie in the block.
+    fn place_of(&self, number: usize) -> Option<Offset> {
+        let word = 2 * (number + 1);
+        self.selves.iter().find(|(at, _)| *at == word).map(|(_, distance)| *distance)
+    }
+
     fn compare(one: &Donor, two: &Donor, range: Range) -> Result<Vector, ThreadLocalsError> {
         let words = Vector::of(one, range);
         let others = Vector::of(two, range);
@@ -173,7 +181,8 @@ impl Vector {
         Ok(Vector { words, selves })
     }
 
-    fn of(donor: &Donor, range: Range) -> Vec<u64> {
+    /// The words of a donor's vector.
+    pub(super) fn of(donor: &Donor, range: Range) -> Vec<u64> {
         let pointer = donor.image(range.below, range.above)[range.word(VECTOR)];
         let vector = ptr::with_exposed_provenance::<u64>(pointer as usize);
         // SAFETY: by the ABI of the C library the word before holds the number of modules for which there
@@ -186,44 +195,20 @@ impl Vector {
     }
 }
 
-/// The modules whose variables lie in the block: the vector of a new thread says so. And how many modules
-/// with thread-local variables there are.
-fn modules(vector: &Vector) -> (Vec<Module>, usize) {
-    unsafe extern "C" fn visit(
-        info: *mut libc::dl_phdr_info,
-        _: usize,
-        found: *mut libc::c_void,
-    ) -> libc::c_int {
-        // SAFETY: the loader passes its description, and `found` is the caller's.
-        let (info, found) =
-            unsafe { (&*info, &mut *found.cast::<Vec<(usize, libc::Elf64_Phdr)>>()) };
-        for index in 0..usize::from(info.dlpi_phnum) {
-            // SAFETY: so many headers there are.
-            let header = unsafe { *info.dlpi_phdr.add(index) };
-            if header.p_type == libc::PT_TLS {
-                found.push((info.dlpi_tls_modid, header));
-            }
-        }
-        0
-    }
-    let mut found = Vec::<(usize, libc::Elf64_Phdr)>::new();
-    // SAFETY: `visit` has the loader's type, and gets what it expects.
-    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut found).cast()) };
-    let module = |(number, header): (usize, libc::Elf64_Phdr)| {
+/// The modules whose variables lie in the block: the vector of a new thread says so.
+fn modules(all: &[Loaded], vector: &Vector) -> Vec<Module> {
+    let module = |loaded: &Loaded| {
         // One that is not in the block is made for each thread that uses it, on demand.
-        let place = 2 * (number + 1);
-        let (_, from) = *vector.selves.iter().find(|(word, _)| *word == place)?;
-        let to = from + header.p_memsz as isize;
-        let align = header.p_align as usize;
+        let from = vector.place_of(loaded.number)?;
+        let to = from + loaded.bytes as isize;
         Some(Module {
             from: from & !7,
             to: (to + 7) & !7,
-            align,
+            align: loaded.align,
             is_c_library: holds_errno(from..to),
         })
     };
-    let how_many = found.len();
-    (found.into_iter().filter_map(module).collect(), how_many)
+    all.iter().filter_map(module).collect()
 }
 
 /// Whether the calling thread's `errno` is among these variables.

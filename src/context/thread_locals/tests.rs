@@ -186,6 +186,38 @@ fn a_block_is_as_new_for_the_next_one() {
     arena.give([fiber].into_iter());
 }
 
+/// The options of the resolver are a thread's own.
+#[test]
+fn the_state_of_the_resolver_is_as_new_for_the_next_one() {
+    if MODELLED {
+        return;
+    }
+    unsafe extern "C" {
+        fn __res_state() -> *mut libc::c_ulong;
+        fn __res_init() -> libc::c_int;
+    }
+    let arena = arena();
+    let mut fiber = one(&arena);
+    for _ in 0..3 {
+        let why = start(&mut fiber, |_| {
+            // SAFETY: this thread's own state: behind two numbers its options.
+            unsafe {
+                let options = __res_state().add(1);
+                assert_eq!(*options, 0);
+                assert_eq!(__res_init(), 0);
+                assert_ne!(*options, 0);
+            }
+            // SAFETY: this runs on the block, and refers to none of its variables.
+            unsafe {
+                blocks().end();
+                blocks().renew();
+            }
+        });
+        assert_eq!(why, DONE);
+    }
+    arena.give([fiber].into_iter());
+}
+
 #[test]
 fn a_block_can_be_trimmed_and_made_again() {
     if MODELLED {

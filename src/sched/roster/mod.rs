@@ -88,6 +88,10 @@ pub trait Sources {
     fn home(&self) -> bool;
     /// Whether started goroutines have their home here, so that the thread may not end. [A1]
     fn is_home(&self) -> bool;
+    /// Whether it runs what is stealable, and not what is at home alone. [A2]
+    fn runs_shared(&self) -> bool {
+        true
+    }
     /// Sleeps until `parker` is given a permit, or it may [`rise`](Roster::rise), where that is of use
     /// to others: `Some`. `None`: it is to sleep by its parker alone.
     fn rest(&self, _parker: &Parker) -> Option<Option<Awake>> {
@@ -104,6 +108,9 @@ pub struct Seat {
     state: AtomicU32,
     /// What a sleeper was woken with: nothing, stop, or a processor and a token.
     grant: AtomicU32,
+    /// It runs only what is at home: nobody wakes it for other work. Written by its worker, and read of
+    /// sleepers under the lock. [A2]
+    alone: AtomicBool,
     pub(crate) parker: Parker,
     /// Whether the processor is still this worker's.
     pub claim: Claim,
@@ -315,6 +322,7 @@ impl Seat {
         Seat {
             state: AtomicU32::new(VACANT),
             grant: AtomicU32::new(GRANT_NONE),
+            alone: AtomicBool::new(false),
             parker: Parker::new(),
             claim: Claim::new(),
         }

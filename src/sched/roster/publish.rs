@@ -38,10 +38,16 @@ impl Roster {
     /// A sleeper, else a vacant seat while the cap allows. Without either nobody is stranded: all
     /// threads are in user code, and each rechecks every source before it sleeps.
     fn pick(&self, lists: &mut Lists) -> Option<Wake> {
-        if let Some(seat) = lists.sleepers.pop() {
-            return Some(Wake::Unpark(seat));
+        if let Some(at) = self.last_free_sleeper(lists) {
+            return Some(Wake::Unpark(lists.sleepers.remove(at)));
         }
         self.take_seat_locked(lists).map(Wake::Start)
+    }
+
+    /// Where the sleeper stands that has slept least, of those that run whatever there is. Another one would
+    /// only give its processor away again.
+    pub(super) fn last_free_sleeper(&self, lists: &Lists) -> Option<usize> {
+        lists.sleepers.iter().rposition(|id| !self.seat(*id).is_alone())
     }
 
     /// A seat for one more thread.

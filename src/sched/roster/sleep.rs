@@ -74,7 +74,7 @@ impl Roster {
         // mutant: no recheck of what is at home: replace sources.home() with false
         let home = sources.home();
         // mutant: no recheck of what is shared: replace sources.shared() with false
-        if (home || sources.shared() && !fault("lost wake-up"))
+        if (home || sources.runs_shared() && sources.shared() && !fault("lost wake-up"))
             && let Some(awake) = self.rise(id, home)
         {
             // What was seen may be somebody's unfinished steal: let him finish it.
@@ -191,6 +191,17 @@ impl Roster {
         true
     }
 
+    /// The worker's thread ends, though nobody stops it; its processor was released. [A3]
+    pub fn resign(&self, id: SeatId) -> Awake {
+        let mut lists = self.lists.lock();
+        lists.hogs.retain(|hog| *hog != id);
+        if lists.stopping {
+            return Awake::Stop;
+        }
+        self.vacate(&mut lists, id);
+        Awake::Reaped
+    }
+
     /// A thread that was to be started for `id` could not be: its grant goes to somebody else, and
     /// nothing is stranded meanwhile: the monitor tries again. [I1]
     pub fn start_failed(&self, id: SeatId) -> Wake {
@@ -210,7 +221,7 @@ impl Roster {
             self.lookout.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
         let wake = self.put_down(&mut lists, (word >> 2) - 1);
-        if wake != Wake::Nothing || lists.sleepers.is_empty() {
+        if wake != Wake::Nothing || self.last_free_sleeper(&lists).is_none() {
             return wake;
         }
         drop(lists);
@@ -228,6 +239,17 @@ impl Roster {
 }
 
 impl Seat {
+    /// By its worker, or while nobody sits there.
+    pub fn set_alone(&self, alone: bool) {
+        // Relaxed: who reads it finds the worker among the sleepers, under the lock that it took since.
+        self.alone.store(alone, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        // Relaxed: as above.
+        self.alone.load(Ordering::Relaxed)
+    }
+
     fn take_grant(&self) -> Option<Awake> {
         // Acquire: pairs with the Release in `grant`; the processor came through the lock.
         match self.grant.swap(GRANT_NONE, Ordering::Acquire) {
