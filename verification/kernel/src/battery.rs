@@ -9,6 +9,9 @@ use std::ffi::{CStr, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+#[path = "kernel_thread.rs"]
+mod kernel_thread;
+
 const GOROUTINES: usize = 64;
 const STEPS: usize = 50;
 
@@ -30,6 +33,7 @@ pub const CHECKS: &[(&str, fn())] = &[
     ("signals", signals),
     ("numbers", numbers),
     ("the processor", processor),
+    ("changes of the kernel thread", kernel_thread::changes),
     ("many", many),
 ];
 
