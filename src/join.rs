@@ -25,7 +25,7 @@ use std::{fmt, marker::PhantomData, mem::ManuallyDrop};
 /// is counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics).
 pub struct JoinHandle<T>(Whose<T>);
 
-// SAFETY: shared references to a handle reach no `T`: they ask whether the goroutine has ended, and for it itself.
+// SAFETY: shared references to a handle reach no `T`.
 unsafe impl<T> Sync for JoinHandle<T> {}
 
 /// Whose handle it is.
@@ -242,9 +242,7 @@ impl<T> JoinHandle<T> {
             Whose::Modelled(cell) => cell.get().waiter(),
         })
     }
-}
 
-impl<T> JoinHandle<T> {
     /// For a future, which holds `handle` until it is ready.
     pub(crate) fn poll(
         handle: &mut Option<JoinHandle<T>>,

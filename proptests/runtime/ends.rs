@@ -337,6 +337,8 @@ fn a_thread_local_of_a_worker_may_join_whom_its_runtime_leaves_behind() {
         };
         let leavers: Vec<_> = (0..2).map(leave).collect();
         leavers.into_iter().for_each(|leaver| leaver.join().unwrap());
+        // A joiner may be told before the worker has left the goroutine; the end waits for no worker in user code.
+        eventually("both workers know that they have ended", || runtime.metrics().finished == 2);
         drop(runtime);
         assert_eq!(
             told.load(SeqCst),
