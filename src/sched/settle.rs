@@ -170,10 +170,14 @@ impl Worker {
             None => unsafe { shared.give_stack(goroutine, fiber) },
         }
         match held {
-            // mutant: drop count
-            Some(held) => held.count_finished(),
-            // mutant: drop count
-            None => shared.count_finished(),
+            Some(held) => {
+                // mutant: drop count
+                held.count_finished();
+            }
+            None => {
+                // mutant: drop count
+                shared.count_finished();
+            }
         }
         // mutant: drop word to who drains
         shared.note_finished();

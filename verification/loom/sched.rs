@@ -43,7 +43,7 @@ fn a_child_runs_while_its_parent_blocks_the_kernel_thread() {
         threads: 3,
         operations: "run(go, block on it), drop | 2 workers",
     }
-    .check(Bound::usual(), || {
+    .check(Bound::narrow(), || {
         let runtime = runtime(2);
         runtime.run(|| {
             let parent = Arc::new(Parker::new());
