@@ -15,7 +15,7 @@
 //! | `panics` | nothing: panics with arrays in many frames, and uses the stack again |
 //! | `held` | nothing: leaves a goroutine suspended that holds a box |
 
-use selvedge::{Runtime, blocking, go, park, yield_now};
+use selvedge::{BuildError, Runtime, blocking, go, park, yield_now};
 use std::hint::black_box;
 use std::panic::catch_unwind;
 use std::ptr;
@@ -49,11 +49,13 @@ fn main() {
         eprintln!("usage: fault {names}");
         std::process::exit(2);
     };
-    let runtime = if what == "moved" {
-        // SAFETY: no goroutine here uses a thread-local.
-        unsafe { Runtime::migrating() }
-    } else {
-        Runtime::new()
+    // SAFETY: no goroutine here uses a thread-local.
+    let migrating = || unsafe { Runtime::migrating() };
+    let runtime = match Runtime::new() {
+        _ if what == "moved" => migrating(),
+        // With the portable switch there is no other.
+        Err(BuildError::ThreadLocals(_)) => migrating(),
+        runtime => runtime,
     };
     runtime.expect("the machine grants a runtime").run(fault);
 }
