@@ -8,8 +8,8 @@
 //!
 //! A goroutine that leaves its stack looks for its successor itself, and goes on at it without the worker's loop,
 //! if there is one at hand and the loop has nothing else to do first: `find` (`find_at_hand`). So one write of the
-//! thread pointer, and one switch of stacks, suffice instead of two. Who comes next settles it, since nobody may resume a
-//! stack that is still in use. [S1] Until then `Worker::passed` says what is to be settled.
+//! thread pointer, and one switch of stacks, suffice instead of two. The successor settles the goroutine, because no thread
+//! may resume a stack that is still in use. [S1] Until then `Worker::passed` says what is to be settled.
 //! A worker that is alone [A2] or simulates always goes back to the loop.
 //! The worker stays inside the runtime all the while. If the runtime stops meanwhile, both go back to the loop, as the
 //! stopping calls foreign code, which must not run on the successor's stack. [T1]
@@ -98,7 +98,7 @@ impl Worker {
         self.blocks().map(|blocks| (blocks, ptr::from_ref(self).cast()))
     }
 
-    /// Where the goroutine that runs goes on, which leaves its stack for this reason.
+    /// What runs after the calling goroutine, which leaves its stack for this reason.
     #[inline(never)]
     fn successor(&self, why: usize) -> Next {
         let shared = self.shared();
@@ -125,7 +125,7 @@ impl Worker {
         self.show(next);
         let argument = ptr::from_ref(self).map_addr(|address| address | PASSED).cast_mut().cast();
         // SAFETY: both are this worker's, and stay in their cells until `next` is on its own stack and settles
-        // `goroutine`.
+        // `goroutine`. Whichever of the runtime's arenas their stacks are of, the blocks are the same.
         unsafe {
             Fiber::pass(fiber_of(goroutine), fiber_of(next), argument, self.own_thread_locals())
         }
