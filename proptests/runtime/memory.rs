@@ -175,6 +175,25 @@ fn others_sleep() -> bool {
     tasks.filter(|task| !sleeps(task.as_ref().unwrap())).count() == 1
 }
 
+/// A runtime of two processors that will start no more threads.
+fn with_all_threads() -> Runtime {
+    let runtime = Runtime::builder().processors(2).max_threads(2).build().unwrap();
+    let met = Arc::new(AtomicUsize::new(0));
+    let meet = |_| {
+        let met = Arc::clone(&met);
+        runtime.go(move || {
+            met.fetch_add(1, SeqCst);
+            while met.load(SeqCst) < 2 {
+                std::hint::spin_loop();
+            }
+        })
+    };
+    let two: Vec<_> = (0..2).map(meet).collect();
+    two.into_iter().for_each(|one| one.join().unwrap());
+    eventually("each thread has begun, and sleeps", others_sleep);
+    runtime
+}
+
 /// Those that were accepted before wait for stacks of others; those after are refused.
 #[test]
 fn a_sandbox_that_denies_every_guard_ends_nothing() {
@@ -186,20 +205,7 @@ fn a_sandbox_that_denies_every_guard_ends_nothing() {
         let name = "a_sandbox_that_denies_every_guard_ends_nothing";
         let end = in_child("memory", name, || {
             // A thread of `std` that starts where `mprotect` is denied ends the process: so all are there before.
-            let runtime = Runtime::builder().processors(2).max_threads(2).build().unwrap();
-            let met = Arc::new(AtomicUsize::new(0));
-            let meet = |_| {
-                let met = Arc::clone(&met);
-                runtime.go(move || {
-                    met.fetch_add(1, SeqCst);
-                    while met.load(SeqCst) < 2 {
-                        std::hint::spin_loop();
-                    }
-                })
-            };
-            let two: Vec<_> = (0..2).map(meet).collect();
-            two.into_iter().for_each(|one| one.join().unwrap());
-            eventually("each thread has begun, and sleeps", others_sleep);
+            let runtime = with_all_threads();
             let gate = Arc::new(Gate::default());
             let (first, _) = waiting(&runtime, &gate, 40);
             eventually("all wait", || gate.waiting() == 40);
@@ -251,8 +257,9 @@ fn where_address_space_is_limited_goroutines_are_refused_and_the_rest_goes_on() 
     beside(|| {
         let name = "where_address_space_is_limited_goroutines_are_refused_and_the_rest_goes_on";
         in_process(name, || {
+            // A thread that started later would take its stack, and its part of the heap, from what is left.
+            let runtime = with_all_threads();
             let room = limit_address_space(800 << 20);
-            let runtime = Runtime::builder().processors(2).build().unwrap();
             let gate = Arc::new(Gate::default());
             let mut handles = Vec::new();
             // They wait one after the other, so that few are accepted before there is a refusal.

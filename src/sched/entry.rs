@@ -24,10 +24,7 @@ pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
         if blocks.is_some() {
             find_worker_by(suspender);
         }
-        if !run::may_begin(goroutine, argument) {
-            argument = run::hand_back(goroutine);
-            continue;
-        }
+        run::goes_on(goroutine, argument);
         live(goroutine, suspender, blocks);
         let Some(worker) = current_worker() else {
             // None but in the child of a fork.

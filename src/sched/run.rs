@@ -11,8 +11,8 @@
 //! thread pointer, and one switch of stacks, suffice instead of two. The successor settles the goroutine, because no thread
 //! may resume a stack that is still in use. [S1] Until then `Worker::passed` says what is to be settled.
 //! A worker that is alone [A2] or simulates always goes back to the loop.
-//! The worker stays inside the runtime all the while. If the runtime stops meanwhile, both go back to the loop, as the
-//! stopping calls foreign code, which must not run on the successor's stack. [T1]
+//! The worker stays inside the runtime all the while, so a runtime that stops meanwhile waits until the successor is in
+//! user code, and then sees both. [T1]
 //! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
 //! proptests/runtime/lifecycle.rs.
 
@@ -20,7 +20,7 @@ use super::enter::Inside;
 use super::find::AtHand;
 use super::goroutine::{Goroutine, Ptr};
 use super::processor::Held;
-use super::settle::{EXIT, PARK, UNBEGUN, YIELD};
+use super::settle::{PARK, YIELD};
 use super::wired::Choice;
 use super::worker::Worker;
 use crate::context::{Blocks, Fiber, PASSES};
@@ -73,9 +73,6 @@ impl Worker {
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
         if self.in_section() {
             self.show_section(false);
-        }
-        if let Some((before, left)) = self.passed.take() {
-            return self.settle_both(before, left, back, why);
         }
         back.note(Event::Left { worker: self.id, parks: why == PARK });
         self.settle(back, why);
@@ -132,31 +129,16 @@ impl Worker {
     }
 
     /// On the stack of `goroutine`, to which another one has just passed on: settles that, and goes to user code.
-    /// False, with nothing done, if the runtime stops.
+    /// The worker is inside the runtime and has a processor, so a runtime that stops sees later what was queued or parked
+    /// here; nothing has to be stranded, which would call foreign code on the wrong stack. [T1]
     #[inline(never)]
-    fn settle_before(&self, goroutine: Ptr) -> bool {
-        let (before, why) = self.passed.get().expect("a goroutine has passed on");
-        // mutant: settle though it stops: replace self.shared().is_stopping() with false
-        if why != EXIT && self.shared().is_stopping() {
-            return false;
-        }
-        self.passed.set(None);
+    fn settle_before(&self, goroutine: Ptr) {
+        let (before, why) = self.passed.take().expect("a goroutine has passed on");
         before.note(Event::Left { worker: self.id, parks: why == PARK });
         self.settle_on(before, why, true);
         goroutine.note(Event::Resumed(self.id));
         // mutant: drop departure to user code
         self.seat().claim.leave();
-        true
-    }
-
-    /// The runtime stops, and `before` has passed on to `next`, which has not run since.
-    #[cold]
-    fn settle_both(&self, before: Ptr, left: usize, next: Ptr, why: usize) {
-        before.note(Event::Left { worker: self.id, parks: left == PARK });
-        // This one first: it may not look as if it had begun when the end sees what is left, which may be as soon as
-        // the other one is stranded.
-        self.settle(next, why);
-        self.settle(before, left);
     }
 }
 
@@ -166,12 +148,7 @@ impl Inside<'_> {
     #[inline]
     pub(crate) fn switch(self, goroutine: Ptr, why: usize) {
         let argument = self.leave(goroutine, why);
-        if let Some(worker) = passed_by(argument)
-            && !worker.settle_before(goroutine)
-        {
-            suspend(goroutine, YIELD);
-            super::broken("switch", "no resume after the end of the runtime", "one");
-        }
+        goes_on(goroutine, argument);
     }
 
     /// The goroutine that calls this has ended: returns the next one that its stack serves, or that it runs after
@@ -228,14 +205,10 @@ pub(super) fn named(argument: *mut ()) -> Ptr {
     Ptr::from_raw(NonNull::new(raw).expect("a goroutine to run"))
 }
 
-/// A goroutine begins, on its own stack and thread-locals: settles the one that has passed on to it, if any. False if
-/// the runtime stops, so that it must not run: [`hand_back`] comes next.
-pub(super) fn may_begin(goroutine: Ptr, argument: *mut ()) -> bool {
-    passed_by(argument).is_none_or(|worker| worker.settle_before(goroutine))
-}
-
-/// The runtime stops before a goroutine has run at all, to which another one has passed on: its stack serves the
-/// next one. Returns the argument of that.
-pub(super) fn hand_back(goroutine: Ptr) -> *mut () {
-    suspend(goroutine, UNBEGUN)
+/// A goroutine begins or goes on, on its own stack and thread-locals: settles the one that has passed on to it, if any.
+#[inline(always)]
+pub(super) fn goes_on(goroutine: Ptr, argument: *mut ()) {
+    if let Some(worker) = passed_by(argument) {
+        worker.settle_before(goroutine);
+    }
 }

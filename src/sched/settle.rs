@@ -24,15 +24,13 @@ const POSTPONE_PAUSE: Duration = Duration::from_micros(200);
 pub(crate) const EXIT: usize = 0;
 pub(crate) const YIELD: usize = 1;
 pub(crate) const PARK: usize = 2;
-/// It has a stack, and has not run on it: another one passed on to it as the runtime began to stop.
-pub(crate) const UNBEGUN: usize = 3;
 
 impl Worker {
     #[inline]
     pub(crate) fn settle(&self, goroutine: Ptr, why: usize) {
         // mutant: go on though it stops: replace self.shared().is_stopping() with false
         if why != EXIT && self.shared().is_stopping() {
-            return if why == UNBEGUN { self.unbegin(goroutine) } else { self.strand(goroutine) };
+            return self.strand(goroutine);
         }
         // One that is wired has not passed on.
         if why == EXIT && goroutine.own.wired.get() != 0 {
@@ -124,21 +122,6 @@ impl Worker {
         // SAFETY: this worker's own while it runs it.
         unsafe { *goroutine.own.fiber.get() = Some(fiber) };
         true
-    }
-
-    /// Undoes `begin`.
-    #[cold]
-    fn unbegin(&self, goroutine: Ptr) {
-        let shared = self.shared();
-        if goroutine.home().is_some() {
-            goroutine.set_home(None);
-            self.count_homed(-1);
-        }
-        // SAFETY: this worker's own: the goroutine has never run on it.
-        let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has a stack");
-        shared.take_back(goroutine, fiber);
-        // SAFETY: it has been taken out of a queue, and has not begun.
-        unsafe { shared.inject(goroutine) };
     }
 
     /// There is no stack for a goroutine that was accepted: it waits at the end of the queue. Either

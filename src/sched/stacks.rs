@@ -212,13 +212,6 @@ impl Shared {
         Ok(one.pop().expect("the arena gave one"))
     }
 
-    /// The stack of a goroutine that has not run on it, and will get another one.
-    #[cold]
-    pub(super) fn take_back(&self, goroutine: Ptr, fiber: Fiber) {
-        let arena = self.arena_of(goroutine.own.stack.get()).expect("the stack came from there");
-        arena.give(std::iter::once(fiber));
-    }
-
     /// The stack of a goroutine that has ended goes back to its arena.
     ///
     /// # Safety
