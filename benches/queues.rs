@@ -2,7 +2,7 @@
 //! Held constant: rings of 256 slots, items of one word; one kernel thread unless said otherwise.
 
 use criterion::{Bencher, Criterion};
-use selvedge::internals::lockfree::deque;
+use selvedge::internals::structures::deque;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;

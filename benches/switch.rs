@@ -2,7 +2,7 @@
 //! Held constant: one kernel thread, default slots, warm stacks.
 
 use criterion::Criterion;
-use selvedge::internals::context::{Arena, Fiber, SlotLayout, Suspender};
+use selvedge::internals::fiber::{Arena, Fiber, SlotLayout, Suspender};
 use std::hint::black_box;
 use std::ptr::null_mut;
 use std::sync::Arc;

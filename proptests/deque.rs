@@ -3,7 +3,7 @@
 
 use crate::{assert_conserved, scaled};
 use proptest::prelude::*;
-use selvedge::internals::lockfree::{Owner, Rng, Stealer, deque};
+use selvedge::internals::structures::{Owner, Rng, Stealer, deque};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -2,7 +2,7 @@
 
 use crate::{Node, assert_conserved, scaled};
 use proptest::prelude::*;
-use selvedge::internals::lockfree::Injector;
+use selvedge::internals::structures::Injector;
 use std::collections::VecDeque;
 use std::thread;
 

@@ -2,7 +2,7 @@
 //! with a sanitizer, a latch that orders too little is a data race.
 
 use crate::scaled;
-use selvedge::internals::platform::latch::Latch;
+use selvedge::internals::platform::biased_lock::Latch;
 use selvedge::internals::platform::{Arc, fence};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -3,7 +3,7 @@
 
 use crate::{Node, assert_conserved, scaled};
 use proptest::prelude::*;
-use selvedge::internals::lockfree::{Inbox, List};
+use selvedge::internals::structures::{Inbox, List};
 use std::collections::VecDeque;
 use std::thread;
 

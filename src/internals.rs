@@ -10,7 +10,7 @@ use crate::platform::{Arc, Bell};
 use crate::sched::poller::{Key, Sink, Source};
 use crate::{Builder, Runtime};
 
-pub use crate::future::alarm;
+pub use crate::wait::alarm;
 
 /// What a socket is to those who wait for it.
 pub mod cell {
@@ -18,15 +18,15 @@ pub mod cell {
 }
 
 /// Stacks, and the switch.
-pub mod context {
+pub mod fiber {
     #[cfg(selvedge_isolated)]
-    pub use crate::context::write_by_system_call;
-    pub use crate::context::{Arena, Fiber, SlotLayout, Suspender};
+    pub use crate::fiber::write_by_system_call;
+    pub use crate::fiber::{Arena, Fiber, SlotLayout, Suspender};
 }
 
 /// Queues, and what else knows no goroutine.
-pub mod lockfree {
-    pub use crate::lockfree::{
+pub mod structures {
+    pub use crate::structures::{
         Heap, Inbox, Injector, Link, Linked, List, NEVER, Owner, Rng, Slot, Stealer, Tally, Ticket,
         deque,
     };
@@ -34,10 +34,11 @@ pub mod lockfree {
 
 /// The layer that each checker replaces.
 pub mod platform {
+    pub use crate::explore::virtual_time;
     pub use crate::platform::{
-        Arc, Bell, Condvar, Mutex, Parker, atomic, cell, fence, latch, thread, thread_id, tour,
-        virtual_time,
+        Arc, Bell, Condvar, Mutex, Parker, atomic, cell, fence, thread, thread_id, tour,
     };
+    pub use crate::structures::biased_lock;
 
     /// What a model thread is, and where it runs.
     pub mod tls {
@@ -47,11 +48,14 @@ pub mod platform {
 
 /// The scheduler's protocols.
 pub mod sched {
-    pub use crate::sched::{claim, join, poller, roster, state, timers};
+    pub use crate::sched::goroutine::{join_word, state};
+    pub use crate::sched::idle::retake_gate;
+    pub use crate::sched::timers::timers;
+    pub use crate::sched::{idle, poller};
 
     /// What a goroutine has changed of its kernel thread.
     pub mod wired {
-        pub use crate::sched::wired::{FOR_GOOD, note_mask, wire};
+        pub use crate::sched::core::wired::{FOR_GOOD, note_mask, wire};
     }
 }
 
@@ -84,13 +88,13 @@ impl Runtime {
     /// For models, which take the monitor's place: takes the processor of every goroutine that is in user
     /// code; returns of how many.
     pub fn retake_all(&self) -> usize {
-        self.own().map_or(0, |shared| crate::sched::monitor::retake_all(shared))
+        self.own().map_or(0, |shared| crate::sched::monitor::monitor::retake_all(shared))
     }
 
     /// For models, where time stands still: fires every timer whose deadline is at `until`, in
     /// nanoseconds, or before; returns how many these were.
     pub fn fire_timers(&self, until: u64) -> usize {
-        self.own().map_or(0, |shared| crate::sched::deadline::fire_timers(shared, until))
+        self.own().map_or(0, |shared| crate::sched::suspend::park_until::fire_timers(shared, until))
     }
 
     /// For models with a kernel of their own: its goroutines wait for `sink` by what that says of the

@@ -2,24 +2,22 @@
 //! once the token or one above it is cancelled, or its deadline has passed. Nothing is unwound.
 //! How: `tree`. Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
-mod future;
 #[cfg(test)]
 mod tests;
-mod tree;
 
-pub use future::CancelledAsync;
-pub use tree::CancelReason;
+pub use crate::chan::cancelled::CancelledAsync;
+pub use crate::wait::token::CancelReason;
 
 use crate::chan::Receiver;
 use crate::chan::source::Source;
 use crate::platform::{Arc, Mutex};
 use crate::sched;
 use crate::time::Instant;
+use crate::wait::token::Token;
 use crate::wait::{Limit, List, Node, Wait, trace};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
-use tree::Token;
 
 /// Tells those who were given it to stop. Clones are the same token.
 ///

@@ -4,9 +4,9 @@
 //! Checked by: verification/loom/select.rs.
 #![allow(unsafe_code)]
 
-use crate::lockfree::Rng;
 use crate::platform::{Latch, LatchGuard, unmodelled};
 use crate::sched::seed;
+use crate::structures::Rng;
 use crate::wait::List;
 
 /// The lock of a channel, and its place in the order in which a select takes locks. The latch first: see

@@ -129,7 +129,7 @@ impl<T> Place<T> {
     }
 }
 
-/// Sends when it is awaited. See [`Sender::send_async`](super::Sender::send_async).
+/// Sends when it is awaited. See [`Sender::send_async`](crate::chan::Sender::send_async).
 #[must_use = "a future sends only when it is awaited"]
 pub struct SendAsync<'a, T> {
     channel: &'a Channel<T>,
@@ -199,7 +199,7 @@ impl<T> Drop for SendAsync<'_, T> {
     }
 }
 
-/// Receives when it is awaited. See [`Receiver::recv_async`](super::Receiver::recv_async).
+/// Receives when it is awaited. See [`Receiver::recv_async`](crate::chan::Receiver::recv_async).
 #[must_use = "a future receives only when it is awaited"]
 pub struct RecvAsync<'a, T> {
     origin: Origin<'a, T>,

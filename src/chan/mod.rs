@@ -31,6 +31,7 @@
 mod buffer;
 #[cfg(test)]
 mod buffer_tests;
+pub(crate) mod cancelled;
 mod channel;
 mod debt;
 mod door;

@@ -167,7 +167,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// As [`Sender::close`](super::Sender::close): nothing can be sent any more, and what was sent
+    /// As [`Sender::close`](crate::chan::Sender::close): nothing can be sent any more, and what was sent
     /// before can still be received. False if it was closed before; also for a receiver whose values
     /// come with time, which can't be closed.
     pub fn close(&self) -> bool {

@@ -11,9 +11,9 @@
 #![allow(unsafe_code)]
 
 use super::source::Source;
-use crate::future::alarm::Reminder;
 use crate::platform::foreign::Task;
 use crate::sched;
+use crate::wait::alarm::Reminder;
 use crate::wait::{Node, Wait, trace};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::marker::PhantomPinned;

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::cancel::CancelToken;
-use crate::sched::waiter::Sleeper;
+use crate::sched::core::wake_handle::Sleeper;
 use crate::time::Instant;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait};

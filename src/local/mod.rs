@@ -8,9 +8,9 @@
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
 #![allow(unsafe_code)]
 
-use crate::platform::locals::{Inherit, Locals, Unreachable};
 use crate::platform::tls;
-use crate::sched::enter::current_goroutine;
+use crate::sched::core::current::current_goroutine;
+use crate::structures::local_values::{Inherit, Locals, Unreachable};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;

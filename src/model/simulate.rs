@@ -4,8 +4,10 @@
 
 use super::report::Coverage;
 use super::{Check, Failure, Report, line};
-use crate::platform::ledger::{self, Kind, Rules};
-use crate::platform::{Arc, MODELLED, checker, clock};
+use crate::explore;
+use crate::observe::run_log;
+use crate::observe::run_log::{Kind, Rules};
+use crate::platform::{Arc, MODELLED, clock};
 use crate::{JoinHandle, Runtime, Spawn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -96,17 +98,17 @@ fn simulate_within<T: Send + 'static>(
              features `loom` and `shuttle`, or use `model::check` or `model::random`"
         );
     }
-    checker::report_panics();
+    explore::report_panics();
     let start = clock::now();
     let runtime = Runtime::builder().simulated(seed, most_steps).build();
     let runtime = runtime.unwrap_or_else(|error| panic!("simulate: {error}"));
-    let (tell, told) = ledger::ear();
+    let (tell, told) = run_log::ear();
     let main = move || {
-        ledger::open(rules, tell);
-        ledger::spawned(0, Some("main"), None);
+        run_log::open(rules, tell);
+        run_log::spawned(0, Some("main"), None);
         catch_unwind(AssertUnwindSafe(program)).unwrap_or_else(|_| {
-            let said = ledger::died(1);
-            ledger::fail(Kind::Panic, format!("goroutine 1 panicked: {said}"))
+            let said = run_log::died(1);
+            run_log::fail(Kind::Panic, format!("goroutine 1 panicked: {said}"))
         })
     };
     let main = runtime.go_with(Spawn::new().name("main"), main);

@@ -1,6 +1,6 @@
 //! A run in words: goroutines and what they did to channels, locks and each other.
 
-use crate::platform::ledger::{Event, Holder, Object, Place, Run, State, What};
+use crate::observe::run_log::{Event, Holder, Object, Place, Run, State, What};
 use std::time::Duration;
 
 /// Who has not ended, and what each of them does.

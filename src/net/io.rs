@@ -13,9 +13,11 @@ use super::plain;
 use crate::cancel::{CancelReason, CancelToken, Cancelled};
 use crate::platform::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::platform::{Arc, MODELLED, Mutex, OnceLock};
-use crate::sched::enter::current_worker;
-use crate::sched::poller::sockets::Registration;
-use crate::sched::{self, helpers, suspend};
+use crate::sched;
+use crate::sched::blocking::blocking;
+use crate::sched::core::current::current_worker;
+use crate::sched::poller::epoll::Registration;
+use crate::sched::suspend::park;
 use crate::wait::Limit;
 use crate::wait::limit::Outcome;
 use socket2::SockRef;
@@ -278,7 +280,7 @@ impl<S: AsFd> Io<S> {
             Place::Thread => plain::wait(self.socket.as_fd(), way, limit),
             Place::Elsewhere => {
                 let fd = self.socket.as_fd();
-                helpers::blocking(|| plain::wait(fd, way, limit))
+                blocking::blocking(|| plain::wait(fd, way, limit))
             }
         }
     }
@@ -315,7 +317,7 @@ impl<S: AsFd> Io<S> {
         let over = streak >= STREAK;
         self.streak.store(if over { 0 } else { streak }, Ordering::Relaxed);
         if over {
-            suspend::give_way(place);
+            park::give_way(place);
         }
     }
 

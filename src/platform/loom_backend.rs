@@ -66,7 +66,7 @@ impl<T> Mutex<T> {
     }
 
     /// As [`lock`](Self::lock): nothing is counted in a model.
-    pub fn lock_counting(&self, _: &super::Count) -> MutexGuard<'_, T> {
+    pub fn lock_counting(&self, _: &crate::platform::Count) -> MutexGuard<'_, T> {
         self.lock()
     }
 }
@@ -156,7 +156,7 @@ pub mod thread {
 
     /// Lets the other threads of a rescan loop move on.
     pub fn yield_now() {
-        super::super::ledger::step();
+        crate::observe::run_log::step();
         loom::thread::yield_now();
     }
 }
@@ -187,7 +187,7 @@ pub mod clock {
 
     /// Zero, or the virtual time of a user's program.
     pub fn now() -> u64 {
-        super::super::virtual_time::now()
+        crate::explore::virtual_time::now()
     }
 }
 
@@ -198,8 +198,8 @@ pub fn seed() -> u64 {
 
 pub mod tls {
     //! Thread-locals of the model thread (all model threads share one kernel thread).
-    use super::super::locals::Locals;
-    use super::super::{Arc, Parker};
+    use crate::platform::{Arc, Parker};
+    use crate::structures::local_values::Locals;
     use std::cell::{Cell, RefCell};
     use std::rc::Rc;
 
@@ -228,7 +228,7 @@ pub mod tls {
     ///
     /// # Safety
     /// None to keep.
-    pub unsafe fn follow(_: *const super::super::unmodelled::AtomicPtr<()>) {}
+    pub unsafe fn follow(_: *const crate::platform::unmodelled::AtomicPtr<()>) {}
     /// No model forks.
     pub fn orphan() {}
 

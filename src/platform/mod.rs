@@ -14,26 +14,19 @@
 //! | [`fence`] | `membarrier` where the kernel has it | `fence(SeqCst)` both sides | no-op |
 //! | [`clock`] | monotonic | a counter | a counter |
 
-mod bias;
-pub mod checker;
-mod count;
+mod counter;
 mod cpu;
 mod environment;
-mod fault;
 pub mod fence;
 pub mod foreign;
 pub mod fork;
 pub mod kernel_thread;
-pub mod latch;
-pub mod ledger;
-pub mod locals;
 mod memory;
 mod parker;
-mod ppoll;
+mod poll;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod seeds;
 pub mod tour;
-pub mod virtual_time;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod std_backend;
@@ -55,17 +48,16 @@ pub use backend::{
     Condvar, Latch, LatchGuard, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed,
     spin_hint, thread, tls,
 };
-pub use count::Count;
+pub use counter::Count;
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use environment::environment_took;
-pub use fault::fault;
 pub use fork::OfProcess;
 pub use memory::{page_size, populate};
 pub use parker::{Bell, Parker};
-pub use ppoll::ppoll;
+pub use poll::ppoll;
 pub use std::sync::{Arc, OnceLock, Weak};
 
-/// Whether the scheduler tells the specification what it does; `crate::spec` is empty without.
+/// Whether the scheduler tells the specification what it does; `crate::observe::specification` is empty without.
 pub const SPEC: bool = MODELLED || cfg!(feature = "spec");
 
 /// `std`'s words for a lock whose holder panicked.

@@ -11,7 +11,9 @@
 //! hears who waits, and time-outs are events of the model.
 //! Checked by: verification/loom/parker.rs, verification/loom/poller.rs.
 
-use super::{Arc, Condvar, MODELLED, Mutex, ledger, virtual_time};
+use super::{Arc, Condvar, MODELLED, Mutex};
+use crate::explore::virtual_time;
+use crate::observe::run_log;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -74,7 +76,7 @@ impl Parker {
         while !state.permit {
             state.asleep = true;
             if self.is_checked() {
-                ledger::sleeps(self.goroutine);
+                run_log::sleeps(self.goroutine);
             }
             state = self.wake.wait(state);
             state.asleep = false;
@@ -120,7 +122,7 @@ impl Parker {
         // mutant: drop permit
         state.permit = true;
         if self.is_checked() {
-            ledger::wakes(self.goroutine);
+            run_log::wakes(self.goroutine);
         }
         let (asleep, bell) = (state.asleep, state.bell.take());
         // The woken thread wants the lock. The parker outlives this call: see the type.
@@ -139,7 +141,7 @@ impl Parker {
     fn park_in_virtual_time(&self, limit: Duration) -> bool {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         let deadline = virtual_time::now().saturating_add(nanos);
-        let own = super::tls::parker().filter(|own| std::ptr::eq(&raw const **own, self));
+        let own = crate::platform::tls::parker().filter(|own| std::ptr::eq(&raw const **own, self));
         let alarm = own.filter(|_| deadline < u64::MAX);
         let Some(alarm) = alarm.and_then(|own| virtual_time::set(own, deadline)) else {
             self.park();
@@ -149,7 +151,7 @@ impl Parker {
         state.awaited = alarm;
         while !state.permit && state.expired != alarm {
             state.asleep = true;
-            ledger::sleeps(self.goroutine);
+            run_log::sleeps(self.goroutine);
             state = self.wake.wait(state);
             state.asleep = false;
         }
@@ -161,14 +163,14 @@ impl Parker {
     }
 
     /// The alarm of a timed park goes off.
-    pub(super) fn expire(&self, alarm: u64) {
+    pub fn expire(&self, alarm: u64) {
         let mut state = self.state.lock();
         state.expired = alarm;
         if state.awaited == alarm {
-            ledger::wakes(self.goroutine);
+            run_log::wakes(self.goroutine);
         }
         // Only now: until here, somebody runs who may wake it.
-        ledger::timed(false);
+        run_log::timed(false);
         if state.asleep {
             self.wake.notify_one();
         }

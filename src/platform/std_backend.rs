@@ -75,7 +75,7 @@ impl<T> Mutex<T> {
 
     /// As [`lock`](Self::lock); counts how often somebody else had it.
     #[inline]
-    pub fn lock_counting(&self, taken: &super::Count) -> MutexGuard<'_, T> {
+    pub fn lock_counting(&self, taken: &crate::platform::Count) -> MutexGuard<'_, T> {
         self.0.try_lock().unwrap_or_else(|_| {
             taken.more(1);
             self.lock()
@@ -83,7 +83,7 @@ impl<T> Mutex<T> {
     }
 }
 
-pub use super::latch::{Latch, LatchGuard};
+pub use crate::structures::biased_lock::{Latch, LatchGuard};
 
 /// `std`'s condition variable.
 #[derive(Debug, Default)]
@@ -174,7 +174,7 @@ pub mod thread {
         name: String,
         f: impl FnOnce() + Send + 'static,
     ) -> io::Result<JoinHandle> {
-        let stack = bytes + super::super::memory::taken_of_stacks();
+        let stack = bytes + crate::platform::memory::taken_of_stacks();
         std::thread::Builder::new().name(name).stack_size(stack).spawn(f).map(JoinHandle)
     }
 
@@ -221,14 +221,14 @@ pub mod clock {
 /// A seed that differs from one call to the next, and between processes. Makes no system call: a sandbox may
 /// refuse random bytes, and `std`'s hasher panics then.
 pub fn seed() -> u64 {
-    super::seeds::next()
+    crate::platform::seeds::next()
 }
 
 pub mod tls {
     //! The one thread-local word of the runtime, and the parker of a plain thread.
-    use super::super::locals::Locals;
-    use super::super::unmodelled::{AtomicPtr, Ordering};
-    use super::super::{Arc, Parker};
+    use crate::platform::unmodelled::{AtomicPtr, Ordering};
+    use crate::platform::{Arc, Parker};
+    use crate::structures::local_values::Locals;
     use std::cell::Cell;
     use std::ptr;
     use std::rc::Rc;

@@ -19,7 +19,7 @@ use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
 
-/// Waits until something that a [`Mutex`](super::Mutex) guards has changed; as
+/// Waits until something that a [`Mutex`](crate::sync::Mutex) guards has changed; as
 /// [`std::sync::Condvar`].
 ///
 /// First in, first out, and no spurious wake-ups; still, check the condition in a loop, or use

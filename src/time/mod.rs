@@ -19,20 +19,19 @@
 #![forbid(unsafe_code)]
 
 mod future;
-mod instant;
 mod source;
 mod ticker;
 mod timer;
 
+pub use crate::wait::instant::Instant;
 pub use future::{SleepAsync, sleep_async, sleep_until_async};
-pub use instant::Instant;
 pub use ticker::Ticker;
 pub use timer::Timer;
 
 use crate::cancel::{CancelToken, Cancelled};
 use crate::chan::Receiver;
 use crate::platform::Arc;
-use crate::sched::suspend;
+use crate::sched::suspend::park;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait, trace};
 use source::{Due, Never};
@@ -65,7 +64,7 @@ use std::time::Duration;
 pub fn sleep(duration: Duration) {
     trace::plain("sleep", Location::caller());
     if !duration.is_zero() {
-        suspend::sleep_until(Location::caller(), Instant::now().saturating_add(duration).nanos());
+        park::sleep_until(Location::caller(), Instant::now().saturating_add(duration).nanos());
     }
 }
 
@@ -107,7 +106,7 @@ pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cance
 #[track_caller]
 pub fn sleep_until(deadline: impl Into<Instant>) {
     trace::plain("sleep", Location::caller());
-    suspend::sleep_until(Location::caller(), deadline.into().nanos());
+    park::sleep_until(Location::caller(), deadline.into().nanos());
 }
 
 /// A receiver that gets one value, in `duration`: the instant at which it was due. Who waits for it

@@ -10,9 +10,9 @@
 
 use super::Instant;
 use crate::chan::source::Source;
-use crate::lockfree::NEVER;
 use crate::platform::Mutex;
 use crate::platform::atomic::{AtomicU64, Ordering};
+use crate::structures::NEVER;
 use crate::wait::{List, Wakes};
 
 /// Values that are due at certain times: once, or once a period.

@@ -2,8 +2,9 @@
 
 use super::{Ended, Node, Wait};
 use crate::cancel::CancelToken;
-use crate::sched::waiter::Sleeper;
-use crate::sched::{self, suspend};
+use crate::sched;
+use crate::sched::core::wake_handle::Sleeper;
+use crate::sched::suspend::park;
 use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
@@ -94,7 +95,7 @@ impl<'a> Limit<'a> {
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
         // Once the node is linked nothing may unwind.
-        suspend::check_may_suspend(place);
+        park::check_may_suspend(place);
         let node = Node::new(wait, CANCELLED, ptr::null_mut());
         // SAFETY: the node is unlinked below, and `wait_for` does not unwind.
         if !unsafe { token.enlist(&node) } && wait.give_up() {
@@ -138,8 +139,8 @@ impl<'a> Limit<'a> {
                 break Outcome::Cancelled;
             }
             match deadline {
-                None => suspend::park_without_fail(place),
-                Some(deadline) if suspend::park_until(place, deadline) => {}
+                None => park::park_without_fail(place),
+                Some(deadline) if park::park_until(place, deadline) => {}
                 Some(_) if ready() => break Outcome::Fired(0),
                 Some(_) => break Outcome::TimedOut,
             }

@@ -18,8 +18,11 @@
 //! [X4] A waker touches neither wait nor node after FIRED.
 //! Checked by: verification/loom/wait.rs.
 
+pub mod alarm;
+pub(crate) mod instant;
 pub mod limit;
 pub mod list;
+pub(crate) mod token;
 pub mod trace;
 
 pub use limit::Limit;
@@ -28,9 +31,10 @@ pub use list::{Claim, List, Node};
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::foreign::Task;
-use crate::sched::waiter::Sleeper;
-pub use crate::sched::waiter::Wake;
-use crate::sched::{broken, suspend};
+use crate::sched::broken;
+use crate::sched::core::wake_handle::Sleeper;
+pub use crate::sched::core::wake_handle::Wake;
+use crate::sched::suspend::park;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 
@@ -129,9 +133,7 @@ impl Wait {
     /// # Panics
     /// Where [`caller`](Self::caller) is `None`, before anything is linked.
     pub fn of_caller(place: &'static Location<'static>) -> Self {
-        Wait::of(
-            suspend::sleeper_about_to_wait(false).unwrap_or_else(|| suspend::refuse_to_wait(place)),
-        )
+        Wait::of(park::sleeper_about_to_wait(false).unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
     /// As [`of_caller`](Self::of_caller), for one node, and never to be given up: that spares its waker
@@ -141,15 +143,15 @@ impl Wait {
     /// As [`of_caller`](Self::of_caller).
     #[inline]
     pub fn steadfast(place: &'static Location<'static>) -> Self {
-        let who = suspend::sleeper_about_to_wait(true);
-        Wait::steadfast_of(who.unwrap_or_else(|| suspend::refuse_to_wait(place)))
+        let who = park::sleeper_about_to_wait(true);
+        Wait::steadfast_of(who.unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
     /// The caller, for one that holds a lock of ours; `for_ever`: to wait without a limit. `None` where it may not
     /// wait: inside `no_suspend`, on a thread whose thread-locals are gone, and for ever in the child of a fork. Then it gives up its locks before it calls [`refuse`](Self::refuse).
     #[inline]
     pub(crate) fn caller(for_ever: bool) -> Option<Sleeper> {
-        suspend::sleeper_about_to_wait(for_ever)
+        park::sleeper_about_to_wait(for_ever)
     }
 
     /// A wait of [`caller`](Self::caller).
@@ -166,7 +168,7 @@ impl Wait {
 
     /// Panics, and says why the caller may not wait. Called without a lock of ours. [Q3]
     pub fn refuse(place: &'static Location<'static>) -> ! {
-        suspend::refuse_to_wait(place)
+        park::refuse_to_wait(place)
     }
 
     /// A wait of a future.
@@ -186,7 +188,7 @@ impl Wait {
             if let Some(arm) = self.fired() {
                 return Ended::Fired(arm);
             }
-            if suspend::park_until(place, at) {
+            if park::park_until(place, at) {
                 continue;
             }
             if self.give_up() {
@@ -204,7 +206,7 @@ impl Wait {
             if let Some(arm) = self.fired() {
                 return arm;
             }
-            suspend::park_without_fail(place);
+            park::park_without_fail(place);
         }
     }
 

@@ -35,7 +35,7 @@ fn std_sync_outside_the_platform() {
 fn feature_of_a_checker_outside_the_platform() {
     let bad = "#[cfg(feature = \"loom\")]\nfn f() {}";
     let good = "#[cfg(feature = \"net\")]\nfn f() {}";
-    sees_in(rules::platform_alone, "src/lockfree/a.rs", "feature", bad, good);
+    sees_in(rules::platform_alone, "src/structures/a.rs", "feature", bad, good);
     let doctest = "#![cfg(not(all(doctest, feature = \"loom\")))]";
     sees_in(rules::platform_alone, "src/lib.rs", "feature", bad, doctest);
 }
@@ -44,7 +44,7 @@ fn feature_of_a_checker_outside_the_platform() {
 fn import_of_a_floor_above() {
     let rule = rules::imports_go_down;
     let (up, down) = ("use crate::sched::Shared;", "use crate::platform::Mutex;");
-    sees_in(rule, "src/lockfree/a.rs", "crate::sched", up, down);
+    sees_in(rule, "src/structures/a.rs", "crate::sched", up, down);
     sees_in(rule, "src/sched/a.rs", "crate::error", "use crate::error::E;", up);
     let group = "use crate::{context::Fiber, go, lockfree::{List, Link}};";
     sees_in(rule, "src/sched/b.rs", "crate::go", group, "use crate::{context::Fiber};");

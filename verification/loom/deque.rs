@@ -2,9 +2,9 @@
 //! race-checked cells; the indices cross u32's own wrap-around at the third push.
 
 use crate::harness::{Bound, Payload, Scenario, assert_conserved, assert_in_order, join, spawn};
-use selvedge::internals::lockfree::{Owner, Stealer, deque};
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering, fence};
 use selvedge::internals::platform::{Arc, Mutex};
+use selvedge::internals::structures::{Owner, Stealer, deque};
 
 type Items = Vec<usize>;
 

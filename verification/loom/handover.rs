@@ -4,7 +4,7 @@
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, Parker};
-use selvedge::internals::sched::roster::{Awake, ProcId, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{Awake, ProcId, Roster, SeatId, Sources, Wake};
 
 struct World {
     roster: Roster,

@@ -5,10 +5,10 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use crate::injector::Node;
-use selvedge::internals::lockfree::Injector;
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Mutex, Parker, thread};
-use selvedge::internals::sched::roster::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::structures::Injector;
 
 /// Workers that take numbers from one shared queue, or from their own inbox, and answer each.
 struct World {

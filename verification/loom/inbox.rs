@@ -2,9 +2,9 @@
 
 use crate::harness::{Bound, Scenario, assert_conserved, assert_in_order, join, spawn};
 use crate::injector::Node;
-use selvedge::internals::lockfree::Inbox;
 use selvedge::internals::platform::Arc;
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering, fence};
+use selvedge::internals::structures::Inbox;
 
 fn push(inbox: &Inbox<Node>, id: usize) {
     // SAFETY:

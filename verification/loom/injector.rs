@@ -1,9 +1,9 @@
 //! The injector: [J1]–[J4].
 
 use crate::harness::{Bound, Payload, Scenario, assert_conserved, assert_in_order, join, spawn};
-use selvedge::internals::lockfree::{Injector, Link, Linked};
 use selvedge::internals::platform::Arc;
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering, fence};
+use selvedge::internals::structures::{Injector, Link, Linked};
 use std::ptr::NonNull;
 
 /// An item with a link and a race-checked number; a box that travels as a pointer.

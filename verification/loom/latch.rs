@@ -3,7 +3,7 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::Arc;
-use selvedge::internals::platform::latch::{Latch, LatchGuard};
+use selvedge::internals::platform::biased_lock::{Latch, LatchGuard};
 
 fn lock(latch: &Latch<usize>) -> LatchGuard<'_, usize> {
     // SAFETY: no thread here has two guards, or runs goroutines.

@@ -3,7 +3,7 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::{Arc, Parker, thread};
-use selvedge::internals::sched::roster::{Awake, Roster};
+use selvedge::internals::sched::idle::{Awake, Roster};
 use std::time::Duration;
 
 struct World {
@@ -78,7 +78,7 @@ fn a_monitor_that_rests_sees_a_start_that_failed() {
         operations: "notify, refused, block | rest, relieve",
     }
     .check(Bound::complete_if_long(), || {
-        use selvedge::internals::sched::roster::Wake;
+        use selvedge::internals::sched::idle::Wake;
         let world = world();
         let monitor = {
             let world = Arc::clone(&world);

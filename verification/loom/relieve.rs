@@ -4,7 +4,7 @@
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicBool, AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Parker};
-use selvedge::internals::sched::roster::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{Awake, Roster, SeatId, Sources, Wake};
 
 struct World {
     roster: Roster,

@@ -3,7 +3,7 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::{Arc, thread};
-use selvedge::internals::sched::roster::{Awake, Roster};
+use selvedge::internals::sched::idle::{Awake, Roster};
 
 /// A roster of up to 2 processors and 3 workers; worker `n` of `workers` holds processor `n`.
 fn roster(processors: u32, workers: u32) -> Arc<Roster> {

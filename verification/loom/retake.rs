@@ -4,8 +4,8 @@
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, Parker};
-use selvedge::internals::sched::claim::Entry;
-use selvedge::internals::sched::roster::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::retake_gate::Entry;
 
 /// One processor whose queues are a race-checked cell: only its owner may touch it.
 struct World {

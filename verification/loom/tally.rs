@@ -3,9 +3,9 @@
 //! would not see that an earlier one of another thread races.
 
 use crate::harness::{Bound, Scenario, join, spawn};
-use selvedge::internals::lockfree::Tally;
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, thread};
+use selvedge::internals::structures::Tally;
 
 fn places() -> Arc<[Tally; 2]> {
     Arc::new([Tally::new(), Tally::new()])

@@ -9,13 +9,13 @@
 //! Checked by: verification/loom/select.rs.
 #![allow(unsafe_code)]
 
-use super::super::channel::{Channel, Take};
-use super::super::door::{Door, Gate};
-use super::super::error::{RecvError, SendError};
-use super::super::receiver::{Flavor, Receiver};
-use super::super::sender::Sender;
-use super::super::slot::{Content, Slot};
 use crate::cancel::CancelToken;
+use crate::chan::channel::{Channel, Take};
+use crate::chan::door::{Door, Gate};
+use crate::chan::error::{RecvError, SendError};
+use crate::chan::receiver::{Flavor, Receiver};
+use crate::chan::sender::Sender;
+use crate::chan::slot::{Content, Slot};
 use crate::sched;
 use crate::wait::trace::Told;
 use crate::wait::{Claim, Node, Wakes};

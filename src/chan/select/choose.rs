@@ -14,13 +14,13 @@
 //! Checked by: verification/loom/select.rs, proptests/runtime/select.rs.
 #![allow(unsafe_code)]
 
-use super::super::door::{Door, Gate};
-use super::super::until::Until;
 use super::arm::{AnyArm, Arm, Tried};
 use super::few::Few;
-use crate::lockfree::Rng;
+use crate::chan::door::{Door, Gate};
+use crate::chan::until::Until;
 use crate::platform::LatchGuard;
 use crate::sched::seed;
+use crate::structures::Rng;
 use crate::wait::limit::Outcome;
 use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};
 use std::panic::Location;

@@ -16,12 +16,12 @@ mod few;
 mod macros;
 pub mod written;
 
-use super::error::{RecvError, SelectTimeoutError, SendError, TrySelectError};
-use super::receiver::Receiver;
-use super::sender::Sender;
-use super::slot::Slot;
-use super::until::Until;
 use crate::cancel::CancelToken;
+use crate::chan::error::{RecvError, SelectTimeoutError, SendError, TrySelectError};
+use crate::chan::receiver::Receiver;
+use crate::chan::sender::Sender;
+use crate::chan::slot::Slot;
+use crate::chan::until::Until;
 use crate::time::Instant;
 use arm::{AnyArm, Arm, CancelArm, RecvArm, SendArm};
 use choose::{Aim, choose};

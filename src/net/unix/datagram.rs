@@ -98,7 +98,7 @@ impl UnixDatagram {
     /// As [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As there, and as [`UnixStream::read_cancel`](super::UnixStream::read_cancel) if the token is
+    /// As there, and as [`UnixStream::read_cancel`](crate::net::unix::UnixStream::read_cancel) if the token is
     /// cancelled.
     ///
     /// # Panics

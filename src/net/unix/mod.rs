@@ -10,7 +10,7 @@ pub use listener::{Incoming, UnixListener};
 pub use std::os::unix::net::SocketAddr;
 pub use stream::UnixStream;
 
-use super::io::{Patience, cancelled};
+use crate::net::io::{Patience, cancelled};
 use crate::sched;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait};

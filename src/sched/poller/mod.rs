@@ -18,15 +18,14 @@
 //! [N4] What is ready, and is told of, reaches the cell that it is registered for and no other.
 //! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 
-pub(crate) mod deliver;
-pub mod slots;
-pub(crate) mod sockets;
+pub(crate) mod epoll;
+pub mod sinks;
 
-use super::roster::SeatId;
-use super::waiter::Wake;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Arc, Bell, Mutex, Parker};
-pub use slots::{Key, Slots};
+use crate::sched::core::wake_handle::Wake;
+use crate::sched::idle::SeatId;
+pub use sinks::{Key, Slots};
 use std::time::Duration;
 
 const FREE: u32 = 0;

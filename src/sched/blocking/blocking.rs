@@ -1,0 +1,350 @@
+//! Blocking: `f` in place where that holds up nobody, else on a helper thread while the goroutine is
+//! parked.
+//!
+//! In place it holds up its neighbours at home, and its processor until the monitor comes, which on a
+//! busy machine may be a millisecond. So a goroutine whose last call was a long one goes to a helper,
+//! too; one that has made none does as the last of its worker did.
+//!
+//! in place: mark the section, run `f` in user code, enter the runtime; if the monitor retook the
+//!     processor meanwhile, requeue. Two stores and an entry where it did not.
+//! helper: queue the job, park; a helper runs it and unparks.
+//! [Q1] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
+//! Checked by: verification/loom/join.rs, verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
+
+use crate::observe::specification::Event;
+use crate::platform::atomic::{AtomicBool, Ordering};
+use crate::platform::fork::Born;
+use crate::platform::{Condvar, Mutex, clock, thread, tls};
+use crate::sched::core::cell::Ptr;
+use crate::sched::core::current::{Inside, current, current_worker};
+use crate::sched::core::forked;
+use crate::sched::core::runtime::Shared;
+use crate::sched::core::wake_handle::Waiter;
+use crate::sched::core::worker::Worker;
+use crate::sched::goroutine::body::Outcome;
+use crate::sched::monitor::monitor::retake;
+use crate::sched::suspend::park;
+use crate::sched::suspend::park::unwinds;
+use crate::sched::worker::settle::YIELD;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+
+/// A call on a helper that is shorter than this would have done no harm in place.
+const SHORT: u64 = 50_000;
+
+/// How long calls have lately been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// There was none yet.
+    #[default]
+    Unknown,
+    /// In place it kept its processor; on a helper it took less than `SHORT`.
+    Short,
+    Long,
+}
+
+/// Runs `f`, which may block its kernel thread.
+#[track_caller]
+pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
+    let place = Location::caller();
+    let Some((worker, goroutine)) = current() else { return f() };
+    let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
+    let may_park = !unwinds(worker) && goroutine.own.no_suspend.get() == 0;
+    let habit = match goroutine.own.habit.get() {
+        Habit::Unknown => worker.habit.get(),
+        own => own,
+    };
+    let is_long = habit == Habit::Long && may_park;
+    if worker.blocks().is_some() {
+        let _section = Section::begin(worker, goroutine, may_park);
+        let _released = if is_long { Released::by(worker, goroutine) } else { None };
+        return f();
+    }
+    // A simulation has no other thread.
+    let elsewhere = (neighbours > 0 && may_park || is_long) && worker.shared().simulation.is_none();
+    if elsewhere && worker.shared().fits_helper(goroutine.own.stack.get()) {
+        match on_helper(worker.shared(), goroutine, place, neighbours > 0, f) {
+            Ok(value) => return value,
+            Err(back) => f = back,
+        }
+    }
+    let _section = Section::begin(worker, goroutine, may_park);
+    f()
+}
+
+/// A goroutine that blocks its kernel thread, and says so.
+struct Section {
+    goroutine: Ptr,
+    may_park: bool,
+}
+
+impl Section {
+    #[inline]
+    fn begin(worker: &Worker, goroutine: Ptr, may_park: bool) -> Self {
+        goroutine.note(Event::Blocks(true));
+        goroutine.own.sections.set(goroutine.own.sections.get() + 1);
+        worker.show_section(true);
+        worker.shared().prompt_monitor();
+        Section { goroutine, may_park }
+    }
+}
+
+impl Drop for Section {
+    #[inline]
+    fn drop(&mut self) {
+        // `f` has called `fork`, and this is the child: no goroutine goes on here.
+        let Some(worker) = current_worker() else { return };
+        self.goroutine.note(Event::Blocks(false));
+        let sections = self.goroutine.own.sections.get() - 1;
+        self.goroutine.own.sections.set(sections);
+        worker.show_section(sections > 0);
+        let inside = Inside::enter(worker);
+        let retaken = inside.held().is_none();
+        let was_short = self.goroutine.own.gave_up_for_nothing.replace(false);
+        let is_long = retaken && !was_short;
+        learn(worker, self.goroutine, if is_long { Habit::Long } else { Habit::Short });
+        if retaken && self.may_park && !unwinds(worker) {
+            inside.switch(self.goroutine, YIELD);
+        }
+    }
+}
+
+/// A goroutine that is about to block for long, and has given its processor up instead of having it
+/// retaken later.
+struct Released {
+    goroutine: Ptr,
+    since: u64,
+}
+
+impl Released {
+    /// `None` if there was nothing to give up.
+    fn by(worker: &Worker, goroutine: Ptr) -> Option<Self> {
+        let proc = worker.proc.get()?;
+        // The goroutine is in user code, so its processor can be taken, by this thread as by another.
+        retake(worker.shared(), worker.id, proc, false)
+            .then(|| Released { goroutine, since: clock::now() })
+    }
+}
+
+/// Before the section's end, which finds no processor and takes that for a long call.
+impl Drop for Released {
+    fn drop(&mut self) {
+        if clock::now().saturating_sub(self.since) < SHORT {
+            self.goroutine.own.gave_up_for_nothing.set(true);
+        }
+    }
+}
+
+#[inline]
+fn learn(worker: &Worker, goroutine: Ptr, habit: Habit) {
+    goroutine.own.habit.set(habit);
+    worker.habit.set(habit);
+}
+
+type AnyJob = *mut (dyn FnMut() + Send + 'static);
+
+/// A closure on the stack of a goroutine, or thread, that waits for it.
+pub(crate) struct Job(AnyJob);
+
+// SAFETY: the closure is Send, and its owner waits.
+unsafe impl Send for Job {}
+
+/// There is no thread for a job, and none can be started.
+pub(crate) struct NoHelper;
+
+/// The helper threads of a runtime.
+pub(crate) struct Helpers {
+    state: Mutex<State>,
+    wake: Condvar,
+    /// While the runtime stops: one has left, or has taken up a job.
+    left: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    /// Helpers that run a job.
+    busy: usize,
+    /// By number, of those that have not left.
+    handles: Vec<Option<thread::JoinHandle>>,
+    stopping: bool,
+}
+
+/// Gives `f` back if there is no helper; or, unless it `may_wait`, none that is free.
+fn on_helper<T: Send, F: FnOnce() -> T + Send>(
+    shared: &Shared,
+    goroutine: Ptr,
+    place: &'static Location<'static>,
+    may_wait: bool,
+    f: F,
+) -> Result<T, F> {
+    let (outcome, took) = elsewhere(place, |job| shared.helpers.submit(shared, job, may_wait), f)?;
+    let worker = current_worker().expect("a goroutine runs on a worker");
+    learn(worker, goroutine, if took < SHORT { Habit::Short } else { Habit::Long });
+    match outcome {
+        Ok(value) => Ok(value),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// Runs `f` on the thread that gets the job by `submit`, while the caller waits: how it ended, and how
+/// many nanoseconds it took. Gives `f` back if the job is refused.
+pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
+    place: &'static Location<'static>,
+    submit: impl FnOnce(Job) -> Result<(), NoHelper>,
+    f: F,
+) -> Result<(Outcome<T>, u64), F> {
+    let mut f = Some(f);
+    let mut outcome: Option<Outcome<T>> = None;
+    let mut took = 0;
+    let done = AtomicBool::new(false);
+    let waiter = park::waiter();
+    let mut run = || {
+        let f = f.take().expect("a job is run once");
+        let start = clock::now();
+        outcome = Some(catch_unwind(AssertUnwindSafe(f)));
+        took = clock::now().saturating_sub(start);
+        // The frame that holds this closure may be gone once `done` is seen.
+        let waiter: Waiter = waiter.clone();
+        // Release: pairs with the Acquire below: the outcome is seen.
+        // mutant: drop done
+        done.store(true, Ordering::Release);
+        // mutant: drop wake of who waits
+        waiter.unpark();
+    };
+    let job: *mut (dyn FnMut() + Send + '_) = &mut run;
+    // SAFETY: only the lifetime changes; this frame waits for `done`. [Q1]
+    let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
+    if submit(job).is_err() {
+        return Err(f.take().expect("nobody has run the job"));
+    }
+    // Acquire: pairs with the Release above.
+    while !done.load(Ordering::Acquire) {
+        park::park_without_fail(place);
+    }
+    Ok((outcome.expect("the job has run"), took))
+}
+
+impl Job {
+    /// Runs it, on behalf of who waits for it. Never unwinds.
+    pub(crate) fn run(self) {
+        // SAFETY: its owner waits until the job has run, and there is one `Job` of it. [Q1]
+        unsafe { (*self.0)() };
+    }
+}
+
+/// Whether the calling thread is a helper, which may end.
+pub(crate) fn is_helper() -> bool {
+    tls::locals().is_some_and(|locals| locals.is_shut())
+}
+
+impl Helpers {
+    pub(crate) fn new() -> Self {
+        Helpers { state: Mutex::new(State::default()), wake: Condvar::new(), left: Condvar::new() }
+    }
+
+    /// Queues a job for a helper that is free, or has just been started; if it `may_wait`, for any that
+    /// there is.
+    fn submit(&self, shared: &Shared, job: Job, may_wait: bool) -> Result<(), NoHelper> {
+        let mut state = self.state.lock();
+        let mut at_once = state.idle > state.jobs.len();
+        // Under the lock: whoever finds a helper counted can rely on it.
+        if !at_once && shared.roster.add_helper() {
+            at_once = state.start(shared);
+            if !at_once {
+                shared.remove_helper();
+            }
+        }
+        // mutant: wait for a helper that never comes: replace state.threads == 0 with false
+        if !at_once && (state.threads == 0 || !may_wait) {
+            return Err(NoHelper);
+        }
+        state.jobs.push_back(job);
+        // Before the wake-up: it would begin by waiting for the lock.
+        drop(state);
+        // mutant: drop wake of a helper
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// The life of a helper thread.
+    pub(crate) fn main(&self, shared: &Shared, number: usize) {
+        if let Some(locals) = tls::locals() {
+            // Jobs are others': their goroutines' values stay at home.
+            locals.shut();
+        }
+        let born = Born::here();
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                state.busy += 1;
+                self.tell_who_stops(&state);
+                drop(state);
+                job.run();
+                forked::check_thread(
+                    born,
+                    "a closure in `blocking` has called `fork`, and returned",
+                );
+                state = self.state.lock();
+                state.busy -= 1;
+                continue;
+            }
+            if state.stopping {
+                break;
+            }
+            state.idle += 1;
+            let (again, timed_out) = self.wake.wait_timeout(state, crate::sched::IDLE_THREAD_LIFE);
+            state = again;
+            state.idle -= 1;
+            if timed_out && state.jobs.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+        let own = state.handles[number].take();
+        own.into_iter().for_each(|own| shared.leavers.add(own));
+        self.tell_who_stops(&state);
+        drop(state);
+        // mutant: drop room for others
+        shared.remove_helper();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().stopping = true;
+        // mutant: drop wake of the helpers
+        self.wake.notify_all();
+    }
+
+    /// One more runs a job, or has left.
+    fn tell_who_stops(&self, state: &State) {
+        if state.stopping {
+            // mutant: drop word to who stops
+            self.left.notify_all();
+        }
+    }
+
+    /// After `stop`: waits until none is left but those that run a job, for which nobody can wait.
+    pub(crate) fn await_idle(&self) {
+        let mut state = self.state.lock();
+        while state.threads > state.busy {
+            state = self.left.wait(state);
+        }
+    }
+}
+
+impl State {
+    /// Starts one more helper; false if there is no thread for it.
+    fn start(&mut self, shared: &Shared) -> bool {
+        let number = self.handles.iter().position(Option::is_none).unwrap_or(self.handles.len());
+        let Ok(handle) = shared.start_helper(number) else { return false };
+        if number == self.handles.len() {
+            self.handles.push(Some(handle));
+        } else {
+            self.handles[number] = Some(handle);
+        }
+        self.threads += 1;
+        true
+    }
+}

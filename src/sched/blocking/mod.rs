@@ -1,0 +1,3 @@
+//! blocking
+
+pub(crate) mod blocking;

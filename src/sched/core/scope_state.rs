@@ -1,0 +1,113 @@
+//! Group: the children of a scope, and the parent that waits for them. It lies in the parent's frame.
+//! enter, before the spawn.   leave, after the child's result is stored, or dropped if unclaimed.
+//! [G4] `wait` returns only after every child has left: nothing of theirs refers to the parent's
+//! frame any more. So whom to wake is copied before a child leaves.
+//! [G7] A child that has left may find the parent gone, and the parent's runtime with it. A child on the
+//! same runtime keeps that in place, and knows the parent by its id; a child on another one counts a
+//! reference to the parent before it leaves.
+//! Checked by: verification/loom/join.rs, src/api/scope_tests.rs, proptests/runtime/lifecycle.rs.
+
+use super::current::current_worker;
+use super::forked;
+use super::runtime::Shared;
+use super::wake_handle::Wake;
+use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sched::suspend::park;
+use std::panic::Location;
+use std::ptr::NonNull;
+
+pub(crate) struct Group {
+    running: AtomicUsize,
+    panicked: AtomicBool,
+    parent: Wake,
+    /// The address of the parent's runtime; 0 in a model, whose goroutines are threads.
+    runtime: usize,
+}
+
+/// A child's place in its group.
+pub(crate) struct Member(NonNull<Group>);
+
+// SAFETY: a group is shared by all its children: atomics, and whom to wake, which only is copied.
+unsafe impl Send for Member {}
+
+impl Group {
+    /// A group without children, whose parent is the caller.
+    pub(crate) fn new() -> Self {
+        let runtime = current_worker().map_or(std::ptr::null(), |worker| worker.shared);
+        Group {
+            running: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            parent: Wake::of_caller(runtime),
+            runtime: runtime.addr(),
+        }
+    }
+
+    /// Whom a child on the runtime at this address wakes, once it has left. Called before it leaves. [G7]
+    pub(crate) fn parent_for(&self, runtime: usize) -> Wake {
+        if runtime == self.runtime { self.parent.again() } else { self.parent.again_counted() }
+    }
+
+    /// One more child, which must leave.
+    ///
+    /// # Safety
+    /// The group stays where it is until [`wait`](Self::wait) has returned.
+    pub(crate) unsafe fn enter(&self) -> Member {
+        // Relaxed: the parent counts its children itself, or a child that it waits for does.
+        let before = self.running.fetch_add(1, Ordering::Relaxed);
+        assert!(before < usize::MAX / 2, "too many goroutines in one scope");
+        Member(NonNull::from(self))
+    }
+
+    /// The child was not spawned after all, and its place is forgotten.
+    pub(crate) fn withdraw(&self) {
+        // Relaxed: nobody waits for it. The caller is the parent, or a child that has not left.
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A child has panicked, and its handle was dropped.
+    pub(crate) fn note_panic(&self) {
+        // Relaxed: the handle's holder is the parent, or a child that has not left yet.
+        self.panicked.store(true, Ordering::Relaxed);
+    }
+
+    /// Parks the parent until all have left; true if a child panicked and nobody joined it.
+    pub(crate) fn wait(&self, place: &'static Location<'static>) -> bool {
+        // Acquire: pairs with the Release in `leave`. [G4]
+        // mutant: drop wait for the children
+        while self.running.load(Ordering::Acquire) > 0 {
+            if forked::is_orphan() {
+                forked::end("the end of a scope in which `fork` was called");
+            }
+            park::park_without_fail(place);
+        }
+        // Relaxed: see `leave`.
+        self.panicked.load(Ordering::Relaxed)
+    }
+}
+
+impl Member {
+    /// Called by the child, or by whoever drops its closure. `runtime` is the child's; null in a model.
+    pub(crate) fn leave(self, runtime: *const Shared, unclaimed_panic: bool) {
+        let group = self.0.as_ptr();
+        // SAFETY: until the child has left, the group is there. Not by a reference, since it may be gone
+        // before this function returns.
+        unsafe {
+            if unclaimed_panic {
+                // Relaxed: published by the Release below.
+                (*group).panicked.store(true, Ordering::Relaxed);
+            }
+            let parent = (*group).parent_for(runtime.addr());
+            // Release: pairs with the Acquire in `wait`: all that the child did is seen. [G4]
+            if (*group).running.fetch_sub(1, Ordering::Release) == 1 {
+                // mutant: drop wake of the parent
+                parent.wake();
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
+    }
+}

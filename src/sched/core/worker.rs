@@ -1,0 +1,313 @@
+//! Worker: a kernel thread that runs goroutines while it holds a processor.
+//!
+//! loop: attend to what the roster wants; find a goroutine; run it (`run`) until it, or one to which it has
+//! passed on, comes back; settle that; if the processor was retaken, wait for one.
+//!
+//! [A1] A goroutine with a home resumes on that worker alone, and the thread of a worker with
+//! started goroutines at home never ends.
+//! [F1] A queueing worker gets a processor after at most one slice of each worker ahead of it.
+//! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
+
+use super::cell::{Goroutine, Ptr};
+use super::processor::Held;
+use super::runtime::Shared;
+use super::wired::{Choice, Wiring};
+use crate::fiber::{Blocks, overflow};
+use crate::observe::fault;
+use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id, tls};
+use crate::sched::blocking::blocking::Habit;
+use crate::sched::idle::{Awake, ProcId, Seat, SeatId, Sources};
+use crate::structures::{Inbox, List};
+use std::cell::{Cell, UnsafeCell};
+use std::ptr;
+
+pub(crate) struct Worker {
+    pub(crate) id: SeatId,
+    pub(crate) shared: *const Shared,
+    seat: *const Seat,
+    /// How goroutines get thread-locals of their own; `None` if they share the worker's.
+    blocks: Option<&'static Blocks>,
+    /// Goroutines at home here that somebody else unparked.
+    pub(crate) inbox: Inbox<Goroutine>,
+    pub(crate) inbox_len: AtomicUsize,
+    /// Goroutines resumed so far: the monitor sees by it whether the worker gets on.
+    pub(crate) ticks: AtomicU32,
+    pub(crate) current: AtomicPtr<Goroutine>,
+    /// In a section announced by `blocking`.
+    section: AtomicBool,
+    /// Started goroutines whose home this is. Written by this thread alone, as `waiting` is.
+    pub(crate) homed: AtomicUsize,
+    pub(crate) waiting: AtomicUsize,
+    /// Puts the thread to sleep beneath a goroutine that unwinds.
+    pub(crate) in_place: Parker,
+    /// The thread's clock and kernel id, while there is one.
+    pub(crate) thread: Mutex<Option<Thread>>,
+    /// This thread's own.
+    pub(crate) proc: Cell<Option<ProcId>>,
+    pub(crate) ring: UnsafeCell<List<Goroutine>>,
+    /// When it first ran something since it was granted its processor: each grant is good for one
+    /// goroutine at least. [F1]
+    pub(crate) slice_start: Cell<Option<u64>>,
+    /// What has just passed on to another goroutine, and why it left: see `run`.
+    pub(crate) passed: Cell<Option<(Ptr, usize)>>,
+    pub(crate) choice: Cell<Choice>,
+    pub(crate) wiring: Wiring,
+    /// Of the last blocking call here.
+    pub(crate) habit: Cell<Habit>,
+    /// Of the last sleep: see `idle`.
+    pub(crate) slept_briefly: Cell<bool>,
+}
+
+/// What the monitor knows a kernel thread by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread {
+    pub(crate) clock: Option<CpuClock>,
+    pub(crate) kernel_id: u32,
+}
+
+// SAFETY: `proc`, `ring`, `slice_start`, `passed`, `choice`, `wiring`, `habit` and `slept_briefly` are touched by the worker's
+// own thread alone; the rest is atomic or locked; the pointers lead to the runtime, which outlives its workers.
+unsafe impl Sync for Worker {}
+// SAFETY: as above.
+unsafe impl Send for Worker {}
+
+impl Worker {
+    pub(crate) fn new(
+        id: SeatId,
+        shared: *const Shared,
+        seat: *const Seat,
+        blocks: Option<&'static Blocks>,
+    ) -> Self {
+        Worker {
+            id,
+            shared,
+            seat,
+            blocks,
+            inbox: Inbox::new(),
+            inbox_len: AtomicUsize::new(0),
+            ticks: AtomicU32::new(0),
+            current: AtomicPtr::new(ptr::null_mut()),
+            section: AtomicBool::new(false),
+            homed: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            in_place: Parker::new(),
+            thread: Mutex::new(None),
+            proc: Cell::new(None),
+            ring: UnsafeCell::new(List::new()),
+            slice_start: Cell::new(None),
+            passed: Cell::new(None),
+            choice: Cell::new(Choice::Usual),
+            wiring: Wiring::default(),
+            habit: Cell::new(Habit::Unknown),
+            slept_briefly: Cell::new(false),
+        }
+    }
+
+    // ---- the thread ------------------------------------------------------------------------------
+
+    /// The life of the worker's kernel thread.
+    pub(crate) fn main(&self) -> Awake {
+        overflow::ensure_alternate_stack();
+        // SAFETY: this thread holds the runtime, and with it the worker.
+        unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
+        let this = Thread::this();
+        *self.thread.lock() = Some(this);
+        self.prepare_wiring();
+        let mut awake = self.shared().roster.await_grant(self.id);
+        loop {
+            awake = match awake {
+                Awake::Run { proc, searching } => {
+                    self.proc.set(Some(proc));
+                    self.slice_start.set(None);
+                    self.work(searching)
+                }
+                Awake::Stop | Awake::Reaped => break,
+            };
+        }
+        let mut known = self.thread.lock();
+        // A reaped worker's seat may have a new thread already.
+        if known.is_some_and(|thread| thread.kernel_id == this.kernel_id) {
+            *known = None;
+        }
+        drop(known);
+        // SAFETY: null.
+        unsafe { tls::set_worker(ptr::null()) };
+        awake
+    }
+
+    /// Runs goroutines until there is none, or the processor is gone.
+    fn work(&self, mut searching: bool) -> Awake {
+        let shared = self.shared();
+        loop {
+            // mutant: drop attention
+            if shared.roster.attention()
+                && let Some(awake) = self.attend(&mut searching)
+            {
+                return awake;
+            }
+            let Some(held) = self.held() else { return self.regain() };
+            let found = match self.choice.get() {
+                Choice::Usual => self.find(held),
+                Choice::BySeed => self.pick(held),
+                Choice::AtHome => match self.find_at_home(held, &mut searching) {
+                    Ok(goroutine) => Some(goroutine),
+                    Err(awake) => return awake,
+                },
+            };
+            let found = match found {
+                Some(goroutine) => Some(goroutine),
+                None if self.keep_own_time(held) || self.look_at_sockets(held) => continue,
+                None => self.search(held, &mut searching),
+            };
+            let Some(goroutine) = found else { return self.idle(searching) };
+            if std::mem::take(&mut searching) {
+                // mutant: drop token given back
+                shared.carry_out(shared.roster.stop_searching(self));
+            }
+            self.run(held, goroutine);
+        }
+    }
+
+    // ---- processors --------------------------------------------------------------------------------
+
+    /// Its processor, while it is inside the runtime.
+    #[inline]
+    pub(crate) fn held(&self) -> Option<Held<'_>> {
+        let proc = self.proc.get()?;
+        // SAFETY: `proc` is what the roster granted and no dispute took away, and callers are on
+        // this thread, inside the runtime. [H1]
+        Some(unsafe { self.shared().processors[proc as usize].held() })
+    }
+
+    /// Asks the roster whether the processor is gone.
+    #[cold]
+    pub(crate) fn dispute(&self) {
+        if self.shared().roster.dispute(self.id) && !fault("no processor") {
+            // mutant: drop loss of the processor
+            self.proc.set(None);
+        }
+    }
+
+    /// The processor was retaken while a goroutine ran, or is given up here: wait for one, if there
+    /// is need of it.
+    fn regain(&self) -> Awake {
+        // One that is alone does not look for shared work again before it sleeps.
+        if self.is_alone()
+            && let Some(held) = self.held()
+        {
+            // mutant: drop what others get
+            self.give_away(held);
+        }
+        let held = self.proc.take();
+        let roster = &self.shared().roster;
+        // mutant: sleep though work is at home: replace self.home() with false
+        if self.home() {
+            roster.queue(self.id, held)
+        } else {
+            roster.sleep(self.id, held, false, self)
+        }
+    }
+
+    /// Somebody queues for a processor, or the runtime shrinks or stops.
+    #[cold]
+    fn attend(&self, searching: &mut bool) -> Option<Awake> {
+        let shared = self.shared();
+        let held = self.held()?;
+        let retired = held.processor().id >= shared.roster.active();
+        if !retired && !shared.is_stopping() && !self.slice_is_over() {
+            return None;
+        }
+        if std::mem::take(searching) {
+            // mutant: drop token given back
+            shared.carry_out(shared.roster.stop_searching(self));
+        }
+        // mutant: nothing is handed over: replace retired || shared.is_stopping() with false
+        if retired || shared.is_stopping() {
+            held.drain(shared);
+        } else {
+            // mutant: drop flush of run_next
+            held.flush_next(shared);
+        }
+        // Another's, when we wait for a processor. [I1]
+        // mutant: drop wake for what is handed over
+        shared.carry_out(shared.roster.notify());
+        Some(self.regain())
+    }
+
+    pub(crate) fn slice_is_over(&self) -> bool {
+        let slice = self.shared().config.slice_nanos;
+        self.slice_start.get().is_some_and(|start| clock::now().saturating_sub(start) >= slice)
+    }
+
+    // ---- for the monitor ----------------------------------------------------------------------------
+
+    /// On this thread: whether what runs has announced that it may block.
+    pub(crate) fn show_section(&self, in_section: bool) {
+        // Relaxed: the monitor's hint.
+        self.section.store(in_section, Ordering::Relaxed);
+    }
+
+    pub(crate) fn in_section(&self) -> bool {
+        // Relaxed: this thread's own, or a hint.
+        self.section.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn ticks(&self) -> u32 {
+        // Relaxed: a hint.
+        self.ticks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn current(&self) -> *const Goroutine {
+        // Relaxed: this thread's own, or read under a claim.
+        self.current.load(Ordering::Relaxed)
+    }
+
+    /// Runnable goroutines at home that wait for this worker.
+    pub(crate) fn waiting(&self) -> usize {
+        // Relaxed: a report.
+        self.waiting.load(Ordering::Relaxed) + self.inbox_len.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn blocks(&self) -> Option<&'static Blocks> {
+        self.blocks
+    }
+
+    pub(crate) fn seat(&self) -> &Seat {
+        // SAFETY: the runtime's roster outlives its workers.
+        unsafe { &*self.seat }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        // SAFETY: the runtime outlives its workers.
+        unsafe { &*self.shared }
+    }
+}
+
+impl Sources for Worker {
+    fn shared(&self) -> bool {
+        Worker::shared(self).has_stealable_work()
+    }
+
+    fn home(&self) -> bool {
+        self.has_work_at_home()
+    }
+
+    fn is_home(&self) -> bool {
+        self.homed() > 0
+    }
+
+    fn runs_shared(&self) -> bool {
+        !self.is_alone()
+    }
+
+    fn rest(&self, parker: &Parker) -> Option<Option<Awake>> {
+        self.rest_until_due(parker)
+    }
+}
+
+impl Thread {
+    fn this() -> Self {
+        Thread { clock: CpuClock::of_this_thread(), kernel_id: thread_id() }
+    }
+}

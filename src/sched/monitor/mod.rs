@@ -1,0 +1,3 @@
+//! monitor
+
+pub(crate) mod monitor;

@@ -1,0 +1,4 @@
+//! suspend
+
+pub(crate) mod park;
+pub(crate) mod park_until;

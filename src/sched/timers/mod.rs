@@ -1,0 +1,3 @@
+//! timers
+
+pub mod timers;

@@ -1,0 +1,8 @@
+//! worker
+
+pub(crate) mod entry;
+pub(crate) mod find;
+pub(crate) mod overflow_report;
+pub(crate) mod poll;
+pub(crate) mod run;
+pub(crate) mod settle;

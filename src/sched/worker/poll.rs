@@ -1,0 +1,118 @@
+//! Deliver: goroutines whose sockets are ready go to where they wait to run, a whole batch at a time;
+//! and when workers and the monitor look.
+//! rest (a worker that sleeps): what is for this worker, or for anybody, it takes up itself.
+//! look (a worker): when its own queues are empty, before it looks elsewhere; and every 61st decision.
+//! look (the monitor): while all processors are busy; where one is idle it sends a worker to wait.
+//! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
+
+use crate::platform::{Parker, SPEC};
+use crate::sched::core::batch::{Batch, Batched, Here};
+use crate::sched::core::cell::Ptr;
+use crate::sched::core::cell_pool::drop_reference_inside;
+use crate::sched::core::processor::Held;
+use crate::sched::core::runtime::Shared;
+use crate::sched::core::wake_handle::Wake;
+use crate::sched::core::worker::Worker;
+use crate::sched::goroutine::state::Unparked;
+use crate::sched::idle::Awake;
+use std::ptr;
+use std::time::Duration;
+
+impl Worker {
+    /// It is about to sleep: waits for sockets instead, if nobody does, for `limit` at most. `Some(None)`:
+    /// it was woken, or has woken others, or that time is over.
+    pub(crate) fn rest_at_sockets(
+        &self,
+        parker: &Parker,
+        limit: Option<Duration>,
+    ) -> Option<Option<Awake>> {
+        let shared = self.shared();
+        let wakes = shared.sockets.get()?.poller.rest(self.id, parker, limit)?;
+        if wakes.is_empty() {
+            return Some(None);
+        }
+        let _acting = shared.roster.spec.acting();
+        Some(self.rise_for(shared.deliver(wakes, Some((self, None)))))
+    }
+
+    /// Between two goroutines: takes what is ready. True if something came of it for this worker.
+    pub(crate) fn look_at_sockets(&self, held: Held<'_>) -> bool {
+        let shared = self.shared();
+        let Some(sockets) = shared.sockets.get() else { return false };
+        let wakes = sockets.poller.look(|seat| shared.roster.seat(seat).parker.unpark());
+        if wakes.is_empty() {
+            return false;
+        }
+        let _acting = shared.roster.spec.acting();
+        let found = shared.deliver(wakes, Some((self, Some(held))));
+        if found.stealable {
+            shared.carry_out(shared.roster.notify());
+        }
+        found.home || found.stealable
+    }
+}
+
+impl Shared {
+    /// The monitor's part: nobody waits at the sockets, as all who could are busy, or asleep since
+    /// before somebody was needed there.
+    pub(crate) fn see_to_sockets(&self) {
+        let Some(sockets) = self.sockets.get().filter(|own| own.poller.is_unattended()) else {
+            return;
+        };
+        let _acting = self.roster.spec.acting();
+        if self.roster.idle_processors() > 0 {
+            // It will find nothing to do, and go there.
+            return self.carry_out(self.roster.wake_searcher());
+        }
+        let wakes = sockets.poller.look(|seat| self.roster.seat(seat).parker.unpark());
+        if self.deliver(wakes, None).stealable {
+            self.carry_out(self.roster.notify());
+        }
+    }
+
+    /// Gives each its permit, and puts it where it waits to run. `here`: the calling worker, inside the
+    /// runtime, and its processor.
+    fn deliver(&self, wakes: Vec<Wake>, here: Here<'_>) -> Batched {
+        let mut batch = Batch::new(self, here);
+        // To the specification, each of them is unparked until all are in their queues.
+        let mut unparks = Vec::new();
+        for wake in &wakes {
+            let (goroutine, id) = self.own_goroutine(wake);
+            if SPEC && id.is_some_and(|id| goroutine.id() != id) {
+                continue;
+            }
+            let unpark = self.roster.spec.unparking(goroutine.key());
+            unparks.extend(SPEC.then_some(unpark));
+            let unparked = match id {
+                Some(id) => goroutine.word.unpark_if(id),
+                None => goroutine.word.unpark(),
+            };
+            match (unparked, goroutine.home()) {
+                (Unparked::Nothing, _) | (Unparked::WakeInPlace, None) => {}
+                (Unparked::WakeInPlace, Some(home)) => {
+                    self.workers[home as usize].in_place.unpark();
+                }
+                (Unparked::Enqueue, _) => batch.add(goroutine),
+            }
+        }
+        let batched = batch.finish();
+        drop(unparks);
+        wakes.into_iter().for_each(|wake| {
+            let (goroutine, id) = self.own_goroutine(&wake);
+            // Not by its own drop, which enters the runtime as user code does.
+            std::mem::forget(wake);
+            if id.is_none() {
+                drop_reference_inside(goroutine);
+            }
+        });
+        batched
+    }
+
+    /// Nobody else is told by this poller. With its id, or, counted, without.
+    fn own_goroutine(&self, wake: &Wake) -> (Ptr, Option<u64>) {
+        match wake.goroutine() {
+            Some(own) if ptr::eq(own.0.shared, self) => own,
+            _ => crate::sched::broken("deliver", "a goroutine of this runtime", "somebody else"),
+        }
+    }
+}

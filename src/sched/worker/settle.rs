@@ -1,0 +1,191 @@
+//! Settle: what becomes of a goroutine that has just switched out. Runs on the worker's own stack, or on that of the
+//! goroutine to which it has passed on (`run`), so that nobody can resume a stack that is still in use. [S1]
+//! yield: requeue.   park: `begin_park`, or requeue if a permit came first.   exit: recycle.
+//! Where it is requeued: at home if it has one, else in the deque, else (no processor) the injector.
+//! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
+//! proptests/runtime/lifecycle.rs.
+
+use crate::fiber::{Fiber, StackError};
+use crate::observe::specification::Event;
+use crate::platform::Parker;
+use crate::sched::core::cell::Ptr;
+use crate::sched::core::config::Placement;
+use crate::sched::core::current::Inside;
+use crate::sched::core::processor::{FIBER_CACHE, Held};
+use crate::sched::core::runtime::Shared;
+use crate::sched::core::stacks::StackKind;
+use crate::sched::core::worker::Worker;
+use crate::sched::goroutine::state::BeginPark;
+use std::time::Duration;
+
+/// Between two attempts of a worker to get a stack that the kernel refuses.
+const POSTPONE_PAUSE: Duration = Duration::from_micros(200);
+
+pub(crate) const EXIT: usize = 0;
+pub(crate) const YIELD: usize = 1;
+pub(crate) const PARK: usize = 2;
+
+impl Worker {
+    #[inline]
+    pub(crate) fn settle(&self, goroutine: Ptr, why: usize) {
+        // mutant: go on though it stops: replace self.shared().is_stopping() with false
+        if why != EXIT && self.shared().is_stopping() {
+            return self.strand(goroutine);
+        }
+        // One that is wired has not passed on.
+        if why == EXIT && goroutine.own.wired.get() != 0 {
+            self.bury_wired(goroutine);
+        }
+        self.settle_on(goroutine, why, false);
+    }
+
+    /// As `settle`, while the runtime does not stop. `another`: this worker will run another one next, whatever
+    /// is in the queues.
+    #[inline(always)]
+    pub(crate) fn settle_on(&self, goroutine: Ptr, why: usize, another: bool) {
+        match why {
+            YIELD => self.requeue(goroutine, another),
+            PARK => match goroutine.word.begin_park() {
+                BeginPark::Parked => {}
+                // mutant: who was readied is forgotten: replace self.requeue(goroutine, another) with ()
+                BeginPark::Readied => self.requeue(goroutine, another),
+            },
+            EXIT => self.bury(goroutine),
+            other => crate::sched::broken("settle", "EXIT, YIELD or PARK", &other.to_string()),
+        }
+    }
+
+    /// The runtime stops: nobody will resume it, and its joiner learns so. [T2] [T3]
+    #[cold]
+    fn strand(&self, goroutine: Ptr) {
+        // Its joiner is unparked as user code would do it, which may enter the runtime.
+        self.seat().claim.leave();
+        // mutant: the joiner gets no word: replace goroutine.abandon() with None::<crate::sched::core::wake_handle::Wake>
+        let joiner = goroutine.abandon();
+        if let Some(joiner) = joiner {
+            // SAFETY: the worker keeps the runtime in place, and a joiner known by its id is of it.
+            unsafe { joiner.wake() };
+        }
+        std::mem::forget(Inside::enter(self));
+    }
+
+    #[inline(always)]
+    fn requeue(&self, goroutine: Ptr, another: bool) {
+        let shared = self.shared();
+        if goroutine.home().is_some() {
+            self.push_home(goroutine);
+        } else if let Some(held) = self.held() {
+            let is_alone =
+                || held.local(|local| local.deque.is_empty()) && !held.processor().has_next();
+            let alone = !another && is_alone();
+            held.push(shared, goroutine);
+            // One alone is ours to run again; `find` announces it if something else goes first. [I1]
+            // mutant: drop note that it was not announced
+            held.local(|local| local.unannounced = alone);
+            // mutant: drop wake for who goes on
+            if !alone {
+                shared.carry_out(shared.roster.notify());
+            }
+        } else {
+            // SAFETY: it has just switched out, so it is in no queue.
+            unsafe { shared.inject(goroutine) };
+            // mutant: drop wake for who has no processor
+            shared.carry_out(shared.roster.notify());
+        }
+    }
+
+    /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1] False if there
+    /// is no stack; then it is queued again.
+    pub(crate) fn begin(&self, held: Held<'_>, goroutine: Ptr) -> bool {
+        let shared = self.shared();
+        let fiber = held.local(|local| {
+            if goroutine.own.stack.get() != StackKind::PLAIN {
+                return shared.take_special(goroutine);
+            }
+            if local.fibers.is_empty() {
+                shared.take_plain(goroutine, &mut local.fibers)?;
+            }
+            Ok(local.fibers.pop().expect("the arena gave at least one"))
+        });
+        let fiber = match fiber {
+            Ok(fiber) => fiber,
+            Err(error) => {
+                self.postpone(goroutine, &error);
+                return false;
+            }
+        };
+        if shared.config.placement == Placement::Anchored {
+            // mutant: drop home
+            goroutine.set_home(Some(self.id));
+            self.count_homed(1);
+        }
+        // SAFETY: this worker's own while it runs it.
+        unsafe { *goroutine.own.fiber.get() = Some(fiber) };
+        true
+    }
+
+    /// There is no stack for a goroutine that was accepted: it waits at the end of the queue. Either
+    /// another processor has a stack at hand and takes it up, or a goroutine ends meanwhile. The pause
+    /// keeps this worker from asking the kernel without end.
+    #[cold]
+    fn postpone(&self, goroutine: Ptr, error: &StackError) {
+        let shared = self.shared();
+        shared.report_postponed(goroutine, error);
+        // SAFETY: it has just been taken out of a queue, and has not begun.
+        unsafe { shared.inject(goroutine) };
+        shared.carry_out(shared.roster.notify());
+        Parker::new().park_timeout(POSTPONE_PAUSE);
+    }
+
+    /// It has ended: its stack serves the next one, its cell too unless somebody refers to it.
+    fn bury(&self, goroutine: Ptr) {
+        goroutine.note(Event::Exited);
+        let shared = self.shared();
+        if goroutine.home().is_some() {
+            self.count_homed(-1);
+        }
+        // SAFETY: this worker's own: the goroutine has switched out for good.
+        let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
+        let held = self.held();
+        match held {
+            Some(held) => keep_fiber(shared, held, goroutine, fiber),
+            // SAFETY: it has switched out for good; `begin` took its stack.
+            None => unsafe { shared.give_stack(goroutine, fiber) },
+        }
+        match held {
+            Some(held) => {
+                // mutant: drop count
+                held.count_finished();
+            }
+            None => {
+                // mutant: drop count
+                shared.count_finished();
+            }
+        }
+        // mutant: drop word to who drains
+        shared.note_finished();
+        if !goroutine.drop_reference() {
+            return;
+        }
+        // SAFETY: that was the last reference, and ours. [G1]
+        unsafe { goroutine.recycle() };
+        if !held.is_some_and(|held| held.keep_cell(shared, goroutine)) {
+            Shared::give_cells(shared, std::iter::once(goroutine));
+        }
+    }
+}
+
+fn keep_fiber(shared: &Shared, held: Held<'_>, goroutine: Ptr, fiber: Fiber) {
+    if goroutine.own.stack.get() != StackKind::PLAIN {
+        // SAFETY: it has switched out for good; `begin` took its stack.
+        return unsafe { shared.give_stack(goroutine, fiber) };
+    }
+    held.local(|local| {
+        local.fibers.push(fiber);
+        if local.fibers.len() > FIBER_CACHE {
+            let half = local.fibers.len() / 2;
+            // The coldest go back.
+            shared.arena.give(local.fibers.drain(..half));
+        }
+    });
+}

@@ -1,0 +1,38 @@
+//! Floor 1: data structures that know no goroutine.
+//!
+//! | file | who writes | who takes | order |
+//! |---|---|---|---|
+//! | [`deque`](mod@deque) | its owner | its owner and any thief | FIFO |
+//! | [`injector`] | anybody | anybody | FIFO |
+//! | [`inbox`] | anybody | its owner, all at once | FIFO |
+//! | [`list`] | its owner | its owner | FIFO |
+//! | [`slot`] | its owner | anybody | one item |
+//! | [`heap`] | its owner | its owner | by deadline |
+//!
+//! The deque, the injector and the heap hold values, or pointers; the others are intrusive: they chain items
+//! by the [`Link`] inside each item and never allocate. [`rng`] picks victims, [`tally`] counts. docs/deque.md tells the whole story.
+
+pub(crate) mod bias;
+pub mod biased_lock;
+mod fifo;
+pub mod global_queue;
+pub mod heap;
+pub mod linked;
+pub mod list;
+pub mod local_values;
+pub mod remote_queue;
+mod ring;
+pub mod rng;
+pub mod run_queue;
+pub mod slot;
+pub mod spawn_counters;
+
+pub use global_queue::Injector;
+pub use heap::{Heap, NEVER, Ticket};
+pub use linked::{Link, Linked};
+pub use list::List;
+pub use remote_queue::Inbox;
+pub use rng::Rng;
+pub use run_queue::{Owner, Stealer, deque};
+pub use slot::Slot;
+pub use spawn_counters::Tally;
