@@ -50,7 +50,7 @@ pub mod platform {
 pub mod sched {
     pub use crate::sched::goroutine::{join_word, state};
     pub use crate::sched::idle::retake_gate;
-    pub use crate::sched::timers::timers;
+    pub use crate::sched::timers;
     pub use crate::sched::{idle, poller};
 
     /// What a goroutine has changed of its kernel thread.
@@ -88,7 +88,7 @@ impl Runtime {
     /// For models, which take the monitor's place: takes the processor of every goroutine that is in user
     /// code; returns of how many.
     pub fn retake_all(&self) -> usize {
-        self.own().map_or(0, |shared| crate::sched::monitor::monitor::retake_all(shared))
+        self.own().map_or(0, |shared| crate::sched::monitor::retake_all(shared))
     }
 
     /// For models, where time stands still: fires every timer whose deadline is at `until`, in

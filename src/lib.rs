@@ -48,7 +48,7 @@ pub use local::{AccessError, LocalKey};
 pub use sched::core::stacks::StackUse;
 pub use sched::lifecycle::metrics::Metrics;
 pub use sched::lifecycle::shutdown::{Remaining, RemainingState};
-pub use sched::monitor::monitor::Stall;
+pub use sched::monitor::Stall;
 
 /// What the macros expand to. No part of the API.
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use crate::fiber::{Arena, Blocks, DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, SlotLa
 use crate::in_model::runtime;
 use crate::in_model::runtime::Hosted;
 use crate::platform::{Arc, Bell, MODELLED, available_processors, seed};
-use crate::sched::monitor::monitor::{Stall, Watchdog};
+use crate::sched::monitor::{Stall, Watchdog};
 use crate::sched::poller::Source;
 use crate::sched::poller::epoll::Sockets;
 use crate::sched::worker::entry::fiber_main;

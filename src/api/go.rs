@@ -331,7 +331,7 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    crate::sched::blocking::blocking::blocking(f)
+    crate::sched::blocking::blocking(f)
 }
 
 /// Calls `f`, during which the goroutine resumes only on the kernel thread that it is on. Anchored

@@ -38,6 +38,7 @@
 
 mod budget;
 mod error;
+#[allow(clippy::module_inception)]
 mod fiber;
 pub mod overflow;
 mod paint;

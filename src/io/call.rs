@@ -12,7 +12,7 @@ use crate::sched::blocking::blocking;
 #[track_caller]
 pub(crate) fn call<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);
-    blocking::blocking(f)
+    blocking(f)
 }
 
 /// Panics in a model or a simulation.

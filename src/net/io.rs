@@ -280,7 +280,7 @@ impl<S: AsFd> Io<S> {
             Place::Thread => plain::wait(self.socket.as_fd(), way, limit),
             Place::Elsewhere => {
                 let fd = self.socket.as_fd();
-                blocking::blocking(|| plain::wait(fd, way, limit))
+                blocking(|| plain::wait(fd, way, limit))
             }
         }
     }

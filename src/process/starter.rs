@@ -12,7 +12,7 @@ use crate::fiber::overflow;
 use crate::io::call::{call, refuse_in_model};
 use crate::platform::fork;
 use crate::platform::{Condvar, Mutex, OfProcess, thread};
-use crate::sched::blocking::blocking::{Job, NoHelper, elsewhere, is_helper};
+use crate::sched::blocking::{Job, NoHelper, elsewhere, is_helper};
 use crate::sched::core::wired::is_wired;
 use crate::sched::suspend::park;
 use std::collections::VecDeque;

@@ -16,7 +16,7 @@ use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::{MODELLED, SPEC, prefetch};
 use crate::sched::Shared;
-use crate::sched::blocking::blocking::Habit;
+use crate::sched::blocking::Habit;
 use crate::sched::goroutine::body::{Payload, Vtable};
 use crate::sched::goroutine::join_word::{End, JoinWord};
 use crate::sched::goroutine::state::StateWord;

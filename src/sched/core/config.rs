@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::fiber::{Blocks, SlotLayout};
-use crate::sched::monitor::monitor::Watchdog;
+use crate::sched::monitor::Watchdog;
 
 /// Whose thread-locals goroutines have, and where they may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

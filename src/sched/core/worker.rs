@@ -16,7 +16,7 @@ use crate::fiber::{Blocks, overflow};
 use crate::observe::fault;
 use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id, tls};
-use crate::sched::blocking::blocking::Habit;
+use crate::sched::blocking::Habit;
 use crate::sched::idle::{Awake, ProcId, Seat, SeatId, Sources};
 use crate::structures::{Inbox, List};
 use std::cell::{Cell, UnsafeCell};

@@ -24,7 +24,7 @@ use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::state::{BeginPark, Unparked, Woken};
 use crate::sched::idle::Awake;
 use crate::sched::now;
-use crate::sched::timers::timers::Timers;
+use crate::sched::timers::Timers;
 use crate::sched::worker::settle::PARK;
 use crate::structures::NEVER;
 use std::panic::Location;

@@ -22,7 +22,7 @@ use crate::sched::core::runtime::Shared;
 use crate::sched::core::wake_handle::Waiter;
 use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::body::Outcome;
-use crate::sched::monitor::monitor::retake;
+use crate::sched::monitor::retake;
 use crate::sched::suspend::park;
 use crate::sched::suspend::park::unwinds;
 use crate::sched::worker::settle::YIELD;

@@ -1,3 +1,0 @@
-//! blocking
-
-pub(crate) mod blocking;

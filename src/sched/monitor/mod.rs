@@ -1,3 +1,0 @@
-//! monitor
-
-pub(crate) mod monitor;

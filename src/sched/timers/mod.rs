@@ -1,3 +1,0 @@
-//! timers
-
-pub mod timers;
