@@ -67,6 +67,11 @@ pub mod raw_mutex {
 /// How everything above the scheduler waits.
 pub mod wait {
     pub use crate::wait::{Limit, List, Node, Wait, Wake, limit};
+
+    /// The limit of a wait under `token`.
+    pub fn limit_of(token: &crate::cancel::CancelToken) -> Limit<'_> {
+        token.limit()
+    }
 }
 
 impl Builder {

@@ -6,11 +6,13 @@ use crate::fiber::{Arena, Blocks, DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, SlotLa
 use crate::in_model::runtime;
 use crate::in_model::runtime::Hosted;
 use crate::platform::{Arc, Bell, MODELLED, available_processors, seed};
+use crate::sched::core::config::Config;
+use crate::sched::core::config::Placement;
+use crate::sched::core::runtime::Shared;
 use crate::sched::monitor::{Stall, Watchdog};
 use crate::sched::poller::Source;
 use crate::sched::poller::epoll::Sockets;
 use crate::sched::worker::entry::fiber_main;
-use crate::sched::{Config, Placement, Shared};
 use std::fmt;
 use std::time::Duration;
 

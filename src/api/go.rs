@@ -7,14 +7,14 @@ use crate::cancel::{CancelToken, Cancelled};
 use crate::in_model;
 use crate::local;
 use crate::platform::Only;
-use crate::sched::Shared;
 use crate::sched::core::cell::Traits;
 use crate::sched::core::current::current_worker;
 use crate::sched::core::ready::{Refusal, spawn};
+use crate::sched::core::runtime::Shared;
 use crate::sched::core::stacks::StackKind;
 use crate::sched::core::worker::Worker;
 use crate::sched::suspend::park;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, trace};
 use std::panic::Location;
@@ -286,7 +286,7 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
     trace::op("park, under", "token", token.address(), Location::caller());
     let mut parked = false;
     let outcome =
-        Limit::token(token).park_until(Location::caller(), || std::mem::replace(&mut parked, true));
+        token.limit().park_until(Location::caller(), || std::mem::replace(&mut parked, true));
     match outcome {
         Outcome::Fired(_) if !token.is_cancelled() => Ok(()),
         Outcome::Fired(_) => {

@@ -14,8 +14,8 @@ use crate::sched::core::wake_handle::{Waiter, Wake};
 use crate::sched::goroutine::body::Outcome;
 use crate::sched::goroutine::join_word::{JoinWord, Joined};
 use crate::sched::suspend::park;
-use crate::time::Instant;
 use crate::wait;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, trace};
 use std::panic::Location;
 use std::pin::Pin;
@@ -140,7 +140,7 @@ impl<T> JoinHandle<T> {
         self,
         token: &CancelToken,
     ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
-        self.join_within(Limit::token(token), Location::caller())
+        self.join_within(token.limit(), Location::caller())
     }
 
     fn join_within(

@@ -6,12 +6,13 @@ use super::join::JoinHandle;
 use crate::Builder;
 use crate::in_model::runtime::Hosted;
 use crate::local;
+use crate::observe::broken;
 use crate::platform::Arc;
-use crate::sched::Shared;
 use crate::sched::core::cell::Traits;
 use crate::sched::core::current::current_worker;
 use crate::sched::core::forked;
 use crate::sched::core::ready::spawn;
+use crate::sched::core::runtime::Shared;
 use crate::sched::core::simulation::Simulation;
 use crate::sched::core::stacks::{StackKind, StackUse};
 use crate::sched::lifecycle::metrics::Metrics;
@@ -144,7 +145,7 @@ impl Runtime {
             Ok(value) => value,
             Err(error) => match error.into_panic() {
                 Ok(payload) => resume_unwind(payload),
-                Err(error) => crate::sched::broken("run", "a result", &error.to_string()),
+                Err(error) => broken("run", "a result", &error.to_string()),
             },
         }
     }

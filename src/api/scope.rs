@@ -16,7 +16,7 @@ use crate::sched::core::current::current_worker;
 use crate::sched::core::ready::spawn;
 use crate::sched::core::scope_state::Group;
 use crate::sched::suspend::park;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, trace};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -275,7 +275,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self,
         token: &CancelToken,
     ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
-        self.join_within(Limit::token(token), Location::caller())
+        self.join_within(token.limit(), Location::caller())
     }
 
     fn join_within(

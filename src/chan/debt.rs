@@ -14,7 +14,7 @@
 use super::channel::Channel;
 use super::error::SendError;
 use super::slot::{Content, Slot};
-use crate::sched::broken;
+use crate::observe::broken;
 use crate::wait::{Claim, Wakes};
 use std::mem;
 use std::ptr::NonNull;

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use crate::platform::{Latch, LatchGuard, unmodelled};
-use crate::sched::seed;
+use crate::sched::core::clock::seed;
 use crate::structures::Rng;
 use crate::wait::List;
 

@@ -9,7 +9,7 @@ use super::until::Until;
 use super::wait::Why;
 use crate::cancel::CancelToken;
 use crate::platform::Arc;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::trace;
 use std::fmt;
 use std::panic::Location;

@@ -8,7 +8,7 @@ use super::until::Until;
 use super::wait::Why;
 use crate::cancel::CancelToken;
 use crate::platform::Arc;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;

@@ -11,7 +11,7 @@
 use super::until::Until;
 use super::wait::Why;
 use crate::platform::Mutex;
-use crate::sched;
+use crate::sched::core::clock;
 use crate::wait::limit::Outcome;
 use crate::wait::{List, Node, Wait};
 use std::panic::Location;
@@ -46,7 +46,7 @@ pub(crate) trait Source<T>: Send + Sync {
             return Err(Why::Cancelled);
         }
         loop {
-            let now = sched::now();
+            let now = clock::now();
             if let Some(value) = self.take(now) {
                 return Ok(value);
             }
@@ -73,11 +73,11 @@ pub(crate) trait Source<T>: Send + Sync {
 
     /// Receives if a value is due.
     fn try_recv(&self) -> Result<T, Why> {
-        self.take(sched::now()).ok_or(Why::Now)
+        self.take(clock::now()).ok_or(Why::Now)
     }
 
     /// Whether a value is due.
     fn is_ready(&self) -> bool {
-        self.due().is_some_and(|due| due <= sched::now())
+        self.due().is_some_and(|due| due <= clock::now())
     }
 }

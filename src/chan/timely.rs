@@ -12,7 +12,7 @@
 
 use super::source::Source;
 use crate::platform::foreign::Task;
-use crate::sched;
+use crate::sched::core::clock;
 use crate::wait::alarm::Reminder;
 use crate::wait::{Node, Wait, trace};
 use std::cell::{Cell, RefCell, UnsafeCell};
@@ -50,7 +50,7 @@ impl<'a, T> Timely<'a, T> {
         trace::polls("await", self.source.kind(), &raw const *self.source);
         loop {
             self.unlink();
-            if let Some(value) = self.source.take(sched::now()) {
+            if let Some(value) = self.source.take(clock::now()) {
                 self.done.set(true);
                 self.reminder.borrow_mut().clear();
                 return Poll::Ready(value);
@@ -58,7 +58,7 @@ impl<'a, T> Timely<'a, T> {
             self.link(waker);
             // After it was linked: a later change fires it. [V9]
             match self.source.due() {
-                Some(due) if due <= sched::now() => {}
+                Some(due) if due <= clock::now() => {}
                 Some(due) => {
                     // Foreign code, which may panic: before anything is borrowed.
                     let task = Task::of(waker);

@@ -3,7 +3,7 @@
 
 use crate::cancel::CancelToken;
 use crate::sched::core::wake_handle::Sleeper;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait};
 use std::panic::Location;
@@ -25,7 +25,7 @@ impl<'a> Until<'a> {
             Until::Forever => Limit::NONE,
             Until::After(duration) => Limit::after(duration),
             Until::Deadline(at) => Limit::until(at.nanos()),
-            Until::Cancelled(token) => Limit::token(token),
+            Until::Cancelled(token) => token.limit(),
             Until::Limit(limit) => limit,
         };
         *self = Until::Limit(limit);

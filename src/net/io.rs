@@ -13,8 +13,8 @@ use super::plain;
 use crate::cancel::{CancelReason, CancelToken, Cancelled};
 use crate::platform::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::platform::{Arc, MODELLED, Mutex, OnceLock};
-use crate::sched;
 use crate::sched::blocking::blocking;
+use crate::sched::core::clock;
 use crate::sched::core::current::current_worker;
 use crate::sched::poller::epoll::Registration;
 use crate::sched::suspend::park;
@@ -256,11 +256,11 @@ impl<S: AsFd> Io<S> {
     fn limit<'a>(&self, way: Way, patience: Patience<'a>) -> Limit<'a> {
         // Relaxed: a setting, as above.
         let set = self.settings.timeouts[way as usize].load(Ordering::Relaxed);
-        let until = |nanos| Some(sched::now().saturating_add(nanos));
+        let until = |nanos| Some(clock::now().saturating_add(nanos));
         let deadline = if set == 0 { None } else { until(set) };
         match patience {
             Patience::AsSet => Limit::NONE.no_later_than(deadline),
-            Patience::Token(token) => Limit::token(token).no_later_than(deadline),
+            Patience::Token(token) => token.limit().no_later_than(deadline),
             Patience::For(limit) => Limit::after(limit),
         }
     }

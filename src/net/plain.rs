@@ -5,7 +5,7 @@
 
 use super::cell::Way;
 use crate::platform::{Arc, ppoll};
-use crate::sched;
+use crate::sched::core::clock;
 use crate::wait::limit::{CANCELLED, Outcome};
 use crate::wait::{Limit, Node, Wait};
 use std::fs::File;
@@ -31,7 +31,7 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Re
     if unsafe { !token.enlist(&node) } {
         return Ok(Outcome::Cancelled);
     }
-    let earliest = limit.no_later_than(token.deadline_nanos()).deadline();
+    let earliest = limit.no_later_than(token.deadline()).deadline();
     let polled = poll(socket, way, Some(&bell), earliest);
     // Under the token's lock, as is whoever fires it.
     token.delist(&node);
@@ -39,7 +39,7 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Re
     Ok(match wait.fired() {
         Some(_) => Outcome::Cancelled,
         None if is_ready => Outcome::Fired(way as u32),
-        None if token.is_cancelled() => Outcome::Cancelled,
+        None if token.is_cancelled(clock::now) => Outcome::Cancelled,
         None => Outcome::TimedOut,
     })
 }
@@ -62,9 +62,9 @@ fn poll(
         libc::pollfd { fd: bell, events: libc::POLLIN, revents: 0 },
     ];
     loop {
-        let left = |deadline: u64| Duration::from_nanos(deadline.saturating_sub(sched::now()));
+        let left = |deadline: u64| Duration::from_nanos(deadline.saturating_sub(clock::now()));
         match ppoll(&mut fds, deadline.map(left)) {
-            Ok(0) if deadline.is_some_and(|deadline| deadline <= sched::now()) => return Ok(false),
+            Ok(0) if deadline.is_some_and(|deadline| deadline <= clock::now()) => return Ok(false),
             Ok(0) => {}
             Ok(_) => return Ok(true),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -6,8 +6,10 @@
 //! | `run_log` | the log of a checked run |
 //! | `specification` | checks each step of the scheduler against what must hold |
 
+mod broken;
 mod fault;
 pub mod run_log;
 pub mod specification;
 
+pub(crate) use broken::broken;
 pub use fault::fault;

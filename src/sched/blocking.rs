@@ -16,6 +16,7 @@ use crate::platform::atomic::{AtomicBool, Ordering};
 use crate::platform::fork::Born;
 use crate::platform::{Condvar, Mutex, clock, thread, tls};
 use crate::sched::core::cell::Ptr;
+use crate::sched::core::current::YIELD;
 use crate::sched::core::current::{Inside, current, current_worker};
 use crate::sched::core::forked;
 use crate::sched::core::runtime::Shared;
@@ -25,7 +26,6 @@ use crate::sched::goroutine::body::Outcome;
 use crate::sched::monitor::retake;
 use crate::sched::suspend::park;
 use crate::sched::suspend::park::unwinds;
-use crate::sched::worker::settle::YIELD;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
@@ -295,7 +295,8 @@ impl Helpers {
                 break;
             }
             state.idle += 1;
-            let (again, timed_out) = self.wake.wait_timeout(state, crate::sched::IDLE_THREAD_LIFE);
+            let (again, timed_out) =
+                self.wake.wait_timeout(state, crate::sched::idle::IDLE_THREAD_LIFE);
             state = again;
             state.idle -= 1;
             if timed_out && state.jobs.is_empty() {

@@ -9,7 +9,7 @@ use super::error::WaitError;
 use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, List, Node, Wait, trace};
 use std::fmt;
 use std::panic::Location;

@@ -12,7 +12,7 @@ use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::poison::{LockResult, PoisonError};
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Claim, Limit, List, Node, trace};
 use std::fmt;
 use std::panic::Location;
@@ -196,7 +196,7 @@ impl Condvar {
         token: &CancelToken,
         condition: impl FnMut(&mut T) -> bool,
     ) -> Waited<'a, T> {
-        self.limited_while(guard, Limit::token(token), condition, Location::caller())
+        self.limited_while(guard, token.limit(), condition, Location::caller())
     }
 
     /// Wakes the one who has waited longest, if anybody waits. Never suspends.

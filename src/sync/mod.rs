@@ -41,7 +41,7 @@ pub use wait_group::{WaitGroup, WaitGuard};
 
 use crate::cancel::CancelToken;
 use crate::platform;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, List, Wakes};
 
 fn deadline_of(deadline: impl Into<Instant>) -> Limit<'static> {
@@ -49,7 +49,7 @@ fn deadline_of(deadline: impl Into<Instant>) -> Limit<'static> {
 }
 
 fn unless_cancelled(token: &CancelToken) -> Result<Limit<'_>, WaitError> {
-    if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(Limit::token(token)) }
+    if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(token.limit()) }
 }
 
 /// Fires every waiter, and wakes them once the lock is released.

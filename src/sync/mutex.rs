@@ -9,7 +9,7 @@ use crate::cancel::CancelToken;
 use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
 use crate::platform::poison::{LockResult, TryLockError, TryLockResult};
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, trace};
 use std::fmt;
 use std::marker::PhantomData;

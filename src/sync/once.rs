@@ -18,7 +18,7 @@ use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, List, Node, trace};
 use std::fmt;
 use std::panic::Location;

@@ -19,9 +19,9 @@
 //! Checked by: verification/loom/sync_mutex.rs, proptests/sync/mutex.rs.
 
 use super::error::WaitError;
+use crate::observe::broken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{MODELLED, Mutex, const_fn};
-use crate::sched::broken;
 use crate::wait::{Claim, Limit, List, Node, trace};
 use std::panic::Location;
 use std::ptr;

@@ -7,7 +7,7 @@ use super::permits::{MOST, Permits};
 use super::{deadline_of, unless_cancelled};
 use crate::cancel::CancelToken;
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, trace};
 use std::fmt;
 use std::mem;

@@ -12,7 +12,7 @@ use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Arc, Mutex};
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::{Limit, List, Node, trace};
 use std::fmt;
 use std::panic::Location;

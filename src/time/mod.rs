@@ -23,6 +23,7 @@ mod source;
 mod ticker;
 mod timer;
 
+pub use crate::chan::never::never;
 pub use crate::wait::instant::Instant;
 pub use future::{SleepAsync, sleep_async, sleep_until_async};
 pub use ticker::Ticker;
@@ -34,7 +35,7 @@ use crate::platform::Arc;
 use crate::sched::suspend::park;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait, trace};
-use source::{Due, Never};
+use source::Due;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cance
         return Ok(());
     }
     let until = Instant::now().saturating_add(duration).nanos();
-    match Limit::token(token).no_later_than(Some(until)).wait(&Wait::of_caller(place), place) {
+    match token.limit().no_later_than(Some(until)).wait(&Wait::of_caller(place), place) {
         Outcome::Cancelled => Err(Cancelled),
         Outcome::TimedOut | Outcome::Fired(_) => Ok(()),
     }
@@ -161,9 +162,4 @@ fn first_and_period(period: Duration) -> (u64, u64) {
     );
     let first = Instant::now().saturating_add(period).nanos();
     (first, u64::try_from(period.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// A receiver that never gets a value, and is never closed: the arm of a `select` that is switched off.
-pub fn never<T>() -> Receiver<T> {
-    Receiver::of_source(Arc::new(Never))
 }

@@ -106,16 +106,3 @@ impl Source<Instant> for Due {
         self.waiters.as_ref()
     }
 }
-
-/// What never has a value.
-pub(super) struct Never;
-
-impl<T> Source<T> for Never {
-    fn take(&self, _now: u64) -> Option<T> {
-        None
-    }
-
-    fn due(&self) -> Option<u64> {
-        None
-    }
-}

@@ -25,7 +25,7 @@ use crate::platform::poison::PoisonError;
 use crate::platform::{
     Arc, Condvar, MODELLED, Mutex, MutexGuard, OfProcess, const_fn, thread, unmodelled,
 };
-use crate::sched;
+use crate::sched::core::clock;
 use crate::sched::core::forked;
 use crate::structures::NEVER;
 use crate::structures::heap::{Heap, Ticket};
@@ -178,7 +178,7 @@ fn start() -> &'static Alarm {
         let life = move || {
             overflow::ensure_alternate_stack();
             loop {
-                own.turn(sched::now);
+                own.turn(clock::now);
                 forked::check_thread(born, "a waker has called `fork`, and returned");
             }
         };

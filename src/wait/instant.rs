@@ -2,7 +2,7 @@
 //! Checked by: proptests/runtime/timers.rs, and doctests here.
 #![forbid(unsafe_code)]
 
-use crate::sched;
+use crate::sched::core::clock;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Instant {
 
     /// What time it is: reads the clock.
     pub fn now() -> Instant {
-        Instant::from_nanos(sched::now())
+        Instant::from_nanos(clock::now())
     }
 
     /// How long ago it was; zero if it is still to come.

@@ -1,8 +1,8 @@
 //! Limit: what may end a wait early: a deadline, a token that is cancelled, or both.
 
+use super::token::Token;
 use super::{Ended, Node, Wait};
-use crate::cancel::CancelToken;
-use crate::sched;
+use crate::sched::core::clock;
 use crate::sched::core::wake_handle::Sleeper;
 use crate::sched::suspend::park;
 use std::panic::Location;
@@ -16,7 +16,7 @@ pub const CANCELLED: u32 = u32::MAX / 2;
 #[derive(Clone, Copy, Default)]
 pub struct Limit<'a> {
     deadline: Option<u64>,
-    token: Option<&'a CancelToken>,
+    token: Option<&'a Token>,
 }
 
 /// How a limited wait ended; after the last two, every node may still be linked.
@@ -43,11 +43,11 @@ impl<'a> Limit<'a> {
     /// For so long from now.
     pub fn after(limit: Duration) -> Self {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        Limit::until(sched::now().saturating_add(nanos))
+        Limit::until(clock::now().saturating_add(nanos))
     }
 
     /// Until `token` is cancelled.
-    pub fn token(token: &'a CancelToken) -> Self {
+    pub fn token(token: &'a Token) -> Self {
         Limit { deadline: None, token: Some(token) }
     }
 
@@ -62,7 +62,7 @@ impl<'a> Limit<'a> {
     }
 
     /// The token, if there is one.
-    pub(crate) fn own_token(&self) -> Option<&'a CancelToken> {
+    pub(crate) fn own_token(&self) -> Option<&'a Token> {
         self.token
     }
 
@@ -101,7 +101,7 @@ impl<'a> Limit<'a> {
         if !unsafe { token.enlist(&node) } && wait.give_up() {
             return Outcome::Cancelled;
         }
-        let deadline = earlier(self.deadline, token.deadline_nanos());
+        let deadline = earlier(self.deadline, token.deadline());
         let outcome = self.wait_for(wait, place, deadline);
         token.delist(&node);
         self.blame(outcome)
@@ -110,7 +110,7 @@ impl<'a> Limit<'a> {
     /// Whose deadline it was.
     fn blame(self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::TimedOut if self.token.is_some_and(CancelToken::is_cancelled) => {
+            Outcome::TimedOut if self.token.is_some_and(|token| token.is_cancelled(clock::now)) => {
                 Outcome::Cancelled
             }
             outcome => outcome,
@@ -130,7 +130,7 @@ impl<'a> Limit<'a> {
         if self.token.is_some_and(|token| unsafe { !token.enlist(&node) }) {
             return Outcome::Cancelled;
         }
-        let deadline = earlier(self.deadline, self.token.and_then(CancelToken::deadline_nanos));
+        let deadline = earlier(self.deadline, self.token.and_then(Token::deadline));
         let outcome = loop {
             if ready() {
                 break Outcome::Fired(0);

@@ -5,7 +5,7 @@
 //! Checked by: verification/loom/wait.rs.
 
 use super::{Wait, Wake};
-use crate::sched::broken;
+use crate::observe::broken;
 use std::cell::Cell;
 use std::marker::PhantomPinned;
 use std::ptr;

@@ -28,10 +28,10 @@ pub mod trace;
 pub use limit::Limit;
 pub use list::{Claim, List, Node};
 
+use crate::observe::broken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::foreign::Task;
-use crate::sched::broken;
 use crate::sched::core::wake_handle::Sleeper;
 pub use crate::sched::core::wake_handle::Wake;
 use crate::sched::suspend::park;

@@ -13,9 +13,10 @@
 //! Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
 use super::{List, Node, Wakes};
+use crate::observe::broken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Arc, Mutex, Weak};
-use crate::sched;
+use crate::sched::core::clock;
 
 /// Cancelled before its deadline.
 const CANCELLED: u32 = 1;
@@ -105,7 +106,7 @@ impl Token {
 
     /// Cancels it, and appends its children to those that are to be cancelled.
     fn cancel_alone(&self, all: &mut Vec<Arc<Token>>) {
-        let why = if self.has_expired(sched::now()) { EXPIRED } else { CANCELLED };
+        let why = if self.has_expired(clock::now()) { EXPIRED } else { CANCELLED };
         let children = self.children.lock();
         // Release: pairs with the Acquire in `flags`: what the canceller did before is seen.
         self.word.fetch_or(why, Ordering::Release);
@@ -128,7 +129,7 @@ impl Token {
 
     pub(crate) fn reason(&self) -> Option<CancelReason> {
         match self.flags() {
-            0 if self.has_expired(sched::now()) => Some(CancelReason::DeadlinePassed),
+            0 if self.has_expired(clock::now()) => Some(CancelReason::DeadlinePassed),
             0 => None,
             word if word & CANCELLED != 0 => Some(CancelReason::Cancelled),
             _ => Some(CancelReason::DeadlinePassed),
@@ -221,7 +222,7 @@ impl Children {
     fn put(&mut self, index: usize, child: Weak<Token>) {
         let Slot::Vacant(next) = std::mem::replace(&mut self.slots[index], Slot::Taken(child))
         else {
-            sched::broken("put", "a vacant slot", "a child");
+            broken("put", "a vacant slot", "a child");
         };
         self.vacant = next;
     }

@@ -6,7 +6,7 @@ use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
 use selvedge::internals::platform::Arc;
 use selvedge::internals::raw_mutex::{MOST_PASSES, RawMutex};
-use selvedge::internals::wait::Limit;
+use selvedge::internals::wait::{Limit, limit_of};
 use selvedge::sync::{LockError, Mutex, WaitError};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
@@ -161,7 +161,7 @@ fn who_gives_up_takes_nothing_from_the_one_on_its_way() {
         let gives_up = {
             let (mutex, token) = (Arc::clone(&mutex), token.clone());
             spawn(move || {
-                if mutex.lock(Limit::token(&token), place).is_ok() {
+                if mutex.lock(limit_of(&token), place).is_ok() {
                     mutex.unlock();
                 }
             })
@@ -194,7 +194,7 @@ fn a_cancelled_waiter_has_the_lock_or_leaves_it() {
         mutex.lock(Limit::NONE, place).expect("no limit");
         let other = {
             let (mutex, token) = (Arc::clone(&mutex), token.clone());
-            spawn(move || match mutex.lock(Limit::token(&token), place) {
+            spawn(move || match mutex.lock(limit_of(&token), place) {
                 Ok(()) => mutex.unlock(),
                 Err(error) => assert_eq!(error, WaitError::Cancelled),
             })

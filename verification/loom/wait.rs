@@ -4,7 +4,7 @@ use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
 use selvedge::internals::platform::{Arc, Mutex};
 use selvedge::internals::wait::limit::Outcome;
-use selvedge::internals::wait::{Limit, List, Node, Wait};
+use selvedge::internals::wait::{Limit, List, Node, Wait, limit_of};
 use std::panic::Location;
 
 fn list() -> Arc<Mutex<List>> {
@@ -148,7 +148,7 @@ fn a_cancelled_token_ends_every_wait_below_it() {
         let thread = spawn(move || canceller.cancel());
         let child = token.child();
         let list = list();
-        assert_eq!(wait_on(&[&list], Limit::token(&child)), None);
+        assert_eq!(wait_on(&[&list], limit_of(&child)), None);
         assert!(child.is_cancelled());
         join(thread);
     });
@@ -171,7 +171,7 @@ fn a_wait_is_fired_or_cancelled_and_loses_no_value() {
         let fired = Arc::new(Payload::new(0));
         let tell = Arc::clone(&fired);
         let fires = spawn(move || tell.write(usize::from(fire(&theirs, 7))));
-        let waited = wait_on(&[&list], Limit::token(&token));
+        let waited = wait_on(&[&list], limit_of(&token));
         join(cancels);
         join(fires);
         match waited {

@@ -16,7 +16,7 @@ use crate::chan::error::{RecvError, SendError};
 use crate::chan::receiver::{Flavor, Receiver};
 use crate::chan::sender::Sender;
 use crate::chan::slot::{Content, Slot};
-use crate::sched;
+use crate::sched::core::clock;
 use crate::wait::trace::Told;
 use crate::wait::{Claim, Node, Wakes};
 use std::cell::{Cell, UnsafeCell};
@@ -178,7 +178,7 @@ impl<T> Arm for RecvArm<'_, T> {
                     Take::Empty => return Tried::NotReady,
                 }
             }
-            (Flavor::Source(source), _) => match source.take(sched::now()) {
+            (Flavor::Source(source), _) => match source.take(clock::now()) {
                 // SAFETY: as above.
                 Some(value) => unsafe { room.write(value) },
                 None => return Tried::NotReady,
@@ -366,15 +366,15 @@ impl Arm for CancelArm<'_> {
 
     unsafe fn link(&self, node: &Node) -> bool {
         // SAFETY: the caller's duty.
-        unsafe { self.token.enlist(node) }
+        unsafe { self.token.core().enlist(node) }
     }
 
     fn unlink(&self, node: &Node) {
-        self.token.delist(node);
+        self.token.core().delist(node);
     }
 
     fn due(&self) -> Option<u64> {
-        self.token.deadline_nanos()
+        self.token.core().deadline()
     }
 
     fn was_chosen(&self) -> bool {

@@ -19,7 +19,7 @@ use super::few::Few;
 use crate::chan::door::{Door, Gate};
 use crate::chan::until::Until;
 use crate::platform::LatchGuard;
-use crate::sched::seed;
+use crate::sched::core::clock::seed;
 use crate::structures::Rng;
 use crate::wait::limit::Outcome;
 use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};

@@ -22,7 +22,7 @@ use crate::chan::receiver::Receiver;
 use crate::chan::sender::Sender;
 use crate::chan::slot::Slot;
 use crate::chan::until::Until;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use arm::{AnyArm, Arm, CancelArm, RecvArm, SendArm};
 use choose::{Aim, choose};
 use std::fmt;

@@ -11,7 +11,7 @@ pub use std::os::unix::net::SocketAddr;
 pub use stream::UnixStream;
 
 use crate::net::io::{Patience, cancelled};
-use crate::sched;
+use crate::sched::core::clock;
 use crate::wait::limit::Outcome;
 use crate::wait::{Limit, Wait};
 use std::io::{self, ErrorKind};
@@ -35,12 +35,12 @@ fn persist<T>(
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
             done => return done,
         }
-        if give_up.is_some_and(|give_up| sched::now() >= give_up) {
+        if give_up.is_some_and(|give_up| clock::now() >= give_up) {
             return Err(ErrorKind::WouldBlock.into());
         }
         let limit = Limit::after(pause).no_later_than(give_up);
         let limit = match patience {
-            Patience::Token(token) => Limit::token(token).no_later_than(limit.deadline()),
+            Patience::Token(token) => token.limit().no_later_than(limit.deadline()),
             _ => limit,
         };
         let outcome = limit.wait(&Wait::of_caller(place), place);

@@ -10,13 +10,14 @@ use super::scope_state::Member;
 use super::stacks::StackKind;
 use super::wake_handle::Wake;
 use crate::fiber::{Fiber, Suspender};
+use crate::observe::broken;
 use crate::observe::fault;
 use crate::observe::specification::{Acting, Event};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::{MODELLED, SPEC, prefetch};
-use crate::sched::Shared;
 use crate::sched::blocking::Habit;
+use crate::sched::core::runtime::Shared;
 use crate::sched::goroutine::body::{Payload, Vtable};
 use crate::sched::goroutine::join_word::{End, JoinWord};
 use crate::sched::goroutine::state::StateWord;
@@ -311,11 +312,7 @@ impl Goroutine {
         // Relaxed: a reference is made from another one.
         let before = self.refs.fetch_add(1, Ordering::Relaxed);
         if before == 0 || before > u32::MAX / 2 {
-            crate::sched::broken(
-                "add_reference",
-                "between 1 and 2^31 references",
-                &before.to_string(),
-            );
+            broken("add_reference", "between 1 and 2^31 references", &before.to_string());
         }
     }
 
@@ -332,7 +329,7 @@ impl Goroutine {
         // Release: our use of the cell comes before its reuse. Acquire: so does everybody else's.
         let before = self.refs.fetch_sub(1, Ordering::AcqRel);
         if before == 0 {
-            crate::sched::broken("drop_reference", "a reference", "none");
+            broken("drop_reference", "a reference", "none");
         }
         before == 1 || before == 2 && fault("cell used twice")
     }
@@ -373,11 +370,7 @@ impl Goroutine {
     pub(crate) unsafe fn recycle(&self) {
         // The next goroutine would find them, perhaps on another kernel thread. [Z5]
         if (SPEC || cfg!(debug_assertions)) && self.has_locals() {
-            crate::sched::broken(
-                "recycle",
-                "no goroutine-local values",
-                "those of the last goroutine",
-            );
+            broken("recycle", "no goroutine-local values", "those of the last goroutine");
         }
         // SAFETY: nobody else has a reference.
         self.name.with_mut(|name| drop(unsafe { (*name).take() }));

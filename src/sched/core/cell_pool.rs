@@ -10,7 +10,7 @@ use super::ready::Refusal;
 use crate::fiber::Arena;
 use crate::platform;
 use crate::platform::{MODELLED, Mutex};
-use crate::sched::Shared;
+use crate::sched::core::runtime::Shared;
 use std::ptr::NonNull;
 
 /// Cells that a processor keeps at hand, up to twice as many; and the least by which the pool grows.

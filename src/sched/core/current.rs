@@ -12,6 +12,11 @@ use crate::sched::idle::retake_gate::Entry;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
+/// Why a goroutine leaves its stack: it has ended, it can run on at once, or it waits.
+pub(crate) const EXIT: usize = 0;
+pub(crate) const YIELD: usize = 1;
+pub(crate) const PARK: usize = 2;
+
 /// The calling thread's worker. Its lifetime is the thread's: not to be kept across a switch.
 #[inline]
 pub(crate) fn current_worker<'a>() -> Option<&'a Worker> {

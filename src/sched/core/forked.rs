@@ -13,7 +13,7 @@
 use crate::platform::fork;
 use crate::platform::fork::Born;
 use crate::platform::tls;
-use crate::sched::Shared;
+use crate::sched::core::runtime::Shared;
 
 /// After the name of what was called.
 pub(crate) const ADVICE: &str = "a runtime does not outlive fork: its kernel threads are the parent's, \

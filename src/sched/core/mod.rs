@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod bound;
 pub(crate) mod cell;
 pub(crate) mod cell_pool;
+pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod current;
 pub(crate) mod forked;

@@ -5,6 +5,7 @@ use super::cell::{Goroutine, Ptr, Ref};
 use super::current::{current_goroutine, current_worker};
 use super::ready::unpark_if;
 use super::runtime::Shared;
+use crate::observe::broken;
 use crate::platform::foreign::Task;
 use crate::platform::{Arc, Parker};
 use crate::sched::suspend::park::thread_parker;
@@ -23,7 +24,7 @@ pub(crate) enum Waiter {
 impl Waiter {
     pub(crate) fn unpark(&self) {
         match self {
-            Waiter::Goroutine(goroutine) => crate::sched::unpark(goroutine),
+            Waiter::Goroutine(goroutine) => crate::sched::core::ready::unpark(goroutine),
             Waiter::Thread(parker) => parker.unpark(),
         }
     }
@@ -102,9 +103,7 @@ impl Wake {
         // SAFETY: what it owns stays its own: only a count is added.
         match &*ManuallyDrop::new(unsafe { self.0.owned() }) {
             Owned::Parked(Waiter::Thread(parker)) => Wake(Tagged::of_thread(Arc::clone(parker))),
-            _ => {
-                crate::sched::broken("again", "a goroutine by its id, or a thread", "somebody else")
-            }
+            _ => broken("again", "a goroutine by its id, or a thread", "somebody else"),
         }
     }
 
@@ -151,7 +150,7 @@ impl Wake {
         match unsafe { whom.owned() } {
             Owned::Parked(waiter) => waiter.unpark(),
             Owned::Task(task) => task.wake(),
-            Owned::Nothing => crate::sched::broken("wake_counted", "an owned one", "one by its id"),
+            Owned::Nothing => broken("wake_counted", "an owned one", "one by its id"),
         }
     }
 }

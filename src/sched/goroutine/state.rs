@@ -298,5 +298,5 @@ fn decode(word: u64) -> String {
 
 #[cold]
 fn broken(function: &str, expected: &str, found: u64) -> ! {
-    crate::sched::broken(function, expected, &decode(found))
+    crate::observe::broken(function, expected, &decode(found))
 }

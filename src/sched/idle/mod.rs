@@ -23,6 +23,7 @@ pub mod retake_gate;
 mod sleep;
 mod wake;
 
+use crate::observe::broken;
 use crate::observe::fault;
 use crate::observe::specification::{Doing, Spec};
 use crate::platform::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -30,6 +31,10 @@ use crate::platform::{Count, Mutex, Parker};
 use crossbeam_utils::CachePadded;
 use retake_gate::Claim;
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long a thread that has nothing to do, and is not needed, sleeps before it ends.
+pub(crate) const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
 
 /// A worker's number.
 pub type SeatId = u32;
@@ -305,7 +310,7 @@ impl Roster {
                 self.wakes.more(1);
                 self.seat(id).parker.unpark();
             }
-            Wake::Start(_) => crate::sched::broken("unpark", "no thread to start", "Start"),
+            Wake::Start(_) => broken("unpark", "no thread to start", "Start"),
         }
     }
 }

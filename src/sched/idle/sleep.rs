@@ -159,7 +159,7 @@ impl Roster {
                 Some(None) => {}
                 None if !may_end => seat.parker.park(),
                 None => {
-                    let limit = crate::sched::IDLE_THREAD_LIFE;
+                    let limit = crate::sched::idle::IDLE_THREAD_LIFE;
                     if !seat.parker.park_timeout(limit) && self.reap(id) {
                         return Awake::Reaped;
                     }

@@ -11,13 +11,13 @@ use crate::platform::{Arc, Parker, fork, panicking, thread, tls};
 use crate::sched::core::cell::{Goroutine, Ptr, Ref};
 use crate::sched::core::config::Placement;
 use crate::sched::core::current::{Inside, current, current_goroutine, current_worker};
+use crate::sched::core::current::{PARK, YIELD};
 use crate::sched::core::forked;
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::simulation;
 use crate::sched::core::wake_handle::{Sleeper, Waiter};
 use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::state::BeginPark;
-use crate::sched::worker::settle::{PARK, YIELD};
 use std::panic::Location;
 use std::ptr;
 

@@ -16,6 +16,8 @@ use crate::observe::specification::Event;
 use crate::platform::{MODELLED, Parker};
 use crate::sched::core::batch::{Batch, Batched, Here};
 use crate::sched::core::cell::{Goroutine, Ptr};
+use crate::sched::core::clock::now;
+use crate::sched::core::current::PARK;
 use crate::sched::core::current::{current, current_worker};
 use crate::sched::core::processor::Held;
 use crate::sched::core::runtime::Shared;
@@ -23,9 +25,7 @@ use crate::sched::core::simulation;
 use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::state::{BeginPark, Unparked, Woken};
 use crate::sched::idle::Awake;
-use crate::sched::now;
 use crate::sched::timers::Timers;
-use crate::sched::worker::settle::PARK;
 use crate::structures::NEVER;
 use std::panic::Location;
 use std::time::Duration;
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// A worker that sleeps does so for this long at least: near deadlines share a wake-up.
 const SLACK: Duration = Duration::from_micros(50);
 
-/// As [`park`](crate::sched::suspend::park::park), until about when [`now`](crate::sched::now) reaches `deadline`. True: a permit was
+/// As [`park`](crate::sched::suspend::park::park), until about when [`now`](crate::sched::core::clock::now) reaches `deadline`. True: a permit was
 /// consumed. False: the time ran out without one; a permit given meanwhile is kept for the next park.
 pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bool {
     if deadline == NEVER {
@@ -78,7 +78,7 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
     }
 }
 
-/// Waits until about when [`now`](crate::sched::now) reaches `deadline`, whatever permits are given meanwhile: they are
+/// Waits until about when [`now`](crate::sched::core::clock::now) reaches `deadline`, whatever permits are given meanwhile: they are
 /// there for the next park.
 pub(crate) fn sleep_until(place: &'static Location<'static>, deadline: u64) {
     let mut had_permit = false;

@@ -5,11 +5,11 @@
 //! proptests/isolated/.
 
 use super::run;
-use super::settle::EXIT;
 use crate::fiber::{Blocks, Suspender};
 use crate::platform::foreign::{abort, call_or_abort};
 use crate::platform::tls;
 use crate::sched::core::cell::{Completed, Ptr};
+use crate::sched::core::current::EXIT;
 use crate::sched::core::current::{Inside, current_worker};
 use crate::sched::core::forked;
 use crate::sched::core::simulation;

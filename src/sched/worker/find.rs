@@ -12,14 +12,15 @@
 //! injector; one in the injector for 61 decisions of some processor for each goroutine ahead of it.
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/fairness.rs.
 
+use crate::observe::broken;
 use crate::observe::specification::{Doing, Event, Place};
 use crate::platform::{MODELLED, spin_hint};
 use crate::sched::core::cell::Ptr;
+use crate::sched::core::clock::now;
 use crate::sched::core::processor::{Held, Local};
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::worker::Worker;
 use crate::sched::idle::{Awake, Sources};
-use crate::sched::now;
 use crate::structures::global_queue::BATCH as INJECTOR_BATCH;
 
 const INJECTOR_EVERY: u32 = 61;
@@ -317,7 +318,7 @@ fn from_injector(shared: &Shared, held: Held<'_>, has_own: bool) -> (Option<Ptr>
             } else {
                 goroutine.note(Event::Queued(held.deque()));
                 local.deque.push(goroutine, |_| {
-                    crate::sched::broken("from_injector", "room in the deque", "none");
+                    broken("from_injector", "room in the deque", "none");
                 });
             }
         });

@@ -5,6 +5,7 @@
 //! look (the monitor): while all processors are busy; where one is idle it sends a worker to wait.
 //! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 
+use crate::observe::broken;
 use crate::platform::{Parker, SPEC};
 use crate::sched::core::batch::{Batch, Batched, Here};
 use crate::sched::core::cell::Ptr;
@@ -112,7 +113,7 @@ impl Shared {
     fn own_goroutine(&self, wake: &Wake) -> (Ptr, Option<u64>) {
         match wake.goroutine() {
             Some(own) if ptr::eq(own.0.shared, self) => own,
-            _ => crate::sched::broken("deliver", "a goroutine of this runtime", "somebody else"),
+            _ => broken("deliver", "a goroutine of this runtime", "somebody else"),
         }
     }
 }

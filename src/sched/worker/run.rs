@@ -17,13 +17,13 @@
 //! proptests/runtime/lifecycle.rs.
 
 use super::find::AtHand;
-use super::settle::{PARK, YIELD};
 use crate::fiber::{Blocks, Fiber, PASSES};
 use crate::observe::specification::{Doing, Event};
 use crate::platform::atomic::Ordering;
 use crate::platform::clock;
 use crate::sched::core::cell::{Goroutine, Ptr};
 use crate::sched::core::current::Inside;
+use crate::sched::core::current::{PARK, YIELD};
 use crate::sched::core::processor::Held;
 use crate::sched::core::wired::Choice;
 use crate::sched::core::worker::Worker;

@@ -6,11 +6,12 @@
 //! proptests/runtime/lifecycle.rs.
 
 use crate::fiber::{Fiber, StackError};
+use crate::observe::broken;
 use crate::observe::specification::Event;
 use crate::platform::Parker;
 use crate::sched::core::cell::Ptr;
 use crate::sched::core::config::Placement;
-use crate::sched::core::current::Inside;
+use crate::sched::core::current::{EXIT, Inside, PARK, YIELD};
 use crate::sched::core::processor::{FIBER_CACHE, Held};
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::stacks::StackKind;
@@ -20,10 +21,6 @@ use std::time::Duration;
 
 /// Between two attempts of a worker to get a stack that the kernel refuses.
 const POSTPONE_PAUSE: Duration = Duration::from_micros(200);
-
-pub(crate) const EXIT: usize = 0;
-pub(crate) const YIELD: usize = 1;
-pub(crate) const PARK: usize = 2;
 
 impl Worker {
     #[inline]
@@ -51,7 +48,7 @@ impl Worker {
                 BeginPark::Readied => self.requeue(goroutine, another),
             },
             EXIT => self.bury(goroutine),
-            other => crate::sched::broken("settle", "EXIT, YIELD or PARK", &other.to_string()),
+            other => broken("settle", "EXIT, YIELD or PARK", &other.to_string()),
         }
     }
 
