@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Default)]
 struct Told(AtomicUsize);
 
-impl Sink for Told {
+impl Sink<Wake> for Told {
     fn ready(&self, _: Event, _: &mut Vec<Wake>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }

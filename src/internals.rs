@@ -6,9 +6,11 @@
 //! Checked by: verification/house/door.rs.
 #![forbid(unsafe_code)]
 
+use crate::api::builder::Builder;
+use crate::api::runtime::Runtime;
 use crate::platform::{Arc, Bell};
+use crate::sched::core::wake_handle::Wake;
 use crate::sched::poller::{Key, Sink, Source};
-use crate::{Builder, Runtime};
 
 pub use crate::wait::alarm;
 
@@ -26,9 +28,9 @@ pub mod fiber {
 
 /// Queues, and what else knows no goroutine.
 pub mod structures {
+    pub use crate::structures::run_queue::deque;
     pub use crate::structures::{
         Heap, Inbox, Injector, Link, Linked, List, NEVER, Owner, Rng, Slot, Stealer, Tally, Ticket,
-        deque,
     };
 }
 
@@ -104,7 +106,7 @@ impl Runtime {
 
     /// For models with a kernel of their own: its goroutines wait for `sink` by what that says of the
     /// key returned.
-    pub fn register(&self, sink: Arc<dyn Sink>) -> Key {
+    pub fn register(&self, sink: Arc<dyn Sink<Wake>>) -> Key {
         let sockets = self.own().and_then(|shared| shared.sockets.get());
         sockets.expect("built with a kernel").poller.slots.lock().insert(sink)
     }

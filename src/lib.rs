@@ -46,10 +46,10 @@ pub use chan::cancelled::CancelledAsync;
 pub use fiber::{StackError, ThreadLocalsError};
 pub use future::block_on;
 pub use local::{AccessError, LocalKey};
+pub use sched::core::config::Stall;
 pub use sched::core::stacks::StackUse;
 pub use sched::lifecycle::metrics::Metrics;
 pub use sched::lifecycle::shutdown::{Remaining, RemainingState};
-pub use sched::monitor::Stall;
 
 /// What the macros expand to. No part of the API.
 #[doc(hidden)]

@@ -7,8 +7,8 @@ use crate::cancel::{CancelToken, Cancelled};
 use crate::in_model;
 use crate::local;
 use crate::platform::Only;
-use crate::sched::core::cell::Traits;
 use crate::sched::core::current::current_worker;
+use crate::sched::core::owner_state::Traits;
 use crate::sched::core::ready::{Refusal, spawn};
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::stacks::StackKind;
@@ -16,7 +16,7 @@ use crate::sched::core::worker::Worker;
 use crate::sched::suspend::park;
 use crate::wait::instant::Instant;
 use crate::wait::limit::Outcome;
-use crate::wait::{Limit, trace};
+use crate::wait::trace;
 use std::panic::Location;
 use std::time::Duration;
 

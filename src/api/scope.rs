@@ -11,8 +11,9 @@ use super::join::JoinHandle;
 use crate::cancel::CancelToken;
 use crate::in_model::goroutine;
 use crate::platform::OnceLock;
-use crate::sched::core::cell::Traits;
 use crate::sched::core::current::current_worker;
+use crate::sched::core::forked;
+use crate::sched::core::owner_state::Traits;
 use crate::sched::core::ready::spawn;
 use crate::sched::core::scope_state::Group;
 use crate::sched::suspend::park;
@@ -99,13 +100,25 @@ impl Children<'_> {
     /// Waits; true if a child panicked and nobody joined it.
     fn wait(self) -> bool {
         let this = ManuallyDrop::new(self);
-        this.group.wait(this.place)
+        this.until_none_is_left();
+        this.group.has_panicked()
+    }
+
+    /// Parks the parent until no child is left.
+    fn until_none_is_left(&self) {
+        // mutant: drop wait for the children
+        while self.group.has_children() {
+            if forked::is_orphan() {
+                forked::end("the end of a scope in which `fork` was called");
+            }
+            park::park_without_fail(self.place);
+        }
     }
 }
 
 impl Drop for Children<'_> {
     fn drop(&mut self) {
-        self.group.wait(self.place);
+        self.until_none_is_left();
     }
 }
 

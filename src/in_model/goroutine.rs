@@ -11,7 +11,7 @@ use crate::observe::run_log;
 use crate::observe::run_log::{Kind, Place};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::{Arc, MODELLED, Parker, thread, tls};
-use crate::sched::core::cell::Traits;
+use crate::sched::core::owner_state::Traits;
 use crate::sched::core::wake_handle::{Waiter, Wake};
 use crate::sched::goroutine::body::Outcome;
 use crate::sched::goroutine::join_word::{End, JoinWord};

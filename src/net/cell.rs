@@ -98,7 +98,7 @@ impl Cell {
     }
 }
 
-impl Sink for Cell {
+impl Sink<Wake> for Cell {
     fn ready(&self, event: Event, wakes: &mut Vec<Wake>) {
         let mut waiters = self.waiters.lock();
         if event.odd {

@@ -16,7 +16,7 @@ use crate::platform::{Arc, MODELLED, Mutex, OnceLock};
 use crate::sched::blocking::blocking;
 use crate::sched::core::clock;
 use crate::sched::core::current::current_worker;
-use crate::sched::poller::epoll::Registration;
+use crate::sched::core::runtime::Registration;
 use crate::sched::suspend::park;
 use crate::wait::Limit;
 use crate::wait::limit::Outcome;

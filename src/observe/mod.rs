@@ -11,5 +11,5 @@ mod fault;
 pub mod run_log;
 pub mod specification;
 
-pub(crate) use broken::broken;
+pub(crate) use broken::{AbortIfUnwinding, broken};
 pub use fault::fault;

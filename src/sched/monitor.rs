@@ -14,11 +14,12 @@
 use crate::platform::atomic::Ordering;
 use crate::platform::fork::Born;
 use crate::platform::{clock, foreign, thread_sleeps};
+use crate::sched::core::config::{Stall, Watchdog};
 use crate::sched::core::forked;
 use crate::sched::core::runtime::{Attendant, Shared};
+use crate::sched::core::trim::Trimmer;
 use crate::sched::core::worker::Worker;
 use crate::sched::idle::{ProcId, SeatId};
-use crate::sched::lifecycle::trim::Trimmer;
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_micros(20);
@@ -29,25 +30,6 @@ const BLOCKED_AFTER: u64 = 500_000;
 const HOG_AFTER: u64 = 10_000_000;
 /// A section longer than this loses its processor even if no work waits yet.
 const LONG_SECTION: u64 = 1_000_000;
-
-/// A goroutine that holds up others, as the watchdog reports it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Stall {
-    /// The goroutine's id.
-    pub id: u64,
-    /// Its name, if it has one.
-    pub name: Option<String>,
-    /// For how long it has neither suspended nor called the runtime.
-    pub elapsed: Duration,
-    /// Runnable goroutines that wait for its kernel thread, which is their home.
-    pub waiting: usize,
-    /// Whether it sleeps in the kernel, rather than computes.
-    pub in_kernel: bool,
-}
-
-/// What the watchdog calls.
-pub(crate) type Watchdog = Box<dyn Fn(&Stall) + Send + Sync>;
 
 /// What was seen of one worker.
 #[derive(Clone, Copy, Default)]

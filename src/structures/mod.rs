@@ -33,6 +33,6 @@ pub use linked::{Link, Linked};
 pub use list::List;
 pub use remote_queue::Inbox;
 pub use rng::Rng;
-pub use run_queue::{Owner, Stealer, deque};
+pub use run_queue::{Owner, Stealer};
 pub use slot::Slot;
 pub use spawn_counters::Tally;

@@ -34,7 +34,7 @@ use crate::chan::Receiver;
 use crate::platform::Arc;
 use crate::sched::suspend::park;
 use crate::wait::limit::Outcome;
-use crate::wait::{Limit, Wait, trace};
+use crate::wait::{Wait, trace};
 use source::Due;
 use std::panic::Location;
 use std::time::Duration;

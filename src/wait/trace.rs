@@ -10,6 +10,7 @@ use crate::observe::run_log::{Object, Place, What};
 use crate::platform::{MODELLED, tls};
 use crate::sched::core::cell::Goroutine;
 use crate::sched::core::{current, simulation};
+use crate::sched::suspend::preempt;
 
 /// Whether this process checks or simulates anything.
 #[inline]
@@ -36,7 +37,7 @@ fn object<T: ?Sized>(kind: &'static str, thing: *const T) -> Option<Object> {
 pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
         run_log::op(caller(), What::Op(verb, object(kind, thing)), Some(place));
-        simulation::preempt(place);
+        preempt::preempt(place);
     }
 }
 
@@ -61,7 +62,7 @@ pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
 pub fn plain(verb: &'static str, place: Place) {
     if is_on() {
         run_log::op(caller(), What::Op(verb, None), Some(place));
-        simulation::preempt(place);
+        preempt::preempt(place);
     }
 }
 
@@ -71,7 +72,7 @@ pub fn plain(verb: &'static str, place: Place) {
 pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
     if is_on() {
         run_log::op(caller(), What::Op(verb, object(kind, thing)), None);
-        simulation::preempt(std::panic::Location::caller());
+        preempt::preempt(std::panic::Location::caller());
     }
 }
 
@@ -103,7 +104,7 @@ pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
         let verb = if wait { "select on" } else { "try to select on" };
         run_log::op(caller(), What::Select(verb, arms.filter_map(named).collect()), Some(place));
         if wait {
-            simulation::preempt(place);
+            preempt::preempt(place);
         }
     }
 }

@@ -6,17 +6,16 @@
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 pub(crate) use super::handle::Ref;
+use super::owner_state::{Habit, Own, Traits};
 use super::scope_state::Member;
 use super::stacks::StackKind;
 use super::wake_handle::Wake;
-use crate::fiber::{Fiber, Suspender};
 use crate::observe::broken;
 use crate::observe::fault;
 use crate::observe::specification::{Acting, Event};
 use crate::platform::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::{MODELLED, SPEC, prefetch};
-use crate::sched::blocking::Habit;
 use crate::sched::core::runtime::Shared;
 use crate::sched::goroutine::body::{Payload, Vtable};
 use crate::sched::goroutine::join_word::{End, JoinWord};
@@ -111,36 +110,6 @@ const _: () =
 
 /// Boxed once more, as few have one: a word in the cell instead of two.
 struct Name(Box<str>);
-
-/// What a spawn may add to a goroutine.
-#[derive(Default)]
-pub(crate) struct Traits {
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) group: Option<Member>,
-    /// Values that it inherits; each of them is Send.
-    pub(crate) locals: Option<Box<Locals>>,
-}
-
-/// What belongs to the worker that runs it, or to the goroutine itself while it runs. Laid out as written.
-#[repr(C)]
-pub(crate) struct Own {
-    pub(crate) fiber: std::cell::UnsafeCell<Option<Fiber>>,
-    pub(crate) suspender: std::cell::Cell<*const Suspender>,
-    /// Its own values; null until one is made, or inherited.
-    pub(crate) locals: std::cell::Cell<*mut Locals>,
-    pub(crate) pins: std::cell::Cell<u32>,
-    pub(crate) no_suspend: std::cell::Cell<u32>,
-    /// Announced blocking sections that it is in.
-    pub(crate) sections: std::cell::Cell<u32>,
-    /// Of its blocking calls.
-    pub(crate) habit: std::cell::Cell<Habit>,
-    /// It gave its processor up for a call that turned out to be short.
-    pub(crate) gave_up_for_nothing: std::cell::Cell<bool>,
-    /// Where its stack comes from.
-    pub(crate) stack: std::cell::Cell<StackKind>,
-    /// What it has changed of its kernel thread. A cell that is vacant has none.
-    pub(crate) wired: std::cell::Cell<crate::sched::core::wired::Change>,
-}
 
 // SAFETY: `own` is touched by the one worker that runs the goroutine [S1]; the cells guarded by the
 // join word and the reference count are touched as those say [G2]; the rest is atomic.

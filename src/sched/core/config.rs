@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use crate::fiber::{Blocks, SlotLayout};
-use crate::sched::monitor::Watchdog;
+use std::time::Duration;
 
 /// Whose thread-locals goroutines have, and where they may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,3 +41,22 @@ pub(crate) struct Config {
     /// The seed of a simulation.
     pub(crate) simulated: Option<(u64, u64)>,
 }
+
+/// A goroutine that holds up others, as the watchdog reports it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stall {
+    /// The goroutine's id.
+    pub id: u64,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// For how long it has neither suspended nor called the runtime.
+    pub elapsed: Duration,
+    /// Runnable goroutines that wait for its kernel thread, which is their home.
+    pub waiting: usize,
+    /// Whether it sleeps in the kernel, rather than computes.
+    pub in_kernel: bool,
+}
+
+/// What the watchdog calls.
+pub(crate) type Watchdog = Box<dyn Fn(&Stall) + Send + Sync>;

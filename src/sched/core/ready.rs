@@ -12,8 +12,9 @@
 //! Checked by: verification/loom/sched.rs, verification/loom/idle.rs, verification/loom/shutdown.rs,
 //! verification/shuttle/.
 
-use super::cell::{Ptr, Ref, Traits};
+use super::cell::{Ptr, Ref};
 use super::current::{Inside, current_worker};
+use super::owner_state::Traits;
 use super::runtime::Shared;
 use super::stacks::StackKind;
 use super::worker::Worker;

@@ -4,29 +4,34 @@
 
 use super::cell::{Goroutine, Ptr};
 use super::cell_pool::Pool;
-use super::config::Config;
+use super::config::{Config, Watchdog};
+use super::counters::Counters;
+use super::helper_queue::Helpers;
 use super::leavers::Leavers;
 use super::processor::Processor;
 use super::simulation::Simulation;
 use super::stacks::Stacks;
+use super::wake_handle::Wake as WakeHandle;
 use super::wired::may_start_threads;
 use super::worker::Worker;
-use crate::fiber::{Arena, overflow};
+use crate::fiber::Arena;
+use crate::observe::AbortIfUnwinding;
 use crate::observe::specification::{Event, Place, Spec};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::platform::fork;
 use crate::platform::fork::Born;
 use crate::platform::{Arc, Condvar, MODELLED, Mutex, OnceLock, Parker, fence, thread};
-use crate::sched::blocking::Helpers;
 use crate::sched::idle::{Awake, Roster, SeatId, Wake};
-use crate::sched::lifecycle::metrics::Counters;
-use crate::sched::monitor::{Monitor, Watchdog};
-use crate::sched::poller::epoll::Sockets;
+use crate::sched::poller::epoll;
 use crate::sched::timers::Timers;
-use crate::sched::worker::overflow_report::AbortIfUnwinding;
 use crate::structures::{Injector, Tally};
 use crossbeam_utils::CachePadded;
 use std::io;
+
+/// The sockets that goroutines of a runtime wait for.
+pub(crate) type Sockets = epoll::Sockets<WakeHandle>;
+/// A socket's place among them.
+pub(crate) type Registration = epoll::Registration<WakeHandle>;
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -71,7 +76,6 @@ impl Shared {
         fence::prepare();
         fork::prepare();
         fork::note_runtime();
-        crate::sched::interpose::link();
         let mut place = Arc::<Shared>::new_uninit();
         let shared: *const Shared = Arc::as_ptr(&place).cast();
         let mut roster = Roster::new(config.processors, config.max_processors, config.max_threads);
@@ -120,36 +124,6 @@ impl Shared {
 
     // ---- threads -----------------------------------------------------------------------------------
 
-    /// Starts the monitor, the timekeeper and a first worker, so that a machine that grants no thread
-    /// says so now.
-    pub(crate) fn start(&self) -> io::Result<()> {
-        if self.config.monitor {
-            self.start_attendant(Attendant::Watch, |this| Monitor::new(this).main())?;
-            self.start_attendant(Attendant::Clock, Shared::keep_time)?;
-        }
-        match self.roster.wake_searcher() {
-            Wake::Start(id) => self.start_worker(id).inspect_err(|_| {
-                let _ = self.roster.start_failed(id);
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn start_attendant(&self, which: Attendant, main: fn(&Shared)) -> io::Result<()> {
-        let this = self.counted();
-        let what = match which {
-            Attendant::Watch => "watch",
-            Attendant::Clock => "clock",
-        };
-        let thread = thread::spawn(format!("{}-{what}", self.config.thread_name), move || {
-            let _bomb = AbortIfUnwinding(what);
-            overflow::ensure_alternate_stack();
-            main(&this);
-        })?;
-        self.threads.lock()[self.place_of(which)] = Some(thread);
-        Ok(())
-    }
-
     /// Where in `threads` its handle is.
     pub(crate) fn place_of(&self, which: Attendant) -> usize {
         self.workers.len() + which as usize
@@ -181,7 +155,7 @@ impl Shared {
         self.roster.unpark(wake);
     }
 
-    fn start_worker(&self, id: SeatId) -> io::Result<()> {
+    pub(crate) fn start_worker(&self, id: SeatId) -> io::Result<()> {
         let this = self.counted();
         let name = format!("{}-{id}", self.config.thread_name);
         let handle = thread::spawn(name, move || {
@@ -243,6 +217,17 @@ impl Shared {
             // SAFETY: `close` forgot one count on behalf of the cells that were out.
             drop(unsafe { Arc::from_raw(this) });
         }
+    }
+
+    // ---- sockets -------------------------------------------------------------------------------
+
+    /// The runtime's sockets, from now on attended to.
+    pub(crate) fn sockets(&self) -> io::Result<&Arc<Sockets>> {
+        if let Some(sockets) = self.sockets.get() {
+            return Ok(sockets);
+        }
+        let sockets = Arc::new(Sockets::new()?);
+        Ok(self.sockets.get_or_init(|| sockets))
     }
 
     // ---- work ------------------------------------------------------------------------------------

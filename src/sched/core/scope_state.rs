@@ -8,12 +8,9 @@
 //! Checked by: verification/loom/join.rs, src/api/scope_tests.rs, proptests/runtime/lifecycle.rs.
 
 use super::current::current_worker;
-use super::forked;
 use super::runtime::Shared;
 use super::wake_handle::Wake;
 use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sched::suspend::park;
-use std::panic::Location;
 use std::ptr::NonNull;
 
 pub(crate) struct Group {
@@ -50,7 +47,7 @@ impl Group {
     /// One more child, which must leave.
     ///
     /// # Safety
-    /// The group stays where it is until [`wait`](Self::wait) has returned.
+    /// The group stays where it is until no child is left.
     pub(crate) unsafe fn enter(&self) -> Member {
         // Relaxed: the parent counts its children itself, or a child that it waits for does.
         let before = self.running.fetch_add(1, Ordering::Relaxed);
@@ -70,16 +67,14 @@ impl Group {
         self.panicked.store(true, Ordering::Relaxed);
     }
 
-    /// Parks the parent until all have left; true if a child panicked and nobody joined it.
-    pub(crate) fn wait(&self, place: &'static Location<'static>) -> bool {
+    /// Whether a child has not left yet.
+    pub(crate) fn has_children(&self) -> bool {
         // Acquire: pairs with the Release in `leave`. [G4]
-        // mutant: drop wait for the children
-        while self.running.load(Ordering::Acquire) > 0 {
-            if forked::is_orphan() {
-                forked::end("the end of a scope in which `fork` was called");
-            }
-            park::park_without_fail(place);
-        }
+        self.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether a child panicked and nobody joined it. Called once no child is left.
+    pub(crate) fn has_panicked(&self) -> bool {
         // Relaxed: see `leave`.
         self.panicked.load(Ordering::Relaxed)
     }

@@ -9,42 +9,38 @@
 //! Checked by: proptests/model/simulate.rs.
 
 use super::cell::{Goroutine, Ptr};
-use super::current::{current, current_worker};
-use super::processor::Held;
+use super::current::current_worker;
 use super::worker::Worker;
 use crate::observe::run_log;
 use crate::observe::run_log::Kind;
 use crate::platform::{MODELLED, Mutex};
-use crate::sched::core::current::YIELD;
-use crate::sched::suspend::park::{suspend, unwinds};
-use crate::sched::suspend::park_until::fire_timers;
-use crate::structures::{NEVER, Rng};
+use crate::structures::Rng;
 use std::panic::Location;
 use std::ptr;
 
 /// Far enough from zero that an instant before the run can be told.
-const START: u64 = 1_000_000_000_000;
+pub(crate) const START: u64 = 1_000_000_000_000;
 /// What runs until it suspends takes less than so many nanoseconds.
 const STEP: u32 = 2_000;
 
 const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01B3;
 
-pub(crate) struct Simulation(Mutex<State>);
+pub(crate) struct Simulation(pub(crate) Mutex<State>);
 
-struct State {
-    rng: Rng,
+pub(crate) struct State {
+    pub(crate) rng: Rng,
     /// One operation in so many is where somebody else goes on. Its own for each seed: some bugs need
     /// many switches, and some need few.
-    switch_in: u32,
-    runnable: Vec<Ptr>,
+    pub(crate) switch_in: u32,
+    pub(crate) runnable: Vec<Ptr>,
     /// Who was chosen last.
-    last: Option<(Ptr, u64)>,
-    now: u64,
-    steps: u64,
+    pub(crate) last: Option<(Ptr, u64)>,
+    pub(crate) now: u64,
+    pub(crate) steps: u64,
     /// A loop that polls never ends where nobody else can run.
-    most_steps: u64,
-    digest: u64,
+    pub(crate) most_steps: u64,
+    pub(crate) digest: u64,
 }
 
 /// What a run came to.
@@ -74,7 +70,7 @@ impl Simulation {
         Totals { steps: state.steps, elapsed: state.now - START, digest: state.digest }
     }
 
-    fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.0.lock().now
     }
 }
@@ -85,7 +81,7 @@ impl State {
     }
 
     /// Somebody of those who can run.
-    fn choose(&mut self) -> Option<Ptr> {
+    pub(crate) fn choose(&mut self) -> Option<Ptr> {
         let count = u32::try_from(self.runnable.len()).expect("fewer goroutines than 2^32");
         if count == 0 {
             return None;
@@ -100,82 +96,21 @@ impl State {
     }
 
     /// Whether somebody else goes on where an operation begins.
-    fn toss(&mut self, place: &Location<'_>) -> bool {
+    pub(crate) fn toss(&mut self, place: &Location<'_>) -> bool {
         let switch = self.rng.below(self.switch_in) == 0;
         self.mix(u64::from(place.line()) << 1 | u64::from(switch));
         switch
     }
 
     /// It is `now`. [K11]
-    fn advance(&mut self, now: u64) {
+    pub(crate) fn advance(&mut self, now: u64) {
         self.now = self.now.max(now);
         self.mix(self.now);
     }
 }
 
-impl Worker {
-    /// The next goroutine of a simulation. Does not return if the run has failed. [K10]
-    #[cold]
-    pub(crate) fn pick(&self, held: Held<'_>) -> Option<Ptr> {
-        let simulation = self.shared().simulation.as_deref().expect("it is one");
-        let last = simulation.0.lock().last.take();
-        // A cell that is another goroutine's by now was given up by one that has ended.
-        if let Some((goroutine, id)) = last
-            && goroutine.id() == id
-            && goroutine.word.is_parked()
-        {
-            run_log::waits(id as u32);
-        }
-        loop {
-            self.gather(held, simulation);
-            let now = simulation.now();
-            let nearest = self.shared().timers.nearest();
-            if nearest <= now {
-                fire_timers(self.shared(), now);
-                continue;
-            }
-            // In its own statement: the lock is not kept.
-            let chosen = simulation.0.lock().choose();
-            if let Some(chosen) = chosen {
-                return Some(self.chosen(chosen, simulation));
-            }
-            if nearest == NEVER {
-                run_log::at_rest();
-                return None;
-            }
-            simulation.0.lock().advance(nearest);
-            run_log::time(nearest - START);
-        }
-    }
-
-    fn chosen(&self, goroutine: Ptr, simulation: &Simulation) -> Ptr {
-        run_log::wakes(goroutine.id() as u32);
-        let State { steps, most_steps, .. } = *simulation.0.lock();
-        if steps > most_steps {
-            let message = format!(
-                "the simulation took {most_steps} steps and goes on: a loop that waits for nobody? \
-                 Let it park, or raise the limit with `Check::steps`"
-            );
-            run_log::fail(Kind::Limit, message);
-        }
-        goroutine
-    }
-
-    /// Takes all that can run out of the queues, in their order.
-    fn gather(&self, held: Held<'_>, simulation: &Simulation) {
-        self.drain_inbox();
-        let mut state = simulation.0.lock();
-        let next = || {
-            let own = self.pop_home().or_else(|| held.local(|local| local.deque.pop()));
-            own.or_else(|| self.shared().injector.pop().map(Ptr::from_raw))
-        };
-        state.runnable.extend(std::iter::from_fn(next));
-        state.runnable.extend(held.processor().take_next());
-    }
-}
-
 /// The simulation that the calling thread works on.
-fn here<'a>() -> Option<&'a Simulation> {
+pub(crate) fn here<'a>() -> Option<&'a Simulation> {
     if MODELLED || !run_log::any_open() {
         return None;
     }
@@ -202,21 +137,6 @@ pub(crate) fn is_of_caller(goroutine: &Goroutine) -> bool {
 /// A number that the seed decides. `None` outside of a simulation.
 pub(crate) fn draw() -> Option<u64> {
     here().map(|simulation| simulation.0.lock().rng.next())
-}
-
-/// An operation that may suspend begins: perhaps somebody else goes on.
-#[inline(never)]
-pub(crate) fn preempt(place: &'static Location<'static>) {
-    let Some(simulation) = here() else { return };
-    let Some((worker, goroutine)) = current() else { return };
-    if unwinds(worker) || goroutine.own.no_suspend.get() > 0 {
-        return;
-    }
-    // In its own statement: the lock is not kept across the switch.
-    let switch = simulation.0.lock().toss(place);
-    if switch {
-        suspend(worker, goroutine, YIELD, place);
-    }
 }
 
 /// A goroutine has ended; by a panic, of which perhaps nobody will hear.

@@ -7,8 +7,7 @@ use super::ready::unpark_if;
 use super::runtime::Shared;
 use crate::observe::broken;
 use crate::platform::foreign::Task;
-use crate::platform::{Arc, Parker};
-use crate::sched::suspend::park::thread_parker;
+use crate::platform::{Arc, Parker, tls};
 use std::mem::ManuallyDrop;
 use std::num::NonZero;
 use std::ptr::{self, NonNull};
@@ -277,4 +276,12 @@ impl Tagged {
         // SAFETY: it is being dropped, so nobody else takes what it owns.
         drop(unsafe { self.owned() });
     }
+}
+
+/// What a wait says on a thread that can not wait.
+pub(crate) const GONE: &str = "a thread whose thread-locals are gone can't wait for goroutines";
+
+/// The parker of the calling thread.
+pub(crate) fn thread_parker() -> Arc<Parker> {
+    tls::parker().expect(GONE)
 }

@@ -9,14 +9,14 @@
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
 use super::cell::{Goroutine, Ptr};
+use super::owner_state::Habit;
 use super::processor::Held;
 use super::runtime::Shared;
 use super::wired::{Choice, Wiring};
-use crate::fiber::{Blocks, overflow};
+use crate::fiber::Blocks;
 use crate::observe::fault;
 use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id, tls};
-use crate::sched::blocking::Habit;
+use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id};
 use crate::sched::idle::{Awake, ProcId, Seat, SeatId, Sources};
 use crate::structures::{Inbox, List};
 use std::cell::{Cell, UnsafeCell};
@@ -104,71 +104,6 @@ impl Worker {
         }
     }
 
-    // ---- the thread ------------------------------------------------------------------------------
-
-    /// The life of the worker's kernel thread.
-    pub(crate) fn main(&self) -> Awake {
-        overflow::ensure_alternate_stack();
-        // SAFETY: this thread holds the runtime, and with it the worker.
-        unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
-        let this = Thread::this();
-        *self.thread.lock() = Some(this);
-        self.prepare_wiring();
-        let mut awake = self.shared().roster.await_grant(self.id);
-        loop {
-            awake = match awake {
-                Awake::Run { proc, searching } => {
-                    self.proc.set(Some(proc));
-                    self.slice_start.set(None);
-                    self.work(searching)
-                }
-                Awake::Stop | Awake::Reaped => break,
-            };
-        }
-        let mut known = self.thread.lock();
-        // A reaped worker's seat may have a new thread already.
-        if known.is_some_and(|thread| thread.kernel_id == this.kernel_id) {
-            *known = None;
-        }
-        drop(known);
-        // SAFETY: null.
-        unsafe { tls::set_worker(ptr::null()) };
-        awake
-    }
-
-    /// Runs goroutines until there is none, or the processor is gone.
-    fn work(&self, mut searching: bool) -> Awake {
-        let shared = self.shared();
-        loop {
-            // mutant: drop attention
-            if shared.roster.attention()
-                && let Some(awake) = self.attend(&mut searching)
-            {
-                return awake;
-            }
-            let Some(held) = self.held() else { return self.regain() };
-            let found = match self.choice.get() {
-                Choice::Usual => self.find(held),
-                Choice::BySeed => self.pick(held),
-                Choice::AtHome => match self.find_at_home(held, &mut searching) {
-                    Ok(goroutine) => Some(goroutine),
-                    Err(awake) => return awake,
-                },
-            };
-            let found = match found {
-                Some(goroutine) => Some(goroutine),
-                None if self.keep_own_time(held) || self.look_at_sockets(held) => continue,
-                None => self.search(held, &mut searching),
-            };
-            let Some(goroutine) = found else { return self.idle(searching) };
-            if std::mem::take(&mut searching) {
-                // mutant: drop token given back
-                shared.carry_out(shared.roster.stop_searching(self));
-            }
-            self.run(held, goroutine);
-        }
-    }
-
     // ---- processors --------------------------------------------------------------------------------
 
     /// Its processor, while it is inside the runtime.
@@ -187,52 +122,6 @@ impl Worker {
             // mutant: drop loss of the processor
             self.proc.set(None);
         }
-    }
-
-    /// The processor was retaken while a goroutine ran, or is given up here: wait for one, if there
-    /// is need of it.
-    fn regain(&self) -> Awake {
-        // One that is alone does not look for shared work again before it sleeps.
-        if self.is_alone()
-            && let Some(held) = self.held()
-        {
-            // mutant: drop what others get
-            self.give_away(held);
-        }
-        let held = self.proc.take();
-        let roster = &self.shared().roster;
-        // mutant: sleep though work is at home: replace self.home() with false
-        if self.home() {
-            roster.queue(self.id, held)
-        } else {
-            roster.sleep(self.id, held, false, self)
-        }
-    }
-
-    /// Somebody queues for a processor, or the runtime shrinks or stops.
-    #[cold]
-    fn attend(&self, searching: &mut bool) -> Option<Awake> {
-        let shared = self.shared();
-        let held = self.held()?;
-        let retired = held.processor().id >= shared.roster.active();
-        if !retired && !shared.is_stopping() && !self.slice_is_over() {
-            return None;
-        }
-        if std::mem::take(searching) {
-            // mutant: drop token given back
-            shared.carry_out(shared.roster.stop_searching(self));
-        }
-        // mutant: nothing is handed over: replace retired || shared.is_stopping() with false
-        if retired || shared.is_stopping() {
-            held.drain(shared);
-        } else {
-            // mutant: drop flush of run_next
-            held.flush_next(shared);
-        }
-        // Another's, when we wait for a processor. [I1]
-        // mutant: drop wake for what is handed over
-        shared.carry_out(shared.roster.notify());
-        Some(self.regain())
     }
 
     pub(crate) fn slice_is_over(&self) -> bool {
@@ -307,7 +196,7 @@ impl Sources for Worker {
 }
 
 impl Thread {
-    fn this() -> Self {
+    pub(crate) fn this() -> Self {
         Thread { clock: CpuClock::of_this_thread(), kernel_id: thread_id() }
     }
 }

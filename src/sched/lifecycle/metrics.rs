@@ -1,10 +1,8 @@
 //! Metrics: what a runtime counts.
 //! Checked by: proptests/runtime/metrics.rs.
 
-use crate::platform::Count;
 use crate::platform::atomic::{AtomicU64, Ordering};
 use crate::sched::core::runtime::Shared;
-use crate::structures::Tally;
 
 /// What a runtime counts; see [`Runtime::metrics`](crate::Runtime::metrics).
 #[derive(Clone, Debug, Default)]
@@ -41,26 +39,6 @@ pub struct Metrics {
     pub injected: u64,
     /// How often somebody had to wait for that queue's lock.
     pub injector_contention: u64,
-}
-
-/// What happened off any processor, and what went wrong.
-#[derive(Default)]
-pub(crate) struct Counters {
-    /// Goroutines spawned and ended there.
-    pub(crate) tally: Tally,
-    pub(crate) panics: AtomicU64,
-    pub(crate) stalls: AtomicU64,
-    pub(crate) retakes: AtomicU64,
-    pub(crate) failed_starts: AtomicU64,
-    pub(crate) injected: Count,
-}
-
-impl Counters {
-    /// A goroutine panicked, and nobody will ask for its result.
-    pub(crate) fn count_panic(&self) {
-        // Relaxed: a count.
-        self.panics.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl Shared {

@@ -2,4 +2,4 @@
 
 pub(crate) mod metrics;
 pub(crate) mod shutdown;
-pub(crate) mod trim;
+pub(crate) mod start;

@@ -9,13 +9,13 @@
 //! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs, verification/shuttle/shutdown.rs,
 //! proptests/runtime/lifecycle.rs.
 
+use crate::observe::AbortIfUnwinding;
 use crate::platform::{Arc, clock, foreign, panicking};
 use crate::sched::core::cell::Ptr;
 use crate::sched::core::current::current;
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::wake_handle::Wake;
 use crate::sched::suspend::park;
-use crate::sched::worker::overflow_report::AbortIfUnwinding;
 use std::panic::Location;
 use std::ptr;
 use std::time::Duration;

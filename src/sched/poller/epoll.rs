@@ -7,7 +7,6 @@
 use super::{Event, Key, Poller, Sink, Source};
 use crate::platform::fork::Born;
 use crate::platform::{Arc, Bell, environment_took, ppoll};
-use crate::sched::core::runtime::Shared;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use std::io::{self, ErrorKind};
@@ -25,8 +24,8 @@ const MILLI: Duration = Duration::from_millis(1);
 const BATCH: usize = 256;
 
 /// The sockets that a runtime's goroutines wait for.
-pub(crate) struct Sockets {
-    pub(crate) poller: Poller<Box<dyn Source>>,
+pub(crate) struct Sockets<W> {
+    pub(crate) poller: Poller<Box<dyn Source>, W>,
     /// `None` in models, whose kernel is their own.
     registry: Option<Registry>,
     /// The child of a fork has the kernel's poller in common with its parent: what it does to that, it does
@@ -43,25 +42,14 @@ struct Kernel {
 struct KernelBell(Waker);
 
 /// A socket's place in a poller; it ends before the socket is closed.
-pub(crate) struct Registration {
-    sockets: Arc<Sockets>,
+pub(crate) struct Registration<W> {
+    sockets: Arc<Sockets<W>>,
     key: Key,
     fd: RawFd,
 }
 
-impl Shared {
-    /// The runtime's sockets, from now on attended to.
-    pub(crate) fn sockets(&self) -> io::Result<&Arc<Sockets>> {
-        if let Some(sockets) = self.sockets.get() {
-            return Ok(sockets);
-        }
-        let sockets = Arc::new(Sockets::new()?);
-        Ok(self.sockets.get_or_init(|| sockets))
-    }
-}
-
-impl Sockets {
-    fn new() -> io::Result<Self> {
+impl<W> Sockets<W> {
+    pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let bell = Arc::new(KernelBell(Waker::new(&registry, BELL)?));
@@ -83,8 +71,8 @@ impl Sockets {
     pub(crate) fn register(
         self: &Arc<Self>,
         fd: RawFd,
-        sink: Arc<dyn Sink>,
-    ) -> io::Result<Registration> {
+        sink: Arc<dyn Sink<W>>,
+    ) -> io::Result<Registration<W>> {
         let key = self.poller.slots.lock().insert(sink);
         let registry = self.registry.as_ref().expect("no model has sockets");
         let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
@@ -97,14 +85,14 @@ impl Sockets {
     }
 }
 
-impl Registration {
+impl<W> Registration<W> {
     /// Whether it is with these.
-    pub(crate) fn is_with(&self, sockets: &Arc<Sockets>) -> bool {
+    pub(crate) fn is_with(&self, sockets: &Arc<Sockets<W>>) -> bool {
         Arc::ptr_eq(&self.sockets, sockets)
     }
 }
 
-impl Drop for Registration {
+impl<W> Drop for Registration<W> {
     fn drop(&mut self) {
         // Said expressly: the kernel forgets a socket only when its last duplicate is closed. It can
         // fail only for a descriptor that somebody has closed behind our back.

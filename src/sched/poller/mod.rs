@@ -23,7 +23,6 @@ pub mod sinks;
 
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Arc, Bell, Mutex, Parker};
-use crate::sched::core::wake_handle::Wake;
 use crate::sched::idle::SeatId;
 pub use sinks::{Key, Slots};
 use std::time::Duration;
@@ -47,9 +46,9 @@ pub struct Event {
 }
 
 /// Who is told that a socket is ready.
-pub trait Sink: Send + Sync {
+pub trait Sink<W>: Send + Sync {
     /// Fires those who wait for what `event` says, and hands them to be woken. Never blocks.
-    fn ready(&self, event: Event, wakes: &mut Vec<Wake>);
+    fn ready(&self, event: Event, wakes: &mut Vec<W>);
 }
 
 /// Where events come from: the kernel, or a model's own.
@@ -60,12 +59,12 @@ pub trait Source: Send {
 }
 
 /// See the module.
-pub struct Poller<S> {
+pub struct Poller<S, W> {
     /// Written by read-modify-writes alone.
     word: AtomicU32,
     source: Mutex<(S, Vec<Event>)>,
     /// The sinks of those sockets.
-    pub slots: Mutex<Slots>,
+    pub slots: Mutex<Slots<W>>,
     /// Rung, it ends the wait of whoever waits in the source.
     bell: Arc<dyn Bell>,
 }
@@ -76,7 +75,7 @@ impl Source for Box<dyn Source> {
     }
 }
 
-impl<S: Source> Poller<S> {
+impl<S: Source, W> Poller<S, W> {
     /// A poller without sockets.
     pub fn new(source: S, bell: Arc<dyn Bell>) -> Self {
         Poller {
@@ -90,7 +89,7 @@ impl<S: Source> Poller<S> {
     /// Waits in place of the worker of seat `id`, who is about to sleep, until a socket is ready, or
     /// `parker` is given a permit, which it takes, or `limit` is over. `None`: others see to the sockets,
     /// and the worker sleeps as if there were none. [N3]
-    pub fn rest(&self, id: SeatId, parker: &Parker, limit: Option<Duration>) -> Option<Vec<Wake>> {
+    pub fn rest(&self, id: SeatId, parker: &Parker, limit: Option<Duration>) -> Option<Vec<W>> {
         if !self.claim_wait(id) {
             return None;
         }
@@ -104,7 +103,7 @@ impl<S: Source> Poller<S> {
 
     /// Takes what is ready, unless somebody else sees to that. `again` makes a worker try to rest once
     /// more.
-    pub fn look(&self, again: impl FnOnce(SeatId)) -> Vec<Wake> {
+    pub fn look(&self, again: impl FnOnce(SeatId)) -> Vec<W> {
         // Relaxed: the source's lock orders what it guards.
         let claim = |to| self.word.compare_exchange(FREE, to, Ordering::Relaxed, Ordering::Relaxed);
         if claim(LOOKS).is_err() {
@@ -146,7 +145,7 @@ impl<S: Source> Poller<S> {
     }
 
     /// By who has the word.
-    fn take(&self, limit: Option<Duration>, wakes: &mut Vec<Wake>) {
+    fn take(&self, limit: Option<Duration>, wakes: &mut Vec<W>) {
         let mut source = self.source.lock();
         let (source, events) = &mut *source;
         events.clear();

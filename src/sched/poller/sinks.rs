@@ -15,26 +15,31 @@ const HALF: u32 = usize::BITS / 2;
 pub struct Key(pub usize);
 
 /// The table.
-#[derive(Default)]
-pub struct Slots {
-    slots: Vec<Slot>,
+pub struct Slots<W> {
+    slots: Vec<Slot<W>>,
     /// Vacant ones.
     vacant: Vec<usize>,
 }
 
-struct Slot {
+struct Slot<W> {
     generation: usize,
-    sink: Option<Arc<dyn Sink>>,
+    sink: Option<Arc<dyn Sink<W>>>,
 }
 
-impl Slots {
+impl<W> Default for Slots<W> {
+    fn default() -> Self {
+        Slots { slots: Vec::new(), vacant: Vec::new() }
+    }
+}
+
+impl<W> Slots<W> {
     /// An empty table.
     pub fn new() -> Self {
         Slots::default()
     }
 
     /// Registers a sink.
-    pub fn insert(&mut self, sink: Arc<dyn Sink>) -> Key {
+    pub fn insert(&mut self, sink: Arc<dyn Sink<W>>) -> Key {
         let index = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, sink: None });
             self.slots.len() - 1
@@ -46,7 +51,7 @@ impl Slots {
     }
 
     /// Forgets a sink, which the caller drops without the lock. [N5]
-    pub fn remove(&mut self, key: Key) -> Option<Arc<dyn Sink>> {
+    pub fn remove(&mut self, key: Key) -> Option<Arc<dyn Sink<W>>> {
         let index = key.index();
         let slot = self.slots.get_mut(index).filter(|slot| slot.generation == key.generation())?;
         let sink = slot.sink.take()?;
@@ -57,7 +62,7 @@ impl Slots {
     }
 
     /// What a key leads to. [N5]
-    pub fn get(&self, key: Key) -> Option<&dyn Sink> {
+    pub fn get(&self, key: Key) -> Option<&dyn Sink<W>> {
         let slot = self.slots.get(key.index())?;
         // mutant: an old key will do: replace slot.generation == key.generation() with true
         if slot.generation == key.generation() { slot.sink.as_deref() } else { None }

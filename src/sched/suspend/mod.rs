@@ -2,3 +2,4 @@
 
 pub(crate) mod park;
 pub(crate) mod park_until;
+pub(crate) mod preempt;

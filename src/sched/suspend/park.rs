@@ -7,7 +7,7 @@
 
 pub(crate) use super::park_until::{park_until, sleep_until};
 use crate::observe::specification::Event;
-use crate::platform::{Arc, Parker, fork, panicking, thread, tls};
+use crate::platform::{fork, panicking, thread, tls};
 use crate::sched::core::cell::{Goroutine, Ptr, Ref};
 use crate::sched::core::config::Placement;
 use crate::sched::core::current::{Inside, current, current_goroutine, current_worker};
@@ -15,7 +15,7 @@ use crate::sched::core::current::{PARK, YIELD};
 use crate::sched::core::forked;
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::simulation;
-use crate::sched::core::wake_handle::{Sleeper, Waiter};
+use crate::sched::core::wake_handle::{GONE, Sleeper, Waiter, thread_parker};
 use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::state::BeginPark;
 use std::panic::Location;
@@ -212,12 +212,6 @@ pub(crate) fn refuse_to_wait(place: &'static Location<'static>) -> ! {
             panic!("{GONE}")
         }
     }
-}
-
-const GONE: &str = "a thread whose thread-locals are gone can't wait for goroutines";
-
-pub(crate) fn thread_parker() -> Arc<Parker> {
-    tls::parker().expect(GONE)
 }
 
 /// Runs `f` on this kernel thread throughout, suspensions included.

@@ -11,7 +11,7 @@
 //! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, verification/shuttle/timers.rs,
 //! proptests/runtime/timers.rs.
 
-use super::park::{refuse_to_suspend, suspend, thread_parker, waits_in_place};
+use super::park::{refuse_to_suspend, suspend, waits_in_place};
 use crate::observe::specification::Event;
 use crate::platform::{MODELLED, Parker};
 use crate::sched::core::batch::{Batch, Batched, Here};
@@ -22,6 +22,7 @@ use crate::sched::core::current::{current, current_worker};
 use crate::sched::core::processor::Held;
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::simulation;
+use crate::sched::core::wake_handle::thread_parker;
 use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::state::{BeginPark, Unparked, Woken};
 use crate::sched::idle::Awake;

@@ -53,18 +53,3 @@ fn describe(report: &mut Report) {
         report.text("\"");
     }
 }
-
-/// The runtime's own steps call foreign code where that can't unwind out of them [Q2], so a panic that does is a
-/// broken invariant, of ours or of `std`'s towards the kernel: without the thread, or the step, the rest would
-/// hang.
-pub(crate) struct AbortIfUnwinding(pub(crate) &'static str);
-
-impl Drop for AbortIfUnwinding {
-    fn drop(&mut self) {
-        if panicking() && !MODELLED {
-            let what = self.0;
-            eprintln!("selvedge: {what} has panicked, as reported above; the runtime can't go on");
-            std::process::abort();
-        }
-    }
-}
