@@ -38,7 +38,8 @@ pub use api::go::{
     Spawn, blocking, go, no_suspend, park, park_cancel, park_timeout, pinned, try_go, yield_now,
 };
 pub use api::handle::{Goroutine, current};
-pub use api::join::{JoinFuture, JoinHandle};
+pub use api::join::JoinHandle;
+pub use api::join_future::JoinFuture;
 pub use api::runtime::Runtime;
 pub use api::scope::{Scope, ScopedJoinFuture, ScopedJoinHandle, scope};
 pub use cancel::{CancelGuard, CancelReason, CancelToken, Cancelled};

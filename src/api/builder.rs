@@ -1,7 +1,7 @@
 //! How a runtime is built, and the defaults.
 
 use super::error::BuildError;
-use crate::Runtime;
+use super::runtime::Runtime;
 use crate::fiber::{Arena, Blocks, DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, SlotLayout, StackError};
 use crate::in_model::runtime;
 use crate::in_model::runtime::Hosted;

@@ -295,6 +295,10 @@ pub struct ShutdownError {
 }
 
 impl ShutdownError {
+    pub(crate) fn unless_none(remaining: Vec<Remaining>) -> Result<(), ShutdownError> {
+        if remaining.is_empty() { Ok(()) } else { Err(ShutdownError { remaining }) }
+    }
+
     /// Who was left, and where.
     pub fn remaining(&self) -> &[Remaining] {
         &self.remaining

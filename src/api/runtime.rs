@@ -1,9 +1,9 @@
 //! The runtime.
 
+use super::builder::Builder;
 use super::error::{BuildError, ResizeError, ShutdownError, SpawnError};
 use super::go::Spawn;
 use super::join::JoinHandle;
-use crate::Builder;
 use crate::in_model::runtime::Hosted;
 use crate::local;
 use crate::observe::broken;
@@ -291,7 +291,9 @@ impl Runtime {
     pub fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
         let shared = match self.scheduler.take().expect(TAKEN) {
             Own(shared) => shared,
-            InModel(hosted) => return hosted.drain(limit, Location::caller()),
+            InModel(hosted) => {
+                return ShutdownError::unless_none(hosted.drain(limit, Location::caller()));
+            }
         };
         if !shared.is_here() {
             // Not by `drop`, which would free what is the parent's.
@@ -299,8 +301,7 @@ impl Runtime {
             forked::refuse("shutdown");
         }
         shared.drain(limit, Location::caller());
-        let remaining = Shared::stop(&shared);
-        if remaining.is_empty() { Ok(()) } else { Err(ShutdownError { remaining }) }
+        ShutdownError::unless_none(Shared::stop(&shared))
     }
 
     /// The scheduler, unless it is a model's.

@@ -7,6 +7,7 @@ mod scope_tests;
 
 use super::error::{JoinError, SpawnError, StillRunning};
 use super::go::{Spawn, spawn_in_model};
+use super::handle::Goroutine;
 use super::join::JoinHandle;
 use crate::cancel::CancelToken;
 use crate::in_model::goroutine;
@@ -308,7 +309,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// As [`JoinHandle::goroutine`].
-    pub fn goroutine(&self) -> crate::Goroutine {
+    pub fn goroutine(&self) -> Goroutine {
         self.handle().goroutine()
     }
 

@@ -3,9 +3,11 @@
 //! panics are caught there (docs/foreign-code.md). `std` says the same of its own.
 #![forbid(unsafe_code)]
 
+use super::handle::Goroutine;
+use super::join::JoinHandle;
+use super::runtime::Runtime;
 use crate::chan::{Receiver, Sender};
 use crate::time::{Ticker, Timer};
-use crate::{Goroutine, JoinHandle, Runtime};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 impl<T> UnwindSafe for Sender<T> {}

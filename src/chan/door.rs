@@ -4,9 +4,10 @@
 //! Checked by: verification/loom/select.rs.
 #![allow(unsafe_code)]
 
-use crate::platform::{Latch, LatchGuard, unmodelled};
+use crate::platform::unmodelled;
 use crate::sched::core::clock::seed;
 use crate::structures::Rng;
+use crate::structures::{Latch, LatchGuard};
 use crate::wait::List;
 
 /// The lock of a channel, and its place in the order in which a select takes locks. The latch first: see

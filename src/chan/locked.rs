@@ -8,7 +8,7 @@ use super::buffer::Buffer;
 use super::channel::{Channel, Put, Take};
 use super::door::Gate;
 use super::slot::{Content, Slot};
-use crate::platform::LatchGuard;
+use crate::structures::LatchGuard;
 use crate::wait::{Claim, Wakes};
 use std::ops::DerefMut;
 use std::ptr;

@@ -94,10 +94,6 @@ pub struct Explored {
     pub failure: Option<Record>,
 }
 
-/// What is said of an execution without an end.
-pub(crate) const TOO_MANY_STEPS: &str = "an execution took more steps than it may: a loop that waits for \
-    nobody? Let it park, or raise the limit with `Check::steps`";
-
 /// Runs the executions of `plan`, until one fails.
 pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
     backend::prepare();

@@ -10,6 +10,8 @@
 use crate::observe::run_log;
 use crate::platform::atomic::{AtomicU64, Ordering};
 use crate::platform::foreign::Task;
+use crate::platform::hooks;
+use crate::platform::hooks::Hooks;
 use crate::platform::{Arc, Condvar, Mutex, Parker, thread};
 use std::cell::RefCell;
 
@@ -46,8 +48,20 @@ thread_local! {
     static CLOCK: RefCell<Option<Arc<Clock>>> = const { RefCell::new(None) };
 }
 
+/// How the platform tells a run, and asks for its time.
+const HOOKS: Hooks = Hooks {
+    step: run_log::step,
+    sleeps: run_log::sleeps,
+    wakes: run_log::wakes,
+    timed_out: || run_log::timed(false),
+    now,
+    set_alarm: set,
+    unset_alarm: unset,
+};
+
 /// Gives the run that begins a clock at zero.
 pub fn begin() {
+    hooks::install(HOOKS);
     let clock =
         Clock { now: AtomicU64::new(0), state: Mutex::new(State::default()), wake: Condvar::new() };
     CLOCK.replace(Some(Arc::new(clock)));

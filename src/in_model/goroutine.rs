@@ -15,6 +15,7 @@ use crate::sched::core::owner_state::Traits;
 use crate::sched::core::wake_handle::{Waiter, Wake};
 use crate::sched::goroutine::body::Outcome;
 use crate::sched::goroutine::join_word::{End, JoinWord};
+use crate::structures::local_values;
 use crate::structures::local_values::Locals;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -62,7 +63,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         let outcome = explore::roomy(|| catch_unwind(AssertUnwindSafe(f)));
         // Before the end is told, as a real goroutine does. What the joiner's waker makes anew, or the
         // destructor of the result, goes with the thread.
-        if let Some(locals) = tls::locals() {
+        if let Some(locals) = local_values::of_thread() {
             // SAFETY: the body has returned, so nobody refers to a value any more.
             unsafe { locals.end() };
         }
@@ -104,7 +105,7 @@ unsafe impl Send for Inherited {}
 
 impl Inherited {
     fn arrive(self) {
-        if let (Some(inherited), Some(locals)) = (self.0, tls::locals()) {
+        if let (Some(inherited), Some(locals)) = (self.0, local_values::of_thread()) {
             // SAFETY: the thread has just begun, so no value of its own has been reached.
             unsafe { locals.adopt(*inherited) };
         }

@@ -9,7 +9,6 @@
 //! Checked by: proptests/model/runtimes.rs.
 
 use super::goroutine;
-use crate::api::error::ShutdownError;
 use crate::local;
 use crate::local::LocalKey;
 use crate::observe::run_log;
@@ -19,10 +18,10 @@ use crate::sched::core::config::Config;
 use crate::sched::core::simulation;
 use crate::sched::core::wake_handle::Waiter;
 use crate::sched::lifecycle::metrics::Metrics;
+use crate::sched::lifecycle::shutdown::{Remaining, RemainingState};
 use crate::sched::suspend::park;
 use crate::wait::instant::Instant;
 use crate::wait::trace;
-use crate::{Remaining, RemainingState};
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -153,7 +152,7 @@ impl Hosted {
 
     /// Waits until all have ended, for so long at most; who is left.
     #[track_caller]
-    pub(crate) fn drain(&self, limit: Duration, place: Place) -> Result<(), ShutdownError> {
+    pub(crate) fn drain(&self, limit: Duration, place: Place) -> Vec<Remaining> {
         self.check_run();
         trace::plain("shut a runtime down", place);
         let deadline = Instant::now().saturating_add(limit).nanos();
@@ -161,7 +160,7 @@ impl Hosted {
             let waiter = park::waiter();
             let mut state = self.state.lock();
             if state.live == 0 {
-                return Ok(());
+                return Vec::new();
             }
             state.waits = Some(waiter);
             drop(state);
@@ -172,7 +171,7 @@ impl Hosted {
         }
     }
 
-    fn left(&self) -> Result<(), ShutdownError> {
+    fn left(&self) -> Vec<Remaining> {
         let remaining = |left: Left| Remaining {
             id: left.id.into(),
             name: left.name,
@@ -180,10 +179,7 @@ impl Hosted {
             place: left.place,
         };
         let (_, left) = run_log::left_of(self.tenant.number);
-        if left.is_empty() {
-            return Ok(());
-        }
-        Err(ShutdownError { remaining: left.into_iter().map(remaining).collect() })
+        left.into_iter().map(remaining).collect()
     }
 
     #[track_caller]

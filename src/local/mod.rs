@@ -8,8 +8,8 @@
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
 #![allow(unsafe_code)]
 
-use crate::platform::tls;
 use crate::sched::core::current::current_goroutine;
+use crate::structures::local_values;
 use crate::structures::local_values::{Inherit, Locals, Unreachable};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -64,7 +64,7 @@ fn own<R>(f: impl FnOnce(&Locals) -> Result<R, Unreachable>) -> Result<R, Unreac
     match current_goroutine() {
         Some(goroutine) if goroutine.own.sections.get() > 0 => Err(Unreachable::Elsewhere),
         Some(goroutine) => f(goroutine.locals()),
-        None => f(&*tls::locals().ok_or(Unreachable::Gone)?),
+        None => f(&*local_values::of_thread().ok_or(Unreachable::Gone)?),
     }
 }
 

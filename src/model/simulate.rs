@@ -4,11 +4,13 @@
 
 use super::report::Coverage;
 use super::{Check, Failure, Report, line};
+use crate::api::go::Spawn;
+use crate::api::join::JoinHandle;
+use crate::api::runtime::Runtime;
 use crate::explore;
 use crate::observe::run_log;
 use crate::observe::run_log::{Kind, Rules};
 use crate::platform::{Arc, MODELLED, clock};
-use crate::{JoinHandle, Runtime, Spawn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 

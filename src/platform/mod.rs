@@ -10,7 +10,6 @@
 //! | [`atomic`] | as the machine | C11 subset, SeqCst accesses as AcqRel | SeqCst |
 //! | [`cell`] | free | every access race-checked | free |
 //! | [`Mutex`], [`Condvar`] | std's, never poisoned | modelled | modelled |
-//! | [`Latch`] | a store to unlock | a mutex | a mutex |
 //! | [`fence`] | `membarrier` where the kernel has it | `fence(SeqCst)` both sides | no-op |
 //! | [`clock`] | monotonic | a counter | a counter |
 
@@ -20,6 +19,7 @@ mod environment;
 pub mod fence;
 pub mod foreign;
 pub mod fork;
+pub mod hooks;
 pub mod kernel_thread;
 mod memory;
 mod parker;
@@ -43,11 +43,10 @@ mod shuttle_backend;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 use shuttle_backend as backend;
 
-pub(crate) use backend::const_fn;
 pub use backend::{
-    Condvar, Latch, LatchGuard, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed,
-    spin_hint, thread, tls,
+    Condvar, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed, spin_hint, thread, tls,
 };
+pub(crate) use backend::{const_fn, shipping_or_model, thread_local};
 pub use counter::Count;
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use environment::environment_took;

@@ -11,9 +11,8 @@
 //! hears who waits, and time-outs are events of the model.
 //! Checked by: verification/loom/parker.rs, verification/loom/poller.rs.
 
+use super::hooks::hooks;
 use super::{Arc, Condvar, MODELLED, Mutex};
-use crate::explore::virtual_time;
-use crate::observe::run_log;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -70,13 +69,27 @@ impl Parker {
         MODELLED && self.goroutine != 0
     }
 
+    #[cold]
+    fn tell_sleeps(&self) {
+        if let Some(hooks) = hooks() {
+            (hooks.sleeps)(self.goroutine);
+        }
+    }
+
+    #[cold]
+    fn tell_wakes(&self) {
+        if let Some(hooks) = hooks() {
+            (hooks.wakes)(self.goroutine);
+        }
+    }
+
     /// Blocks the kernel thread until a permit is there, and takes it. [K1]
     pub fn park(&self) {
         let mut state = self.state.lock();
         while !state.permit {
             state.asleep = true;
             if self.is_checked() {
-                run_log::sleeps(self.goroutine);
+                self.tell_sleeps();
             }
             state = self.wake.wait(state);
             state.asleep = false;
@@ -122,7 +135,7 @@ impl Parker {
         // mutant: drop permit
         state.permit = true;
         if self.is_checked() {
-            run_log::wakes(self.goroutine);
+            self.tell_wakes();
         }
         let (asleep, bell) = (state.asleep, state.bell.take());
         // The woken thread wants the lock. The parker outlives this call: see the type.
@@ -140,10 +153,11 @@ impl Parker {
     #[cold]
     fn park_in_virtual_time(&self, limit: Duration) -> bool {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        let deadline = virtual_time::now().saturating_add(nanos);
+        let hooks = hooks().expect("a checked run has begun");
+        let deadline = (hooks.now)().saturating_add(nanos);
         let own = crate::platform::tls::parker().filter(|own| std::ptr::eq(&raw const **own, self));
         let alarm = own.filter(|_| deadline < u64::MAX);
-        let Some(alarm) = alarm.and_then(|own| virtual_time::set(own, deadline)) else {
+        let Some(alarm) = alarm.and_then(|own| (hooks.set_alarm)(own, deadline)) else {
             self.park();
             return true;
         };
@@ -151,14 +165,14 @@ impl Parker {
         state.awaited = alarm;
         while !state.permit && state.expired != alarm {
             state.asleep = true;
-            run_log::sleeps(self.goroutine);
+            self.tell_sleeps();
             state = self.wake.wait(state);
             state.asleep = false;
         }
         let permit = std::mem::take(&mut state.permit);
         state.awaited = 0;
         drop(state);
-        virtual_time::unset(alarm);
+        (hooks.unset_alarm)(alarm);
         permit
     }
 
@@ -167,10 +181,12 @@ impl Parker {
         let mut state = self.state.lock();
         state.expired = alarm;
         if state.awaited == alarm {
-            run_log::wakes(self.goroutine);
+            self.tell_wakes();
         }
         // Only now: until here, somebody runs who may wake it.
-        run_log::timed(false);
+        if let Some(hooks) = hooks() {
+            (hooks.timed_out)();
+        }
         if state.asleep {
             self.wake.notify_one();
         }

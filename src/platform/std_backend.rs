@@ -12,6 +12,15 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+/// A thread's own statics.
+pub(crate) use std::thread_local;
+
+/// Takes the first of two groups of items: this is the backend that ships.
+macro_rules! shipping_or_model {
+    ({ $($shipping:item)* } { $($model:item)* }) => { $($shipping)* };
+}
+pub(crate) use shipping_or_model;
+
 pub mod atomic {
     //! `std`'s atomics.
     pub use std::sync::atomic::{
@@ -82,8 +91,6 @@ impl<T> Mutex<T> {
         })
     }
 }
-
-pub use crate::structures::biased_lock::{Latch, LatchGuard};
 
 /// `std`'s condition variable.
 #[derive(Debug, Default)]
@@ -228,10 +235,8 @@ pub mod tls {
     //! The one thread-local word of the runtime, and the parker of a plain thread.
     use crate::platform::unmodelled::{AtomicPtr, Ordering};
     use crate::platform::{Arc, Parker};
-    use crate::structures::local_values::Locals;
     use std::cell::Cell;
     use std::ptr;
-    use std::rc::Rc;
 
     thread_local! {
         /// Where the word is that says which worker this is: `OWN_WORKER` on a worker's thread; on a
@@ -240,13 +245,12 @@ pub mod tls {
         static OWN_WORKER: AtomicPtr<()> = const { AtomicPtr::new(ptr::null_mut()) };
         static ORPHAN: Cell<bool> = const { Cell::new(false) };
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
-        static LOCALS: Rc<Locals> = Rc::new(Locals::new());
     }
 
     /// Something the optimizer can't look into: without it an outlined read is still hoisted, since
     /// LLVM proves it free of effects.
     #[inline(always)]
-    fn opaque() {
+    pub fn opaque() {
         #[cfg(not(miri))]
         // SAFETY: no instruction.
         unsafe {
@@ -322,12 +326,5 @@ pub mod tls {
     pub fn parker() -> Option<Arc<Parker>> {
         opaque();
         PARKER.try_with(Arc::clone).ok()
-    }
-
-    /// The calling thread's own values; `None` while its thread-locals are torn down.
-    #[inline(never)]
-    pub fn locals() -> Option<Rc<Locals>> {
-        opaque();
-        LOCALS.try_with(Rc::clone).ok()
     }
 }

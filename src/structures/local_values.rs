@@ -8,9 +8,11 @@
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
 
 use crate::platform::foreign::call_or_abort;
+use crate::platform::{thread_local, tls};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 /// Says which value: the address of a static.
 pub type Key = NonNull<()>;
@@ -49,6 +51,18 @@ pub enum Unreachable {
     Making,
     /// Here values belong to another: within `blocking`.
     Elsewhere,
+}
+
+thread_local! {
+    /// Those of a plain thread.
+    static OF_THREAD: Rc<Locals> = Rc::new(Locals::new());
+}
+
+/// The calling thread's own values; `None` while its thread-locals are torn down.
+#[inline(never)]
+pub fn of_thread() -> Option<Rc<Locals>> {
+    tls::opaque();
+    OF_THREAD.try_with(Rc::clone).ok()
 }
 
 impl Locals {

@@ -20,6 +20,8 @@ pub mod heap;
 pub mod linked;
 pub mod list;
 pub mod local_values;
+#[allow(dead_code)]
+mod model_lock;
 pub mod remote_queue;
 mod ring;
 pub mod rng;
@@ -36,3 +38,8 @@ pub use rng::Rng;
 pub use run_queue::{Owner, Stealer};
 pub use slot::Slot;
 pub use spawn_counters::Tally;
+
+crate::platform::shipping_or_model! {
+    { pub use biased_lock::{Latch, LatchGuard}; }
+    { pub use model_lock::{Latch, LatchGuard}; }
+}

@@ -47,7 +47,7 @@ impl<'a> Limit<'a> {
     }
 
     /// Until `token` is cancelled.
-    pub fn token(token: &'a Token) -> Self {
+    pub(crate) fn token(token: &'a Token) -> Self {
         Limit { deadline: None, token: Some(token) }
     }
 

@@ -15,7 +15,7 @@ use selvedge::{Builder, Runtime, go};
 /// A poller with one cell, and the kernel behind it.
 struct World {
     kernel: Kernel,
-    poller: Poller<Kernel>,
+    poller: Poller<Kernel, Wake>,
     cell: Arc<Cell>,
     key: Key,
 }

@@ -149,6 +149,10 @@ pub fn op(who: u32, what: What, place: Option<Place>) {
     });
 }
 
+/// What is said of an execution without an end.
+pub(crate) const TOO_MANY_STEPS: &str = "an execution took more steps than it may: a loop that waits for \
+    nobody? Let it park, or raise the limit with `Check::steps`";
+
 /// One more step of the run, which may be one too many. Told here, where nobody unwinds yet and no
 /// lock is held: a checker's own limit is met in a panic hook, whose lock a stopped thread would keep.
 pub fn step() {
@@ -158,7 +162,7 @@ pub fn step() {
         ledger.rules.most_steps.is_some_and(|most| ledger.steps > most)
     });
     if beyond == Some(true) {
-        fail(Kind::Limit, crate::explore::TOO_MANY_STEPS.to_owned());
+        fail(Kind::Limit, TOO_MANY_STEPS.to_owned());
     }
 }
 

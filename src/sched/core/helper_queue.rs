@@ -6,8 +6,9 @@
 use super::forked;
 use super::runtime::Shared;
 use crate::platform::fork::Born;
-use crate::platform::{Condvar, Mutex, thread, tls};
+use crate::platform::{Condvar, Mutex, thread};
 use crate::sched::idle::IDLE_THREAD_LIFE;
+use crate::structures::local_values;
 use std::collections::VecDeque;
 
 pub(crate) type AnyJob = *mut (dyn FnMut() + Send + 'static);
@@ -51,7 +52,7 @@ impl Job {
 
 /// Whether the calling thread is a helper, which may end.
 pub(crate) fn is_helper() -> bool {
-    tls::locals().is_some_and(|locals| locals.is_shut())
+    local_values::of_thread().is_some_and(|locals| locals.is_shut())
 }
 
 impl Helpers {
@@ -85,7 +86,7 @@ impl Helpers {
 
     /// The life of a helper thread.
     pub(crate) fn main(&self, shared: &Shared, number: usize) {
-        if let Some(locals) = tls::locals() {
+        if let Some(locals) = local_values::of_thread() {
             // Jobs are others': their goroutines' values stay at home.
             locals.shut();
         }
