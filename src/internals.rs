@@ -8,9 +8,9 @@
 
 use crate::api::builder::Builder;
 use crate::api::runtime::Runtime;
-use crate::platform::{Arc, Bell};
-use crate::sched::core::wake_handle::Wake;
-use crate::sched::poller::{Key, Sink, Source};
+use crate::platform::{Arc, Notifier};
+use crate::sched::core::wake_handle::WakeHandle;
+use crate::sched::poller::{EventHandler, Key, Source};
 
 pub use crate::wait::alarm;
 
@@ -23,14 +23,15 @@ pub mod cell {
 pub mod fiber {
     #[cfg(selvedge_isolated)]
     pub use crate::fiber::write_by_system_call;
-    pub use crate::fiber::{Arena, Fiber, SlotLayout, Suspender};
+    pub use crate::fiber::{Fiber, SlotLayout, StackPool, Suspender};
 }
 
 /// Queues, and what else knows no goroutine.
 pub mod structures {
-    pub use crate::structures::run_queue::deque;
+    pub use crate::structures::run_queue::run_queue;
     pub use crate::structures::{
-        Heap, Inbox, Injector, Link, Linked, List, NEVER, Owner, Rng, Slot, Stealer, Tally, Ticket,
+        GlobalQueue, Heap, Link, Linked, List, Local, NEVER, RemoteQueue, Rng, Slot, SpawnCounters,
+        Steal, Ticket,
     };
 }
 
@@ -38,7 +39,7 @@ pub mod structures {
 pub mod platform {
     pub use crate::explore::virtual_time;
     pub use crate::platform::{
-        Arc, Bell, Condvar, Mutex, Parker, atomic, cell, fence, thread, thread_id, tour,
+        Arc, Condvar, Mutex, Notifier, Parker, atomic, cell, fence, thread, thread_id, tour,
     };
     pub use crate::structures::biased_lock;
 
@@ -68,25 +69,25 @@ pub mod raw_mutex {
 
 /// How everything above the scheduler waits.
 pub mod wait {
-    pub use crate::wait::{Limit, List, Node, Wait, Wake, limit};
+    pub use crate::wait::{List, Node, Wait, WaitLimit, WakeHandle, limit};
 
     /// The limit of a wait under `token`.
-    pub fn limit_of(token: &crate::cancel::CancelToken) -> Limit<'_> {
+    pub fn limit_of(token: &crate::cancel::CancelToken) -> WaitLimit<'_> {
         token.limit()
     }
 }
 
 impl Builder {
     /// For models, which retake when they choose, and fill small queues soon.
-    pub fn modelled(mut self, deque_capacity: usize) -> Self {
+    pub fn modelled(mut self, run_queue_capacity: usize) -> Self {
         self.monitor = false;
-        self.deque_capacity = deque_capacity;
+        self.run_queue_capacity = run_queue_capacity;
         self
     }
 
     /// For models, whose kernel is their own: where its sockets' events come from.
-    pub fn kernel(mut self, source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
-        self.kernel = Some((source, bell));
+    pub fn kernel(mut self, source: Box<dyn Source>, notifier: Arc<dyn Notifier>) -> Self {
+        self.kernel = Some((source, notifier));
         self
     }
 }
@@ -106,9 +107,9 @@ impl Runtime {
 
     /// For models with a kernel of their own: its goroutines wait for `sink` by what that says of the
     /// key returned.
-    pub fn register(&self, sink: Arc<dyn Sink<Wake>>) -> Key {
+    pub fn register(&self, handler: Arc<dyn EventHandler<WakeHandle>>) -> Key {
         let sockets = self.own().and_then(|shared| shared.sockets.get());
-        sockets.expect("built with a kernel").poller.slots.lock().insert(sink)
+        sockets.expect("built with a kernel").poller.slots.lock().insert(handler)
     }
 
     /// For models, which take the monitor's place: as the monitor does when it looks after the sockets.

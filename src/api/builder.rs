@@ -2,10 +2,12 @@
 
 use super::error::BuildError;
 use super::runtime::Runtime;
-use crate::fiber::{Arena, Blocks, DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, SlotLayout, StackError};
+use crate::fiber::{
+    Blocks, DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, SlotLayout, StackError, StackPool,
+};
 use crate::in_model::runtime;
-use crate::in_model::runtime::Hosted;
-use crate::platform::{Arc, Bell, MODELLED, available_processors, seed};
+use crate::in_model::runtime::ModelRuntime;
+use crate::platform::{Arc, MODELLED, Notifier, available_processors, seed};
 use crate::sched::core::config::Config;
 use crate::sched::core::config::Placement;
 use crate::sched::core::config::{Stall, Watchdog};
@@ -59,9 +61,9 @@ pub struct Builder {
     panic_policy: PanicPolicy,
     watchdog: Option<Watchdog>,
     pub(crate) monitor: bool,
-    pub(crate) deque_capacity: usize,
+    pub(crate) run_queue_capacity: usize,
     simulated: Option<(u64, u64)>,
-    pub(crate) kernel: Option<(Box<dyn Source>, Arc<dyn Bell>)>,
+    pub(crate) kernel: Option<(Box<dyn Source>, Arc<dyn Notifier>)>,
 }
 
 impl Builder {
@@ -81,7 +83,7 @@ impl Builder {
             panic_policy: PanicPolicy::Carry,
             watchdog: None,
             monitor: !MODELLED,
-            deque_capacity: if MODELLED { 4 } else { 256 },
+            run_queue_capacity: if MODELLED { 4 } else { 256 },
             simulated: None,
             kernel: None,
         }
@@ -243,13 +245,13 @@ impl Builder {
         let is_hosted = self.simulated.is_none() && runtime::is_here();
         let config = self.validate(placement, is_hosted)?;
         if is_hosted {
-            return Ok(Runtime::hosted(Hosted::new(&config)));
+            return Ok(Runtime::hosted(ModelRuntime::new(&config)));
         }
         crate::sched::worker::overflow_report::install();
-        let arena = Shared::make_arena(&config, fiber_main).map_err(BuildError::Stack)?;
+        let arena = Shared::make_stack_pool(&config, fiber_main).map_err(BuildError::Stack)?;
         let shared = Shared::new(config, arena);
-        if let Some((source, bell)) = kernel {
-            let _ = shared.sockets.set(Arc::new(Sockets::modelled(source, bell)));
+        if let Some((source, notifier)) = kernel {
+            let _ = shared.sockets.set(Arc::new(Sockets::modelled(source, notifier)));
         }
         let started = shared.start();
         // From here on, `drop` ends what was started.
@@ -306,7 +308,7 @@ impl Builder {
             abort_on_panic: self.panic_policy == PanicPolicy::Abort,
             watchdog: self.watchdog,
             monitor: self.monitor,
-            deque_capacity: self.deque_capacity,
+            run_queue_capacity: self.run_queue_capacity,
             simulated: self.simulated,
             slice_nanos: if MODELLED { 0 } else { SLICE.as_nanos() as u64 },
         })
@@ -322,13 +324,13 @@ impl Builder {
         max_processors: usize,
     ) -> Result<usize, BuildError> {
         let slack = Shared::stacks(0, max_processors as u32);
-        let most = Arena::max_slots(layout).saturating_sub(slack);
+        let most = StackPool::max_slots(layout).saturating_sub(slack);
         let Some(asked) = self.max_goroutines else { return Ok(DEFAULT_MAX_GOROUTINES.min(most)) };
         if asked == 0 || asked > most {
             return Err(BuildError::Goroutines { asked, most });
         }
         let slack = Shared::stacks(0, processors as u32);
-        let allowed = Arena::guarded_slots().saturating_sub(slack);
+        let allowed = StackPool::guarded_slots().saturating_sub(slack);
         if asked > allowed && !self.may_lack_guards {
             return Err(BuildError::Stack(StackError::Guards { asked, allowed }));
         }

@@ -2,7 +2,7 @@
 
 use crate::fiber::{StackError, ThreadLocalsError};
 use crate::sched::core::forked;
-use crate::sched::core::ready::Refusal;
+use crate::sched::core::ready::SpawnRefusal;
 use crate::sched::goroutine::body::PanicPayload;
 use crate::sched::lifecycle::shutdown::Remaining;
 use std::error::Error;
@@ -119,12 +119,12 @@ pub enum SpawnErrorKind {
 }
 
 impl<F> SpawnError<F> {
-    pub(crate) fn new(refusal: Refusal, closure: F) -> Self {
+    pub(crate) fn new(refusal: SpawnRefusal, closure: F) -> Self {
         let kind = match refusal {
-            Refusal::Limit => SpawnErrorKind::Limit,
-            Refusal::Stack(error) => SpawnErrorKind::Stack(error),
-            Refusal::Stopping => SpawnErrorKind::ShuttingDown,
-            Refusal::Forked => SpawnErrorKind::Forked,
+            SpawnRefusal::Limit => SpawnErrorKind::Limit,
+            SpawnRefusal::Stack(error) => SpawnErrorKind::Stack(error),
+            SpawnRefusal::Stopping => SpawnErrorKind::ShuttingDown,
+            SpawnRefusal::Forked => SpawnErrorKind::Forked,
         };
         SpawnError { kind, closure }
     }

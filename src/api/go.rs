@@ -6,10 +6,10 @@ use super::join::JoinHandle;
 use crate::cancel::{CancelToken, Cancelled};
 use crate::in_model;
 use crate::local;
-use crate::platform::Only;
+use crate::platform::ModelOnly;
 use crate::sched::core::current::current_worker;
-use crate::sched::core::owner_state::Traits;
-use crate::sched::core::ready::{Refusal, spawn};
+use crate::sched::core::owner_state::Attributes;
+use crate::sched::core::ready::{SpawnRefusal, spawn};
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::stacks::StackKind;
 use crate::sched::core::worker::Worker;
@@ -146,12 +146,12 @@ impl Spawn {
             Ok(stack) => stack,
             Err(refusal) => return Err(SpawnError::new(refusal, f)),
         };
-        let traits = self.traits();
+        let attributes = self.attributes();
         match current_worker() {
-            Some(worker) => Spawn::on(traits, stack, worker.shared(), Some(worker), f),
+            Some(worker) => Spawn::on(attributes, stack, worker.shared(), Some(worker), f),
             // Where there is no runtime: under a checker, a goroutine is a model thread.
             // SAFETY: `f` borrows nothing, and `T` neither.
-            None => unsafe { spawn_in_model(traits, Location::caller(), f) }
+            None => unsafe { spawn_in_model(attributes, Location::caller(), f) }
                 .map_err(SpawnError::no_runtime),
         }
     }
@@ -159,15 +159,15 @@ impl Spawn {
     /// With what the new goroutine inherits. Calls foreign code, which may suspend, and so move the caller to
     /// another worker: before that is asked for.
     #[inline]
-    pub(crate) fn traits(self) -> Traits {
-        Traits { name: self.name, group: None, locals: local::inherited() }
+    pub(crate) fn attributes(self) -> Attributes {
+        Attributes { name: self.name, scope: None, locals: local::inherited() }
     }
 
     /// Where its stack comes from.
     #[inline]
-    pub(crate) fn stack(&self) -> Result<StackKind, Refusal> {
+    pub(crate) fn stack(&self) -> Result<StackKind, SpawnRefusal> {
         match self.stack_size {
-            Some(bytes) => StackKind::of(bytes).map_err(Refusal::Stack),
+            Some(bytes) => StackKind::of(bytes).map_err(SpawnRefusal::Stack),
             None => Ok(StackKind::PLAIN),
         }
     }
@@ -176,7 +176,7 @@ impl Spawn {
     #[track_caller]
     #[inline]
     pub(crate) fn on<T, F>(
-        traits: Traits,
+        attributes: Attributes,
         stack: StackKind,
         shared: &Shared,
         caller: Option<&Worker>,
@@ -187,7 +187,7 @@ impl Spawn {
         T: Send + 'static,
     {
         // SAFETY: `f` borrows nothing, and `T` neither.
-        match unsafe { spawn(shared, caller, traits, stack, f) } {
+        match unsafe { spawn(shared, caller, attributes, stack, f) } {
             Ok(goroutine) => {
                 trace::spawned(&goroutine, Location::caller());
                 Ok(JoinHandle::new(goroutine))
@@ -202,7 +202,7 @@ impl Spawn {
 /// # Safety
 /// As `spawn`.
 pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
-    traits: Traits,
+    attributes: Attributes,
     place: &'static Location<'static>,
     f: F,
 ) -> Result<JoinHandle<T>, F> {
@@ -210,7 +210,7 @@ pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
         return Err(f);
     }
     // SAFETY: the caller's promise.
-    let cell = Only::new(unsafe { in_model::goroutine::spawn(traits, place, f) });
+    let cell = ModelOnly::new(unsafe { in_model::goroutine::spawn(attributes, place, f) });
     Ok(JoinHandle::of_model(cell.expect("a modelled build, or it would not be here")))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::platform::Arc;
 use crate::platform::Parker;
-use crate::sched::core::wake_handle::Waiter;
+use crate::sched::core::wake_handle::Unparker;
 use crate::sched::suspend::park;
 use crate::wait::trace;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::panic::Location;
 
 /// A handle to a goroutine, or to a plain thread that called [`current`].
 #[derive(Clone)]
-pub struct Goroutine(Waiter);
+pub struct Goroutine(Unparker);
 
 /// A handle to the caller: a goroutine, or a plain thread, which can wait for goroutines just so.
 ///
@@ -20,7 +20,7 @@ pub fn current() -> Goroutine {
 }
 
 impl Goroutine {
-    pub(crate) fn of(waiter: Waiter) -> Self {
+    pub(crate) fn of(waiter: Unparker) -> Self {
         Goroutine(waiter)
     }
 
@@ -37,16 +37,16 @@ impl Goroutine {
     /// Its id: unique in its runtime, never reused. `None` for a plain thread.
     pub fn id(&self) -> Option<u64> {
         match &self.0 {
-            Waiter::Goroutine(goroutine) => Some(goroutine.ptr().id()),
-            Waiter::Thread(parker) => Some(parker.goroutine().into()).filter(|id| *id != 0),
+            Unparker::Goroutine(goroutine) => Some(goroutine.ptr().id()),
+            Unparker::Thread(parker) => Some(parker.goroutine().into()).filter(|id| *id != 0),
         }
     }
 
     /// Its name, if it was given one.
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
-            Waiter::Goroutine(goroutine) => goroutine.name(),
-            Waiter::Thread(parker) => parker.name(),
+            Unparker::Goroutine(goroutine) => goroutine.name(),
+            Unparker::Thread(parker) => parker.name(),
         }
     }
 }
@@ -54,8 +54,8 @@ impl Goroutine {
 impl PartialEq for Goroutine {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Waiter::Goroutine(one), Waiter::Goroutine(two)) => one.ptr() == two.ptr(),
-            (Waiter::Thread(one), Waiter::Thread(two)) => Arc::<Parker>::ptr_eq(one, two),
+            (Unparker::Goroutine(one), Unparker::Goroutine(two)) => one.ptr() == two.ptr(),
+            (Unparker::Thread(one), Unparker::Thread(two)) => Arc::<Parker>::ptr_eq(one, two),
             _ => false,
         }
     }

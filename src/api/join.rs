@@ -8,16 +8,16 @@ use crate::explore;
 use crate::in_model::goroutine::Cell;
 use crate::observe::fault;
 use crate::platform::foreign::Task;
-use crate::platform::{Arc, Only};
+use crate::platform::{Arc, ModelOnly};
 use crate::sched::core::cell::Ref;
 use crate::sched::core::simulation;
-use crate::sched::core::wake_handle::{Waiter, Wake};
+use crate::sched::core::wake_handle::{Unparker, WakeHandle};
 use crate::sched::goroutine::body::Outcome;
 use crate::sched::goroutine::join_word::{JoinWord, Joined};
 use crate::sched::suspend::park;
 use crate::wait;
 use crate::wait::instant::Instant;
-use crate::wait::{Limit, trace};
+use crate::wait::{WaitLimit, trace};
 use std::panic::Location;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -36,7 +36,7 @@ unsafe impl<T> Sync for JoinHandle<T> {}
 enum Whose<T> {
     Real(Ref, PhantomData<T>),
     /// One of a program under a checker.
-    Modelled(Only<Arc<Cell<T>>>),
+    Modelled(ModelOnly<Arc<Cell<T>>>),
 }
 
 impl<T> JoinHandle<T> {
@@ -44,11 +44,11 @@ impl<T> JoinHandle<T> {
         JoinHandle(Whose::Real(goroutine, PhantomData))
     }
 
-    pub(crate) fn of_model(goroutine: Only<Arc<Cell<T>>>) -> Self {
+    pub(crate) fn of_model(goroutine: ModelOnly<Arc<Cell<T>>>) -> Self {
         JoinHandle(Whose::Modelled(goroutine))
     }
 
-    fn word(&self) -> &JoinWord<Wake> {
+    fn word(&self) -> &JoinWord<WakeHandle> {
         match &self.0 {
             Whose::Real(goroutine, _) => &goroutine.join,
             Whose::Modelled(cell) => &cell.get().join,
@@ -110,7 +110,7 @@ impl<T> JoinHandle<T> {
         self,
         limit: Duration,
     ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
-        self.join_within(Limit::after(limit), Location::caller())
+        self.join_within(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`join`](Self::join), until `deadline` at the latest.
@@ -125,7 +125,7 @@ impl<T> JoinHandle<T> {
         self,
         deadline: impl Into<Instant>,
     ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
-        self.join_within(Limit::until(deadline.into().nanos()), Location::caller())
+        self.join_within(WaitLimit::until(deadline.into().nanos()), Location::caller())
     }
 
     /// As [`join`](Self::join), until `token` is cancelled at the latest.
@@ -145,7 +145,7 @@ impl<T> JoinHandle<T> {
 
     fn join_within(
         self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
         match self.await_end_within(limit, place) {
@@ -157,7 +157,7 @@ impl<T> JoinHandle<T> {
     /// What the end is, or whether the wait was cancelled before it.
     pub(crate) fn await_end_within(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<Joined, bool> {
         self.trace(place);
@@ -193,16 +193,16 @@ impl<T> JoinHandle<T> {
     }
 
     #[track_caller]
-    fn wake_of_caller(&self) -> Wake {
+    fn wake_of_caller(&self) -> WakeHandle {
         let (wake, is_itself) = match &self.0 {
             Whose::Real(goroutine, _) => {
                 check_here(goroutine, "join");
-                let wake = Wake::of_caller(goroutine.shared);
+                let wake = WakeHandle::of_caller(goroutine.shared);
                 let is_itself = wake.goroutine().is_some_and(|(own, _)| own == goroutine.ptr());
                 (wake, is_itself)
             }
             Whose::Modelled(cell) => {
-                let wake = Wake::of_caller(std::ptr::null());
+                let wake = WakeHandle::of_caller(std::ptr::null());
                 let is_itself = cell.get().is(&wake);
                 (wake, is_itself)
             }
@@ -242,7 +242,7 @@ impl<T> JoinHandle<T> {
     /// The goroutine, to be unparked or asked for its name.
     pub fn goroutine(&self) -> Goroutine {
         Goroutine::of(match &self.0 {
-            Whose::Real(goroutine, _) => Waiter::Goroutine(goroutine.clone()),
+            Whose::Real(goroutine, _) => Unparker::Goroutine(goroutine.clone()),
             Whose::Modelled(cell) => cell.get().waiter(),
         })
     }
@@ -264,7 +264,7 @@ impl<T> JoinHandle<T> {
         // Whoever polled before is not woken any more. [G5]
         // SAFETY: this is the one handle. A waker that is dropped here can't reach it: it is ours until it goes
         // back.
-        match unsafe { own.word().join(|| Wake::of_task(task)) } {
+        match unsafe { own.word().join(|| WakeHandle::of_task(task)) } {
             Joined::Waiting => {
                 *handle = Some(own);
                 Poll::Pending

@@ -4,13 +4,13 @@ use super::builder::Builder;
 use super::error::{BuildError, ResizeError, ShutdownError, SpawnError};
 use super::go::Spawn;
 use super::join::JoinHandle;
-use crate::in_model::runtime::Hosted;
+use crate::in_model::runtime::ModelRuntime;
 use crate::local;
 use crate::observe::broken;
 use crate::platform::Arc;
 use crate::sched::core::current::current_worker;
 use crate::sched::core::forked;
-use crate::sched::core::owner_state::Traits;
+use crate::sched::core::owner_state::Attributes;
 use crate::sched::core::ready::spawn;
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::simulation::Simulation;
@@ -43,9 +43,9 @@ pub struct Runtime {
 enum Scheduler {
     Own(Arc<Shared>),
     /// That of the checked or simulated program that built it.
-    Hosted(Arc<Hosted>),
+    ModelRuntime(Arc<ModelRuntime>),
 }
-use Scheduler::{Hosted as InModel, Own};
+use Scheduler::{ModelRuntime as InModel, Own};
 
 impl Runtime {
     /// An isolated runtime with one processor for each that this process may use.
@@ -131,11 +131,11 @@ impl Runtime {
         // wait.
         drop(park::sleeper());
         let place = Location::caller();
-        let traits = Traits { locals: local::inherited(), ..Traits::default() };
+        let attributes = Attributes { locals: local::inherited(), ..Attributes::default() };
         // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
         // since it is borrowed.
         let goroutine =
-            match unsafe { spawn(shared, current_worker(), traits, StackKind::PLAIN, f) } {
+            match unsafe { spawn(shared, current_worker(), attributes, StackKind::PLAIN, f) } {
                 Ok(goroutine) => goroutine,
                 Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
             };
@@ -181,28 +181,28 @@ impl Runtime {
     /// # Errors
     /// As [`try_go`](Self::try_go).
     #[track_caller]
-    pub fn go_with<T, F>(&self, traits: Spawn, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+    pub fn go_with<T, F>(&self, attributes: Spawn, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         match self.scheduler() {
             Own(shared) => {
-                let stack = match traits.stack() {
+                let stack = match attributes.stack() {
                     Ok(stack) => stack,
                     Err(refusal) => return Err(SpawnError::new(refusal, f)),
                 };
-                let traits = traits.traits();
-                Spawn::on(traits, stack, shared, current_worker(), f)
+                let attributes = attributes.attributes();
+                Spawn::on(attributes, stack, shared, current_worker(), f)
             }
-            InModel(hosted) => hosted.go(|| traits.try_go(f)),
+            InModel(hosted) => hosted.go(|| attributes.try_go(f)),
         }
     }
 
     /// The number of processors.
     pub fn processors(&self) -> usize {
         match self.scheduler() {
-            Own(shared) => shared.roster.active() as usize,
+            Own(shared) => shared.idle.active() as usize,
             InModel(hosted) => hosted.processors(),
         }
     }
@@ -316,7 +316,7 @@ impl Runtime {
         Runtime { scheduler: Some(Own(shared)) }
     }
 
-    pub(crate) fn hosted(hosted: Arc<Hosted>) -> Runtime {
+    pub(crate) fn hosted(hosted: Arc<ModelRuntime>) -> Runtime {
         Runtime { scheduler: Some(InModel(hosted)) }
     }
 

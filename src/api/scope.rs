@@ -14,12 +14,12 @@ use crate::in_model::goroutine;
 use crate::platform::OnceLock;
 use crate::sched::core::current::current_worker;
 use crate::sched::core::forked;
-use crate::sched::core::owner_state::Traits;
+use crate::sched::core::owner_state::Attributes;
 use crate::sched::core::ready::spawn;
-use crate::sched::core::scope_state::Group;
+use crate::sched::core::scope_state::ScopeState;
 use crate::sched::suspend::park;
 use crate::wait::instant::Instant;
-use crate::wait::{Limit, trace};
+use crate::wait::{WaitLimit, trace};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -30,7 +30,7 @@ use std::time::Duration;
 /// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
-    group: Group,
+    group: ScopeState,
     /// Made when it is asked for.
     token: OnceLock<CancelToken>,
     scope: PhantomData<&'scope mut &'scope ()>,
@@ -68,8 +68,12 @@ where
     let is_goroutine = current_worker().is_some() || goroutine::is_here();
     assert!(is_goroutine, "scope: not in a goroutine: call it within `Runtime::run`");
     let place = Location::caller();
-    let scope =
-        Scope { group: Group::new(), token: OnceLock::new(), scope: PhantomData, env: PhantomData };
+    let scope = Scope {
+        group: ScopeState::new(),
+        token: OnceLock::new(),
+        scope: PhantomData,
+        env: PhantomData,
+    };
     let children = Children { group: &scope.group, place };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
@@ -93,7 +97,7 @@ where
 /// The duty to wait for the children of a scope. It is done by a destructor: whatever unwinds between the first
 /// spawn and the wait, the children have ended before it goes on. [G4] [Q2]
 struct Children<'a> {
-    group: &'a Group,
+    group: &'a ScopeState,
     place: &'static Location<'static>,
 }
 
@@ -199,7 +203,7 @@ impl<'scope> Scope<'scope, '_> {
     #[track_caller]
     pub fn go_with<F, T>(
         &'scope self,
-        traits: Spawn,
+        attributes: Spawn,
         f: F,
     ) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
     where
@@ -207,25 +211,25 @@ impl<'scope> Scope<'scope, '_> {
         T: Send + 'scope,
     {
         let place = Location::caller();
-        let stack = match traits.stack() {
+        let stack = match attributes.stack() {
             Ok(stack) => stack,
             Err(refusal) => return Err(SpawnError::new(refusal, f)),
         };
         // Foreign code, which may panic: before the group counts.
-        let traits = traits.traits();
+        let attributes = attributes.attributes();
         // SAFETY: `scope` has the group in its frame, and waits before it returns, even by unwinding.
-        let member = unsafe { self.group.enter() };
-        let traits = Traits { group: Some(member), ..traits };
+        let member = unsafe { self.group.add_child() };
+        let attributes = Attributes { scope: Some(member), ..attributes };
         let spawned = match current_worker() {
             // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
             // once the closure was consumed and its result dropped or left to the handle, which does
             // not outlive 'scope. [G4]
-            Some(worker) => unsafe { spawn(worker.shared(), Some(worker), traits, stack, f) }
+            Some(worker) => unsafe { spawn(worker.shared(), Some(worker), attributes, stack, f) }
                 .inspect(|goroutine| trace::spawned(goroutine, place))
                 .map(JoinHandle::new)
                 .map_err(|(refusal, f)| SpawnError::new(refusal, f)),
             // SAFETY: as above.
-            None => unsafe { spawn_in_model(traits, place, f) }.map_err(SpawnError::no_runtime),
+            None => unsafe { spawn_in_model(attributes, place, f) }.map_err(SpawnError::no_runtime),
         };
         match spawned {
             Ok(handle) => Ok(ScopedJoinHandle { handle: Some(handle), group: &self.group }),
@@ -242,7 +246,7 @@ impl<'scope> Scope<'scope, '_> {
 pub struct ScopedJoinHandle<'scope, T> {
     /// `None` once joined or dropped.
     handle: Option<JoinHandle<T>>,
-    group: &'scope Group,
+    group: &'scope ScopeState,
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
@@ -265,7 +269,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// If the goroutine goes on: the error gives the handle back.
     #[track_caller]
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, StillRunning<Self>> {
-        self.join_within(Limit::after(limit), Location::caller())
+        self.join_within(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`JoinHandle::join_deadline`].
@@ -277,7 +281,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         self,
         deadline: impl Into<Instant>,
     ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
-        self.join_within(Limit::until(deadline.into().nanos()), Location::caller())
+        self.join_within(WaitLimit::until(deadline.into().nanos()), Location::caller())
     }
 
     /// As [`JoinHandle::join_cancel`].
@@ -294,7 +298,7 @@ impl<T> ScopedJoinHandle<'_, T> {
 
     fn join_within(
         mut self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
         match self.handle().await_end_within(limit, place) {

@@ -3,7 +3,7 @@
 
 use crate::Runtime;
 use crate::sched::core::current::current_worker;
-use crate::sched::core::scope_state::Group;
+use crate::sched::core::scope_state::ScopeState;
 
 #[test]
 fn a_child_of_another_runtime_counts_the_parent() {
@@ -11,7 +11,7 @@ fn a_child_of_another_runtime_counts_the_parent() {
     let runtime = || unsafe { Runtime::builder().build_migrating() }.unwrap();
     let (own, other) = (runtime(), runtime());
     own.run(|| {
-        let group = Group::new();
+        let group = ScopeState::new();
         let here = current_worker().expect("a goroutine").shared.addr();
         let there = other.run(|| current_worker().expect("a goroutine").shared.addr());
         let is_counted = |runtime| {

@@ -11,7 +11,7 @@ use crate::platform::Arc;
 use crate::sched::core::clock;
 use crate::wait::instant::Instant;
 use crate::wait::token::Token;
-use crate::wait::{Limit, Wait, trace};
+use crate::wait::{Wait, WaitLimit, trace};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -188,8 +188,8 @@ impl CancelToken {
     }
 
     /// The limit of a wait that ends when it is cancelled.
-    pub(crate) fn limit(&self) -> Limit<'_> {
-        Limit::token(&self.0)
+    pub(crate) fn limit(&self) -> WaitLimit<'_> {
+        WaitLimit::token(&self.0)
     }
 }
 

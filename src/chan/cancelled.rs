@@ -4,7 +4,7 @@
 
 use super::Receiver;
 use super::source::Source;
-use super::timely::Timely;
+use super::timely::SourceFuture;
 use crate::cancel::CancelToken;
 use crate::platform::{Arc, Mutex};
 use crate::wait::List;
@@ -63,11 +63,11 @@ impl Source<()> for Token {
 /// Ends when a token is cancelled. See
 /// [`CancelToken::cancelled_async`](crate::cancel::CancelToken::cancelled_async).
 #[must_use = "a future waits only when it is awaited"]
-pub struct CancelledAsync<'a>(Timely<'a, ()>);
+pub struct CancelledAsync<'a>(SourceFuture<'a, ()>);
 
 impl<'a> CancelledAsync<'a> {
     pub(crate) fn new(token: &'a Token) -> Self {
-        CancelledAsync(Timely::new(token))
+        CancelledAsync(SourceFuture::new(token))
     }
 }
 

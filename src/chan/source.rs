@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use super::until::Until;
-use super::wait::Why;
+use super::wait::WaitFailure;
 use crate::platform::Mutex;
 use crate::sched::core::clock;
 use crate::wait::limit::Outcome;
@@ -41,9 +41,13 @@ pub(crate) trait Source<T>: Send + Sync {
     }
 
     /// Receives; parks or blocks.
-    fn recv(&self, mut until: Until<'_>, place: &'static Location<'static>) -> Result<T, Why> {
+    fn recv(
+        &self,
+        mut until: Until<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<T, WaitFailure> {
         if until.is_over() {
-            return Err(Why::Cancelled);
+            return Err(WaitFailure::Cancelled);
         }
         loop {
             let now = clock::now();
@@ -52,7 +56,7 @@ pub(crate) trait Source<T>: Send + Sync {
             }
             let limit = until.limit();
             if limit.deadline().is_some_and(|deadline| deadline <= now) {
-                return Err(Why::TimedOut);
+                return Err(WaitFailure::TimedOut);
             }
             let wait = Wait::of_caller(place);
             let node = Node::new(&wait, 0, ptr::null_mut());
@@ -66,14 +70,14 @@ pub(crate) trait Source<T>: Send + Sync {
                 waiters.lock().unlink(&node);
             }
             if outcome == Outcome::Cancelled {
-                return Err(Why::Cancelled);
+                return Err(WaitFailure::Cancelled);
             }
         }
     }
 
     /// Receives if a value is due.
-    fn try_recv(&self) -> Result<T, Why> {
-        self.take(clock::now()).ok_or(Why::Now)
+    fn try_recv(&self) -> Result<T, WaitFailure> {
+        self.take(clock::now()).ok_or(WaitFailure::Now)
     }
 
     /// Whether a value is due.

@@ -22,7 +22,7 @@ use std::ptr;
 use std::task::{Poll, Waker};
 
 /// A wait for a source that outlives the call that began it.
-pub(crate) struct Timely<'a, T> {
+pub(crate) struct SourceFuture<'a, T> {
     source: &'a dyn Source<T>,
     reminder: RefCell<Reminder>,
     wait: UnsafeCell<Option<Wait>>,
@@ -31,9 +31,9 @@ pub(crate) struct Timely<'a, T> {
     _pinned: PhantomPinned,
 }
 
-impl<'a, T> Timely<'a, T> {
+impl<'a, T> SourceFuture<'a, T> {
     pub(crate) fn new(source: &'a dyn Source<T>) -> Self {
-        Timely {
+        SourceFuture {
             source,
             reminder: RefCell::default(),
             wait: UnsafeCell::new(None),
@@ -102,7 +102,7 @@ impl<'a, T> Timely<'a, T> {
     }
 }
 
-impl<T> Drop for Timely<'_, T> {
+impl<T> Drop for SourceFuture<'_, T> {
     fn drop(&mut self) {
         self.unlink();
     }

@@ -112,7 +112,7 @@ pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
         };
         // What of a panic nobody of the run has caught comes up to here.
         let end = catch_unwind(AssertUnwindSafe(|| backend::search(&plan, &longest, body)));
-        run_log::judge();
+        run_log::raise_deferred_failure();
         end.unwrap_or_else(|payload| resume_unwind(payload));
         run_log::close();
     });
@@ -174,7 +174,7 @@ pub fn report_panics() {
                 usual(info);
             } else if let Some((kind, message)) =
                 backend::explain(text, info.location().map_or("", |place| place.file()))
-                && !run_log::condemn(kind, message)
+                && !run_log::defer_failure(kind, message)
             {
                 end_process(text);
             }

@@ -2,7 +2,7 @@
 
 use super::overflow_tests::{Death, in_child};
 use super::tests::{DONE, arena_with, one, serve, start};
-use super::{Arena, ArenaPlan, Fiber, Guards, MAX_SLOTS, SlotLayout, StackError};
+use super::{Fiber, Guards, MAX_SLOTS, SlotLayout, StackError, StackPool, StackPoolPlan};
 use crate::platform::MODELLED;
 
 #[track_caller]
@@ -11,7 +11,7 @@ fn assert_done(death: &Death) {
 }
 
 /// Takes fibers until the arena refuses.
-fn all_of(arena: &Arena, into: &mut Vec<Fiber>) -> StackError {
+fn all_of(arena: &StackPool, into: &mut Vec<Fiber>) -> StackError {
     loop {
         if let Err(error) = arena.take(into, 1) {
             return error;
@@ -80,14 +80,14 @@ fn stacks_without_guards_go_beyond_the_budget() {
         if !is_default() {
             return;
         }
-        let plan = ArenaPlan {
+        let plan = StackPoolPlan {
             layout: SlotLayout::default(),
             slots: 50_000,
             guards: Guards::Protected,
             may_lack_guards: true,
             painted: false,
         };
-        let arena = Arena::of(plan, serve).unwrap();
+        let arena = StackPool::of(plan, serve).unwrap();
         let mut fibers = Vec::new();
         assert_eq!(all_of(&arena, &mut fibers), StackError::Exhausted { slots: 50_000 });
         assert_eq!(fibers.len(), 50_000);

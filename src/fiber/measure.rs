@@ -5,7 +5,7 @@
 //! round trip the least of 50 short ones, so that others who use the machine spoil few of them.
 
 use super::tests::{DONE, PAUSED, go_on, one, serve, start};
-use super::{Arena, Fiber, SlotLayout, Suspender};
+use super::{Fiber, SlotLayout, StackPool, Suspender};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -90,7 +90,7 @@ fn round_trip() {
     );
     println!("1 and 3, resumed in a frame of its own");
     for count in [1_usize, 100, 10_000] {
-        let arena = Arena::new(SlotLayout::default(), 10 * count, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 10 * count, serve).unwrap();
         let figure = |frames, mixed, how: fn(&mut [Fiber], usize)| {
             let mut fibers: Vec<_> = (0..count).map(|_| one(&arena)).collect();
             for (n, fiber) in fibers.iter_mut().enumerate() {
@@ -114,7 +114,7 @@ fn round_trip() {
 #[ignore = "prints figures; see the head of the file for the command"]
 fn taking_and_giving() {
     let count = 20_000;
-    let arena = Arena::new(SlotLayout::default(), 10 * count, serve).unwrap();
+    let arena = StackPool::new(SlotLayout::default(), 10 * count, serve).unwrap();
     let mut fibers = Vec::with_capacity(count);
     let mut all = Vec::with_capacity(10 * count);
     let fresh = least_nanos(count, || {

@@ -71,7 +71,7 @@ pub use error::StackError;
 pub use fiber::Fiber;
 pub use slot::SlotLayout;
 pub use stack_mapping::Guards;
-pub use stack_pool::{Arena, ArenaPlan};
+pub use stack_pool::{StackPool, StackPoolPlan};
 pub use switch::{Entry, PASSES, Suspender};
 #[cfg(all(feature = "internals", selvedge_isolated))]
 pub use thread_locals::write_by_system_call;

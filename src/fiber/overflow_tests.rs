@@ -4,7 +4,7 @@
 use super::overflow;
 use super::overflow::Report;
 use super::tests::{DONE, arena_with, one, serve, start};
-use super::{Arena, DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, SlotLayout, Suspender};
+use super::{DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, SlotLayout, StackPool, Suspender};
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 use crate::platform::{Arc, MODELLED};
 use std::hint::black_box;
@@ -98,7 +98,7 @@ fn overflow_in(fiber: &mut Fiber) {
 fn overflow_is_named_and_aborts() {
     let death = death_by("overflow_is_named_and_aborts", || {
         overflow::install(describe);
-        let arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 8, serve).unwrap();
         let mut fibers: Vec<_> = (0..8).map(|_| one(&arena)).collect();
         overflow_in(&mut fibers[5]);
     });
@@ -119,7 +119,7 @@ fn overflow_into_a_protected_guard_is_named() {
 fn overflow_after_a_trim_is_named() {
     let death = death_by("overflow_after_a_trim_is_named", || {
         overflow::install(describe);
-        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 1, serve).unwrap();
         let mut fiber = one(&arena);
         assert_eq!(start(&mut fiber, |_| ()), DONE);
         arena.give([fiber].into_iter());
@@ -138,7 +138,7 @@ fn overflow_by_one_large_frame_is_named() {
     }
     let death = death_by("overflow_by_one_large_frame_is_named", || {
         overflow::install(describe);
-        let arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 8, serve).unwrap();
         let mut fibers: Vec<_> = (0..8).map(|_| one(&arena)).collect();
         start(&mut fibers[7], |_| {
             black_box(large());
@@ -151,7 +151,7 @@ fn overflow_by_one_large_frame_is_named() {
 fn nameless_goroutine_is_called_a_goroutine() {
     let death = death_by("nameless_goroutine_is_called_a_goroutine", || {
         overflow::install(|_| ());
-        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 1, serve).unwrap();
         overflow_in(&mut one(&arena));
     });
     assert_reported(
@@ -167,7 +167,7 @@ fn overflow_needs_only_the_stack_we_ensure() {
         overflow::install(describe);
         disable_alternate_stack();
         overflow::ensure_alternate_stack();
-        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 1, serve).unwrap();
         overflow_in(&mut one(&arena));
     });
     assert_reported(&death, MESSAGE);
@@ -220,7 +220,7 @@ fn disable_alternate_stack() {
 fn overflow_of_a_plain_thread_is_reported_by_std() {
     let death = death_by("overflow_of_a_plain_thread_is_reported_by_std", || {
         overflow::install(describe);
-        let _arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
+        let _arena = StackPool::new(SlotLayout::default(), 8, serve).unwrap();
         black_box(endless(0));
     });
     if is_the_sanitizers(&death, "stack-overflow") {
@@ -240,7 +240,7 @@ pub(super) fn write_to(address: usize) {
 fn stray_write_in_a_fiber_is_a_plain_segv() {
     let death = death_by("stray_write_in_a_fiber_is_a_plain_segv", || {
         overflow::install(describe);
-        let arena = Arena::new(SlotLayout::default(), 8, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 8, serve).unwrap();
         start(&mut one(&arena), |_| write_to(64));
     });
     if is_the_sanitizers(&death, "SEGV") {
@@ -253,7 +253,7 @@ fn stray_write_in_a_fiber_is_a_plain_segv() {
 fn stray_write_into_a_guard_is_a_plain_segv() {
     let death = death_by("stray_write_into_a_guard_is_a_plain_segv", || {
         overflow::install(describe);
-        let arena = Arena::new(SlotLayout::default(), 1, serve).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 1, serve).unwrap();
         let mut fiber = one(&arena);
         start(&mut fiber, |_| {
             let local = black_box(0_u8);
@@ -339,7 +339,8 @@ fn what_was_ignored_is_ignored_unless_it_is_a_fault() {
 fn panic_with_backtrace_fits_the_least_stack() {
     let death = death_by("panic_with_backtrace_fits_the_least_stack", || {
         overflow::install(describe);
-        let arena = Arena::new(SlotLayout::new(MIN_STACK_SIZE, 1, 0).unwrap(), 32, serve).unwrap();
+        let arena =
+            StackPool::new(SlotLayout::new(MIN_STACK_SIZE, 1, 0).unwrap(), 32, serve).unwrap();
         let mut fibers: Vec<_> = (0..32).map(|_| one(&arena)).collect();
         // The last has the greatest colour.
         let why = start(&mut fibers[31], |_| panic!("printed with its backtrace"));
@@ -357,7 +358,7 @@ fn entry_that_unwinds_aborts() {
         std::panic::resume_unwind(Box::new(()))
     }
     let death = death_by("entry_that_unwinds_aborts", || {
-        let arena = Arena::new(SlotLayout::default(), 1, careless).unwrap();
+        let arena = StackPool::new(SlotLayout::default(), 1, careless).unwrap();
         // SAFETY: `careless` ignores its argument.
         unsafe { one(&arena).resume(std::ptr::null_mut(), None) };
     });
@@ -368,8 +369,8 @@ fn entry_that_unwinds_aborts() {
 #[test]
 fn fiber_given_to_another_arena_aborts() {
     let death = death_by("fiber_given_to_another_arena_aborts", || {
-        let new = || Arena::new(SlotLayout::default(), 1, serve).unwrap();
-        let (one_arena, other): (Arc<Arena>, Arc<Arena>) = (new(), new());
+        let new = || StackPool::new(SlotLayout::default(), 1, serve).unwrap();
+        let (one_arena, other): (Arc<StackPool>, Arc<StackPool>) = (new(), new());
         other.give([one(&one_arena)].into_iter());
     });
     assert!(death.stderr.contains("give: expected a fiber of arena"), "{}", death.stderr);

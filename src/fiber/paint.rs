@@ -5,7 +5,7 @@
 //! Checked by: proptests/runtime/stacks.rs.
 
 use super::segments::Claim;
-use super::{Arena, Fiber};
+use super::{Fiber, StackPool};
 
 /// No return address, and no likely value.
 const PAINT: u64 = 0xA5A5_5A5A_C3C3_3C3C;
@@ -23,7 +23,7 @@ struct Painted {
     top: usize,
 }
 
-impl Arena {
+impl StackPool {
     /// Fills a slot that is open and on which no fiber is yet.
     pub(super) fn paint(&self, claim: Claim) {
         let painted = self.painted(claim.number);

@@ -4,7 +4,7 @@
 use super::overflow_tests::in_child;
 use super::segments::Plan;
 use super::tests::{DONE, address_space, arena, arena_with, one, readable, resident_pages, start};
-use super::{Arena, Fiber, Guards, MAX_SLOTS, SlotLayout, StackError};
+use super::{Fiber, Guards, MAX_SLOTS, SlotLayout, StackError, StackPool};
 use crate::platform::{Arc, MODELLED, page_size};
 
 /// How a test of the whole process ended.
@@ -13,7 +13,7 @@ fn assert_done(death: &crate::fiber::overflow_tests::Death) {
     assert_eq!((death.code, death.signal), (Some(0), None), "{}", death.stderr);
 }
 
-fn taken(arena: &Arena, count: usize) -> Vec<Fiber> {
+fn taken(arena: &StackPool, count: usize) -> Vec<Fiber> {
     (0..count).map(|_| one(arena)).collect()
 }
 
@@ -168,7 +168,7 @@ fn unused_segments_are_not_in_core_files() {
 #[test]
 fn a_refused_mark_is_replaced_by_a_mapping() {
     let death = in_child("segment_tests", "a_refused_mark_is_replaced_by_a_mapping", || {
-        if Arena::guarded_slots() != usize::MAX {
+        if StackPool::guarded_slots() != usize::MAX {
             return;
         }
         let arena = arena(1000);
@@ -198,7 +198,7 @@ fn a_segment_that_is_refused_is_made_smaller() {
         if MODELLED {
             return;
         }
-        let arena: Arc<Arena> = arena(MAX_SLOTS);
+        let arena: Arc<StackPool> = arena(MAX_SLOTS);
         let slot = arena.layout().stride();
         let mut fibers = taken(&arena, 64);
         // An eighth is left to others.
@@ -241,7 +241,7 @@ fn lock_all_memory() {
 
 /// Ten stacks work and have guards; answers the resident pages of the first segment, and how many pages the
 /// ten stacks have.
-fn ten_stacks(arena: &Arena) -> (usize, usize) {
+fn ten_stacks(arena: &StackPool) -> (usize, usize) {
     let mut fibers = taken(arena, 10);
     let (stride, guard) = (arena.layout().stride(), arena.layout().guard());
     for fiber in &mut fibers {

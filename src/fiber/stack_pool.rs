@@ -35,8 +35,8 @@ use std::fmt;
 const MAX_BYTES: usize = 1 << 45;
 
 /// Stacks of one size, with a fiber on each that was ever used.
-pub struct Arena {
-    plan: ArenaPlan,
+pub struct StackPool {
+    plan: StackPoolPlan,
     entry: Entry,
     /// Each fiber has thread-locals of its own.
     blocks: Option<&'static Blocks>,
@@ -48,7 +48,7 @@ pub struct Arena {
 
 /// What an arena is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ArenaPlan {
+pub struct StackPoolPlan {
     /// How a slot is divided.
     pub layout: SlotLayout,
     /// The largest number of slots.
@@ -61,9 +61,9 @@ pub struct ArenaPlan {
     pub painted: bool,
 }
 
-impl ArenaPlan {
+impl StackPoolPlan {
     fn check(&self) -> Result<(), StackError> {
-        let allowed = Arena::max_slots(self.layout);
+        let allowed = StackPool::max_slots(self.layout);
         if self.slots == 0 || self.slots > allowed {
             return Err(StackError::Slots { asked: self.slots, allowed });
         }
@@ -83,16 +83,20 @@ pub(super) struct State {
     pub(super) fewest_warm: usize,
 }
 
-impl Arena {
+impl StackPool {
     /// An arena of `slots` slots with light guards, if the kernel has them. Address space is reserved as
     /// it is needed, and memory comes as stacks are touched. Each fiber runs `entry`.
     ///
     /// # Errors
     /// A number out of range, or a kernel that refuses even the first stacks.
-    pub fn new(layout: SlotLayout, slots: usize, entry: Entry) -> Result<Arc<Arena>, StackError> {
+    pub fn new(
+        layout: SlotLayout,
+        slots: usize,
+        entry: Entry,
+    ) -> Result<Arc<StackPool>, StackError> {
         let guards = Guards::Light;
-        let plan = ArenaPlan { layout, slots, guards, may_lack_guards: false, painted: false };
-        Arena::of(plan, entry)
+        let plan = StackPoolPlan { layout, slots, guards, may_lack_guards: false, painted: false };
+        StackPool::of(plan, entry)
     }
 
     /// As [`of`](Arena::of), for fibers with thread-locals of their own, above their frames: the plan's layout
@@ -101,12 +105,12 @@ impl Arena {
     /// # Errors
     /// As [`new`](Arena::new).
     pub fn isolated(
-        plan: ArenaPlan,
+        plan: StackPoolPlan,
         entry: Entry,
         blocks: &'static Blocks,
-    ) -> Result<Arc<Arena>, StackError> {
+    ) -> Result<Arc<StackPool>, StackError> {
         plan.check()?;
-        let mut arena = Arena::make(plan, entry)?;
+        let mut arena = StackPool::make(plan, entry)?;
         arena.blocks = Some(blocks);
         Ok(Arc::new(arena))
     }
@@ -121,15 +125,15 @@ impl Arena {
     ///
     /// # Errors
     /// As [`new`](Arena::new).
-    pub fn of(plan: ArenaPlan, entry: Entry) -> Result<Arc<Arena>, StackError> {
+    pub fn of(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackError> {
         plan.check()?;
         if MODELLED {
             return cached(plan, entry);
         }
-        Arena::make(plan, entry).map(Arc::new)
+        StackPool::make(plan, entry).map(Arc::new)
     }
 
-    fn make(plan: ArenaPlan, entry: Entry) -> Result<Arena, StackError> {
+    fn make(plan: StackPoolPlan, entry: Entry) -> Result<StackPool, StackError> {
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
         // Relaxed: only uniqueness counts.
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
@@ -137,7 +141,7 @@ impl Arena {
         let state = State { warm: VecDeque::new(), segments, out: 0, fewest_warm: 0 };
         let strained = AtomicBool::new(false);
         let state = Mutex::new(state);
-        let arena = Arena { plan, entry, blocks: None, number, strained, state };
+        let arena = StackPool { plan, entry, blocks: None, number, strained, state };
         // Whoever asked is told now if there is no stack at all. One that is open is used first.
         arena.open_one()?;
         Ok(arena)
@@ -157,7 +161,7 @@ impl Arena {
     }
 
     /// What it is made of.
-    pub fn plan(&self) -> ArenaPlan {
+    pub fn plan(&self) -> StackPoolPlan {
         self.plan
     }
 
@@ -297,7 +301,7 @@ impl Arena {
     }
 }
 
-impl fmt::Debug for Arena {
+impl fmt::Debug for StackPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         f.debug_struct("Arena")
@@ -313,8 +317,8 @@ impl fmt::Debug for Arena {
 /// A checker runs thousands of executions a second, and each makes its arena: reservation and cold
 /// stacks would cost more than all else. So arenas are kept, and used again by the next execution
 /// if nothing of them is in use any more.
-fn cached(plan: ArenaPlan, entry: Entry) -> Result<Arc<Arena>, StackError> {
-    static CACHE: Mutex<Vec<Arc<Arena>>> = Mutex::new(Vec::new());
+fn cached(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackError> {
+    static CACHE: Mutex<Vec<Arc<StackPool>>> = Mutex::new(Vec::new());
     let mut cache = CACHE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     // An execution that failed leaves suspended fibers, and that arena to nobody: drop it (which
     // leaks its segments).
@@ -327,13 +331,13 @@ fn cached(plan: ArenaPlan, entry: Entry) -> Result<Arc<Arena>, StackError> {
     if let Some(arena) = found {
         return Ok(Arc::clone(arena));
     }
-    let arena = Arc::new(Arena::make(plan, entry)?);
+    let arena = Arc::new(StackPool::make(plan, entry)?);
     cache.push(Arc::clone(&arena));
     Ok(arena)
 }
 
 #[cfg(test)]
-impl Arena {
+impl StackPool {
     /// Where a slot begins that is in use.
     pub(super) fn low_of(&self, slot: usize) -> usize {
         self.lock().segments.slot(slot as u32).low
@@ -341,7 +345,7 @@ impl Arena {
 }
 
 #[cold]
-fn foreign(fiber: &Fiber, arena: &Arena) -> ! {
+fn foreign(fiber: &Fiber, arena: &StackPool) -> ! {
     eprintln!("selvedge: give: expected a fiber of arena {}, found {fiber:?}", arena.number);
     std::process::abort();
 }

@@ -2,7 +2,7 @@
 //! The same for both kinds: `cargo test --lib context`, and with `--features portable-switch`.
 
 use super::tests::{DONE, PANICKED, PAUSED, arena, go_on, one, serve, start};
-use super::{Arena, DEFAULT_STACK_SIZE, Fiber, PASSES, SlotLayout, Suspender};
+use super::{DEFAULT_STACK_SIZE, Fiber, PASSES, SlotLayout, StackPool, Suspender};
 use crate::platform::unmodelled::Mutex;
 use crate::platform::{Arc, MODELLED};
 use std::cell::{Cell, UnsafeCell};
@@ -219,7 +219,7 @@ fn trace_behind(suspender: &Suspender, frames: u64, found: &Mutex<String>) {
 #[test]
 fn backtrace_in_a_fiber_ends_where_its_stack_does() {
     let layout = SlotLayout::new(4 * DEFAULT_STACK_SIZE, 1, 0).unwrap();
-    let arena = Arena::new(layout, 1, serve).unwrap();
+    let arena = StackPool::new(layout, 1, serve).unwrap();
     let mut fiber = one(&arena);
     let place = Arc::new(Mutex::new(String::new()));
     let answer = Arc::clone(&place);

@@ -2,8 +2,8 @@
 //! backend; what differs there asks `MODELLED`.
 
 use super::{
-    Arena, ArenaPlan, DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, SlotLayout, StackError,
-    Suspender,
+    DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, SlotLayout, StackError, StackPool,
+    StackPoolPlan, Suspender,
 };
 use crate::platform::unmodelled::Mutex;
 use crate::platform::{Arc, MODELLED, page_size};
@@ -42,25 +42,25 @@ pub(super) fn go_on(fiber: &mut Fiber) -> usize {
     unsafe { fiber.resume(std::ptr::null_mut(), None) }
 }
 
-pub(super) fn one(arena: &Arena) -> Fiber {
+pub(super) fn one(arena: &StackPool) -> Fiber {
     let mut fibers = Vec::new();
     arena.take(&mut fibers, 1).expect("a stack");
     fibers.pop().expect("one fiber")
 }
 
-pub(super) fn arena(slots: usize) -> Arc<Arena> {
-    Arena::new(SlotLayout::default(), slots, serve).expect("an arena")
+pub(super) fn arena(slots: usize) -> Arc<StackPool> {
+    StackPool::new(SlotLayout::default(), slots, serve).expect("an arena")
 }
 
-pub(super) fn arena_with(slots: usize, guards: Guards) -> Arc<Arena> {
-    let plan = ArenaPlan {
+pub(super) fn arena_with(slots: usize, guards: Guards) -> Arc<StackPool> {
+    let plan = StackPoolPlan {
         layout: SlotLayout::default(),
         slots,
         guards,
         may_lack_guards: false,
         painted: false,
     };
-    Arena::of(plan, serve).expect("an arena")
+    StackPool::of(plan, serve).expect("an arena")
 }
 
 /// Tests that look at what the whole process has mapped don't overlap.
@@ -127,7 +127,7 @@ fn words_pass_both_ways() {
             argument = unsafe { suspender.suspend(argument.addr() + 1) };
         }
     }
-    let arena = Arena::new(SlotLayout::default(), 1, echo).unwrap();
+    let arena = StackPool::new(SlotLayout::default(), 1, echo).unwrap();
     let mut fiber = one(&arena);
     for word in [0, 1, 1 << 40, usize::MAX - 1] {
         // SAFETY: `echo` expects any word.
@@ -198,7 +198,7 @@ fn sizes_are_checked_and_rounded() {
         }
     }
     for slots in [0, crate::fiber::MAX_SLOTS + 1, usize::MAX] {
-        let error = Arena::new(SlotLayout::default(), slots, serve).unwrap_err();
+        let error = StackPool::new(SlotLayout::default(), slots, serve).unwrap_err();
         assert_eq!(error, StackError::Slots { asked: slots, allowed: crate::fiber::MAX_SLOTS });
     }
 }
@@ -230,7 +230,7 @@ fn fiber_may_resume_on_another_thread() {
 
 #[test]
 fn fiber_parked_below_2_kib_has_one_page_at_every_colour() {
-    let arena = Arena::new(SlotLayout::default(), 64, serve).unwrap();
+    let arena = StackPool::new(SlotLayout::default(), 64, serve).unwrap();
     let mut fibers: Vec<_> = (0..64).map(|_| one(&arena)).collect();
     for fiber in &mut fibers {
         let why = start(fiber, |suspender| {
@@ -284,9 +284,14 @@ fn every_used_slot_has_its_guard() {
     for guards in [Guards::Light, Guards::Protected] {
         for guard in [page, 64 * 1024, 200 * 1024] {
             let layout = SlotLayout::new(MIN_STACK_SIZE, guard, 0).unwrap();
-            let plan =
-                ArenaPlan { layout, slots: 1200, guards, may_lack_guards: false, painted: false };
-            let arena = Arena::of(plan, serve).unwrap();
+            let plan = StackPoolPlan {
+                layout,
+                slots: 1200,
+                guards,
+                may_lack_guards: false,
+                painted: false,
+            };
+            let arena = StackPool::of(plan, serve).unwrap();
             let fibers: Vec<_> = (0..1200).map(|_| one(&arena)).collect();
             for fiber in &fibers {
                 let low = arena.low_of(fiber.slot());
@@ -303,7 +308,7 @@ fn every_used_slot_has_its_guard() {
 
 #[test]
 fn two_hundred_thousand_fibers_are_alive_at_once() {
-    if Arena::guarded_slots() != usize::MAX || MODELLED {
+    if StackPool::guarded_slots() != usize::MAX || MODELLED {
         return;
     }
     let _alone = alone();

@@ -8,7 +8,7 @@ use super::segments::Claim;
 use super::stack_mapping::Mapping;
 use super::stack_pool::State;
 use super::thread_locals::Blocks;
-use super::{Arena, Fiber};
+use super::{Fiber, StackPool};
 use std::collections::VecDeque;
 
 /// Fibers that `trim` takes at a time, so that a stack is missing from the warm ones for a short time only.
@@ -26,7 +26,7 @@ impl Released {
     }
 }
 
-impl Arena {
+impl StackPool {
     /// How many warm fibers nobody has needed since this was last called.
     pub fn idle(&self) -> usize {
         let mut state = self.lock();
@@ -131,7 +131,7 @@ fn retire(fiber: &Fiber, blocks: Option<&Blocks>) {
     }
 }
 
-impl Drop for Arena {
+impl Drop for StackPool {
     fn drop(&mut self) {
         self.trim(0, usize::MAX);
         drop(self.release(0, || 0));

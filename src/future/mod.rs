@@ -8,7 +8,7 @@
 
 use crate::platform::Arc;
 use crate::platform::atomic::{AtomicBool, Ordering};
-use crate::sched::core::wake_handle::Waiter;
+use crate::sched::core::wake_handle::Unparker;
 use crate::sched::suspend::park;
 use crate::wait::trace;
 use std::panic::Location;
@@ -64,7 +64,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// One call of `block_on`.
 struct Call {
     woken: AtomicBool,
-    caller: Waiter,
+    caller: Unparker,
 }
 
 impl Wake for Call {

@@ -11,17 +11,17 @@ use crate::observe::run_log;
 use crate::observe::run_log::{Kind, Place};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::{Arc, MODELLED, Parker, thread, tls};
-use crate::sched::core::owner_state::Traits;
-use crate::sched::core::wake_handle::{Waiter, Wake};
+use crate::sched::core::owner_state::Attributes;
+use crate::sched::core::wake_handle::{Unparker, WakeHandle};
 use crate::sched::goroutine::body::Outcome;
 use crate::sched::goroutine::join_word::{End, JoinWord};
 use crate::structures::local_values;
-use crate::structures::local_values::Locals;
+use crate::structures::local_values::LocalValues;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A goroutine, and in the end its result.
 pub(crate) struct Cell<T> {
-    pub(crate) join: JoinWord<Wake>,
+    pub(crate) join: JoinWord<WakeHandle>,
     parker: Arc<Parker>,
     outcome: UnsafeCell<Option<Outcome<T>>>,
 }
@@ -42,21 +42,21 @@ pub(crate) fn is_here() -> bool {
 /// # Safety
 /// What `f` borrows and what it returns stays valid until the goroutine has ended.
 pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
-    traits: Traits,
+    attributes: Attributes,
     place: Place,
     f: F,
 ) -> Arc<Cell<T>> {
     run_log::thread("this goroutine");
-    let id = run_log::spawned(tls::goroutine(), traits.name.as_deref(), Some(place));
+    let id = run_log::spawned(tls::goroutine(), attributes.name.as_deref(), Some(place));
     let cell = Arc::new(Cell {
         join: JoinWord::vacant(),
-        parker: Arc::new(Parker::of(id, traits.name)),
+        parker: Arc::new(Parker::of(id, attributes.name)),
         outcome: UnsafeCell::new(None),
     });
     // SAFETY: nobody else knows the cell yet.
     unsafe { cell.join.reset() };
     let own = Arc::clone(&cell);
-    let (group, inherited) = (traits.group, Inherited(traits.locals));
+    let (scope, inherited) = (attributes.scope, Inherited(attributes.locals));
     let life = move || {
         tls::set_parker(Arc::clone(&own.parker));
         inherited.arrive();
@@ -80,13 +80,13 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         }
         if unclaimed {
             drop(own.take_outcome());
-            if group.is_none() {
+            if scope.is_none() {
                 report(id, panic.as_deref());
             }
         }
         drop(own);
-        if let Some(group) = group {
-            group.leave(std::ptr::null(), panic.is_some() && unclaimed);
+        if let Some(scope) = scope {
+            scope.child_ended(std::ptr::null(), panic.is_some() && unclaimed);
         }
         explore::ended(id);
     };
@@ -98,7 +98,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
 }
 
 /// Values on their way to the goroutine that inherits them.
-struct Inherited(Option<Box<Locals>>);
+struct Inherited(Option<Box<LocalValues>>);
 
 // SAFETY: what is inherited was copied for this, and is Send.
 unsafe impl Send for Inherited {}
@@ -122,8 +122,8 @@ fn report(id: u32, panic: Option<&str>) {
 
 impl<T> Cell<T> {
     /// Who waits for this goroutine's permit: itself.
-    pub(crate) fn waiter(&self) -> Waiter {
-        Waiter::Thread(Arc::clone(&self.parker))
+    pub(crate) fn waiter(&self) -> Unparker {
+        Unparker::Thread(Arc::clone(&self.parker))
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -131,7 +131,7 @@ impl<T> Cell<T> {
     }
 
     /// Whether `wake` is this goroutine's.
-    pub(crate) fn is(&self, wake: &Wake) -> bool {
+    pub(crate) fn is(&self, wake: &WakeHandle) -> bool {
         wake.is_thread(&self.parker)
     }
 

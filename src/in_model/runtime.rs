@@ -12,11 +12,11 @@ use super::goroutine;
 use crate::local;
 use crate::local::LocalKey;
 use crate::observe::run_log;
-use crate::observe::run_log::{Left, Place, Tenant};
+use crate::observe::run_log::{Left, Place, RuntimeId};
 use crate::platform::{Arc, Mutex};
 use crate::sched::core::config::Config;
 use crate::sched::core::simulation;
-use crate::sched::core::wake_handle::Waiter;
+use crate::sched::core::wake_handle::Unparker;
 use crate::sched::lifecycle::metrics::Metrics;
 use crate::sched::lifecycle::shutdown::{Remaining, RemainingState};
 use crate::sched::suspend::park;
@@ -29,8 +29,8 @@ use std::time::Duration;
 pub(crate) const PROCESSORS: usize = 2;
 
 /// See the module.
-pub(crate) struct Hosted {
-    tenant: Tenant,
+pub(crate) struct ModelRuntime {
+    tenant: RuntimeId,
     most_processors: usize,
     state: Mutex<State>,
 }
@@ -43,7 +43,7 @@ struct State {
     /// Badges.
     live: usize,
     /// Who shuts it down.
-    waits: Option<Waiter>,
+    waits: Option<Unparker>,
 }
 
 /// Whether the caller is a goroutine of a checked or simulated program.
@@ -52,24 +52,25 @@ pub(crate) fn is_here() -> bool {
 }
 
 /// A goroutine wears it as long as its closure, or a destructor of a goroutine-local value, runs.
-struct Badge(Arc<Hosted>);
+struct MembershipToken(Arc<ModelRuntime>);
 
-static BADGE: LocalKey<RefCell<Option<Badge>>> = LocalKey::inherited(|| RefCell::new(None));
+static BADGE: LocalKey<RefCell<Option<MembershipToken>>> =
+    LocalKey::inherited(|| RefCell::new(None));
 
-impl Badge {
-    fn new(host: &Arc<Hosted>) -> Self {
+impl MembershipToken {
+    fn new(host: &Arc<ModelRuntime>) -> Self {
         host.state.lock().live += 1;
-        Badge(Arc::clone(host))
+        MembershipToken(Arc::clone(host))
     }
 }
 
-impl Clone for Badge {
+impl Clone for MembershipToken {
     fn clone(&self) -> Self {
-        Badge::new(&self.0)
+        MembershipToken::new(&self.0)
     }
 }
 
-impl Drop for Badge {
+impl Drop for MembershipToken {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.live -= 1;
@@ -88,7 +89,7 @@ struct Among {
 }
 
 impl Among {
-    fn those_of(host: &Hosted) -> Self {
+    fn those_of(host: &ModelRuntime) -> Self {
         let caller = trace::caller();
         Among { caller, before: run_log::belongs(caller, host.tenant.number) }
     }
@@ -100,10 +101,10 @@ impl Drop for Among {
     }
 }
 
-impl Hosted {
-    pub(crate) fn new(config: &Config) -> Arc<Hosted> {
+impl ModelRuntime {
+    pub(crate) fn new(config: &Config) -> Arc<ModelRuntime> {
         let tenant = run_log::runtime(config.abort_on_panic).expect("a program's ledger is open");
-        Arc::new(Hosted {
+        Arc::new(ModelRuntime {
             tenant,
             most_processors: config.max_processors as usize,
             state: Mutex::new(State {
@@ -130,7 +131,7 @@ impl Hosted {
         self.check_run();
         let _among = Among::those_of(self);
         let called = local::as_another(|| {
-            BADGE.set(Some(Badge::new(self)));
+            BADGE.set(Some(MembershipToken::new(self)));
             f()
         });
         self.state.lock().runs += 1;
@@ -142,7 +143,7 @@ impl Hosted {
     pub(crate) fn go<R>(self: &Arc<Self>, spawn: impl FnOnce() -> R) -> R {
         self.check_run();
         let _among = Among::those_of(self);
-        let before = BADGE.replace(Some(Badge::new(self)));
+        let before = BADGE.replace(Some(MembershipToken::new(self)));
         // Nothing below unwinds but a `clone` of a goroutine-local value.
         let restore = Restore(before);
         let spawned = spawn();
@@ -213,7 +214,7 @@ impl Hosted {
 }
 
 /// The badge that the caller wore before.
-struct Restore(Option<Badge>);
+struct Restore(Option<MembershipToken>);
 
 impl Drop for Restore {
     fn drop(&mut self) {

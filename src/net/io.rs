@@ -18,7 +18,7 @@ use crate::sched::core::clock;
 use crate::sched::core::current::current_worker;
 use crate::sched::core::runtime::Registration;
 use crate::sched::suspend::park;
-use crate::wait::Limit;
+use crate::wait::WaitLimit;
 use crate::wait::limit::Outcome;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
@@ -253,15 +253,15 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    fn limit<'a>(&self, way: Way, patience: Patience<'a>) -> Limit<'a> {
+    fn limit<'a>(&self, way: Way, patience: Patience<'a>) -> WaitLimit<'a> {
         // Relaxed: a setting, as above.
         let set = self.settings.timeouts[way as usize].load(Ordering::Relaxed);
         let until = |nanos| Some(clock::now().saturating_add(nanos));
         let deadline = if set == 0 { None } else { until(set) };
         match patience {
-            Patience::AsSet => Limit::NONE.no_later_than(deadline),
+            Patience::AsSet => WaitLimit::NONE.no_later_than(deadline),
             Patience::Token(token) => token.limit().no_later_than(deadline),
-            Patience::For(limit) => Limit::after(limit),
+            Patience::For(limit) => WaitLimit::after(limit),
         }
     }
 
@@ -270,7 +270,7 @@ impl<S: AsFd> Io<S> {
         &self,
         way: Way,
         seen: u32,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> io::Result<Outcome> {
         // Relaxed: a count that only this socket's users write.

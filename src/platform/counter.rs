@@ -5,12 +5,12 @@ use super::unmodelled::{AtomicU64, Ordering};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Count(AtomicU64);
+pub struct Counter(AtomicU64);
 
-impl Count {
+impl Counter {
     /// Nothing has happened yet.
     pub const fn new() -> Self {
-        Count(AtomicU64::new(0))
+        Counter(AtomicU64::new(0))
     }
 
     /// Once more, by the only thread that counts here.

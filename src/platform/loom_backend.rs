@@ -53,7 +53,7 @@ impl<T> Mutex<T> {
     }
 
     /// As [`lock`](Self::lock): nothing is counted in a model.
-    pub fn lock_counting(&self, _: &crate::platform::Count) -> MutexGuard<'_, T> {
+    pub fn lock_counting(&self, _: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.lock()
     }
 }
@@ -152,12 +152,12 @@ pub mod thread {
 
 /// What exists in modelled builds alone.
 #[derive(Debug)]
-pub struct Only<T>(T);
+pub struct ModelOnly<T>(T);
 
-impl<T> Only<T> {
+impl<T> ModelOnly<T> {
     /// In a modelled build there is one.
     pub fn new(value: T) -> Option<Self> {
-        Some(Only(value))
+        Some(ModelOnly(value))
     }
 
     /// The value.

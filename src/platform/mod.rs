@@ -44,15 +44,16 @@ mod shuttle_backend;
 use shuttle_backend as backend;
 
 pub use backend::{
-    Condvar, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed, spin_hint, thread, tls,
+    Condvar, MODELLED, ModelOnly, Mutex, MutexGuard, atomic, cell, clock, seed, spin_hint, thread,
+    tls,
 };
 pub(crate) use backend::{const_fn, shipping_or_model, thread_local};
-pub use counter::Count;
+pub use counter::Counter;
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use environment::environment_took;
 pub use fork::OfProcess;
 pub use memory::{page_size, populate};
-pub use parker::{Bell, Parker};
+pub use parker::{Notifier, Parker};
 pub use poll::ppoll;
 pub use std::sync::{Arc, OnceLock, Weak};
 

@@ -17,9 +17,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 /// Ends the wait of a thread that sleeps elsewhere than in its parker. Never blocks.
-pub trait Bell: Send + Sync + Debug {
+pub trait Notifier: Send + Sync + Debug {
     /// Ends the wait.
-    fn ring(&self);
+    fn notify(&self);
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct State {
     permit: bool,
     asleep: bool,
     /// The thread sleeps where this ends its wait.
-    bell: Option<Arc<dyn Bell>>,
+    notifier: Option<Arc<dyn Notifier>>,
     /// The alarm that it waits for, and the one that went off last; see `virtual_time`.
     awaited: u64,
     expired: u64,
@@ -115,16 +115,16 @@ impl Parker {
 
     /// As [`park`](Self::park), where `wait` sleeps instead: until the bell has rung, or not so long.
     /// True: it took a permit. Where the permit is there already, does not call it. [K4]
-    pub fn park_by(&self, bell: &Arc<dyn Bell>, wait: impl FnOnce()) -> bool {
+    pub fn park_by(&self, notifier: &Arc<dyn Notifier>, wait: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         // mutant: sleep though there is a permit: replace !state.permit with true
         if !state.permit {
-            // mutant: drop bell
-            state.bell = Some(Arc::clone(bell));
+            // mutant: drop notifier
+            state.notifier = Some(Arc::clone(notifier));
             drop(state);
             wait();
             state = self.state.lock();
-            state.bell = None;
+            state.notifier = None;
         }
         std::mem::take(&mut state.permit)
     }
@@ -137,16 +137,16 @@ impl Parker {
         if self.is_checked() {
             self.tell_wakes();
         }
-        let (asleep, bell) = (state.asleep, state.bell.take());
+        let (asleep, notifier) = (state.asleep, state.notifier.take());
         // The woken thread wants the lock. The parker outlives this call: see the type.
         drop(state);
         // mutant: drop wake
         if asleep {
             self.wake.notify_one();
         }
-        if let Some(bell) = bell {
+        if let Some(notifier) = notifier {
             // mutant: drop ring
-            bell.ring();
+            notifier.notify();
         }
     }
 

@@ -84,7 +84,7 @@ impl<T> Mutex<T> {
 
     /// As [`lock`](Self::lock); counts how often somebody else had it.
     #[inline]
-    pub fn lock_counting(&self, taken: &crate::platform::Count) -> MutexGuard<'_, T> {
+    pub fn lock_counting(&self, taken: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.0.try_lock().unwrap_or_else(|_| {
             taken.more(1);
             self.lock()
@@ -193,9 +193,9 @@ pub mod thread {
 
 /// What exists in modelled builds alone: here there is none, and code about it is folded away.
 #[derive(Debug)]
-pub struct Only<T>(std::convert::Infallible, std::marker::PhantomData<T>);
+pub struct ModelOnly<T>(std::convert::Infallible, std::marker::PhantomData<T>);
 
-impl<T> Only<T> {
+impl<T> ModelOnly<T> {
     /// There is none.
     pub fn new(_: T) -> Option<Self> {
         None

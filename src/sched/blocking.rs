@@ -16,11 +16,11 @@ use crate::platform::atomic::{AtomicBool, Ordering};
 use crate::platform::clock;
 use crate::sched::core::cell::Ptr;
 use crate::sched::core::current::YIELD;
-use crate::sched::core::current::{Inside, current, current_worker};
+use crate::sched::core::current::{RuntimeGuard, current, current_worker};
 use crate::sched::core::helper_queue::{AnyJob, Job, NoHelper};
-use crate::sched::core::owner_state::Habit;
+use crate::sched::core::owner_state::BlockingHint;
 use crate::sched::core::runtime::Shared;
-use crate::sched::core::wake_handle::Waiter;
+use crate::sched::core::wake_handle::Unparker;
 use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::body::Outcome;
 use crate::sched::monitor::retake;
@@ -36,13 +36,13 @@ const SHORT: u64 = 50_000;
 pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
     let place = Location::caller();
     let Some((worker, goroutine)) = current() else { return f() };
-    let neighbours = worker.homed() - usize::from(goroutine.home().is_some());
+    let neighbours = worker.bound_count() - usize::from(goroutine.bound_to().is_some());
     let may_park = !unwinds(worker) && goroutine.own.no_suspend.get() == 0;
-    let habit = match goroutine.own.habit.get() {
-        Habit::Unknown => worker.habit.get(),
+    let hint = match goroutine.own.hint.get() {
+        BlockingHint::Unknown => worker.hint.get(),
         own => own,
     };
-    let is_long = habit == Habit::Long && may_park;
+    let is_long = hint == BlockingHint::Long && may_park;
     if worker.blocks().is_some() {
         let _section = Section::begin(worker, goroutine, may_park);
         let _released = if is_long { Released::by(worker, goroutine) } else { None };
@@ -86,11 +86,15 @@ impl Drop for Section {
         let sections = self.goroutine.own.sections.get() - 1;
         self.goroutine.own.sections.set(sections);
         worker.show_section(sections > 0);
-        let inside = Inside::enter(worker);
+        let inside = RuntimeGuard::enter(worker);
         let retaken = inside.held().is_none();
         let was_short = self.goroutine.own.gave_up_for_nothing.replace(false);
         let is_long = retaken && !was_short;
-        learn(worker, self.goroutine, if is_long { Habit::Long } else { Habit::Short });
+        update_hint(
+            worker,
+            self.goroutine,
+            if is_long { BlockingHint::Long } else { BlockingHint::Short },
+        );
         if retaken && self.may_park && !unwinds(worker) {
             inside.switch(self.goroutine, YIELD);
         }
@@ -124,9 +128,9 @@ impl Drop for Released {
 }
 
 #[inline]
-fn learn(worker: &Worker, goroutine: Ptr, habit: Habit) {
-    goroutine.own.habit.set(habit);
-    worker.habit.set(habit);
+fn update_hint(worker: &Worker, goroutine: Ptr, hint: BlockingHint) {
+    goroutine.own.hint.set(hint);
+    worker.hint.set(hint);
 }
 
 /// Gives `f` back if there is no helper; or, unless it `may_wait`, none that is free.
@@ -139,7 +143,11 @@ fn on_helper<T: Send, F: FnOnce() -> T + Send>(
 ) -> Result<T, F> {
     let (outcome, took) = elsewhere(place, |job| shared.helpers.submit(shared, job, may_wait), f)?;
     let worker = current_worker().expect("a goroutine runs on a worker");
-    learn(worker, goroutine, if took < SHORT { Habit::Short } else { Habit::Long });
+    update_hint(
+        worker,
+        goroutine,
+        if took < SHORT { BlockingHint::Short } else { BlockingHint::Long },
+    );
     match outcome {
         Ok(value) => Ok(value),
         Err(payload) => resume_unwind(payload),
@@ -164,7 +172,7 @@ pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
         outcome = Some(catch_unwind(AssertUnwindSafe(f)));
         took = clock::now().saturating_sub(start);
         // The frame that holds this closure may be gone once `done` is seen.
-        let waiter: Waiter = waiter.clone();
+        let waiter: Unparker = waiter.clone();
         // Release: pairs with the Acquire below: the outcome is seen.
         // mutant: drop done
         done.store(true, Ordering::Release);

@@ -2,7 +2,7 @@
 //!
 //! owner:  set `held`, light fence, look whether it owns the latch still; if not, clear `held`, and lock
 //!     as others do. To unlock: clear `held`.
-//! others: under `locked`: the owner becomes `SPENT`, heavy fence; wait until `held` is clear.
+//! others: under `locked`: the owner becomes `REVOKED`, heavy fence; wait until `held` is clear.
 //!
 //! At least one of them sees the other. A latch has one owner in its life, so that `held` is one
 //! thread's to write. It is granted after `GRANTED_AFTER` locks, if each `ASKED_EVERY`th was by the same
@@ -32,7 +32,7 @@ const GRANTED_AFTER: u32 = if MODELLED { 1 } else { 1024 };
 /// Set beside a worker's address: it may become the owner. Alone: nobody has been looked at yet.
 const CANDIDATE: usize = 1;
 /// There is no owner, and there will be none.
-const SPENT: usize = 2;
+const REVOKED: usize = 2;
 
 /// See the module.
 pub(crate) struct Bias {
@@ -104,7 +104,7 @@ impl Bias {
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
         // Relaxed: written under `locked`.
-        self.owner.load(Ordering::Relaxed) == SPENT
+        self.owner.load(Ordering::Relaxed) == REVOKED
     }
 
     /// Under `locked`, and unless it is spent.
@@ -122,7 +122,7 @@ impl Bias {
         let is_first = locks == ASKED_EVERY && fence::is_asymmetric();
         let is_candidate = is_first || owner == worker | CANDIDATE;
         if worker == 0 || !is_candidate || locks < GRANTED_AFTER {
-            let next = if worker == 0 || !is_candidate { SPENT } else { worker | CANDIDATE };
+            let next = if worker == 0 || !is_candidate { REVOKED } else { worker | CANDIDATE };
             // Relaxed: under `locked`.
             self.owner.store(next, Ordering::Relaxed);
             return Found::Nothing;
@@ -145,8 +145,8 @@ impl Bias {
 
     fn revoke(&self) {
         // Relaxed: ordered by the fence.
-        // mutant: the owner may enter still: replace self.owner.store(SPENT, Ordering::Relaxed) with ()
-        self.owner.store(SPENT, Ordering::Relaxed);
+        // mutant: the owner may enter still: replace self.owner.store(REVOKED, Ordering::Relaxed) with ()
+        self.owner.store(REVOKED, Ordering::Relaxed);
         // Both sides are to know the same kind of fence.
         fence::prepare();
         // Pairs with the light one in `enter`. [K12]

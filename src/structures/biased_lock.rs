@@ -35,7 +35,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// See the module. In this order, what only is read while many use it is in another cache line than what
 /// each of them writes.
 #[repr(C)]
-pub struct Latch<T> {
+pub struct BiasedLock<T> {
     bias: Bias,
     sleepers: Mutex<()>,
     wake: Condvar,
@@ -46,14 +46,14 @@ pub struct Latch<T> {
 }
 
 // SAFETY: the value is touched by the holder alone, and passes from holder to holder. [K12]
-unsafe impl<T: Send> Sync for Latch<T> {}
+unsafe impl<T: Send> Sync for BiasedLock<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Send for Latch<T> {}
+unsafe impl<T: Send> Send for BiasedLock<T> {}
 
-impl<T> Latch<T> {
+impl<T> BiasedLock<T> {
     /// An unlocked latch.
     pub fn new(value: T) -> Self {
-        Latch {
+        BiasedLock {
             bias: Bias::new(),
             locked: AtomicBool::new(false),
             waiting: AtomicU32::new(0),
@@ -70,7 +70,7 @@ impl<T> Latch<T> {
     ///   it holds its latch already.
     /// - The guard is dropped on the calling kernel thread, and before the calling goroutine suspends.
     #[inline]
-    pub unsafe fn lock(&self) -> LatchGuard<'_, T> {
+    pub unsafe fn lock(&self) -> BiasedLockGuard<'_, T> {
         // SAFETY: the caller's duties; the word is that of the calling thread.
         unsafe { self.lock_as(tls::worker().addr()) }
     }
@@ -82,14 +82,14 @@ impl<T> Latch<T> {
     /// - No other thread calls with this address, unless it is null, until this one calls no more; and what
     ///   this one did happens before what that one does.
     #[inline]
-    pub unsafe fn lock_as(&self, worker: usize) -> LatchGuard<'_, T> {
+    pub unsafe fn lock_as(&self, worker: usize) -> BiasedLockGuard<'_, T> {
         if !(self.bias.belongs_to(worker) && self.lock_own(worker)) {
-            self.flip();
+            self.acquire_slow();
             if !self.bias.is_spent() {
                 self.ask_bias(worker);
             }
         }
-        LatchGuard(self)
+        BiasedLockGuard(self)
     }
 
     #[inline]
@@ -104,7 +104,7 @@ impl<T> Latch<T> {
     }
 
     #[inline]
-    fn flip(&self) {
+    fn acquire_slow(&self) {
         if !self.try_lock() {
             self.lock_slow();
         }
@@ -239,7 +239,7 @@ impl<T> Latch<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Latch<T> {
+impl<T: fmt::Debug> fmt::Debug for BiasedLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Relaxed: a report.
         let (locked, waiting) =
@@ -251,14 +251,14 @@ impl<T: fmt::Debug> fmt::Debug for Latch<T> {
     }
 }
 
-/// Holds a [`Latch`].
+/// Holds a [`BiasedLock`].
 #[must_use = "dropped at once, it unlocks at once"]
-pub struct LatchGuard<'a, T>(&'a Latch<T>);
+pub struct BiasedLockGuard<'a, T>(&'a BiasedLock<T>);
 
 // SAFETY: shared, it gives shared access alone.
-unsafe impl<T: Sync> Sync for LatchGuard<'_, T> {}
+unsafe impl<T: Sync> Sync for BiasedLockGuard<'_, T> {}
 
-impl<T> Deref for LatchGuard<'_, T> {
+impl<T> Deref for BiasedLockGuard<'_, T> {
     type Target = T;
 
     #[inline]
@@ -268,7 +268,7 @@ impl<T> Deref for LatchGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for LatchGuard<'_, T> {
+impl<T> DerefMut for BiasedLockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above, and the guard is borrowed exclusively.
@@ -276,7 +276,7 @@ impl<T> DerefMut for LatchGuard<'_, T> {
     }
 }
 
-impl<T> Drop for LatchGuard<'_, T> {
+impl<T> Drop for BiasedLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.0.unlock();

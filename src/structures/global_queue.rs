@@ -16,7 +16,7 @@
 
 use super::fifo::Fifo;
 use crate::platform::atomic::{AtomicUsize, Ordering};
-use crate::platform::{Count, Mutex};
+use crate::platform::{Counter, Mutex};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
@@ -25,26 +25,26 @@ pub const BATCH: usize = 32;
 
 /// A shared FIFO of items. Dropping it forgets the items.
 #[derive(Debug)]
-pub struct Injector<T> {
+pub struct GlobalQueue<T> {
     items: CachePadded<Mutex<Fifo<NonNull<T>>>>,
     /// Written under the lock alone [J4]; by itself in its cache line, since idle workers watch it.
     len: CachePadded<AtomicUsize>,
     /// How often the lock was somebody else's.
-    contended: Count,
+    contended: Counter,
 }
 
 // SAFETY: items are handed on whole, and the pushes' callers promise that they may be used on any thread.
-unsafe impl<T> Sync for Injector<T> {}
+unsafe impl<T> Sync for GlobalQueue<T> {}
 // SAFETY: as above.
-unsafe impl<T> Send for Injector<T> {}
+unsafe impl<T> Send for GlobalQueue<T> {}
 
-impl<T> Injector<T> {
+impl<T> GlobalQueue<T> {
     /// An empty injector.
     pub fn new() -> Self {
-        Injector {
+        GlobalQueue {
             items: CachePadded::new(Mutex::new(Fifo::new())),
             len: CachePadded::new(AtomicUsize::new(0)),
-            contended: Count::new(),
+            contended: Counter::new(),
         }
     }
 
@@ -143,8 +143,8 @@ impl<T> Injector<T> {
     }
 }
 
-impl<T> Default for Injector<T> {
+impl<T> Default for GlobalQueue<T> {
     fn default() -> Self {
-        Injector::new()
+        GlobalQueue::new()
     }
 }

@@ -22,7 +22,7 @@ pub type Inherit = fn(&dyn Any) -> Box<dyn Any + Send>;
 
 /// See the module.
 #[derive(Default)]
-pub struct Locals {
+pub struct LocalValues {
     slots: RefCell<Vec<Slot>>,
     shut: Cell<bool>,
 }
@@ -55,34 +55,34 @@ pub enum Unreachable {
 
 thread_local! {
     /// Those of a plain thread.
-    static OF_THREAD: Rc<Locals> = Rc::new(Locals::new());
+    static OF_THREAD: Rc<LocalValues> = Rc::new(LocalValues::new());
 }
 
 /// The calling thread's own values; `None` while its thread-locals are torn down.
 #[inline(never)]
-pub fn of_thread() -> Option<Rc<Locals>> {
+pub fn of_thread() -> Option<Rc<LocalValues>> {
     tls::opaque();
     OF_THREAD.try_with(Rc::clone).ok()
 }
 
-impl Locals {
+impl LocalValues {
     /// No values.
     pub fn new() -> Self {
-        Locals::default()
+        LocalValues::default()
     }
 
     /// A goroutine begins, on a thread of its own, with what it inherits.
     ///
     /// # Safety
     /// Nothing that `reach` has returned is used any more: the values that were here are dropped.
-    pub unsafe fn adopt(&self, inherited: Locals) {
+    pub unsafe fn adopt(&self, inherited: LocalValues) {
         self.slots.swap(&inherited.slots);
     }
 
     /// Calls `f` with `others` in place of these values, which keep their places; then destroys what
     /// `f` has left.
-    pub fn lend<R>(&self, others: Locals, f: impl FnOnce() -> R) -> R {
-        struct Back<'a>(&'a Locals, Locals);
+    pub fn lend<R>(&self, others: LocalValues, f: impl FnOnce() -> R) -> R {
+        struct Back<'a>(&'a LocalValues, LocalValues);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
                 // SAFETY: `f` has returned, so nobody refers to one of its values any more.
@@ -144,8 +144,8 @@ impl Locals {
     }
 
     /// Copies of the values that are to be inherited, if there are any. Calls their `clone`.
-    pub fn inherited(&self) -> Option<Box<Locals>> {
-        let mut copies: Option<Box<Locals>> = None;
+    pub fn inherited(&self) -> Option<Box<LocalValues>> {
+        let mut copies: Option<Box<LocalValues>> = None;
         let mut at = 0;
         loop {
             // Not borrowed while foreign code runs.
@@ -195,7 +195,7 @@ impl Locals {
 }
 
 /// Those that were never used: a goroutine's that has not begun.
-impl Drop for Locals {
+impl Drop for LocalValues {
     fn drop(&mut self) {
         // SAFETY: nobody refers to it.
         unsafe { self.destroy() };
@@ -204,7 +204,7 @@ impl Drop for Locals {
 
 /// Takes the reservation back where making the value panics.
 struct Reserved<'a> {
-    locals: &'a Locals,
+    locals: &'a LocalValues,
     key: Key,
 }
 

@@ -29,17 +29,17 @@ pub mod run_queue;
 pub mod slot;
 pub mod spawn_counters;
 
-pub use global_queue::Injector;
+pub use global_queue::GlobalQueue;
 pub use heap::{Heap, NEVER, Ticket};
 pub use linked::{Link, Linked};
 pub use list::List;
-pub use remote_queue::Inbox;
+pub use remote_queue::RemoteQueue;
 pub use rng::Rng;
-pub use run_queue::{Owner, Stealer};
+pub use run_queue::{Local, Steal};
 pub use slot::Slot;
-pub use spawn_counters::Tally;
+pub use spawn_counters::SpawnCounters;
 
 crate::platform::shipping_or_model! {
-    { pub use biased_lock::{Latch, LatchGuard}; }
-    { pub use model_lock::{Latch, LatchGuard}; }
+    { pub use biased_lock::{BiasedLock, BiasedLockGuard}; }
+    { pub use model_lock::{BiasedLock, BiasedLockGuard}; }
 }

@@ -7,22 +7,22 @@ use crate::platform::{Mutex, MutexGuard};
 
 /// A mutex: the latch itself has its own models.
 #[derive(Debug)]
-pub struct Latch<T>(Mutex<T>);
+pub struct BiasedLock<T>(Mutex<T>);
 
-impl<T> Latch<T> {
+impl<T> BiasedLock<T> {
     /// An unlocked latch.
     pub fn new(value: T) -> Self {
-        Latch(Mutex::new(value))
+        BiasedLock(Mutex::new(value))
     }
 
     /// Blocks the model thread until it holds the latch.
     ///
     /// # Safety
     /// As for the latch that ships; here the mutex needs none of it.
-    pub unsafe fn lock(&self) -> LatchGuard<'_, T> {
+    pub unsafe fn lock(&self) -> BiasedLockGuard<'_, T> {
         self.0.lock()
     }
 }
 
-/// The guard of a [`Latch`].
-pub type LatchGuard<'a, T> = MutexGuard<'a, T>;
+/// The guard of a [`BiasedLock`].
+pub type BiasedLockGuard<'a, T> = MutexGuard<'a, T>;

@@ -24,14 +24,14 @@ use std::ptr::{self, NonNull};
 
 /// A many-producer queue of linked items, emptied in one go. Dropping it forgets the items.
 #[derive(Debug)]
-pub struct Inbox<T: Linked> {
+pub struct RemoteQueue<T: Linked> {
     newest: CachePadded<AtomicPtr<T>>,
 }
 
-impl<T: Linked> Inbox<T> {
+impl<T: Linked> RemoteQueue<T> {
     /// An empty inbox.
     pub fn new() -> Self {
-        Inbox { newest: CachePadded::new(AtomicPtr::new(ptr::null_mut())) }
+        RemoteQueue { newest: CachePadded::new(AtomicPtr::new(ptr::null_mut())) }
     }
 
     /// Puts `item` in.
@@ -103,12 +103,12 @@ impl<T: Linked> Inbox<T> {
 }
 
 // SAFETY: an inbox touches its items by shared reference alone, which `Sync` allows on any thread.
-unsafe impl<T: Linked + Sync> Send for Inbox<T> {}
+unsafe impl<T: Linked + Sync> Send for RemoteQueue<T> {}
 // SAFETY: `newest` is written by RMW alone, and a chain has one holder. [B1]
-unsafe impl<T: Linked + Sync> Sync for Inbox<T> {}
+unsafe impl<T: Linked + Sync> Sync for RemoteQueue<T> {}
 
-impl<T: Linked> Default for Inbox<T> {
+impl<T: Linked> Default for RemoteQueue<T> {
     fn default() -> Self {
-        Inbox::new()
+        RemoteQueue::new()
     }
 }

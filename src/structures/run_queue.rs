@@ -21,7 +21,7 @@
 //! [D3] Items are claimed in the order of their pushes; a batch is handed on in that order.
 //! [D4] A slot is overwritten only after its last reader is done: `tail - released ≤ capacity`.
 //! [D5] At most one batch (thief or overflow) copies at a time: `unreleased != 0` keeps others out.
-//! [D6] `Stealer::is_empty`, after a fence(SeqCst), is firm for all that was pushed before it.
+//! [D6] `Steal::is_empty`, after a fence(SeqCst), is firm for all that was pushed before it.
 //! Indices are u32 and wrap; they start at the last one, so that every run crosses the wrap-around.
 //! Source: the run queues of Go (proc.go, `runqgrab`) and tokio (multi-thread `queue.rs`); there the
 //! head is a pair of indices, here an index and a distance, which makes the release one wait-free
@@ -37,24 +37,24 @@ use std::fmt;
 use std::iter;
 
 /// A new ring of `capacity` slots (a power of two, 2 or more) and its two ends.
-pub fn deque<T: Send>(capacity: usize) -> (Owner<T>, Stealer<T>) {
+pub fn run_queue<T: Send>(capacity: usize) -> (Local<T>, Steal<T>) {
     assert!(
         capacity.is_power_of_two() && (2..=1 << 31).contains(&capacity),
         "deque: capacity {capacity} must be a power of two from 2 to 2^31"
     );
     let ring = Arc::new(Ring::new(capacity));
-    (Owner { ring: Arc::clone(&ring), tail: Cell::new(FIRST) }, Stealer { ring })
+    (Local { ring: Arc::clone(&ring), tail: Cell::new(FIRST) }, Steal { ring })
 }
 
 /// The owner's end. It may move to another thread (which orders its uses), but has one user at a
 /// time.
-pub struct Owner<T> {
+pub struct Local<T> {
     ring: Arc<Ring<T>>,
     /// What `Ring::tail` holds: the owner needs no atomic to know what it wrote itself.
     tail: Cell<u32>,
 }
 
-impl<T: Send> Owner<T> {
+impl<T: Send> Local<T> {
     /// Puts `item` behind all others.
     ///
     /// A full ring keeps neither `item` nor its older half: `overflow` gets both in one batch, the
@@ -124,8 +124,8 @@ impl<T: Send> Owner<T> {
     }
 
     /// Another thief's end of this ring.
-    pub fn stealer(&self) -> Stealer<T> {
-        Stealer { ring: Arc::clone(&self.ring) }
+    pub fn stealer(&self) -> Steal<T> {
+        Steal { ring: Arc::clone(&self.ring) }
     }
 
     /// Slots from `tail` on that may be written.
@@ -156,18 +156,18 @@ impl<T: Send> Owner<T> {
 }
 
 /// A thief's end.
-pub struct Stealer<T> {
+pub struct Steal<T> {
     ring: Arc<Ring<T>>,
 }
 
-impl<T: Send> Stealer<T> {
+impl<T: Send> Steal<T> {
     /// Moves half of the items, rounded up, to the thief's own deque, never more than that has room
     /// for, and gives the oldest of them to run at once.
     ///
     /// `None` means that every item seen was already claimed, *or that another batch is being
     /// copied* [D5]; to tell the two apart, ask [`is_empty`](Self::is_empty). Stealing from oneself
     /// is allowed and only changes the order.
-    pub fn steal_half(&self, into: &Owner<T>) -> Option<T> {
+    pub fn steal_half(&self, into: &Local<T>) -> Option<T> {
         // SAFETY: the closure does nothing.
         unsafe { self.steal_half_seen(into, |_, _| ()) }
     }
@@ -178,7 +178,7 @@ impl<T: Send> Stealer<T> {
     /// # Safety
     /// `seen` does not use `into`, whose room was measured before, and does not unwind.
     #[inline]
-    pub unsafe fn steal_half_seen(&self, into: &Owner<T>, seen: impl Fn(&T, bool)) -> Option<T> {
+    pub unsafe fn steal_half_seen(&self, into: &Local<T>, seen: impl Fn(&T, bool)) -> Option<T> {
         let mut tail = into.tail.get();
         let room = into.room(tail);
         // mutant: more than there is room for: replace room + 1 with u32::MAX
@@ -228,19 +228,19 @@ impl<T: Send> Stealer<T> {
     }
 }
 
-impl<T> Clone for Stealer<T> {
+impl<T> Clone for Steal<T> {
     fn clone(&self) -> Self {
-        Stealer { ring: Arc::clone(&self.ring) }
+        Steal { ring: Arc::clone(&self.ring) }
     }
 }
 
-impl<T> fmt::Debug for Owner<T> {
+impl<T> fmt::Debug for Local<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Owner").field("capacity", &self.ring.capacity()).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Debug for Stealer<T> {
+impl<T> fmt::Debug for Steal<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stealer").field("capacity", &self.ring.capacity()).finish_non_exhaustive()
     }

@@ -8,15 +8,15 @@ use crate::platform::atomic::{AtomicU64, Ordering};
 
 /// The counts of one place: written by its owner alone, or by anybody by the methods of `shared`.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct SpawnCounters {
     begun: AtomicU64,
     ended: AtomicU64,
 }
 
-impl Tally {
+impl SpawnCounters {
     /// Nothing counted.
     pub fn new() -> Self {
-        Tally { begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
+        SpawnCounters { begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
     }
 
     /// By the owner: one has begun. To be called before anybody can see it.
@@ -46,7 +46,7 @@ impl Tally {
     }
 
     /// How many have begun and ended in all these places.
-    pub fn total<'a>(places: impl Iterator<Item = &'a Tally> + Clone) -> (u64, u64) {
+    pub fn total<'a>(places: impl Iterator<Item = &'a SpawnCounters> + Clone) -> (u64, u64) {
         // Acquire: pairs with the Release in `end`: the beginnings of those are seen. [T4]
         let ended = places.clone().map(|tally| tally.ended.load(Ordering::Acquire)).sum();
         // Relaxed: ordered by the Acquire above, for all that count.

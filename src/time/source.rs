@@ -62,7 +62,7 @@ impl Due {
             // Who is linked after this looks at `due` after we have set it: the lock says so.
             let mut waiters = waiters.lock();
             while let Some(claim) = waiters.claim() {
-                wakes.push(claim.fire());
+                wakes.push(claim.complete());
             }
         }
         wakes.wake();

@@ -116,7 +116,7 @@ impl Token {
         let mut wakes = Wakes::new();
         let mut waiters = self.waiters.lock();
         while let Some(claim) = waiters.claim() {
-            wakes.push(claim.fire());
+            wakes.push(claim.complete());
         }
         drop(waiters);
         wakes.wake();

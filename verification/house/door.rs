@@ -12,15 +12,15 @@ const INSIDE: [&str; 12] = [
     "internals",
     "internals::alarm::Alarm",
     "internals::cell::Cell",
-    "internals::fiber::{Arena, Fiber, Suspender}",
-    "internals::structures::{Inbox, Injector, Linked, List, Slot, deque}",
-    "internals::platform::biased_lock::Latch",
+    "internals::fiber::{StackPool, Fiber, Suspender}",
+    "internals::structures::{GlobalQueue, Linked, List, RemoteQueue, Slot, run_queue}",
+    "internals::platform::biased_lock::BiasedLock",
     "internals::platform::tls::worker",
     "internals::platform::{Parker, cell::UnsafeCell, thread}",
     "internals::raw_mutex::RawMutex",
     "internals::sched::join_word::JoinWord",
     "internals::sched::{idle, poller, retake_gate, state, timers}",
-    "internals::wait::{Limit, List, Node, Wait, Wake}",
+    "internals::wait::{WaitLimit, List, Node, Wait, WakeHandle}",
 ];
 
 /// What nothing opens.

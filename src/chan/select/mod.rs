@@ -216,7 +216,7 @@ impl<'a> Select<'a> {
     }
 
     fn choose(&mut self, aim: Aim, until: Option<Until<'_>>, place: Place) -> Option<usize> {
-        let mut arms = few::Few::new();
+        let mut arms = few::ArrayVec::new();
         for (_, arm) in &self.arms {
             // What an operation has left that was not finished, and not dropped either.
             arm.reset();

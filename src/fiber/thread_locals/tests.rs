@@ -4,7 +4,8 @@ use super::block::Blocks;
 use super::pointer;
 use crate::fiber::tests::{DONE, PAUSED, serve};
 use crate::fiber::{
-    Arena, ArenaPlan, DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, Fiber, Guards, SlotLayout, Suspender,
+    DEFAULT_GUARD_SIZE, DEFAULT_STACK_SIZE, Fiber, Guards, SlotLayout, StackPool, StackPoolPlan,
+    Suspender,
 };
 use crate::platform::unmodelled::Mutex;
 use crate::platform::{Arc, MODELLED, thread};
@@ -16,20 +17,20 @@ fn blocks() -> &'static Blocks {
     Blocks::of_this_process().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn arena() -> Arc<Arena> {
+fn arena() -> Arc<StackPool> {
     let layout = SlotLayout::new(DEFAULT_STACK_SIZE, DEFAULT_GUARD_SIZE, blocks().bytes());
     let layout = layout.expect("a layout");
-    let plan = ArenaPlan {
+    let plan = StackPoolPlan {
         layout,
         slots: 64,
         guards: Guards::Light,
         may_lack_guards: false,
         painted: false,
     };
-    Arena::isolated(plan, serve, blocks()).expect("an arena")
+    StackPool::isolated(plan, serve, blocks()).expect("an arena")
 }
 
-fn one(arena: &Arena) -> Fiber {
+fn one(arena: &StackPool) -> Fiber {
     let mut fibers = Vec::new();
     arena.take(&mut fibers, 1).expect("a stack");
     fibers.pop().expect("one fiber")

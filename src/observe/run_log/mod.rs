@@ -20,8 +20,8 @@ mod runtimes;
 use place::with;
 
 pub use locks_held::{Holder, holds, lets_go};
-pub use record::{Event, Kind, Object, Person, Place, Record, Rules, Run, State, What};
-pub use runtimes::{Left, Tenant, belongs, left_of, runtime, this_run};
+pub use record::{Event, GoroutineRecord, Kind, Object, Place, Record, Rules, Run, State, What};
+pub use runtimes::{Left, RuntimeId, belongs, left_of, runtime, this_run};
 
 struct Ledger {
     /// Which run of all in this process.
@@ -120,7 +120,7 @@ pub fn thread(what: &str) {
 pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
     with(|ledger| {
         let runtime = ledger.person(by).map_or(0, |person| person.runtime);
-        let person = Person {
+        let person = GoroutineRecord {
             name: name.map(str::to_owned),
             spawned: place,
             state: State::Running,
@@ -156,7 +156,7 @@ pub(crate) const TOO_MANY_STEPS: &str = "an execution took more steps than it ma
 /// One more step of the run, which may be one too many. Told here, where nobody unwinds yet and no
 /// lock is held: a checker's own limit is met in a panic hook, whose lock a stopped thread would keep.
 pub fn step() {
-    judge();
+    raise_deferred_failure();
     let beyond = with(|ledger| {
         ledger.steps += 1;
         ledger.rules.most_steps.is_some_and(|most| ledger.steps > most)
@@ -191,7 +191,7 @@ pub fn object(kind: &'static str, address: usize) -> Option<Object> {
 
 /// A goroutine is about to wait until somebody wakes it. Does not return if nobody can. [K8]
 pub fn sleeps(who: u32) {
-    judge();
+    raise_deferred_failure();
     let stuck = with(|ledger| {
         ledger.waits(who);
         ledger.is_stuck()
@@ -231,7 +231,7 @@ pub fn wakes(who: u32) {
 
 /// Its closure has returned. Does not return if those left wait for ever; true if it was the last. [K8]
 pub fn ended(who: u32) -> bool {
-    judge();
+    raise_deferred_failure();
     let end = with(|ledger| {
         ledger.ends(who);
         let last = ledger.run.people.iter().all(|person| person.state == State::Ended);
@@ -276,12 +276,12 @@ pub fn saw_panic(message: &str, place: String) -> bool {
 /// A checker's own panic fails the run: noted in its hook, where a kernel thread that stops would keep
 /// the hook's lock, and told at the next step that anybody takes, or where the panic is caught. False
 /// if one is noted already: what unwinds has met the checker again, and can't be stopped any more.
-pub fn condemn(kind: Kind, message: String) -> bool {
+pub fn defer_failure(kind: Kind, message: String) -> bool {
     with(|ledger| ledger.verdict.replace((kind, message)).is_none()) == Some(true)
 }
 
 /// Tells what was noted. Does not return if there was anything.
-pub fn judge() {
+pub fn raise_deferred_failure() {
     if let Some((kind, message)) = with(|ledger| ledger.verdict.take()).flatten() {
         fail(kind, message);
     }
@@ -333,7 +333,7 @@ pub fn fail(kind: Kind, message: String) -> ! {
 }
 
 impl Ledger {
-    fn person(&mut self, who: u32) -> Option<&mut Person> {
+    fn person(&mut self, who: u32) -> Option<&mut GoroutineRecord> {
         self.run.people.get_mut((who as usize).checked_sub(1)?)
     }
 

@@ -61,7 +61,7 @@ pub struct Event {
 
 /// A goroutine of the run.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct GoroutineRecord {
     /// Its name, if it has one.
     pub name: Option<String>,
     /// Where it was spawned; the first one was not.
@@ -89,7 +89,7 @@ pub enum State {
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     /// The goroutine with id `n` is at `n - 1`.
-    pub people: Vec<Person>,
+    pub people: Vec<GoroutineRecord>,
     /// What happened, without the `forgotten` first steps.
     pub events: Vec<Event>,
     /// How much of the history is no longer kept.

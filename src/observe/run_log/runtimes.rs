@@ -6,7 +6,7 @@ use super::{Place, State, What, with};
 
 /// A runtime that a program has built, by the numbers of the run and its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tenant {
+pub struct RuntimeId {
     /// Which run of all in this process.
     pub run: u64,
     /// Which of that run's runtimes.
@@ -27,10 +27,10 @@ pub struct Left {
 }
 
 /// The program builds a runtime, in which a panic aborts or does not. `None` outside of a run.
-pub fn runtime(aborts: bool) -> Option<Tenant> {
+pub fn runtime(aborts: bool) -> Option<RuntimeId> {
     with(|ledger| {
         ledger.runtimes.push(aborts);
-        Tenant { run: ledger.number, number: ledger.runtimes.len() as u32 }
+        RuntimeId { run: ledger.number, number: ledger.runtimes.len() as u32 }
     })
 }
 
@@ -41,7 +41,7 @@ pub fn this_run() -> Option<u64> {
 
 /// `who` belongs to that runtime from now on; the number of the one before.
 pub fn belongs(who: u32, runtime: u32) -> u32 {
-    let change = |person: &mut crate::observe::run_log::Person| {
+    let change = |person: &mut crate::observe::run_log::GoroutineRecord| {
         std::mem::replace(&mut person.runtime, runtime)
     };
     with(|ledger| ledger.person(who).map(change)).flatten().unwrap_or(0)
@@ -71,7 +71,7 @@ pub(super) fn aborts(ledger: &mut crate::observe::run_log::Ledger, who: u32) -> 
 
 /// Notes a panic. Does not return where that would abort the process.
 pub(super) fn note_panic(who: u32, text: String, message: &str) {
-    crate::observe::run_log::judge();
+    crate::observe::run_log::raise_deferred_failure();
     let aborts = with(|ledger| {
         ledger.note(who, What::Panics(text));
         aborts(ledger, who)

@@ -13,11 +13,11 @@ pub enum Place {
     /// Of a processor.
     Next(u32),
     /// Of all.
-    Injector,
+    GlobalQueue,
     /// Of a worker: goroutines at home.
     Ring(u32),
     /// Of a worker: goroutines at home that others made runnable.
-    Inbox(u32),
+    RemoteQueue(u32),
 }
 
 /// What happens to a goroutine.
@@ -42,7 +42,7 @@ pub enum Event {
     /// Somebody is about to give it a permit.
     Unparks,
     /// That somebody has done all that follows from it.
-    Unparked,
+    UnparkAction,
     /// The deadline of its park is about to ready it.
     Expires,
     /// That had nothing to ready.
@@ -67,7 +67,7 @@ pub enum Doing {
     /// It has found nothing else, so the goroutine that yields goes on.
     Stays(u32),
     /// It counts as a sleeper, and will look once more.
-    Drowsy(u32),
+    AboutToSleep(u32),
     /// It has looked, and sleeps.
     Sleeps(u32),
     /// It waits in line for a processor.
@@ -81,7 +81,7 @@ pub enum Doing {
     /// It is among the idle ones.
     Idle(u32),
     /// It was taken from a worker in user code; `hog`: one that computes.
-    Retaken { worker: u32, processor: u32, hog: bool },
+    Retaken { worker: u32, processor: u32, cpu_bound: bool },
     /// So many processors may be held.
     Active(u32),
     /// Work may have to wait for the monitor, as a thread is missing; or no more.
@@ -97,7 +97,7 @@ impl Doing {
     pub(super) fn worker(self) -> Option<u32> {
         match self {
             Doing::Seated(id)
-            | Doing::Drowsy(id)
+            | Doing::AboutToSleep(id)
             | Doing::Sleeps(id)
             | Doing::Queues(id)
             | Doing::Returned(id)
@@ -115,9 +115,9 @@ impl fmt::Display for Place {
         match self {
             Place::Deque(id) => write!(f, "the deque of processor {id}"),
             Place::Next(id) => write!(f, "run_next of processor {id}"),
-            Place::Injector => f.write_str("the injector"),
+            Place::GlobalQueue => f.write_str("the injector"),
             Place::Ring(id) => write!(f, "the ring of worker {id}"),
-            Place::Inbox(id) => write!(f, "the inbox of worker {id}"),
+            Place::RemoteQueue(id) => write!(f, "the inbox of worker {id}"),
         }
     }
 }
@@ -138,7 +138,7 @@ impl fmt::Display for Event {
             }
             Event::Left { worker, .. } => write!(f, "off its stack; worker {worker}"),
             Event::Unparks => f.write_str("an unpark begins"),
-            Event::Unparked => f.write_str("an unpark ends"),
+            Event::UnparkAction => f.write_str("an unpark ends"),
             Event::Expires => f.write_str("its deadline comes"),
             Event::Expired => f.write_str("its deadline came too late"),
             Event::Permit => f.write_str("consumed its permit"),

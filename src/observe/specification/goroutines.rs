@@ -12,11 +12,11 @@
 use super::Key;
 use super::bounded_wait::Line;
 use super::event::{Event, Place};
-use super::history::{Book, Breach, Record, Where};
+use super::history::{Breach, History, Record, Where};
 use super::permits::Permits;
 use super::workers::At;
 
-impl Book {
+impl History {
     pub(super) fn goroutine(&mut self, key: Key, event: Event) -> Result<(), Breach> {
         if let Event::Spawned(number) = event {
             return self.spawned(key, number);
@@ -37,7 +37,7 @@ impl Book {
                 self.record(key).permits.unpark_begins(now);
                 Ok(())
             }
-            Event::Unparked => {
+            Event::UnparkAction => {
                 self.record(key).permits.unpark_ends(now);
                 self.permit_is_not_lost(key)
             }
@@ -110,8 +110,8 @@ impl Book {
         }
         let home = self.record(key).home;
         let fits = match place {
-            Place::Ring(id) | Place::Inbox(id) => home == Some(id),
-            Place::Deque(_) | Place::Next(_) | Place::Injector => home.is_none(),
+            Place::Ring(id) | Place::RemoteQueue(id) => home == Some(id),
+            Place::Deque(_) | Place::Next(_) | Place::GlobalQueue => home.is_none(),
         };
         if !fits && !self.stopping {
             let what = format!("is put into {place}; its home: {home:?}");
@@ -189,7 +189,7 @@ impl Book {
         record.at = if parks { Where::Parked } else { Where::InHands };
         self.in_hands += usize::from(!parks);
         let worker = self.worker(worker);
-        worker.at = At::Inside;
+        worker.at = At::RuntimeGuard;
         worker.settles = parks.then_some((key, now));
         Ok(())
     }
@@ -226,11 +226,11 @@ impl Book {
 
     pub(super) fn line(&mut self, place: Place) -> &mut Line {
         match place {
-            Place::Injector => &mut self.injector,
+            Place::GlobalQueue => &mut self.injector,
             Place::Deque(id) => &mut self.processor(id).deque,
             Place::Next(id) => &mut self.processor(id).next,
             Place::Ring(id) => &mut self.worker(id).ring,
-            Place::Inbox(id) => &mut self.worker(id).inbox,
+            Place::RemoteQueue(id) => &mut self.worker(id).inbox,
         }
     }
 }

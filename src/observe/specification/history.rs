@@ -53,7 +53,7 @@ pub(super) struct Record {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct History {
     /// Events so far.
     pub(super) now: u64,
     pub(super) goroutines: HashMap<Key, Record>,
@@ -74,7 +74,7 @@ pub(super) struct Book {
     pub(super) stopped: bool,
 }
 
-impl Book {
+impl History {
     /// The invariant is broken by, or for, this goroutine.
     pub(super) fn breach(
         &self,

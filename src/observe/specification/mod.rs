@@ -40,13 +40,13 @@ pub use event::{Doing, Event, Place};
 
 use crate::platform::SPEC;
 use crate::platform::unmodelled::Mutex;
-use history::{Book, Breach};
+use history::{Breach, History};
 
 /// A goroutine, as the specification knows it: by the address of its cell.
 pub type Key = usize;
 
 /// One runtime's specification.
-pub struct Spec(Option<Box<Mutex<Book>>>);
+pub struct Spec(Option<Box<Mutex<History>>>);
 
 /// Somebody who is no worker, or a worker in user code, is at work on the queues until this goes.
 #[must_use]
@@ -92,7 +92,7 @@ impl Spec {
     #[inline(always)]
     pub fn acting(&self) -> Acting<'_> {
         if SPEC {
-            self.hold(Book::begin_acting);
+            self.hold(History::begin_acting);
         }
         Acting { spec: self, unparks: None }
     }
@@ -123,7 +123,7 @@ impl Spec {
     }
 
     #[inline(never)]
-    fn hold(&self, rule: impl FnOnce(&mut Book) -> Result<(), Breach>) {
+    fn hold(&self, rule: impl FnOnce(&mut History) -> Result<(), Breach>) {
         let Some(book) = &self.0 else { return };
         let mut book = book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Err(breach) = rule(&mut book) {
@@ -139,8 +139,8 @@ impl Drop for Acting<'_> {
             return;
         }
         if let Some(goroutine) = self.unparks {
-            self.spec.note(goroutine, Event::Unparked);
+            self.spec.note(goroutine, Event::UnparkAction);
         }
-        self.spec.hold(Book::end_acting);
+        self.spec.hold(History::end_acting);
     }
 }

@@ -6,11 +6,11 @@
 
 use super::Key;
 use super::event::Place;
-use super::history::{Book, Breach, Where};
+use super::history::{Breach, History, Where};
 use super::workers::{At, Holder};
 use std::collections::HashSet;
 
-impl Book {
+impl History {
     pub(super) fn begin_acting(&mut self) -> Result<(), Breach> {
         self.acting += 1;
         Ok(())
@@ -23,7 +23,7 @@ impl Book {
 
     /// To be asked whenever somebody has ceased to be at work.
     pub(super) fn calm(&self) -> Result<(), Breach> {
-        let at_work = |at| matches!(at, At::Inside | At::Drowsy);
+        let at_work = |at| matches!(at, At::RuntimeGuard | At::AboutToSleep);
         if self.stopping || self.acting > 0 || self.workers.iter().any(|w| at_work(w.at)) {
             return Ok(());
         }
@@ -58,7 +58,7 @@ impl Book {
         }
         if self.injector.waiting > 0 {
             let what = "waits in the injector while a processor is idle, and nobody was woken";
-            return self.stranded("[I1]", |at| at == Where::Queued(Place::Injector), what);
+            return self.stranded("[I1]", |at| at == Where::Queued(Place::GlobalQueue), what);
         }
         Ok(())
     }
@@ -70,7 +70,8 @@ impl Book {
             if sleeps && worker.ring.waiting + worker.inbox.waiting > 0 {
                 let id = id as u32;
                 let is_home = |at| {
-                    at == Where::Queued(Place::Ring(id)) || at == Where::Queued(Place::Inbox(id))
+                    at == Where::Queued(Place::Ring(id))
+                        || at == Where::Queued(Place::RemoteQueue(id))
                 };
                 return self.stranded("[I2]", is_home, "waits at home while its worker sleeps");
             }

@@ -2,7 +2,7 @@
 //! where the same events come in an order that may be.
 
 use super::bounded_wait;
-use super::history::{Book, Breach};
+use super::history::{Breach, History};
 use super::{Doing, Event, Place};
 use Event::*;
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ fn g(event: Event) -> Step {
     Step::G(G, event)
 }
 
-fn take(book: &mut Book, step: Step) -> Result<(), Breach> {
+fn take(book: &mut History, step: Step) -> Result<(), Breach> {
     match step {
         Step::G(key, event) => book.goroutine(key, event),
         Step::D(doing) => book.doing(doing),
@@ -34,8 +34,8 @@ fn take(book: &mut Book, step: Step) -> Result<(), Breach> {
 }
 
 /// Two processors, of which worker 0 holds the first; worker 1 sleeps.
-fn book() -> Book {
-    let mut book = Book::default();
+fn book() -> History {
+    let mut book = History::default();
     let doings = [
         Doing::Active(2),
         Doing::Idle(0),
@@ -43,14 +43,14 @@ fn book() -> Book {
         Doing::Seated(0),
         Doing::Held { processor: 0, by: Some(0) },
         Doing::Seated(1),
-        Doing::Drowsy(1),
+        Doing::AboutToSleep(1),
         Doing::Sleeps(1),
     ];
     doings.into_iter().for_each(|doing| book.doing(doing).expect("a good beginning"));
     book
 }
 
-fn holds(steps: impl IntoIterator<Item = Step>) -> Book {
+fn holds(steps: impl IntoIterator<Item = Step>) -> History {
     let mut book = book();
     for (number, step) in steps.into_iter().enumerate() {
         take(&mut book, step).unwrap_or_else(|breach| panic!("step {number}: {breach:?}"));
@@ -105,11 +105,11 @@ fn a_whole_life_is_in_order() {
             g(left(true)),
             Step::Act,
             g(Unparks),
-            g(Queued(Place::Inbox(0))),
-            g(Unparked),
+            g(Queued(Place::RemoteQueue(0))),
+            g(UnparkAction),
             Step::Done,
             decides(),
-            g(Taken(Place::Inbox(0))),
+            g(Taken(Place::RemoteQueue(0))),
             g(Queued(Place::Ring(0))),
             g(Taken(Place::Ring(0))),
             g(Resumed(0)),
@@ -130,12 +130,12 @@ fn one_that_is_taken_twice_is_run_twice() {
     breaks("[E2]", then(born(), [g(Taken(Place::Next(0)))]));
     breaks("[E2]", then(running(), [g(Taken(Place::Deque(0)))]));
     breaks("[E2]", then(born(), [g(Resumed(0))]));
-    breaks("[E2]", then(running(), [g(left(false)), g(Exited), g(Queued(Place::Injector))]));
+    breaks("[E2]", then(running(), [g(left(false)), g(Exited), g(Queued(Place::GlobalQueue))]));
 }
 
 #[test]
 fn one_in_two_queues_is_seen() {
-    breaks("[E3]", then(born(), [g(Queued(Place::Injector))]));
+    breaks("[E3]", then(born(), [g(Queued(Place::GlobalQueue))]));
 }
 
 #[test]
@@ -163,33 +163,33 @@ fn whoever_runs_holds_a_processor() {
     let hold = |processor, by| Step::D(Doing::Held { processor, by: Some(by) });
     breaks("[I4]", [hold(0, 1)]);
     breaks("[I4]", [hold(1, 0)]);
-    let retaken = |hog| Step::D(Doing::Retaken { worker: 0, processor: 0, hog });
+    let retaken = |cpu_bound| Step::D(Doing::Retaken { worker: 0, processor: 0, cpu_bound });
     breaks("[H1]", [retaken(false), retaken(false)]);
 }
 
 #[test]
 fn of_those_that_compute_without_a_processor_there_are_few() {
-    let hog = |id| {
+    let cpu_bound = |id| {
         let held = Doing::Held { processor: 0, by: Some(id) };
         let freed = Doing::Held { processor: 0, by: None };
-        [held, Doing::Retaken { worker: id, processor: 0, hog: true }, freed].map(Step::D)
+        [held, Doing::Retaken { worker: id, processor: 0, cpu_bound: true }, freed].map(Step::D)
     };
     let free = [Step::D(Doing::Held { processor: 0, by: None })];
-    let four = free.into_iter().chain((2..6).flat_map(hog));
-    breaks("[E4]", four.chain(hog(6).into_iter().take(2)));
+    let four = free.into_iter().chain((2..6).flat_map(cpu_bound));
+    breaks("[E4]", four.chain(cpu_bound(6).into_iter().take(2)));
 }
 
 #[test]
 fn a_permit_is_consumed_once() {
     let place = std::panic::Location::caller();
-    let given = || then(running(), [g(Unparks), g(Unparked), g(Parks(place)), g(Permit)]);
+    let given = || then(running(), [g(Unparks), g(UnparkAction), g(Parks(place)), g(Permit)]);
     holds(given());
     breaks("[S3]", then(running(), [g(Parks(place)), g(Permit)]));
     breaks("[S3]", then(given(), [g(Parks(place)), g(Permit)]));
     // One that was given while it consumed may be the next one's.
     holds(then(
         running(),
-        [g(Parks(place)), g(Unparks), g(Permit), g(Unparked), g(Parks(place)), g(Permit)],
+        [g(Parks(place)), g(Unparks), g(Permit), g(UnparkAction), g(Parks(place)), g(Permit)],
     ));
 }
 
@@ -197,31 +197,37 @@ fn a_permit_is_consumed_once() {
 fn a_permit_is_not_lost() {
     let place = std::panic::Location::caller();
     let parks = || [g(Parks(place)), g(left(true))];
-    let given = || then(running(), [g(Unparks), g(Unparked)]);
+    let given = || then(running(), [g(Unparks), g(UnparkAction)]);
     breaks("[S3]", then(then(given(), parks()), [decides()]));
     // Not yet: its worker may still find the permit, and does.
     holds(then(then(given(), parks()), [g(Queued(Place::Deque(0))), decides()]));
     // Given while it parks, and ended without effect after that.
     let late = then(running(), [g(Unparks)]);
-    let late = then(then(late, parks()), [decides(), g(Unparked)]);
+    let late = then(then(late, parks()), [decides(), g(UnparkAction)]);
     breaks("[S3]", late);
     // A deadline has readied it, and the permit came second.
     let timed = then(then(running(), parks()), [decides(), Step::Act, g(Expires)]);
-    let timed = then(timed, [g(Unparks), g(Unparked), g(Queued(Place::Injector)), Step::Done]);
+    let timed =
+        then(timed, [g(Unparks), g(UnparkAction), g(Queued(Place::GlobalQueue)), Step::Done]);
     holds(timed);
 }
 
 /// Worker 0 goes to sleep, in the end.
 fn falls_asleep() -> Vec<Step> {
-    [Doing::Held { processor: 0, by: None }, Doing::Idle(0), Doing::Drowsy(0), Doing::Sleeps(0)]
-        .map(Step::D)
-        .into()
+    [
+        Doing::Held { processor: 0, by: None },
+        Doing::Idle(0),
+        Doing::AboutToSleep(0),
+        Doing::Sleeps(0),
+    ]
+    .map(Step::D)
+    .into()
 }
 
 #[test]
 fn nobody_sleeps_while_there_is_work() {
     breaks("[I1]", then(born(), falls_asleep()));
-    breaks("[I1]", then(vec![g(Spawned(1)), g(Queued(Place::Injector))], falls_asleep()));
+    breaks("[I1]", then(vec![g(Spawned(1)), g(Queued(Place::GlobalQueue))], falls_asleep()));
     breaks("[I1]", then(vec![g(Spawned(1)), g(Queued(Place::Next(0)))], falls_asleep()));
     // A wake-up is in flight, or whoever put it there is still at work.
     let woken = Step::D(Doing::Held { processor: 1, by: Some(1) });
@@ -244,7 +250,7 @@ fn a_home_does_not_sleep_while_somebody_waits_there() {
 
 #[test]
 fn a_retaken_processor_is_not_left_alone() {
-    let retaken = Step::D(Doing::Retaken { worker: 0, processor: 0, hog: false });
+    let retaken = Step::D(Doing::Retaken { worker: 0, processor: 0, cpu_bound: false });
     let freed = [Doing::Held { processor: 0, by: None }, Doing::Idle(0)].map(Step::D);
     let other = [Step::Act, Step::G(H, Spawned(2)), Step::G(H, Queued(Place::Deque(0)))];
     let steps = then(then(running(), other), [retaken]);
@@ -295,8 +301,8 @@ fn no_queue_starves() {
     let next = bounded_wait::NEXT as usize;
     breaks("[F2]", wait_in(Place::Next(0)).into_iter().chain(turn(next + 1)));
     let shared = bounded_wait::injector(1) as usize;
-    holds(wait_in(Place::Injector).into_iter().chain(turn(shared)));
-    breaks("[F2]", wait_in(Place::Injector).into_iter().chain(turn(shared + 1)));
+    holds(wait_in(Place::GlobalQueue).into_iter().chain(turn(shared)));
+    breaks("[F2]", wait_in(Place::GlobalQueue).into_iter().chain(turn(shared + 1)));
     let homed = || then(running(), [g(Home(Some(0))), g(left(false)), g(Queued(Place::Ring(0)))]);
     breaks("[F2]", homed().into_iter().chain(turn(bounded_wait::RING as usize + 1)));
     // While somebody else is at work it may have been claimed already.
@@ -306,7 +312,7 @@ fn no_queue_starves() {
 #[test]
 fn a_report_names_the_invariant_and_tells_the_history() {
     let mut book = holds(running());
-    let breach = book.goroutine(G, Queued(Place::Injector)).expect_err("its stack is in use");
+    let breach = book.goroutine(G, Queued(Place::GlobalQueue)).expect_err("its stack is in use");
     let mut text = String::new();
     book.tell(&breach, &mut text).expect("a string takes it");
     for said in ["[S1] is broken: goroutine 1", "spawned as goroutine 1", "resumed by worker 0"] {

@@ -7,7 +7,7 @@ use super::Key;
 use super::bounded_wait;
 use super::bounded_wait::Line;
 use super::event::{Doing, Place};
-use super::history::{Book, Breach, Where};
+use super::history::{Breach, History, Where};
 use std::collections::VecDeque;
 
 /// Where a worker is.
@@ -17,11 +17,11 @@ pub(super) enum At {
     #[default]
     Vacant,
     /// At work in the runtime, or about to learn that it was given a processor.
-    Inside,
+    RuntimeGuard,
     /// On a goroutine's stack.
     User,
     /// A sleeper that will look for work once more.
-    Drowsy,
+    AboutToSleep,
     /// A sleeper that has looked.
     Asleep,
     /// In line for a processor.
@@ -33,7 +33,7 @@ pub(super) struct Worker {
     pub(super) at: At,
     pub(super) processor: Option<u32>,
     /// Its processor was retaken as a hog's, and it has not waited for one since.
-    hog: bool,
+    cpu_bound: bool,
     /// Started goroutines whose home it is.
     pub(super) homed: usize,
     pub(super) ring: Line,
@@ -63,12 +63,12 @@ pub(super) struct Processor {
     pub(super) next: Line,
 }
 
-impl Book {
+impl History {
     pub(super) fn doing(&mut self, doing: Doing) -> Result<(), Breach> {
         self.write_doing(doing);
         match doing {
             Doing::Seated(id) => {
-                self.worker(id).at = At::Inside;
+                self.worker(id).at = At::RuntimeGuard;
                 Ok(())
             }
             Doing::Decides { worker, processor } => self.decides(worker, processor),
@@ -76,13 +76,13 @@ impl Book {
                 self.worker(id).at = At::User;
                 self.calm()
             }
-            Doing::Drowsy(id) => {
-                self.waits(id, At::Drowsy);
+            Doing::AboutToSleep(id) => {
+                self.waits(id, At::AboutToSleep);
                 self.settle_last(id)
             }
             Doing::Sleeps(id) => {
                 let worker = self.worker(id);
-                if worker.at == At::Drowsy {
+                if worker.at == At::AboutToSleep {
                     worker.at = At::Asleep;
                 }
                 self.calm()
@@ -92,7 +92,9 @@ impl Book {
             Doing::Vacated(id) => self.vacated(id),
             Doing::Held { processor, by } => self.held(processor, by),
             Doing::Idle(processor) => self.idle(processor),
-            Doing::Retaken { worker, processor, hog } => self.retaken(worker, processor, hog),
+            Doing::Retaken { worker, processor, cpu_bound } => {
+                self.retaken(worker, processor, cpu_bound)
+            }
             Doing::Active(active) => {
                 self.active = active;
                 let gone = self.processors.iter_mut().skip(active as usize);
@@ -117,19 +119,19 @@ impl Book {
     fn waits(&mut self, id: u32, at: At) {
         let worker = self.worker(id);
         worker.at = at;
-        worker.hog = false;
+        worker.cpu_bound = false;
     }
 
     /// [E4] [F2]
     fn decides(&mut self, id: u32, processor: u32) -> Result<(), Breach> {
         self.settle_last(id)?;
         // A goroutine that is about to pass on decides in its worker's place.
-        self.worker(id).at = At::Inside;
+        self.worker(id).at = At::RuntimeGuard;
         if self.processor(processor).holder != Holder::Worker(id) && !self.stopping {
             let what = format!("worker {id} chooses for processor {processor}, which it lacks");
             return self.breach_of("[E4]", Some(id), what);
         }
-        let busy = |other: &Worker| matches!(other.at, At::Inside | At::Drowsy);
+        let busy = |other: &Worker| matches!(other.at, At::RuntimeGuard | At::AboutToSleep);
         if self.acting > 0 || self.workers.iter().filter(|other| busy(other)).count() > 1 {
             return Ok(());
         }
@@ -161,8 +163,8 @@ impl Book {
         look(&mut own.next, Place::Next(processor), 0, &|_| bounded_wait::NEXT);
         let own = &mut self.workers[id as usize];
         look(&mut own.ring, Place::Ring(id), 0, &|_| bounded_wait::RING);
-        look(&mut own.inbox, Place::Inbox(id), 0, &|_| bounded_wait::INBOX);
-        look(&mut self.injector, Place::Injector, processor, &bounded_wait::injector);
+        look(&mut own.inbox, Place::RemoteQueue(id), 0, &|_| bounded_wait::INBOX);
+        look(&mut self.injector, Place::GlobalQueue, processor, &bounded_wait::injector);
         late
     }
 
@@ -206,8 +208,8 @@ impl Book {
             return self.breach_of("[I4]", Some(id), what);
         }
         let worker = self.worker(id);
-        worker.hog = false;
-        worker.at = At::Inside;
+        worker.cpu_bound = false;
+        worker.at = At::RuntimeGuard;
         worker.ring.restart();
         worker.inbox.restart();
         match worker.processor.replace(processor) {
@@ -235,7 +237,7 @@ impl Book {
     }
 
     /// [E4] [H1]
-    fn retaken(&mut self, id: u32, processor: u32, hog: bool) -> Result<(), Breach> {
+    fn retaken(&mut self, id: u32, processor: u32, cpu_bound: bool) -> Result<(), Breach> {
         let own = self.processor(processor);
         let before = std::mem::replace(&mut own.holder, Holder::Retaker);
         if before != Holder::Worker(id) && !self.stopping {
@@ -245,8 +247,8 @@ impl Book {
         }
         let worker = self.worker(id);
         worker.processor = None;
-        worker.hog = hog;
-        let hogs = self.workers.iter().filter(|worker| worker.hog).count();
+        worker.cpu_bound = cpu_bound;
+        let hogs = self.workers.iter().filter(|worker| worker.cpu_bound).count();
         let most = (2 * self.active as usize).max(4);
         if hogs > most {
             let what = format!("{hogs} goroutines compute without a processor, of at most {most}");

@@ -6,20 +6,20 @@
 //! verification/shuttle/timers.rs.
 
 use super::cell::{Goroutine, Ptr};
-use super::processor::Held;
+use super::processor::ProcessorGuard;
 use super::runtime::Shared;
 use super::worker::Worker;
-use crate::sched::idle::{Awake, SeatId};
+use crate::sched::idle::{WakeReason, WorkerId};
 use crate::structures::List;
 
 /// The calling worker, inside the runtime, and its processor, if it has one.
-pub(crate) type Here<'a> = Option<(&'a Worker, Option<Held<'a>>)>;
+pub(crate) type Here<'a> = Option<(&'a Worker, Option<ProcessorGuard<'a>>)>;
 
 pub(crate) struct Batch<'a> {
     shared: &'a Shared,
     here: Here<'a>,
     stealable: List<Goroutine>,
-    to_wake: Option<SeatId>,
+    to_wake: Option<WorkerId>,
     home: bool,
 }
 
@@ -40,22 +40,22 @@ impl<'a> Batch<'a> {
 
     /// One that was just readied, so it is in no queue. [S2]
     pub(crate) fn add(&mut self, goroutine: Ptr) {
-        let Some(home) = goroutine.home() else {
+        let Some(home) = goroutine.bound_to() else {
             // SAFETY: it was just readied.
             return unsafe { self.stealable.push_back(goroutine.raw()) };
         };
         if let Some((worker, _)) = self.here
             && worker.id == home
         {
-            worker.push_home(goroutine);
+            worker.push_bound(goroutine);
             self.home = true;
             return;
         }
-        self.shared.workers[home as usize].send_home(goroutine);
+        self.shared.workers[home as usize].send_bound(goroutine);
         let others = self.to_wake.replace(home).filter(|before| *before != home);
         // mutant: drop wake of another home
         if let Some(other) = others {
-            self.shared.carry_out(self.shared.roster.wake_home(other));
+            self.shared.perform_wake(self.shared.idle.wake_bound(other));
         }
     }
 
@@ -63,7 +63,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn finish(mut self) -> Batched {
         // mutant: drop wake of the last home
         if let Some(home) = self.to_wake {
-            self.shared.carry_out(self.shared.roster.wake_home(home));
+            self.shared.perform_wake(self.shared.idle.wake_bound(home));
         }
         let batched = Batched { home: self.home, stealable: !self.stealable.is_empty() };
         if batched.stealable {
@@ -80,15 +80,15 @@ impl<'a> Batch<'a> {
 
 impl Worker {
     /// A worker that sleeps has readied a batch: what is for itself, or for anybody, it takes up.
-    pub(crate) fn rise_for(&self, batched: Batched) -> Option<Awake> {
+    pub(crate) fn rise_for(&self, batched: Batched) -> Option<WakeReason> {
         if !batched.home && !batched.stealable {
             return None;
         }
-        let up = self.shared().roster.rise(self.id, batched.home);
+        let up = self.shared().idle.self_wake(self.id, batched.home);
         // It may have been granted one meanwhile, out of the queue and without a token. [I1]
         // mutant: drop wake for the stealable
         if batched.stealable && up.is_none() {
-            self.shared().carry_out(self.shared().roster.notify());
+            self.shared().perform_wake(self.shared().idle.notify());
         }
         up
     }

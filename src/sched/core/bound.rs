@@ -14,11 +14,11 @@ const COLD: usize = 128;
 
 impl Worker {
     /// On this thread: queues a goroutine at home.
-    pub(crate) fn push_home(&self, goroutine: Ptr) {
+    pub(crate) fn push_bound(&self, goroutine: Ptr) {
         goroutine.note(Event::Queued(Place::Ring(self.id)));
         // SAFETY: this thread's own [A1]; the goroutine is in no other queue.
         let len = unsafe {
-            let ring = &mut *self.ring.get();
+            let ring = &mut *self.bound_queue.get();
             ring.push_back(goroutine.raw());
             ring.len()
         };
@@ -26,10 +26,10 @@ impl Worker {
         self.waiting.store(len, Ordering::Relaxed);
     }
 
-    pub(crate) fn pop_home(&self) -> Option<Ptr> {
+    pub(crate) fn pop_bound(&self) -> Option<Ptr> {
         // SAFETY: this thread's own.
         let (popped, len) = unsafe {
-            let ring = &mut *self.ring.get();
+            let ring = &mut *self.bound_queue.get();
             let popped = ring.pop_front();
             if ring.len() >= COLD
                 && let Some(next) = ring.front()
@@ -47,43 +47,43 @@ impl Worker {
     }
 
     /// From any thread: queues a goroutine whose home this is.
-    pub(crate) fn send_home(&self, goroutine: Ptr) {
-        goroutine.note(Event::Queued(Place::Inbox(self.id)));
+    pub(crate) fn send_bound(&self, goroutine: Ptr) {
+        goroutine.note(Event::Queued(Place::RemoteQueue(self.id)));
         // Relaxed: the watchdog's count.
         self.inbox_len.fetch_add(1, Ordering::Relaxed);
         // SAFETY: it was just unparked, so it is in no queue. [S2]
-        unsafe { self.inbox.push(goroutine.raw()) };
+        unsafe { self.remote.push(goroutine.raw()) };
     }
 
     /// On this thread: moves the inbox to the ring.
-    pub(crate) fn drain_inbox(&self) {
-        if self.inbox.is_empty() {
+    pub(crate) fn drain_remote(&self) {
+        if self.remote.is_empty() {
             return;
         }
-        let drained = self.inbox.drain(|raw| {
+        let drained = self.remote.drain(|raw| {
             let goroutine = Ptr::from_raw(raw);
-            goroutine.note(Event::Taken(Place::Inbox(self.id)));
-            self.push_home(goroutine);
+            goroutine.note(Event::Taken(Place::RemoteQueue(self.id)));
+            self.push_bound(goroutine);
         });
         // Relaxed: the watchdog's count.
         self.inbox_len.fetch_sub(drained, Ordering::Relaxed);
     }
 
     /// On this thread: one more, or one fewer, started goroutine at home.
-    pub(crate) fn count_homed(&self, change: isize) {
+    pub(crate) fn add_bound(&self, change: isize) {
         // Relaxed: written by this thread alone.
-        let homed = self.homed.load(Ordering::Relaxed);
-        self.homed.store(homed.wrapping_add_signed(change), Ordering::Relaxed);
+        let bound_count = self.bound_count.load(Ordering::Relaxed);
+        self.bound_count.store(bound_count.wrapping_add_signed(change), Ordering::Relaxed);
     }
 
     /// Whether anything at home is runnable.
     pub(crate) fn has_work_at_home(&self) -> bool {
         // SAFETY: asked by this thread alone.
-        !self.inbox.is_empty() || unsafe { !(*self.ring.get()).is_empty() }
+        !self.remote.is_empty() || unsafe { !(*self.bound_queue.get()).is_empty() }
     }
 
-    pub(crate) fn homed(&self) -> usize {
+    pub(crate) fn bound_count(&self) -> usize {
         // Relaxed: this thread's own, or a report.
-        self.homed.load(Ordering::Relaxed)
+        self.bound_count.load(Ordering::Relaxed)
     }
 }

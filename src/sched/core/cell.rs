@@ -6,10 +6,10 @@
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 pub(crate) use super::handle::Ref;
-use super::owner_state::{Habit, Own, Traits};
-use super::scope_state::Member;
+use super::owner_state::{Attributes, BlockingHint, OwnerState};
+use super::scope_state::ScopeToken;
 use super::stacks::StackKind;
-use super::wake_handle::Wake;
+use super::wake_handle::WakeHandle;
 use crate::observe::broken;
 use crate::observe::fault;
 use crate::observe::specification::{Acting, Event};
@@ -20,7 +20,7 @@ use crate::sched::core::runtime::Shared;
 use crate::sched::goroutine::body::{Payload, Vtable};
 use crate::sched::goroutine::join_word::{End, JoinWord};
 use crate::sched::goroutine::state::StateWord;
-use crate::structures::local_values::Locals;
+use crate::structures::local_values::LocalValues;
 use crate::structures::{Link, Linked};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -89,16 +89,16 @@ pub(crate) struct Goroutine {
     pub(crate) word: StateWord,
     link: Link<Goroutine>,
     /// What its join handle waits for.
-    pub(crate) join: JoinWord<Wake>,
+    pub(crate) join: JoinWord<WakeHandle>,
     /// Where it last suspended.
     place: AtomicPtr<Location<'static>>,
     pub(crate) shared: *const Shared,
     pub(crate) body: UnsafeCell<Payload>,
     vtable: UnsafeCell<&'static Vtable>,
     name: UnsafeCell<Option<Box<Name>>>,
-    group: UnsafeCell<Option<Member>>,
+    scope: UnsafeCell<Option<ScopeToken>>,
     /// Touched by its worker alone.
-    pub(crate) own: Own,
+    pub(crate) own: OwnerState,
     refs: AtomicU32,
     /// The worker it must run on. Written by the worker that runs it; read by those that unparked it.
     home: AtomicU32,
@@ -138,14 +138,14 @@ impl Goroutine {
             body: UnsafeCell::new(Payload::new()),
             vtable: UnsafeCell::new(&crate::sched::goroutine::body::NOTHING),
             name: UnsafeCell::new(None),
-            group: UnsafeCell::new(None),
-            own: Own {
+            scope: UnsafeCell::new(None),
+            own: OwnerState {
                 fiber: std::cell::UnsafeCell::new(None),
                 suspender: std::cell::Cell::new(ptr::null()),
                 pins: std::cell::Cell::new(0),
                 no_suspend: std::cell::Cell::new(0),
                 sections: std::cell::Cell::new(0),
-                habit: std::cell::Cell::new(Habit::Unknown),
+                hint: std::cell::Cell::new(BlockingHint::Unknown),
                 gave_up_for_nothing: std::cell::Cell::new(false),
                 stack: std::cell::Cell::new(StackKind::PLAIN),
                 wired: std::cell::Cell::new(0),
@@ -158,7 +158,7 @@ impl Goroutine {
     ///
     /// # Safety
     /// The caller has just taken the cell from the pool, and has put the body there.
-    pub(crate) unsafe fn init(&self, id: u64, traits: Traits, vtable: &'static Vtable) {
+    pub(crate) unsafe fn init(&self, id: u64, attributes: Attributes, vtable: &'static Vtable) {
         self.word.reset(id);
         // Relaxed, here and below: the cell is the caller's; the queue that takes it publishes.
         self.refs.store(2, Ordering::Relaxed);
@@ -168,19 +168,19 @@ impl Goroutine {
         self.place.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the cell is the caller's.
         self.vtable.with_mut(|v| unsafe { *v = vtable });
-        if let Some(own) = traits.name {
+        if let Some(own) = attributes.name {
             // SAFETY: as above; the last goroutine's name was dropped when it was recycled.
             self.name.with_mut(|name| unsafe { *name = Some(Box::new(Name(own))) });
         }
-        if traits.group.is_some() {
+        if attributes.scope.is_some() {
             // SAFETY: as above; the last goroutine took its group along.
-            self.group.with_mut(|group| unsafe { *group = traits.group });
+            self.scope.with_mut(|scope| unsafe { *scope = attributes.scope });
         }
         self.own.pins.set(0);
         self.own.no_suspend.set(0);
         self.own.sections.set(0);
-        self.own.habit.set(Habit::Unknown);
-        if let Some(locals) = traits.locals {
+        self.own.hint.set(BlockingHint::Unknown);
+        if let Some(locals) = attributes.locals {
             self.own.locals.set(Box::into_raw(locals));
         }
     }
@@ -198,14 +198,14 @@ impl Goroutine {
     #[inline(always)]
     pub(crate) fn note(&self, event: Event) {
         // SAFETY: a cell that is out keeps its runtime's memory.
-        unsafe { &*self.shared }.roster.spec.note(self.key(), event);
+        unsafe { &*self.shared }.idle.spec.note(self.key(), event);
     }
 
     /// Tells the specification that somebody gives it a permit, until the answer goes.
     #[inline(always)]
     pub(crate) fn unparking(&self) -> Acting<'_> {
         // SAFETY: as above.
-        unsafe { &*self.shared }.roster.spec.unparking(self.key())
+        unsafe { &*self.shared }.idle.spec.unparking(self.key())
     }
 
     /// What the specification knows it by.
@@ -214,9 +214,9 @@ impl Goroutine {
     }
 
     /// The scope that waits for it, to be told once.
-    pub(crate) fn take_group(&self) -> Option<Member> {
+    pub(crate) fn take_scope(&self) -> Option<ScopeToken> {
         // SAFETY: asked once, by the goroutine itself or by who drops its closure.
-        self.group.with_mut(|group| unsafe { (*group).take() })
+        self.scope.with_mut(|scope| unsafe { (*scope).take() })
     }
 
     pub(crate) fn vtable(&self) -> &'static Vtable {
@@ -226,13 +226,13 @@ impl Goroutine {
 
     /// The worker it must run on, if it has begun and is anchored or pinned. [A1]
     #[inline]
-    pub(crate) fn home(&self) -> Option<u32> {
+    pub(crate) fn bound_to(&self) -> Option<u32> {
         // Relaxed: written before it parked; the state word's Acquire brought it here.
         let home = self.home.load(Ordering::Relaxed);
         (home != STEALABLE).then_some(home)
     }
 
-    pub(crate) fn set_home(&self, home: Option<u32>) {
+    pub(crate) fn bind_to(&self, home: Option<u32>) {
         self.note(Event::Home(home));
         // Relaxed: see `home`.
         self.home.store(home.unwrap_or(STEALABLE), Ordering::Relaxed);
@@ -262,7 +262,7 @@ impl Goroutine {
     /// The runtime has ended and this goroutine has not. Returns the joiner, which the caller must wake. One
     /// whose result is there is in a destructor, or a waker, that comes after the body: its joiner keeps that
     /// result.
-    pub(crate) fn abandon(&self) -> Option<Wake> {
+    pub(crate) fn abandon(&self) -> Option<WakeHandle> {
         if !self.join.is_pending() {
             return None;
         }
@@ -304,9 +304,9 @@ impl Goroutine {
     }
 
     /// Its own values, to be reached by itself alone. [Z2]
-    pub(crate) fn locals(&self) -> &Locals {
+    pub(crate) fn locals(&self) -> &LocalValues {
         if self.own.locals.get().is_null() {
-            self.own.locals.set(Box::into_raw(Box::new(Locals::new())));
+            self.own.locals.set(Box::into_raw(Box::new(LocalValues::new())));
         }
         // SAFETY: made just now or before, and freed by `end_locals`, when nobody uses it any more.
         unsafe { &*self.own.locals.get() }
@@ -356,8 +356,8 @@ pub(crate) struct Completed {
 }
 
 /// Wakes the joiner.
-fn tell(end: End<Wake>) -> Completed {
-    let ran_waker = end.joiner.as_ref().is_some_and(Wake::is_task);
+fn tell(end: End<WakeHandle>) -> Completed {
+    let ran_waker = end.joiner.as_ref().is_some_and(WakeHandle::is_task);
     if let Some(joiner) = end.joiner {
         // SAFETY: whoever ends it keeps its runtime in place, and a joiner known by its id is of the same one.
         // mutant: drop wake of the joiner

@@ -5,9 +5,9 @@
 //! Checked by: proptests/runtime/lifecycle.rs.
 
 use super::cell::{Goroutine, Ptr};
-use super::current::Inside;
-use super::ready::Refusal;
-use crate::fiber::Arena;
+use super::current::RuntimeGuard;
+use super::ready::SpawnRefusal;
+use crate::fiber::StackPool;
 use crate::platform;
 use crate::platform::{MODELLED, Mutex};
 use crate::sched::core::runtime::Shared;
@@ -46,8 +46,8 @@ impl Pool {
 
     /// How many cells a processor keeps at hand. None where stacks are scarce: each of them could be
     /// spawned, so each would need one. [C5]
-    pub(crate) fn cache(&self, arena: &Arena) -> usize {
-        if self.is_exact() || arena.is_strained() { 0 } else { CHUNK }
+    pub(crate) fn cache(&self, stack_pool: &StackPool) -> usize {
+        if self.is_exact() || stack_pool.is_strained() { 0 } else { CHUNK }
     }
 
     fn is_exact(&self) -> bool {
@@ -60,16 +60,16 @@ impl Pool {
         &self,
         shared: &Shared,
         cache: Option<&mut Vec<Ptr>>,
-    ) -> Result<Ptr, Refusal> {
+    ) -> Result<Ptr, SpawnRefusal> {
         let mut inner = self.inner.lock();
         let alive = if self.is_exact() { inner.alive } else { shared.surely_live() };
         if alive >= self.limit {
-            return Err(Refusal::Limit);
+            return Err(SpawnRefusal::Limit);
         }
-        if shared.arena.is_strained() {
+        if shared.stack_pool.is_strained() {
             // A cell that is out is counted here until its goroutine is admitted there.
             let need = (inner.out() + 1).saturating_sub(shared.alive_elsewhere());
-            shared.arena.secure(need).map_err(Refusal::Stack)?;
+            shared.stack_pool.secure(need).map_err(SpawnRefusal::Stack)?;
         }
         inner.alive += 1;
         if inner.free.is_empty() {
@@ -77,7 +77,7 @@ impl Pool {
         }
         let first = inner.free.pop().expect("just grown");
         if let Some(cache) = cache {
-            let more = self.cache(&shared.arena).saturating_sub(1).min(inner.free.len());
+            let more = self.cache(&shared.stack_pool).saturating_sub(1).min(inner.free.len());
             let kept = inner.free.len() - more;
             cache.extend(inner.free.drain(kept..));
         }
@@ -164,7 +164,7 @@ pub(crate) fn drop_reference(goroutine: Ptr) {
     // SAFETY: that was the last reference, and ours.
     unsafe { goroutine.recycle() };
     let shared = goroutine.shared;
-    if let Some(inside) = Inside::enter_runtime(shared)
+    if let Some(inside) = RuntimeGuard::enter_runtime(shared)
         && inside.recycle(goroutine)
     {
         return;

@@ -35,7 +35,7 @@ pub(crate) struct Config {
     pub(crate) watchdog: Option<Watchdog>,
     /// False in models, which retake when they choose.
     pub(crate) monitor: bool,
-    pub(crate) deque_capacity: usize,
+    pub(crate) run_queue_capacity: usize,
     /// How long a worker keeps its processor while others queue for one.
     pub(crate) slice_nanos: u64,
     /// The seed of a simulation.

@@ -2,20 +2,20 @@
 //! Checked by: proptests/runtime/metrics.rs.
 #![forbid(unsafe_code)]
 
-use crate::platform::Count;
+use crate::platform::Counter;
 use crate::platform::atomic::{AtomicU64, Ordering};
-use crate::structures::Tally;
+use crate::structures::SpawnCounters;
 
 /// What happened off any processor, and what went wrong.
 #[derive(Default)]
 pub(crate) struct Counters {
     /// Goroutines spawned and ended there.
-    pub(crate) tally: Tally,
+    pub(crate) spawn_counters: SpawnCounters,
     pub(crate) panics: AtomicU64,
     pub(crate) stalls: AtomicU64,
     pub(crate) retakes: AtomicU64,
     pub(crate) failed_starts: AtomicU64,
-    pub(crate) injected: Count,
+    pub(crate) injected: Counter,
 }
 
 impl Counters {

@@ -4,7 +4,7 @@
 //! Checked by: verification/loom/retake.rs, verification/loom/shutdown.rs.
 
 use super::cell::Ptr;
-use super::processor::Held;
+use super::processor::ProcessorGuard;
 use super::runtime::Shared;
 use super::worker::Worker;
 use crate::platform::tls;
@@ -39,33 +39,33 @@ pub(crate) fn current_goroutine() -> Option<Ptr> {
 }
 
 /// A worker inside the runtime.
-pub(crate) struct Inside<'a> {
+pub(crate) struct RuntimeGuard<'a> {
     worker: &'a Worker,
     /// Tied to the kernel thread.
     _thread: PhantomData<*const ()>,
 }
 
-impl<'a> Inside<'a> {
+impl<'a> RuntimeGuard<'a> {
     /// Called by a goroutine in user code.
     #[inline]
     pub(crate) fn enter(worker: &'a Worker) -> Self {
-        // mutant: no dispute: replace worker.seat().claim.enter() == Entry::Disputed with worker.seat().claim.enter() == Entry::Disputed && false
-        if worker.seat().claim.enter() == Entry::Disputed {
-            worker.dispute();
+        // mutant: no check_revoked: replace worker.slot().gate.enter_runtime() == Entry::Disputed with worker.slot().gate.enter_runtime() == Entry::Disputed && false
+        if worker.slot().gate.enter_runtime() == Entry::Disputed {
+            worker.check_revoked();
         }
-        Inside { worker, _thread: PhantomData }
+        RuntimeGuard { worker, _thread: PhantomData }
     }
 
     /// `None` unless the calling thread is one of this runtime's workers.
     #[inline]
     pub(crate) fn enter_runtime(shared: *const Shared) -> Option<Self> {
         let worker = current_worker()?;
-        ptr::eq(worker.shared, shared).then(|| Inside::enter(worker))
+        ptr::eq(worker.shared, shared).then(|| RuntimeGuard::enter(worker))
     }
 
     /// The processor, unless it was retaken while the goroutine was in user code.
     #[inline]
-    pub(crate) fn held(&self) -> Option<Held<'a>> {
+    pub(crate) fn held(&self) -> Option<ProcessorGuard<'a>> {
         self.worker.held()
     }
 
@@ -79,9 +79,9 @@ impl<'a> Inside<'a> {
     }
 }
 
-impl Drop for Inside<'_> {
+impl Drop for RuntimeGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.worker.seat().claim.leave();
+        self.worker.slot().gate.exit_to_user();
     }
 }

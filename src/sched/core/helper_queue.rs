@@ -66,7 +66,7 @@ impl Helpers {
         let mut state = self.state.lock();
         let mut at_once = state.idle > state.jobs.len();
         // Under the lock: whoever finds a helper counted can rely on it.
-        if !at_once && shared.roster.add_helper() {
+        if !at_once && shared.idle.add_helper() {
             at_once = state.start(shared);
             if !at_once {
                 shared.remove_helper();

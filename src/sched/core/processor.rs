@@ -6,14 +6,14 @@
 //! Checked by: verification/loom/sched.rs, verification/loom/retake.rs, verification/shuttle/.
 
 use super::cell::{Goroutine, Ptr};
-use super::ready::Refusal;
+use super::ready::SpawnRefusal;
 use super::runtime::Shared;
 use crate::fiber::Fiber;
 use crate::observe::specification::{Event, Place};
 use crate::platform::cell::UnsafeCell;
-use crate::platform::{Count, MODELLED};
+use crate::platform::{Counter, MODELLED};
 use crate::sched::idle::ProcId;
-use crate::structures::{Owner, Rng, Slot, Stealer, Tally, run_queue};
+use crate::structures::{Local, Rng, Slot, SpawnCounters, Steal, run_queue};
 
 /// How many stacks a processor keeps at hand before it gives half of them back.
 pub(crate) const FIBER_CACHE: usize = if MODELLED { 4 } else { 64 };
@@ -21,19 +21,19 @@ const ID_BATCH: u64 = 1024;
 
 pub(crate) struct Processor {
     pub(crate) id: ProcId,
-    pub(crate) stealer: Stealer<Ptr>,
+    pub(crate) stealer: Steal<Ptr>,
     /// The wake-up partner, to run next. It causes no wake-up; the monitor looks after it.
     run_next: Slot<Goroutine>,
     /// Goroutines spawned here, and ended here.
-    pub(crate) tally: Tally,
+    pub(crate) spawn_counters: SpawnCounters,
     /// How often its owner took work from another.
-    pub(crate) steals: Count,
-    local: UnsafeCell<Local>,
+    pub(crate) steals: Counter,
+    local: UnsafeCell<ProcessorLocal>,
 }
 
 /// The owner's part.
-pub(crate) struct Local {
-    pub(crate) deque: Owner<Ptr>,
+pub(crate) struct ProcessorLocal {
+    pub(crate) run_queue: Local<Ptr>,
     pub(crate) cells: Vec<Ptr>,
     pub(crate) fibers: Vec<Fiber>,
     pub(crate) rng: Rng,
@@ -56,13 +56,13 @@ unsafe impl Send for Processor {}
 
 /// A processor in its owner's hands. [P1]
 #[derive(Clone, Copy)]
-pub(crate) struct Held<'a>(&'a Processor);
+pub(crate) struct ProcessorGuard<'a>(&'a Processor);
 
 impl Processor {
     pub(crate) fn new(id: ProcId, capacity: usize, seed: u64) -> Self {
-        let (deque, stealer) = run_queue::deque(capacity);
-        let local = Local {
-            deque,
+        let (run_queue, stealer) = run_queue::run_queue(capacity);
+        let local = ProcessorLocal {
+            run_queue,
             cells: Vec::new(),
             fibers: Vec::new(),
             rng: Rng::new(seed),
@@ -77,8 +77,8 @@ impl Processor {
             id,
             stealer,
             run_next: Slot::new(),
-            tally: Tally::new(),
-            steals: Count::new(),
+            spawn_counters: SpawnCounters::new(),
+            steals: Counter::new(),
             local: UnsafeCell::new(local),
         }
     }
@@ -88,8 +88,8 @@ impl Processor {
     /// # Safety
     /// The caller owns the processor: its worker holds it and is inside the runtime, or it has
     /// seized it and not yet released it, or no worker runs any more.
-    pub(crate) unsafe fn held(&self) -> Held<'_> {
-        Held(self)
+    pub(crate) unsafe fn held(&self) -> ProcessorGuard<'_> {
+        ProcessorGuard(self)
     }
 
     /// Takes the goroutine that was to run next: the owner, a thief, or the monitor.
@@ -104,30 +104,30 @@ impl Processor {
     }
 }
 
-impl<'a> Held<'a> {
+impl<'a> ProcessorGuard<'a> {
     pub(crate) fn processor(self) -> &'a Processor {
         self.0
     }
 
     /// The owner's part; no call within may come back here.
     #[inline]
-    pub(crate) fn local<R>(self, f: impl FnOnce(&mut Local) -> R) -> R {
-        // SAFETY: a `Held` is made for the owner alone [P1], and callers don't nest.
+    pub(crate) fn local<R>(self, f: impl FnOnce(&mut ProcessorLocal) -> R) -> R {
+        // SAFETY: a `ProcessorGuard` is made for the owner alone [P1], and callers don't nest.
         self.0.local.with_mut(|local| f(unsafe { &mut *local }))
     }
 
     /// Its deque, as the specification knows it.
-    pub(crate) fn deque(self) -> Place {
+    pub(crate) fn run_queue(self) -> Place {
         Place::Deque(self.0.id)
     }
 
     /// Queues a stealable goroutine behind the others.
     #[inline]
     pub(crate) fn push(self, shared: &Shared, goroutine: Ptr) {
-        goroutine.note(Event::Queued(self.deque()));
+        goroutine.note(Event::Queued(self.run_queue()));
         self.local(|local| {
-            local.deque.push(goroutine, |batch| {
-                let taken = |goroutine: &Ptr| goroutine.note(Event::Taken(self.deque()));
+            local.run_queue.push(goroutine, |batch| {
+                let taken = |goroutine: &Ptr| goroutine.note(Event::Taken(self.run_queue()));
                 // SAFETY: they just left the deque, so they are in no queue.
                 unsafe { shared.inject_all(batch.inspect(taken)) }
             });
@@ -164,9 +164,9 @@ impl<'a> Held<'a> {
         // mutant: drop flush of run_next
         self.flush_next(shared);
         self.local(|local| {
-            // mutant: drop hand-over of the deque
-            while let Some(goroutine) = local.deque.pop() {
-                goroutine.note(Event::Taken(self.deque()));
+            // mutant: drop hand-over of the run_queue
+            while let Some(goroutine) = local.run_queue.pop() {
+                goroutine.note(Event::Taken(self.run_queue()));
                 // SAFETY: it just left the deque.
                 unsafe { shared.inject(goroutine) };
             }
@@ -185,14 +185,14 @@ impl<'a> Held<'a> {
     }
 
     pub(crate) fn count_spawned(self) {
-        self.0.tally.begin();
+        self.0.spawn_counters.begin();
     }
 
     pub(crate) fn count_finished(self) {
-        self.0.tally.end();
+        self.0.spawn_counters.end();
     }
 
-    pub(crate) fn take_cell(self, shared: &Shared) -> Result<Ptr, Refusal> {
+    pub(crate) fn take_cell(self, shared: &Shared) -> Result<Ptr, SpawnRefusal> {
         self.local(|local| match local.cells.pop() {
             Some(cell) => Ok(cell),
             None => shared.pool.take(shared, Some(&mut local.cells)),
@@ -201,7 +201,7 @@ impl<'a> Held<'a> {
 
     /// Keeps a recycled cell at hand; false where the pool wants it back.
     pub(crate) fn keep_cell(self, shared: &Shared, cell: Ptr) -> bool {
-        let cache = shared.pool.cache(&shared.arena);
+        let cache = shared.pool.cache(&shared.stack_pool);
         if cache == 0 {
             return false;
         }

@@ -13,8 +13,8 @@
 //! verification/shuttle/.
 
 use super::cell::{Ptr, Ref};
-use super::current::{Inside, current_worker};
-use super::owner_state::Traits;
+use super::current::{RuntimeGuard, current_worker};
+use super::owner_state::Attributes;
 use super::runtime::Shared;
 use super::stacks::StackKind;
 use super::worker::Worker;
@@ -23,13 +23,13 @@ use crate::observe::fault;
 use crate::observe::specification::Event;
 use crate::platform::SPEC;
 use crate::sched::goroutine::body::Task;
-use crate::sched::goroutine::state::Unparked;
-use crate::sched::idle::{SeatId, Wake};
+use crate::sched::goroutine::state::UnparkAction;
+use crate::sched::idle::{WakeAction, WorkerId};
 use std::ptr;
 
 /// Why a goroutine was not spawned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum SpawnRefusal {
     Limit,
     Stopping,
     /// There is no stack for one more.
@@ -47,20 +47,20 @@ pub(crate) enum Refusal {
 pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
     caller: Option<&Worker>,
-    traits: Traits,
+    attributes: Attributes,
     stack: StackKind,
     f: F,
-) -> Result<Ref, (Refusal, F)> {
+) -> Result<Ref, (SpawnRefusal, F)> {
     let caller = caller.filter(|worker| ptr::eq(worker.shared, shared));
-    let _acting = shared.roster.spec.acting();
-    let inside = caller.map(Inside::enter);
-    let held = inside.as_ref().and_then(Inside::held);
+    let _acting = shared.idle.spec.acting();
+    let inside = caller.map(RuntimeGuard::enter);
+    let held = inside.as_ref().and_then(RuntimeGuard::held);
     if inside.is_none() && !shared.is_here() {
-        return Err((Refusal::Forked, f));
+        return Err((SpawnRefusal::Forked, f));
     }
     // mutant: spawn though it stops: replace shared.is_stopping() with false
     if shared.is_stopping() {
-        return Err((Refusal::Stopping, f));
+        return Err((SpawnRefusal::Stopping, f));
     }
     let cell = match held {
         Some(held) => held.take_cell(shared),
@@ -73,13 +73,13 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     if stack != StackKind::PLAIN
         && let Err(error) = shared.admit(cell, stack)
     {
-        return Err((Refusal::Stack(error), f));
+        return Err((SpawnRefusal::Stack(error), f));
     }
     let id = held.map_or_else(|| shared.take_ids(1), |held| held.next_id(shared));
     // SAFETY: the cell is vacant and ours until it is queued.
     unsafe {
         cell.body.with_mut(|body| Task::<F, T>::write(body, f));
-        cell.init(id, traits, Task::<F, T>::VTABLE);
+        cell.init(id, attributes, Task::<F, T>::VTABLE);
     }
     cell.note(Event::Spawned(id));
     match held {
@@ -96,7 +96,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         }
     }
     // mutant: drop wake after a spawn
-    shared.carry_out(shared.roster.notify());
+    shared.perform_wake(shared.idle.notify());
     Ok(Ref::adopt(cell))
 }
 
@@ -104,7 +104,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
 pub(crate) fn unpark(goroutine: &Ref) {
     let goroutine = goroutine.ptr();
     let _acting = goroutine.unparking();
-    oblige(goroutine, goroutine.word.unpark());
+    apply(goroutine, goroutine.word.unpark());
 }
 
 /// As [`unpark`], without a reference: for the goroutine of this id, or, if that has ended since, for
@@ -118,19 +118,19 @@ pub(crate) unsafe fn unpark_if(goroutine: Ptr, id: u64) {
         return;
     }
     let _acting = goroutine.unparking();
-    oblige(goroutine, goroutine.word.unpark_if(id));
+    apply(goroutine, goroutine.word.unpark_if(id));
 }
 
 /// Does what an unpark was told to. In the child of a fork, nothing for a goroutine of the parent's: it runs
 /// there, and here the locks of its runtime may be held by threads that don't exist.
 #[inline]
-fn oblige(goroutine: Ptr, unparked: Unparked) {
-    match unparked {
-        Unparked::Nothing => {}
-        Unparked::Enqueue => ready(goroutine),
-        Unparked::WakeInPlace => {
+fn apply(goroutine: Ptr, action: UnparkAction) {
+    match action {
+        UnparkAction::Nothing => {}
+        UnparkAction::Enqueue => ready(goroutine),
+        UnparkAction::WakeInPlace => {
             // Without a home it has seen its permit and gone on.
-            let Some(home) = goroutine.home() else { return };
+            let Some(home) = goroutine.bound_to() else { return };
             // SAFETY: a cell that is out keeps its runtime's memory.
             let shared = unsafe { &*goroutine.shared };
             if !shared.is_here() {
@@ -145,45 +145,49 @@ fn oblige(goroutine: Ptr, unparked: Unparked) {
 fn ready(goroutine: Ptr) {
     // SAFETY: a parked goroutine's cell is out, and keeps its runtime's memory.
     let shared = unsafe { &*goroutine.shared };
-    match goroutine.home().filter(|_| !fault("away from home")) {
-        Some(home) => ready_at_home(shared, goroutine, home),
+    match goroutine.bound_to().filter(|_| !fault("away from home")) {
+        Some(home) => ready_bound(shared, goroutine, home),
         None => ready_anywhere(shared, goroutine),
     }
 }
 
 #[inline]
-fn ready_at_home(shared: &Shared, goroutine: Ptr, home: SeatId) {
+fn ready_bound(shared: &Shared, goroutine: Ptr, home: WorkerId) {
     // The ring is the thread's, not its processor's: nothing is to be entered for it.
     if let Some(worker) = current_worker()
         && worker.id == home
         && ptr::eq(worker.shared, shared)
     {
-        return worker.push_home(goroutine);
+        return worker.push_bound(goroutine);
     }
     if !shared.is_here() {
         return;
     }
-    shared.workers[home as usize].send_home(goroutine);
+    shared.workers[home as usize].send_bound(goroutine);
     // mutant: drop wake of its home
-    shared.carry_out(shared.roster.wake_home(home));
+    shared.perform_wake(shared.idle.wake_bound(home));
 }
 
 fn ready_anywhere(shared: &Shared, goroutine: Ptr) {
-    let inside = Inside::enter_runtime(shared);
+    let inside = RuntimeGuard::enter_runtime(shared);
     if inside.is_none() && !shared.is_here() {
         return;
     }
-    let wake = match inside.as_ref().and_then(Inside::held) {
+    let wake = match inside.as_ref().and_then(RuntimeGuard::held) {
         Some(held) => {
-            // mutant: the displaced is not announced: replace shared.roster.notify() with Wake::Nothing
-            if held.push_next(shared, goroutine) { shared.roster.notify() } else { Wake::Nothing }
+            // mutant: the displaced is not announced: replace shared.idle.notify() with WakeAction::Nothing
+            if held.push_next(shared, goroutine) {
+                shared.idle.notify()
+            } else {
+                WakeAction::Nothing
+            }
         }
         None => {
             // SAFETY: it was just unparked, so it is in no queue. [S2]
             unsafe { shared.inject(goroutine) };
-            // mutant: nobody is woken for it: replace shared.roster.notify() with Wake::Nothing
-            shared.roster.notify()
+            // mutant: nobody is woken for it: replace shared.idle.notify() with WakeAction::Nothing
+            shared.idle.notify()
         }
     };
-    shared.carry_out(wake);
+    shared.perform_wake(wake);
 }

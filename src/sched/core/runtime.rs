@@ -11,20 +11,20 @@ use super::leavers::Leavers;
 use super::processor::Processor;
 use super::simulation::Simulation;
 use super::stacks::Stacks;
-use super::wake_handle::Wake as WakeHandle;
+use super::wake_handle::WakeHandle;
 use super::wired::may_start_threads;
 use super::worker::Worker;
-use crate::fiber::Arena;
+use crate::fiber::StackPool;
 use crate::observe::AbortIfUnwinding;
 use crate::observe::specification::{Event, Place, Spec};
 use crate::platform::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::platform::fork;
 use crate::platform::fork::Born;
 use crate::platform::{Arc, Condvar, MODELLED, Mutex, OnceLock, Parker, fence, thread};
-use crate::sched::idle::{Awake, Roster, SeatId, Wake};
+use crate::sched::idle::{IdleWorkers, WakeAction, WakeReason, WorkerId};
 use crate::sched::poller::epoll;
 use crate::sched::timers::Timers;
-use crate::structures::{Injector, Tally};
+use crate::structures::{GlobalQueue, SpawnCounters};
 use crossbeam_utils::CachePadded;
 use std::io;
 
@@ -38,12 +38,12 @@ pub(crate) struct Shared {
     /// The process whose threads it has.
     pub(crate) born: Born,
     pub(crate) simulation: Option<Box<Simulation>>,
-    pub(crate) roster: Roster,
+    pub(crate) idle: IdleWorkers,
     pub(crate) processors: Box<[CachePadded<Processor>]>,
     pub(crate) workers: Box<[CachePadded<Worker>]>,
-    pub(crate) injector: Injector<Goroutine>,
+    pub(crate) global_queue: GlobalQueue<Goroutine>,
     pub(crate) pool: Pool,
-    pub(crate) arena: Arc<Arena>,
+    pub(crate) stack_pool: Arc<StackPool>,
     pub(crate) stacks: Stacks,
     pub(crate) helpers: Helpers,
     pub(crate) counters: Counters,
@@ -72,35 +72,36 @@ pub(crate) enum Attendant {
 
 impl Shared {
     /// A runtime without threads. The arena is made by the caller, who knows what a fiber runs.
-    pub(crate) fn new(mut config: Config, arena: Arc<Arena>) -> Arc<Shared> {
+    pub(crate) fn new(mut config: Config, stack_pool: Arc<StackPool>) -> Arc<Shared> {
         fence::prepare();
         fork::prepare();
         fork::note_runtime();
         let mut place = Arc::<Shared>::new_uninit();
         let shared: *const Shared = Arc::as_ptr(&place).cast();
-        let mut roster = Roster::new(config.processors, config.max_processors, config.max_threads);
+        let mut idle =
+            IdleWorkers::new(config.processors, config.max_processors, config.max_threads);
         if config.simulated.is_some() {
             // A simulation holds those that it may choose from, and is fair by chance alone.
-            roster.spec = Spec::silent();
+            idle.spec = Spec::silent();
         }
-        let blocks = arena.blocks();
+        let blocks = stack_pool.blocks();
         let worker = |id| {
-            let seat = std::ptr::from_ref(roster.seat(id));
-            CachePadded::new(Worker::new(id, shared, seat, blocks))
+            let slot = std::ptr::from_ref(idle.slot(id));
+            CachePadded::new(Worker::new(id, shared, slot, blocks))
         };
         let workers = (0..config.max_threads as u32).map(worker).collect();
         let processor = |id: u32| {
             let seed = config.seed.wrapping_add(u64::from(id));
-            CachePadded::new(Processor::new(id, config.deque_capacity, seed))
+            CachePadded::new(Processor::new(id, config.run_queue_capacity, seed))
         };
         let value = Shared {
             born: Born::here(),
             processors: (0..config.max_processors).map(processor).collect(),
             workers,
-            roster,
-            injector: Injector::new(),
+            idle,
+            global_queue: GlobalQueue::new(),
             pool: Pool::new(config.max_goroutines),
-            arena,
+            stack_pool,
             stacks: Stacks::new(),
             helpers: Helpers::new(),
             counters: Counters::default(),
@@ -131,45 +132,45 @@ impl Shared {
 
     /// Does what the roster asked for: wakes a sleeper, or starts a thread.
     #[inline]
-    pub(crate) fn carry_out(&self, wake: Wake) {
-        if wake != Wake::Nothing {
+    pub(crate) fn perform_wake(&self, wake: WakeAction) {
+        if wake != WakeAction::Nothing {
             self.carry_out_slow(wake);
         }
     }
 
     #[cold]
-    fn carry_out_slow(&self, mut wake: Wake) {
-        while let Wake::Start(id) = wake {
+    fn carry_out_slow(&self, mut wake: WakeAction) {
+        while let WakeAction::Start(id) = wake {
             let may_start = may_start_threads();
             if may_start && self.start_worker(id).is_ok() {
                 return;
             }
             // Relaxed: a count.
             self.counters.failed_starts.fetch_add(u64::from(may_start), Ordering::Relaxed);
-            // mutant: a failed start is forgotten: replace self.roster.start_failed(id) with Wake::Nothing
-            wake = self.roster.start_failed(id);
+            // mutant: a failed start is forgotten: replace self.idle.start_failed(id) with WakeAction::Nothing
+            wake = self.idle.start_failed(id);
             if !may_start {
-                self.roster.prompt_monitor();
+                self.idle.prompt_monitor();
             }
         }
-        self.roster.unpark(wake);
+        self.idle.unpark(wake);
     }
 
-    pub(crate) fn start_worker(&self, id: SeatId) -> io::Result<()> {
+    pub(crate) fn start_worker(&self, id: WorkerId) -> io::Result<()> {
         let this = self.counted();
         let name = format!("{}-{id}", self.config.thread_name);
         let handle = thread::spawn(name, move || {
             let _bomb = AbortIfUnwinding("a worker");
             let worker = &this.workers[id as usize];
             let ended = worker.main();
-            let is_home = ended == Awake::Stop && worker.homed() > 0;
-            if ended == Awake::Stop {
+            let has_residents = ended == WakeReason::Stop && worker.bound_count() > 0;
+            if ended == WakeReason::Stop {
                 // mutant: drop leave
-                this.roster.leave(id);
+                this.idle.leave(id);
                 drop(this.drain.lock());
                 this.drained.notify_all();
             }
-            if is_home {
+            if has_residents {
                 // Goroutines are suspended here for ever, and may refer to thread-locals. [A1]
                 std::mem::forget(this);
                 if MODELLED {
@@ -190,14 +191,14 @@ impl Shared {
 
     /// A helper thread has ended, or could not be started.
     pub(crate) fn remove_helper(&self) {
-        let _acting = self.roster.spec.acting();
-        self.carry_out(self.roster.remove_helper(|| self.has_stealable_work()));
+        let _acting = self.idle.spec.acting();
+        self.perform_wake(self.idle.remove_helper(|| self.has_stealable_work()));
     }
 
     /// Tries again what a failed thread start left undone.
     pub(crate) fn relieve(&self) {
-        let _acting = self.roster.spec.acting();
-        self.carry_out(self.roster.relieve(|| self.has_stealable_work()));
+        let _acting = self.idle.spec.acting();
+        self.perform_wake(self.idle.relieve(|| self.has_stealable_work()));
     }
 
     /// One more reference to this runtime.
@@ -234,10 +235,11 @@ impl Shared {
 
     /// Whether anything waits where every worker looks. After a fence, see [I1].
     pub(crate) fn has_stealable_work(&self) -> bool {
-        let reach = self.roster.reach();
-        // mutant: no look into the injector: replace self.injector.is_empty() with true
+        let reach = self.idle.reach();
+        // mutant: no look into the global_queue: replace self.global_queue.is_empty() with true
         // mutant: no look into the deques: replace p.stealer.is_empty() with true
-        !self.injector.is_empty() || self.processors[..reach].iter().any(|p| !p.stealer.is_empty())
+        !self.global_queue.is_empty()
+            || self.processors[..reach].iter().any(|p| !p.stealer.is_empty())
     }
 
     /// Puts a goroutine where every worker looks. The caller then wakes somebody. [I1]
@@ -245,10 +247,10 @@ impl Shared {
     /// # Safety
     /// It is runnable and in no queue.
     pub(crate) unsafe fn inject(&self, goroutine: Ptr) {
-        goroutine.note(Event::Queued(Place::Injector));
+        goroutine.note(Event::Queued(Place::GlobalQueue));
         self.counters.injected.more(1);
         // SAFETY: the caller's duty; a cell that is out stays alive.
-        unsafe { self.injector.push(goroutine.raw()) };
+        unsafe { self.global_queue.push(goroutine.raw()) };
     }
 
     /// As [`inject`](Self::inject), for several at once.
@@ -258,12 +260,12 @@ impl Shared {
     pub(crate) unsafe fn inject_all(&self, goroutines: impl Iterator<Item = Ptr>) {
         let mut count = 0;
         let mut batch = goroutines.map(|goroutine| {
-            goroutine.note(Event::Queued(Place::Injector));
+            goroutine.note(Event::Queued(Place::GlobalQueue));
             count += 1;
             goroutine.raw()
         });
         // SAFETY: the caller's duty; cells that are out stay alive.
-        unsafe { self.injector.push_batch(&mut batch) };
+        unsafe { self.global_queue.push_batch(&mut batch) };
         self.counters.injected.more(count);
     }
 
@@ -273,11 +275,11 @@ impl Shared {
     }
 
     pub(crate) fn count_spawned(&self) {
-        self.counters.tally.begin_shared();
+        self.counters.spawn_counters.begin_shared();
     }
 
     pub(crate) fn count_finished(&self) {
-        self.counters.tally.end_shared();
+        self.counters.spawn_counters.end_shared();
     }
 
     /// Goroutines spawned and not ended; exact when nothing moves, never too few.
@@ -288,13 +290,13 @@ impl Shared {
 
     /// As `live`, without those that may have ended but are not yet settled.
     pub(crate) fn surely_live(&self) -> usize {
-        self.live().saturating_sub(self.roster.reach())
+        self.live().saturating_sub(self.idle.reach())
     }
 
     /// Goroutines spawned and ended so far.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        let places = self.processors.iter().map(|processor| &processor.tally);
-        Tally::total(places.chain(std::iter::once(&self.counters.tally)))
+        let places = self.processors.iter().map(|processor| &processor.spawn_counters);
+        SpawnCounters::total(places.chain(std::iter::once(&self.counters.spawn_counters)))
     }
 
     /// A goroutine has ended and is counted.
@@ -331,16 +333,16 @@ impl Shared {
     /// Announces a blocking section to a monitor that sleeps for long, if work waits.
     #[inline]
     pub(crate) fn prompt_monitor(&self) {
-        if self.roster.monitor_is_lazy() && self.has_stealable_work() {
-            self.roster.prompt_monitor();
+        if self.idle.monitor_is_lazy() && self.has_stealable_work() {
+            self.idle.prompt_monitor();
         }
     }
 
     /// Changes the number of processors.
     pub(crate) fn resize(&self, processors: u32) {
-        let _acting = self.roster.spec.acting();
-        self.roster.set_active(processors);
+        let _acting = self.idle.spec.acting();
+        self.idle.set_active(processors);
         // mutant: drop wake for what waits
-        self.carry_out(self.roster.notify());
+        self.perform_wake(self.idle.notify());
     }
 }

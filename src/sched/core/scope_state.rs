@@ -9,50 +9,54 @@
 
 use super::current::current_worker;
 use super::runtime::Shared;
-use super::wake_handle::Wake;
+use super::wake_handle::WakeHandle;
 use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::ptr::NonNull;
 
-pub(crate) struct Group {
+pub(crate) struct ScopeState {
     running: AtomicUsize,
     panicked: AtomicBool,
-    parent: Wake,
+    parent: WakeHandle,
     /// The address of the parent's runtime; 0 in a model, whose goroutines are threads.
     runtime: usize,
 }
 
 /// A child's place in its group.
-pub(crate) struct Member(NonNull<Group>);
+pub(crate) struct ScopeToken(NonNull<ScopeState>);
 
 // SAFETY: a group is shared by all its children: atomics, and whom to wake, which only is copied.
-unsafe impl Send for Member {}
+unsafe impl Send for ScopeToken {}
 
-impl Group {
+impl ScopeState {
     /// A group without children, whose parent is the caller.
     pub(crate) fn new() -> Self {
         let runtime = current_worker().map_or(std::ptr::null(), |worker| worker.shared);
-        Group {
+        ScopeState {
             running: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
-            parent: Wake::of_caller(runtime),
+            parent: WakeHandle::of_caller(runtime),
             runtime: runtime.addr(),
         }
     }
 
     /// Whom a child on the runtime at this address wakes, once it has left. Called before it leaves. [G7]
-    pub(crate) fn parent_for(&self, runtime: usize) -> Wake {
-        if runtime == self.runtime { self.parent.again() } else { self.parent.again_counted() }
+    pub(crate) fn parent_for(&self, runtime: usize) -> WakeHandle {
+        if runtime == self.runtime {
+            self.parent.duplicate()
+        } else {
+            self.parent.duplicate_counted()
+        }
     }
 
     /// One more child, which must leave.
     ///
     /// # Safety
     /// The group stays where it is until no child is left.
-    pub(crate) unsafe fn enter(&self) -> Member {
+    pub(crate) unsafe fn add_child(&self) -> ScopeToken {
         // Relaxed: the parent counts its children itself, or a child that it waits for does.
         let before = self.running.fetch_add(1, Ordering::Relaxed);
         assert!(before < usize::MAX / 2, "too many goroutines in one scope");
-        Member(NonNull::from(self))
+        ScopeToken(NonNull::from(self))
     }
 
     /// The child was not spawned after all, and its place is forgotten.
@@ -80,20 +84,20 @@ impl Group {
     }
 }
 
-impl Member {
+impl ScopeToken {
     /// Called by the child, or by whoever drops its closure. `runtime` is the child's; null in a model.
-    pub(crate) fn leave(self, runtime: *const Shared, unclaimed_panic: bool) {
-        let group = self.0.as_ptr();
+    pub(crate) fn child_ended(self, runtime: *const Shared, unclaimed_panic: bool) {
+        let scope = self.0.as_ptr();
         // SAFETY: until the child has left, the group is there. Not by a reference, since it may be gone
         // before this function returns.
         unsafe {
             if unclaimed_panic {
                 // Relaxed: published by the Release below.
-                (*group).panicked.store(true, Ordering::Relaxed);
+                (*scope).panicked.store(true, Ordering::Relaxed);
             }
-            let parent = (*group).parent_for(runtime.addr());
+            let parent = (*scope).parent_for(runtime.addr());
             // Release: pairs with the Acquire in `wait`: all that the child did is seen. [G4]
-            if (*group).running.fetch_sub(1, Ordering::Release) == 1 {
+            if (*scope).running.fetch_sub(1, Ordering::Release) == 1 {
                 // mutant: drop wake of the parent
                 parent.wake();
             }
@@ -101,7 +105,7 @@ impl Member {
     }
 }
 
-impl std::fmt::Debug for Group {
+impl std::fmt::Debug for ScopeState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Group")
     }

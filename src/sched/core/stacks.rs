@@ -11,8 +11,8 @@ use super::config::Config;
 use super::processor::FIBER_CACHE;
 use super::runtime::Shared;
 use crate::fiber::{
-    Arena, ArenaPlan, Entry, Fiber, Guards, MAX_STACK_SIZE, MIN_STACK_SIZE, SlotLayout, StackError,
-    overflow,
+    Entry, Fiber, Guards, MAX_STACK_SIZE, MIN_STACK_SIZE, SlotLayout, StackError, StackPool,
+    StackPoolPlan, overflow,
 };
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 use crate::platform::{Arc, Mutex, OnceLock, thread};
@@ -75,7 +75,7 @@ pub(crate) struct Stacks {
 
 /// Stacks of one size.
 struct Sized {
-    arena: OnceLock<Arc<Arena>>,
+    stack_pool: OnceLock<Arc<StackPool>>,
     /// Goroutines that have such a stack, or will get one.
     alive: AtomicUsize,
 }
@@ -102,8 +102,11 @@ impl Shared {
     }
 
     /// Room for every goroutine's stack.
-    pub(crate) fn make_arena(config: &Config, entry: Entry) -> Result<Arc<Arena>, StackError> {
-        let plan = ArenaPlan {
+    pub(crate) fn make_stack_pool(
+        config: &Config,
+        entry: Entry,
+    ) -> Result<Arc<StackPool>, StackError> {
+        let plan = StackPoolPlan {
             layout: config.layout,
             slots: Shared::stacks(config.max_goroutines, config.max_processors),
             guards: Guards::Light,
@@ -111,49 +114,49 @@ impl Shared {
             painted: config.measure_stacks,
         };
         match config.blocks {
-            Some(blocks) => Arena::isolated(plan, entry, blocks),
-            None => Arena::of(plan, entry),
+            Some(blocks) => StackPool::isolated(plan, entry, blocks),
+            None => StackPool::of(plan, entry),
         }
     }
 
     /// The arena of stacks of this kind.
-    fn arena_of(&self, kind: StackKind) -> Result<&Arc<Arena>, StackError> {
-        let Some(size) = kind.size() else { return Ok(&self.arena) };
-        let place = &self.stacks.sized[size].arena;
-        if let Some(arena) = place.get() {
-            return Ok(arena);
+    fn pool_of(&self, kind: StackKind) -> Result<&Arc<StackPool>, StackError> {
+        let Some(size) = kind.size() else { return Ok(&self.stack_pool) };
+        let place = &self.stacks.sized[size].stack_pool;
+        if let Some(stack_pool) = place.get() {
+            return Ok(stack_pool);
         }
-        let plan = self.arena.plan();
+        let plan = self.stack_pool.plan();
         let layout = SlotLayout::new(bytes_of(size), plan.layout.guard(), plan.layout.top())?;
-        let slots = plan.slots.min(Arena::max_slots(layout));
-        let plan = ArenaPlan { layout, slots, ..plan };
-        let arena = match self.arena.blocks() {
-            Some(blocks) => Arena::isolated(plan, self.arena.entry(), blocks)?,
-            None => Arena::of(plan, self.arena.entry())?,
+        let slots = plan.slots.min(StackPool::max_slots(layout));
+        let plan = StackPoolPlan { layout, slots, ..plan };
+        let stack_pool = match self.stack_pool.blocks() {
+            Some(blocks) => StackPool::isolated(plan, self.stack_pool.entry(), blocks)?,
+            None => StackPool::of(plan, self.stack_pool.entry())?,
         };
         // Another thread may have been quicker: then this one, of which nothing was used, goes.
-        Ok(place.get_or_init(|| arena))
+        Ok(place.get_or_init(|| stack_pool))
     }
 
     /// All arenas that there are, by number, the runtime's own first.
-    pub(crate) fn arenas(&self) -> impl Iterator<Item = (usize, &Arc<Arena>)> {
-        let sized = self.stacks.sized.iter().map(|sized| sized.arena.get());
-        let all = std::iter::once(Some(&self.arena)).chain(sized);
-        all.enumerate().filter_map(|(number, arena)| Some((number, arena?)))
+    pub(crate) fn stack_pools(&self) -> impl Iterator<Item = (usize, &Arc<StackPool>)> {
+        let sized = self.stacks.sized.iter().map(|sized| sized.stack_pool.get());
+        let all = std::iter::once(Some(&self.stack_pool)).chain(sized);
+        all.enumerate().filter_map(|(number, stack_pool)| Some((number, stack_pool?)))
     }
 
     /// The goroutine that is about to be spawned in this cell shall have a stack of its own size. If there is
     /// none, the cell goes back to the pool.
     #[cold]
     pub(crate) fn admit(&self, cell: Ptr, kind: StackKind) -> Result<(), StackError> {
-        let admitted = self.arena_of(kind).and_then(|arena| {
+        let admitted = self.pool_of(kind).and_then(|stack_pool| {
             let Some(size) = kind.size() else { return Ok(()) };
             // Relaxed: `secure` takes the arena's lock, under which `release` reads this.
             let alive = self.stacks.sized[size].alive.fetch_add(1, Ordering::Relaxed) + 1;
-            let admitted = if alive > arena.slots() {
-                Err(StackError::Exhausted { slots: arena.slots() })
-            } else if arena.is_strained() {
-                arena.secure(alive)
+            let admitted = if alive > stack_pool.slots() {
+                Err(StackError::Exhausted { slots: stack_pool.slots() })
+            } else if stack_pool.is_strained() {
+                stack_pool.secure(alive)
             } else {
                 Ok(())
             };
@@ -197,7 +200,7 @@ impl Shared {
         into: &mut Vec<Fiber>,
     ) -> Result<(), StackError> {
         let is_measured = self.config.measure_stacks;
-        self.arena.take(into, if is_measured { 1 } else { FIBER_CACHE / 2 })?;
+        self.stack_pool.take(into, if is_measured { 1 } else { FIBER_CACHE / 2 })?;
         goroutine.own.stack.set(StackKind::PLAIN.measured(is_measured));
         Ok(())
     }
@@ -208,7 +211,7 @@ impl Shared {
         let mut one = Vec::with_capacity(1);
         let kind = goroutine.own.stack.get().measured(self.config.measure_stacks);
         goroutine.own.stack.set(kind);
-        self.arena_of(kind)?.take(&mut one, 1)?;
+        self.pool_of(kind)?.take(&mut one, 1)?;
         Ok(one.pop().expect("the arena gave one"))
     }
 
@@ -219,13 +222,13 @@ impl Shared {
     #[cold]
     pub(crate) unsafe fn give_stack(&self, goroutine: Ptr, fiber: Fiber) {
         let kind = goroutine.own.stack.get();
-        let arena = self.arena_of(kind).expect("the stack came from there");
+        let stack_pool = self.pool_of(kind).expect("the stack came from there");
         if kind.is_measured() {
             // SAFETY: the caller's promise.
-            let used = unsafe { arena.repaint(&fiber) };
-            self.stacks.note(goroutine.name(), used, arena.layout().usable(), 0);
+            let used = unsafe { stack_pool.repaint(&fiber) };
+            self.stacks.note(goroutine.name(), used, stack_pool.layout().usable(), 0);
         }
-        arena.give(std::iter::once(fiber));
+        stack_pool.give(std::iter::once(fiber));
         self.renounce_stack(kind);
         // As in each vacant cell.
         goroutine.own.stack.set(StackKind::PLAIN);
@@ -234,9 +237,10 @@ impl Shared {
     /// Called by a measured goroutine before its end is told, so that its joiner finds what it has used.
     #[cold]
     pub(crate) fn measure_caller(&self, goroutine: Ptr) {
-        let arena = self.arena_of(goroutine.own.stack.get()).expect("the stack came from there");
-        if let Some(used) = arena.used_by_caller() {
-            self.stacks.note(goroutine.name(), used, arena.layout().usable(), 1);
+        let stack_pool =
+            self.pool_of(goroutine.own.stack.get()).expect("the stack came from there");
+        if let Some(used) = stack_pool.used_by_caller() {
+            self.stacks.note(goroutine.name(), used, stack_pool.layout().usable(), 1);
         }
     }
 
@@ -259,7 +263,7 @@ impl Shared {
 
 impl Stacks {
     pub(crate) fn new() -> Self {
-        let sized = || Sized { arena: OnceLock::new(), alive: AtomicUsize::new(0) };
+        let sized = || Sized { stack_pool: OnceLock::new(), alive: AtomicUsize::new(0) };
         Stacks { sized: std::array::from_fn(|_| sized()), uses: Mutex::new(HashMap::new()) }
     }
 

@@ -4,7 +4,7 @@
 //! The monitor does it. As long as there is something to do, it does not rest.
 //! Checked by: proptests/runtime/memory.rs.
 
-use crate::fiber::{Arena, StackError};
+use crate::fiber::{StackError, StackPool};
 use crate::platform::clock;
 use crate::platform::unmodelled::{AtomicU64, Ordering};
 use crate::sched::core::cell::Ptr;
@@ -39,8 +39,9 @@ impl Trimmer {
     /// Does a part of what there is to do. After what time to call it again; `None` if nothing is left to do
     /// until goroutines have run.
     pub(crate) fn step(&mut self, shared: &Shared, nothing_runs: bool) -> Option<Duration> {
-        let turns = shared.arenas().map(|(number, arena)| {
-            self.0[number].step(arena, nothing_runs, || shared.release_stacks(number, arena))
+        let turns = shared.stack_pools().map(|(number, stack_pool)| {
+            self.0[number]
+                .step(stack_pool, nothing_runs, || shared.release_stacks(number, stack_pool))
         });
         turns.flatten().min()
     }
@@ -49,25 +50,25 @@ impl Trimmer {
 impl Turn {
     fn step(
         &mut self,
-        arena: &Arena,
+        stack_pool: &StackPool,
         nothing_runs: bool,
         release: impl FnOnce(),
     ) -> Option<Duration> {
-        let kept = KEPT.min(KEPT_BYTES / arena.layout().usable());
+        let kept = KEPT.min(KEPT_BYTES / stack_pool.layout().usable());
         let now = clock::now();
         if self.idle == 0 && now >= self.next_look {
-            self.idle = arena.idle().saturating_sub(kept);
+            self.idle = stack_pool.idle().saturating_sub(kept);
             self.next_look = now + LOOK_EVERY;
         }
         if self.idle == 0 {
-            let may_rest = nothing_runs && arena.warm() <= kept;
+            let may_rest = nothing_runs && stack_pool.warm() <= kept;
             return (!may_rest).then_some(Duration::from_nanos(self.next_look - now));
         }
         let most = self.idle.min(AT_ONCE);
-        let done = arena.trim(arena.warm().saturating_sub(self.idle), most);
+        let done = stack_pool.trim(stack_pool.warm().saturating_sub(self.idle), most);
         self.idle = if done < most { 0 } else { self.idle - done };
         if self.idle == 0 {
-            arena.gather(kept);
+            stack_pool.gather(kept);
             release();
         }
         Some(PAUSE)
@@ -77,15 +78,17 @@ impl Turn {
 impl Shared {
     /// Unmaps segments of the arena of this number in which nothing is in use. Of an arena that is strained, as
     /// many slots stay open as goroutines count on. [C5]
-    fn release_stacks(&self, number: usize, arena: &Arena) {
-        let is_strained = arena.is_strained();
+    fn release_stacks(&self, number: usize, stack_pool: &StackPool) {
+        let is_strained = stack_pool.is_strained();
         // Dropped, and with that unmapped, without the pool's lock.
         let _free = match number.checked_sub(1) {
             None => self.pool.with_out(|out| {
                 let least = || out.saturating_sub(self.alive_elsewhere());
-                arena.release(1, || if is_strained { least() } else { 0 })
+                stack_pool.release(1, || if is_strained { least() } else { 0 })
             }),
-            Some(size) => arena.release(0, || if is_strained { self.alive_on(size) } else { 0 }),
+            Some(size) => {
+                stack_pool.release(0, || if is_strained { self.alive_on(size) } else { 0 })
+            }
         };
     }
 

@@ -15,36 +15,36 @@ use std::task::{RawWakerVTable, Waker};
 
 /// Whom to unpark: the contract between the scheduler and everything above it.
 #[derive(Clone)]
-pub(crate) enum Waiter {
+pub(crate) enum Unparker {
     Goroutine(Ref),
     Thread(Arc<Parker>),
 }
 
-impl Waiter {
+impl Unparker {
     pub(crate) fn unpark(&self) {
         match self {
-            Waiter::Goroutine(goroutine) => crate::sched::core::ready::unpark(goroutine),
-            Waiter::Thread(parker) => parker.unpark(),
+            Unparker::Goroutine(goroutine) => crate::sched::core::ready::unpark(goroutine),
+            Unparker::Thread(parker) => parker.unpark(),
         }
     }
 }
 
 /// One who waits, and whom somebody will wake. A goroutine is not counted: it can't end while it
 /// waits.
-pub(crate) struct Sleeper(Tagged);
+pub(crate) struct ParkedRef(Tagged);
 
-impl Sleeper {
+impl ParkedRef {
     #[inline]
     pub(crate) fn goroutine(goroutine: Ptr) -> Self {
-        Sleeper(Tagged::new(goroutine.raw().cast(), GOROUTINE, ptr::null()))
+        ParkedRef(Tagged::new(goroutine.raw().cast(), GOROUTINE, ptr::null()))
     }
 
     pub(crate) fn thread(parker: Arc<Parker>) -> Self {
-        Sleeper(Tagged::of_thread(parker))
+        ParkedRef(Tagged::of_thread(parker))
     }
 
     pub(crate) fn task(task: Task) -> Self {
-        Sleeper(Tagged::of_task(task))
+        ParkedRef(Tagged::of_task(task))
     }
 
     /// Holds on to it, for when it waits no more.
@@ -52,56 +52,58 @@ impl Sleeper {
     /// # Safety
     /// It waits. The answer stays with the calling thread or goroutine.
     #[inline]
-    pub(crate) unsafe fn into_wake(self) -> Wake {
+    pub(crate) unsafe fn into_wake(self) -> WakeHandle {
         // As it is where it is a thread or a task.
-        let Sleeper(mut whom) = self;
+        let ParkedRef(mut whom) = self;
         if whom.tag() == GOROUTINE {
             let goroutine = whom.goroutine();
             let near = current_worker().is_some_and(|w| ptr::eq(w.shared, goroutine.shared));
             whom = if near { Tagged::by_id(goroutine) } else { Tagged::counted(goroutine) };
         }
-        Wake(whom)
+        WakeHandle(whom)
     }
 }
 
 /// Somebody to wake, once the lock is released under which that was decided; whether or not it waits
 /// still. A goroutine of the waker's own runtime is known by its id, any other is counted.
 #[must_use]
-pub struct Wake(Tagged);
+pub struct WakeHandle(Tagged);
 
-impl Wake {
+impl WakeHandle {
     /// The calling goroutine or thread, for who is in the runtime `shared`, or has it in its hands.
     #[inline]
-    pub(crate) fn of_caller(shared: *const Shared) -> Wake {
-        Wake(match current_goroutine() {
+    pub(crate) fn of_caller(shared: *const Shared) -> WakeHandle {
+        WakeHandle(match current_goroutine() {
             Some(goroutine) if ptr::eq(goroutine.shared, shared) => Tagged::by_id(goroutine),
             Some(goroutine) => Tagged::counted(goroutine),
             None => Tagged::of_thread(thread_parker()),
         })
     }
 
-    pub(crate) fn of_task(task: Task) -> Wake {
-        Wake(Tagged::of_task(task))
+    pub(crate) fn of_task(task: Task) -> WakeHandle {
+        WakeHandle(Tagged::of_task(task))
     }
 
     /// The same goroutine, known by its id, or the same thread, once more.
     #[inline]
-    pub(crate) fn again(&self) -> Wake {
+    pub(crate) fn duplicate(&self) -> WakeHandle {
         if self.0.tag() == GOROUTINE {
-            return Wake(Tagged { whom: self.0.whom, with: self.0.with });
+            return WakeHandle(Tagged { whom: self.0.whom, with: self.0.with });
         }
-        self.again_counted()
+        self.duplicate_counted()
     }
 
     /// As [`again`](Self::again), with a count of its own where it is a goroutine: which is there still.
     #[cold]
-    pub(crate) fn again_counted(&self) -> Wake {
+    pub(crate) fn duplicate_counted(&self) -> WakeHandle {
         if self.0.tag() == GOROUTINE {
-            return Wake(Tagged::counted(self.0.goroutine()));
+            return WakeHandle(Tagged::counted(self.0.goroutine()));
         }
         // SAFETY: what it owns stays its own: only a count is added.
         match &*ManuallyDrop::new(unsafe { self.0.owned() }) {
-            Owned::Parked(Waiter::Thread(parker)) => Wake(Tagged::of_thread(Arc::clone(parker))),
+            Owned::Parked(Unparker::Thread(parker)) => {
+                WakeHandle(Tagged::of_thread(Arc::clone(parker)))
+            }
             _ => broken("again", "a goroutine by its id, or a thread", "somebody else"),
         }
     }
@@ -246,8 +248,8 @@ impl Tagged {
         // SAFETY: each pointer is what the tag says, and what it owns is the caller's.
         unsafe {
             match self.tag() {
-                COUNTED => Owned::Parked(Waiter::Goroutine(Ref::adopt(self.goroutine()))),
-                THREAD => Owned::Parked(Waiter::Thread(Arc::from_raw(self.pointer().as_ptr()))),
+                COUNTED => Owned::Parked(Unparker::Goroutine(Ref::adopt(self.goroutine()))),
+                THREAD => Owned::Parked(Unparker::Thread(Arc::from_raw(self.pointer().as_ptr()))),
                 TASK => Owned::Task(Waker::new(self.with, self.pointer().as_ref()).into()),
                 _ => Owned::Nothing,
             }
@@ -257,7 +259,7 @@ impl Tagged {
 
 enum Owned {
     Nothing,
-    Parked(Waiter),
+    Parked(Unparker),
     Task(Task),
 }
 

@@ -15,12 +15,12 @@
 use super::cell::Ptr;
 use super::config::Placement;
 use super::current::{current, current_worker};
-use super::processor::Held;
+use super::processor::ProcessorGuard;
 use super::worker::Worker;
 use crate::platform::kernel_thread;
 use crate::platform::kernel_thread::{AlternateStack, Mask};
 use crate::platform::{MODELLED, thread_id};
-use crate::sched::idle::{Awake, Sources};
+use crate::sched::idle::{Sources, WakeReason};
 use std::cell::Cell;
 
 /// What a goroutine has changed of its kernel thread: a set of these.
@@ -75,8 +75,8 @@ pub fn wire(change: Change) {
         return;
     }
     if goroutine.own.pins.get() == 0 {
-        goroutine.set_home(Some(worker.id));
-        worker.count_homed(1);
+        goroutine.bind_to(Some(worker.id));
+        worker.add_bound(1);
     }
     let wiring = &worker.wiring;
     wiring.goroutines.set(wiring.goroutines.get() + 1);
@@ -90,8 +90,8 @@ fn unwire(worker: &Worker, goroutine: Ptr, change: Change) {
     if left == 0 {
         worker.end_wiring(false);
         if goroutine.own.pins.get() == 0 {
-            goroutine.set_home(None);
-            worker.count_homed(-1);
+            goroutine.bind_to(None);
+            worker.add_bound(-1);
         }
     }
 }
@@ -149,7 +149,7 @@ impl Worker {
 
     fn set_alone(&self, alone: bool) {
         self.choice.set(if alone { Choice::AtHome } else { Choice::Usual });
-        self.seat().set_alone(alone);
+        self.slot().set_alone(alone);
     }
 
     fn end_wiring(&self, spoiled: bool) {
@@ -163,7 +163,7 @@ impl Worker {
 
     /// A wired goroutine has ended here.
     #[cold]
-    pub(crate) fn bury_wired(&self, goroutine: Ptr) {
+    pub(crate) fn reap_wired(&self, goroutine: Ptr) {
         let changes = goroutine.own.wired.take();
         if changes & MASK != 0 && !MODELLED {
             kernel_thread::set_mask(self.wiring.mask.get());
@@ -178,61 +178,65 @@ impl Worker {
     /// The next goroutine at home, for a worker that is alone; without one, what the worker learns when it
     /// next has a processor.
     #[cold]
-    pub(crate) fn find_at_home(&self, held: Held<'_>, searching: &mut bool) -> Result<Ptr, Awake> {
+    pub(crate) fn find_bound(
+        &self,
+        held: ProcessorGuard<'_>,
+        searching: &mut bool,
+    ) -> Result<Ptr, WakeReason> {
         let shared = self.shared();
         if std::mem::take(searching) {
             // mutant: drop token given back
-            shared.carry_out(shared.roster.stop_searching(self));
+            shared.perform_wake(shared.idle.stop_searching(self));
         }
         self.keep_own_time(held);
-        self.drain_inbox();
+        self.drain_remote();
         let others_wait = || shared.has_stealable_work() || held.processor().has_next();
         if !(self.slice_is_over() && others_wait())
-            && let Some(goroutine) = self.pop_home()
+            && let Some(goroutine) = self.pop_bound()
         {
             self.announce_others(held);
             return Ok(goroutine);
         }
-        if self.wiring.is_spoiled.get() && self.homed() == 0 {
+        if self.wiring.is_spoiled.get() && self.bound_count() == 0 {
             return Err(self.resign(held));
         }
         self.give_away(held);
-        if self.home() {
-            Err(shared.roster.queue(self.id, None))
+        if self.has_bound() {
+            Err(shared.idle.queue(self.id, None))
         } else {
-            Err(shared.roster.sleep(self.id, None, false, self))
+            Err(shared.idle.sleep(self.id, None, false, self))
         }
     }
 
     /// What this processor has in its queues will not be run here.
-    fn announce_others(&self, held: Held<'_>) {
+    fn announce_others(&self, held: ProcessorGuard<'_>) {
         let shared = self.shared();
         let next = held.processor().has_next();
         if next {
             held.flush_next(shared);
         }
         if held.local(|local| std::mem::take(&mut local.unannounced)) || next {
-            shared.carry_out(shared.roster.notify());
+            shared.perform_wake(shared.idle.notify());
         }
     }
 
     /// Puts the processor down, and what waits in its queues where every worker looks.
-    pub(crate) fn give_away(&self, held: Held<'_>) {
+    pub(crate) fn give_away(&self, held: ProcessorGuard<'_>) {
         let shared = self.shared();
         held.local(|local| local.unannounced = false);
         held.drain(shared);
         if let Some(proc) = self.proc.take() {
-            shared.carry_out(shared.roster.release(proc, || shared.has_stealable_work()));
+            shared.perform_wake(shared.idle.release(proc, || shared.has_stealable_work()));
         }
     }
 
     /// The kernel thread ends, as nobody else may run on it.
-    fn resign(&self, held: Held<'_>) -> Awake {
+    fn resign(&self, held: ProcessorGuard<'_>) -> WakeReason {
         self.give_away(held);
         // Before the seat is vacant: it is the next thread's then.
         self.wiring.is_spoiled.set(false);
         self.set_alone(false);
-        self.shared().roster.resign(self.id)
+        self.shared().idle.resign(self.id)
     }
 }
 

@@ -9,27 +9,27 @@
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
 use super::cell::{Goroutine, Ptr};
-use super::owner_state::Habit;
-use super::processor::Held;
+use super::owner_state::BlockingHint;
+use super::processor::ProcessorGuard;
 use super::runtime::Shared;
 use super::wired::{Choice, Wiring};
 use crate::fiber::Blocks;
 use crate::observe::fault;
 use crate::platform::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use crate::platform::{CpuClock, Mutex, Parker, clock, thread_id};
-use crate::sched::idle::{Awake, ProcId, Seat, SeatId, Sources};
-use crate::structures::{Inbox, List};
+use crate::sched::idle::{ProcId, Sources, WakeReason, WorkerId, WorkerSlot};
+use crate::structures::{List, RemoteQueue};
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
 
 pub(crate) struct Worker {
-    pub(crate) id: SeatId,
+    pub(crate) id: WorkerId,
     pub(crate) shared: *const Shared,
-    seat: *const Seat,
+    slot: *const WorkerSlot,
     /// How goroutines get thread-locals of their own; `None` if they share the worker's.
     blocks: Option<&'static Blocks>,
     /// Goroutines at home here that somebody else unparked.
-    pub(crate) inbox: Inbox<Goroutine>,
+    pub(crate) remote: RemoteQueue<Goroutine>,
     pub(crate) inbox_len: AtomicUsize,
     /// Goroutines resumed so far: the monitor sees by it whether the worker gets on.
     pub(crate) ticks: AtomicU32,
@@ -37,7 +37,7 @@ pub(crate) struct Worker {
     /// In a section announced by `blocking`.
     section: AtomicBool,
     /// Started goroutines whose home this is. Written by this thread alone, as `waiting` is.
-    pub(crate) homed: AtomicUsize,
+    pub(crate) bound_count: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
     /// Puts the thread to sleep beneath a goroutine that unwinds.
     pub(crate) in_place: Parker,
@@ -45,7 +45,7 @@ pub(crate) struct Worker {
     pub(crate) thread: Mutex<Option<Thread>>,
     /// This thread's own.
     pub(crate) proc: Cell<Option<ProcId>>,
-    pub(crate) ring: UnsafeCell<List<Goroutine>>,
+    pub(crate) bound_queue: UnsafeCell<List<Goroutine>>,
     /// When it first ran something since it was granted its processor: each grant is good for one
     /// goroutine at least. [F1]
     pub(crate) slice_start: Cell<Option<u64>>,
@@ -54,7 +54,7 @@ pub(crate) struct Worker {
     pub(crate) choice: Cell<Choice>,
     pub(crate) wiring: Wiring,
     /// Of the last blocking call here.
-    pub(crate) habit: Cell<Habit>,
+    pub(crate) hint: Cell<BlockingHint>,
     /// Of the last sleep: see `idle`.
     pub(crate) slept_briefly: Cell<bool>,
 }
@@ -74,32 +74,32 @@ unsafe impl Send for Worker {}
 
 impl Worker {
     pub(crate) fn new(
-        id: SeatId,
+        id: WorkerId,
         shared: *const Shared,
-        seat: *const Seat,
+        slot: *const WorkerSlot,
         blocks: Option<&'static Blocks>,
     ) -> Self {
         Worker {
             id,
             shared,
-            seat,
+            slot,
             blocks,
-            inbox: Inbox::new(),
+            remote: RemoteQueue::new(),
             inbox_len: AtomicUsize::new(0),
             ticks: AtomicU32::new(0),
             current: AtomicPtr::new(ptr::null_mut()),
             section: AtomicBool::new(false),
-            homed: AtomicUsize::new(0),
+            bound_count: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             in_place: Parker::new(),
             thread: Mutex::new(None),
             proc: Cell::new(None),
-            ring: UnsafeCell::new(List::new()),
+            bound_queue: UnsafeCell::new(List::new()),
             slice_start: Cell::new(None),
             passed: Cell::new(None),
             choice: Cell::new(Choice::Usual),
             wiring: Wiring::default(),
-            habit: Cell::new(Habit::Unknown),
+            hint: Cell::new(BlockingHint::Unknown),
             slept_briefly: Cell::new(false),
         }
     }
@@ -108,7 +108,7 @@ impl Worker {
 
     /// Its processor, while it is inside the runtime.
     #[inline]
-    pub(crate) fn held(&self) -> Option<Held<'_>> {
+    pub(crate) fn held(&self) -> Option<ProcessorGuard<'_>> {
         let proc = self.proc.get()?;
         // SAFETY: `proc` is what the roster granted and no dispute took away, and callers are on
         // this thread, inside the runtime. [H1]
@@ -117,8 +117,8 @@ impl Worker {
 
     /// Asks the roster whether the processor is gone.
     #[cold]
-    pub(crate) fn dispute(&self) {
-        if self.shared().roster.dispute(self.id) && !fault("no processor") {
+    pub(crate) fn check_revoked(&self) {
+        if self.shared().idle.check_revoked(self.id) && !fault("no processor") {
             // mutant: drop loss of the processor
             self.proc.set(None);
         }
@@ -162,9 +162,9 @@ impl Worker {
         self.blocks
     }
 
-    pub(crate) fn seat(&self) -> &Seat {
+    pub(crate) fn slot(&self) -> &WorkerSlot {
         // SAFETY: the runtime's roster outlives its workers.
-        unsafe { &*self.seat }
+        unsafe { &*self.slot }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -174,24 +174,24 @@ impl Worker {
 }
 
 impl Sources for Worker {
-    fn shared(&self) -> bool {
-        Worker::shared(self).has_stealable_work()
+    fn has_stealable(&self) -> bool {
+        self.shared().has_stealable_work()
     }
 
-    fn home(&self) -> bool {
+    fn has_bound(&self) -> bool {
         self.has_work_at_home()
     }
 
-    fn is_home(&self) -> bool {
-        self.homed() > 0
+    fn has_residents(&self) -> bool {
+        self.bound_count() > 0
     }
 
-    fn runs_shared(&self) -> bool {
+    fn runs_stealable(&self) -> bool {
         !self.is_alone()
     }
 
-    fn rest(&self, parker: &Parker) -> Option<Option<Awake>> {
-        self.rest_until_due(parker)
+    fn block(&self, parker: &Parker) -> Option<Option<WakeReason>> {
+        self.block_until_due(parker)
     }
 }
 

@@ -58,7 +58,7 @@ pub enum BeginPark {
 /// What an unpark obliges the caller to do.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unparked {
+pub enum UnparkAction {
     /// Nothing: it runs, or somebody else has readied it, or it has ended: then it stays `ACTIVE`,
     /// and its permits go nowhere.
     Nothing,
@@ -201,12 +201,12 @@ impl StateWord {
     /// The deadline of its park has come: readies it without a permit. [S2] [S5]
     ///
     /// Called between the arming of its timer and the return of the park, or of the cancelling.
-    pub fn expire(&self) -> Unparked {
+    pub fn expire(&self) -> UnparkAction {
         // Acquire: pairs with the Release in `settle`. Release: pairs with the Acquire in
         // `end_timed_park`.
         match self.word.fetch_or(EXPIRED, Ordering::AcqRel) & STATE {
-            PARKED => Unparked::Enqueue,
-            _ => Unparked::Nothing,
+            PARKED => UnparkAction::Enqueue,
+            _ => UnparkAction::Nothing,
         }
     }
 
@@ -224,15 +224,15 @@ impl StateWord {
     }
 
     /// Gives a permit. [S2] [S3]
-    pub fn unpark(&self) -> Unparked {
+    pub fn unpark(&self) -> UnparkAction {
         // Acquire: pairs with the Release in `settle`. Release: pairs with the Acquire in
         // `end_park` and `take_permit`. [S4]
-        obliged(self.word.fetch_or(PERMIT, Ordering::AcqRel))
+        action_after(self.word.fetch_or(PERMIT, Ordering::AcqRel))
     }
 
     /// As `unpark`, by one who keeps no reference, but knows that the goroutine of this id has been
     /// here. [S6] To one that is parked the permit is delivered.
-    pub fn unpark_if(&self, id: u64) -> Unparked {
+    pub fn unpark_if(&self, id: u64) -> UnparkAction {
         // Most probably it is parked.
         let mut seen = id << ID | PARKED;
         loop {
@@ -240,9 +240,9 @@ impl StateWord {
             // AcqRel: as in `unpark`, also where there is a permit already. [S4] Relaxed on failure: the
             // loop looks again, or does nothing.
             match self.word.compare_exchange(seen, given, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(before) => return obliged(before),
+                Ok(before) => return action_after(before),
                 // mutant: whoever has the cell: replace found >> ID != id with false
-                Err(found) if found >> ID != id => return Unparked::Nothing,
+                Err(found) if found >> ID != id => return UnparkAction::Nothing,
                 Err(found) => seen = found,
             }
         }
@@ -275,13 +275,13 @@ impl fmt::Debug for StateWord {
 }
 
 /// What an unpark that found this obliges to.
-fn obliged(before: u64) -> Unparked {
+fn action_after(before: u64) -> UnparkAction {
     match before & STATE {
-        ACTIVE if fault("resume before settle") => Unparked::Enqueue,
-        PARKED => Unparked::Enqueue,
-        word if word == PARKED | PERMIT && fault("two queues") => Unparked::Enqueue,
-        IN_PLACE => Unparked::WakeInPlace,
-        _ => Unparked::Nothing,
+        ACTIVE if fault("resume before settle") => UnparkAction::Enqueue,
+        PARKED => UnparkAction::Enqueue,
+        word if word == PARKED | PERMIT && fault("two queues") => UnparkAction::Enqueue,
+        IN_PLACE => UnparkAction::WakeInPlace,
+        _ => UnparkAction::Nothing,
     }
 }
 

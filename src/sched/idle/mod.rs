@@ -1,7 +1,7 @@
 //! Roster: which worker has which processor, and who sleeps.
 //!
 //! One lock guards the lists; it is taken only to sleep, to wake, to queue or to retake. The fast
-//! paths read one packed word, `lookout`, that counts idle processors and searching workers.
+//! paths read one packed word, `counts`, that counts idle processors and searching workers.
 //!
 //! notify (after publishing work): fence, read lookout; if a processor is idle and nobody searches,
 //!     take it from the list and hand it, with a searching token, to a named sleeper.
@@ -27,9 +27,9 @@ use crate::observe::broken;
 use crate::observe::fault;
 use crate::observe::specification::{Doing, Spec};
 use crate::platform::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::platform::{Count, Mutex, Parker};
+use crate::platform::{Counter, Mutex, Parker};
 use crossbeam_utils::CachePadded;
-use retake_gate::Claim;
+use retake_gate::RetakeGate;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ use std::time::Duration;
 pub(crate) const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
 
 /// A worker's number.
-pub type SeatId = u32;
+pub type WorkerId = u32;
 /// A processor's number.
 pub type ProcId = u32;
 
@@ -61,7 +61,7 @@ pub const RETURNED: u32 = 5;
 /// What a worker's sleep ended with.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awake {
+pub enum WakeReason {
     /// It has this processor; `searching` is a token to hand back.
     Run {
         /// The processor.
@@ -78,98 +78,98 @@ pub enum Awake {
 /// What the caller must do once the lock is released.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wake {
+pub enum WakeAction {
     /// Nothing.
     Nothing,
     /// The grant is made: unpark this worker.
-    Unpark(SeatId),
+    Unpark(WorkerId),
     /// The grant is made: start a kernel thread for this worker.
-    Start(SeatId),
+    Start(WorkerId),
 }
 
 /// The places where a worker rechecks for work.
 pub trait Sources {
     /// Anything stealable: deques and the injector.
-    fn shared(&self) -> bool;
+    fn has_stealable(&self) -> bool;
     /// The worker's own ring and inbox.
-    fn home(&self) -> bool;
+    fn has_bound(&self) -> bool;
     /// Whether started goroutines have their home here, so that the thread may not end. [A1]
-    fn is_home(&self) -> bool;
+    fn has_residents(&self) -> bool;
     /// Whether it runs what is stealable, and not what is at home alone. [A2]
-    fn runs_shared(&self) -> bool {
+    fn runs_stealable(&self) -> bool {
         true
     }
-    /// Sleeps until `parker` is given a permit, or it may [`rise`](Roster::rise), where that is of use
+    /// Sleeps until `parker` is given a permit, or it may [`self_wake`](Roster::rise), where that is of use
     /// to others: `Some`. `None`: it is to sleep by its parker alone.
-    fn rest(&self, _parker: &Parker) -> Option<Option<Awake>> {
+    fn block(&self, _parker: &Parker) -> Option<Option<WakeReason>> {
         None
     }
 }
 
-const GRANT_NONE: u32 = 0;
-const GRANT_STOP: u32 = 1;
+const ASSIGNED_NONE: u32 = 0;
+const ASSIGNED_STOP: u32 = 1;
 
 /// A worker's place in the roster.
-pub struct Seat {
-    /// Written under the lock, read by `wake_home`.
+pub struct WorkerSlot {
+    /// Written under the lock, read by `wake_bound`.
     state: AtomicU32,
     /// What a sleeper was woken with: nothing, stop, or a processor and a token.
-    grant: AtomicU32,
+    assign: AtomicU32,
     /// It runs only what is at home: nobody wakes it for other work. Written by its worker, and read of
     /// sleepers under the lock. [A2]
     alone: AtomicBool,
     pub(crate) parker: Parker,
     /// Whether the processor is still this worker's.
-    pub claim: Claim,
+    pub gate: RetakeGate,
 }
 
 /// What the lock guards.
 pub(crate) struct Lists {
     idle: Vec<ProcId>,
-    sleepers: Vec<SeatId>,
-    queueing: VecDeque<SeatId>,
-    vacant: Vec<SeatId>,
+    sleepers: Vec<WorkerId>,
+    queueing: VecDeque<WorkerId>,
+    vacant: Vec<WorkerId>,
     /// Seats whose processor was retaken from a goroutine that computes.
-    hogs: Vec<SeatId>,
+    cpu_bound_workers: Vec<WorkerId>,
     active: u32,
     /// Of workers, and of helpers.
     threads: usize,
     helpers: usize,
     pub(crate) stopping: bool,
     /// A thread could not be started while work waited: the monitor tries again.
-    starved: bool,
+    start_pending: bool,
     monitor_sleeps: bool,
 }
 
 /// See the module.
-pub struct Roster {
+pub struct IdleWorkers {
     lists: Mutex<Lists>,
     /// Idle processors in the upper half, searching workers in the lower. Written by
     /// read-modify-writes alone.
-    lookout: CachePadded<AtomicU32>,
+    counts: CachePadded<AtomicU32>,
     /// Some worker should look up at its next decision: somebody queues, or the runtime stops or
     /// shrinks. Written under the lock.
-    attention: CachePadded<AtomicBool>,
-    seats: Box<[CachePadded<Seat>]>,
+    resched_requested: CachePadded<AtomicBool>,
+    slots: Box<[CachePadded<WorkerSlot>]>,
     /// The worker that has each processor. Written under the lock.
     holders: Box<[AtomicU32]>,
     active: AtomicU32,
     /// The most processors there ever were: beyond it, no queue was ever used.
     reach: AtomicU32,
     /// Seats that have, or had, a thread.
-    used_seats: AtomicU32,
+    used_slots: AtomicU32,
     max_threads: usize,
     monitor: Parker,
     monitor_is_lazy: AtomicBool,
     /// How often a worker found nothing to do, and slept.
-    pub(crate) sleeps: Count,
+    pub(crate) sleeps: Counter,
     /// How often one that slept, or queued, was woken.
-    pub(crate) wakes: Count,
+    pub(crate) wakes: Counter,
     /// Told of what happens, here and in the runtime as a whole.
     pub(crate) spec: Spec,
 }
 
-impl Roster {
+impl IdleWorkers {
     /// `processors` of at most `max_processors` are idle; no worker has a thread yet.
     pub fn new(processors: u32, max_processors: u32, max_threads: usize) -> Self {
         let lists = Lists {
@@ -177,44 +177,44 @@ impl Roster {
             sleepers: Vec::with_capacity(max_threads),
             queueing: VecDeque::with_capacity(max_threads),
             vacant: (0..max_threads as u32).rev().collect(),
-            hogs: Vec::new(),
+            cpu_bound_workers: Vec::new(),
             active: processors,
             threads: 0,
             helpers: 0,
             stopping: false,
-            starved: false,
+            start_pending: false,
             monitor_sleeps: false,
         };
         let spec = Spec::new();
         spec.see(Doing::Active(processors));
         (0..processors).for_each(|processor| spec.see(Doing::Idle(processor)));
-        Roster {
+        IdleWorkers {
             lists: Mutex::new(lists),
-            lookout: CachePadded::new(AtomicU32::new(processors * IDLE)),
-            attention: CachePadded::new(AtomicBool::new(false)),
-            seats: (0..max_threads).map(|_| CachePadded::new(Seat::new())).collect(),
+            counts: CachePadded::new(AtomicU32::new(processors * IDLE)),
+            resched_requested: CachePadded::new(AtomicBool::new(false)),
+            slots: (0..max_threads).map(|_| CachePadded::new(WorkerSlot::new())).collect(),
             holders: (0..max_processors).map(|_| AtomicU32::new(NOBODY)).collect(),
             active: AtomicU32::new(processors),
             reach: AtomicU32::new(processors),
-            used_seats: AtomicU32::new(0),
+            used_slots: AtomicU32::new(0),
             max_threads,
             monitor: Parker::new(),
             monitor_is_lazy: AtomicBool::new(false),
-            sleeps: Count::new(),
-            wakes: Count::new(),
+            sleeps: Counter::new(),
+            wakes: Counter::new(),
             spec,
         }
     }
 
     /// The seat of a worker.
-    pub fn seat(&self, id: SeatId) -> &Seat {
-        &self.seats[id as usize]
+    pub fn slot(&self, id: WorkerId) -> &WorkerSlot {
+        &self.slots[id as usize]
     }
 
     /// Seats that have, or had, a thread: no worker beyond was ever used.
-    pub fn used_seats(&self) -> u32 {
+    pub fn used_slots(&self) -> u32 {
         // Relaxed: a hint.
-        self.used_seats.load(Ordering::Relaxed)
+        self.used_slots.load(Ordering::Relaxed)
     }
 
     /// The most processors there ever were: beyond it, no queue was ever used.
@@ -225,40 +225,40 @@ impl Roster {
 
     /// The owner of `proc` gives it up: to who queues first, else it is idle, or gone if the
     /// runtime has shrunk. [I3]
-    fn put_down(&self, lists: &mut Lists, proc: ProcId) -> Wake {
+    fn release_processor(&self, lists: &mut Lists, proc: ProcId) -> WakeAction {
         self.hold(proc, NOBODY);
-        let mut wake = Wake::Nothing;
-        // mutant: pass over who queues: replace lists.queueing.pop_front() with None::<SeatId>
+        let mut wake = WakeAction::Nothing;
+        // mutant: pass over who queues: replace lists.queueing.pop_front() with None::<WorkerId>
         // mutant: keep a retired processor: replace proc >= lists.active with false
         if proc >= lists.active {
             // It is retired; its queues are empty.
         } else if let Some(next) = lists.queueing.pop_front() {
-            self.grant(next, proc, false);
-            wake = Wake::Unpark(next);
+            self.assign(next, proc, false);
+            wake = WakeAction::Unpark(next);
         } else {
             lists.idle.push(proc);
             self.spec.see(Doing::Idle(proc));
             // Relaxed: who rechecks after this goes through a fence first, which makes it an Acquire
             // that pairs with the Release in `stop_searching`.
-            self.lookout.fetch_add(IDLE, Ordering::Relaxed);
+            self.counts.fetch_add(IDLE, Ordering::Relaxed);
         }
-        self.set_attention(lists);
+        self.set_resched_requested(lists);
         wake
     }
 
-    fn take_idle(&self, lists: &mut Lists) -> Option<ProcId> {
+    fn acquire_idle(&self, lists: &mut Lists) -> Option<ProcId> {
         let proc = lists.idle.pop()?;
         if fault("two holders") {
             lists.idle.push(proc);
         }
         // Relaxed: under the lock, as are all changes to the count of idle processors.
-        self.lookout.fetch_sub(IDLE, Ordering::Relaxed);
+        self.counts.fetch_sub(IDLE, Ordering::Relaxed);
         // mutant: drop wake of the monitor
         self.wake_monitor(lists);
         Some(proc)
     }
 
-    fn hold(&self, proc: ProcId, id: SeatId) {
+    fn hold(&self, proc: ProcId, id: WorkerId) {
         self.spec.see(Doing::Held { processor: proc, by: (id != NOBODY).then_some(id) });
         // Relaxed: written under the lock; read outside it as a hint only.
         self.holders[proc as usize].store(id, Ordering::Relaxed);
@@ -268,78 +268,78 @@ impl Roster {
     fn token(&self) -> bool {
         // Relaxed: raising the count only spares others a wake-up, and who gets the token looks at
         // every source after this.
-        self.lookout.fetch_add(SEARCHING, Ordering::Relaxed);
+        self.counts.fetch_add(SEARCHING, Ordering::Relaxed);
         true
     }
 
-    fn grant(&self, id: SeatId, proc: ProcId, is_searching: bool) {
+    fn assign(&self, id: WorkerId, proc: ProcId, is_searching: bool) {
         self.hold(proc, id);
         // Relaxed: written under the lock.
-        self.seat(id).state.store(RUNNING, Ordering::Relaxed);
+        self.slot(id).state.store(RUNNING, Ordering::Relaxed);
         let word = (proc + 1) << 2 | (is_searching as u32) << 1;
-        // Release: pairs with the Acquire in `await_grant`.
-        self.seat(id).grant.swap(word, Ordering::Release);
+        // Release: pairs with the Acquire in `wait_for_assignment`.
+        self.slot(id).assign.swap(word, Ordering::Release);
     }
 
-    fn enqueue(&self, lists: &mut Lists, id: SeatId) {
+    fn enqueue(&self, lists: &mut Lists, id: WorkerId) {
         // Relaxed: written under the lock.
-        self.seat(id).state.store(QUEUEING, Ordering::Relaxed);
+        self.slot(id).state.store(QUEUEING, Ordering::Relaxed);
         lists.queueing.push_back(id);
         self.spec.see(Doing::Queues(id));
-        // mutant: drop call for attention
-        self.set_attention(lists);
+        // mutant: drop call for resched_requested
+        self.set_resched_requested(lists);
     }
 
-    fn set_attention(&self, lists: &Lists) {
+    fn set_resched_requested(&self, lists: &Lists) {
         let held = &self.holders[lists.active as usize..];
         // Relaxed: written under the lock; workers read it at every decision, and one that is
         // about to sleep takes the lock.
         let shrinking = held.iter().any(|holder| holder.load(Ordering::Relaxed) != NOBODY);
-        // mutant: no attention for a stop: replace lists.stopping with false
-        // mutant: no attention when shrinking: replace shrinking with false
+        // mutant: no resched_requested for a stop: replace lists.stopping with false
+        // mutant: no resched_requested when shrinking: replace shrinking with false
         let look_up = lists.stopping || shrinking || !lists.queueing.is_empty();
-        self.attention.store(look_up, Ordering::Relaxed);
+        self.resched_requested.store(look_up, Ordering::Relaxed);
     }
 
-    /// Carries out an [`Wake::Unpark`].
-    pub fn unpark(&self, wake: Wake) {
-        // mutant: nobody is unparked: replace self.seat(id).parker.unpark() with ()
+    /// Carries out an [`WakeAction::Unpark`].
+    pub fn unpark(&self, wake: WakeAction) {
+        // mutant: nobody is unparked: replace self.slot(id).parker.unpark() with ()
         match wake {
-            Wake::Nothing => {}
-            Wake::Unpark(id) => {
+            WakeAction::Nothing => {}
+            WakeAction::Unpark(id) => {
                 self.wakes.more(1);
-                self.seat(id).parker.unpark();
+                self.slot(id).parker.unpark();
             }
-            Wake::Start(_) => broken("unpark", "no thread to start", "Start"),
+            WakeAction::Start(_) => broken("unpark", "no thread to start", "Start"),
         }
     }
 }
 
-impl Wake {
-    fn seat(self) -> SeatId {
+impl WakeAction {
+    fn slot(self) -> WorkerId {
         match self {
-            Wake::Unpark(id) | Wake::Start(id) => id,
-            Wake::Nothing => NOBODY,
+            WakeAction::Unpark(id) | WakeAction::Start(id) => id,
+            WakeAction::Nothing => NOBODY,
         }
     }
 }
 
-impl Seat {
+impl WorkerSlot {
     fn new() -> Self {
-        Seat {
+        WorkerSlot {
             state: AtomicU32::new(VACANT),
-            grant: AtomicU32::new(GRANT_NONE),
+            assign: AtomicU32::new(ASSIGNED_NONE),
             alone: AtomicBool::new(false),
             parker: Parker::new(),
-            claim: Claim::new(),
+            gate: RetakeGate::new(),
         }
     }
 }
 
-fn idle(lookout: u32) -> u32 {
-    lookout / IDLE
+fn idle(counts: u32) -> u32 {
+    counts / IDLE
 }
 
-fn searching(lookout: u32) -> u32 {
-    lookout % IDLE
+fn searching(counts: u32) -> u32 {
+    counts % IDLE
 }

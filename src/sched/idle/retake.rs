@@ -15,73 +15,75 @@ use std::time::Duration;
 /// A monitor's wait that is worth cutting short.
 const LAZY: Duration = Duration::from_micros(100);
 
-impl Roster {
+impl IdleWorkers {
     /// Takes `proc` from worker `id` if that is in user code: for the monitor, or for that worker itself,
     /// which is about to block. The caller then owns the processor, and must [`release`](Self::release)
     /// it. [H1]
-    pub fn seize(&self, id: SeatId, proc: ProcId, hog: bool) -> bool {
+    pub fn try_revoke(&self, id: WorkerId, proc: ProcId, cpu_bound: bool) -> bool {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
         let holder = self.holders[proc as usize].load(Ordering::Relaxed);
-        // mutant: seize from who has it no more: replace holder != id with false
-        if holder != id || (hog && lists.hogs.len() >= self.max_hogs(&lists)) {
+        // mutant: try_revoke from who has it no more: replace holder != id with false
+        if holder != id
+            || (cpu_bound && lists.cpu_bound_workers.len() >= self.max_cpu_bound(&lists))
+        {
             return false;
         }
         // The monitor and the worker itself may both want it: whoever has seized it has not released it yet.
-        // mutant: seize twice: replace self.seat(id).claim.is_taken() with false
-        if self.seat(id).claim.is_taken() {
+        // mutant: try_revoke twice: replace self.slot(id).gate.is_taken() with false
+        if self.slot(id).gate.is_taken() {
             return false;
         }
-        // mutant: seize without a claim: replace !self.seat(id).claim.seize() with false
-        if !self.seat(id).claim.seize() {
+        // mutant: try_revoke without a claim: replace !self.slot(id).gate.try_revoke() with false
+        if !self.slot(id).gate.try_revoke() {
             return false;
         }
         // Relaxed: written under the lock.
         // mutant: drop note that it is blocked
-        self.seat(id).state.store(BLOCKED, Ordering::Relaxed);
-        self.spec.see(Doing::Retaken { worker: id, processor: proc, hog });
-        if hog {
-            lists.hogs.push(id);
+        self.slot(id).state.store(BLOCKED, Ordering::Relaxed);
+        self.spec.see(Doing::Retaken { worker: id, processor: proc, cpu_bound });
+        if cpu_bound {
+            lists.cpu_bound_workers.push(id);
         }
         true
     }
 
     /// Lets `look` see what worker `id` runs, if that is in user code and so stays there meanwhile.
-    pub fn observe<R>(&self, id: SeatId, look: impl FnOnce() -> R) -> Option<R> {
+    pub fn observe<R>(&self, id: WorkerId, look: impl FnOnce() -> R) -> Option<R> {
         let _lists = self.lists.lock();
-        let claim = &self.seat(id).claim;
-        if claim.is_taken() {
+        let gate = &self.slot(id).gate;
+        if gate.is_taken() {
             // It is in user code, or waits for this lock. [H1]
             return Some(look());
         }
-        let seen = claim.seize().then(look);
+        let seen = gate.try_revoke().then(look);
         if seen.is_some() {
             // It keeps its processor: the dispute, if it comes to one, finds nothing taken.
             // mutant: drop claim given back
-            claim.resolve();
+            gate.take_revocation();
         }
         seen
     }
 
     /// Whether its processor was retaken and it does not yet wait for another, as a hint.
-    pub fn is_without(&self, id: SeatId) -> bool {
+    pub fn is_without(&self, id: WorkerId) -> bool {
         // Relaxed: written under the lock.
-        matches!(self.seat(id).state.load(Ordering::Relaxed), BLOCKED | RETURNED)
+        matches!(self.slot(id).state.load(Ordering::Relaxed), BLOCKED | RETURNED)
     }
 
     /// Whether nobody sits there; final once the roster has stopped.
-    pub fn is_vacant(&self, id: SeatId) -> bool {
+    pub fn is_vacant(&self, id: WorkerId) -> bool {
         let _lists = self.lists.lock();
         // Relaxed: written under this lock.
-        self.seat(id).state.load(Ordering::Relaxed) == VACANT
+        self.slot(id).state.load(Ordering::Relaxed) == VACANT
     }
 
     /// A worker's thread has ended, or will never again do anything.
-    pub fn leave(&self, id: SeatId) {
+    pub fn leave(&self, id: WorkerId) {
         let mut lists = self.lists.lock();
         self.spec.see(Doing::Vacated(id));
         // Relaxed: written under the lock.
-        self.seat(id).state.store(VACANT, Ordering::Relaxed);
+        self.slot(id).state.store(VACANT, Ordering::Relaxed);
         lists.threads -= 1;
     }
 
@@ -91,25 +93,25 @@ impl Roster {
         let lists = self.lists.lock();
         debug_assert!(lists.stopping);
         // Relaxed: written under this lock.
-        let stopped = |id| match self.seat(id).state.load(Ordering::Relaxed) {
+        let stopped = |id| match self.slot(id).state.load(Ordering::Relaxed) {
             VACANT | BLOCKED => true,
             _ if fault("late resume") => true,
-            // mutant: who stops need not leave: replace self.seize_stopped(id) with true
-            _ => self.seize_stopped(id),
+            // mutant: who stops need not leave: replace self.revoke_stopped(id) with true
+            _ => self.revoke_stopped(id),
         };
-        (0..self.used_seats()).all(stopped).then(|| {
+        (0..self.used_slots()).all(stopped).then(|| {
             self.spec.see(Doing::Stopped);
             then()
         })
     }
 
-    fn seize_stopped(&self, id: SeatId) -> bool {
-        // mutant: seize without a claim: replace !self.seat(id).claim.seize() with false
-        if !self.seat(id).claim.seize() {
+    fn revoke_stopped(&self, id: WorkerId) -> bool {
+        // mutant: try_revoke without a claim: replace !self.slot(id).gate.try_revoke() with false
+        if !self.slot(id).gate.try_revoke() {
             return false;
         }
         // Relaxed: written under the lock.
-        self.seat(id).state.store(BLOCKED, Ordering::Relaxed);
+        self.slot(id).state.store(BLOCKED, Ordering::Relaxed);
         for holder in &self.holders {
             if holder.load(Ordering::Relaxed) == id {
                 holder.store(NOBODY, Ordering::Relaxed);
@@ -119,16 +121,16 @@ impl Roster {
     }
 
     /// How many goroutines may compute beyond the number of processors.
-    fn max_hogs(&self, lists: &Lists) -> usize {
+    fn max_cpu_bound(&self, lists: &Lists) -> usize {
         (2 * lists.active as usize).max(4)
     }
 
     /// The caller owns `proc`: after a seizure, or after its thread could not go on. [I5]
-    pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> Wake {
+    pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
-        let wake = self.put_down(&mut lists, proc);
+        let wake = self.release_processor(&mut lists, proc);
         drop(lists);
-        if wake != Wake::Nothing {
+        if wake != WakeAction::Nothing {
             return wake;
         }
         // SeqCst: pairs with the fence in `notify`: either a submitter sees this idle processor, or
@@ -138,21 +140,21 @@ impl Roster {
         if shared_work() && !fault("stranded retake") {
             self.wake_searcher()
         } else {
-            Wake::Nothing
+            WakeAction::Nothing
         }
     }
 
     /// The worker's answer to a disputed entry: whether its processor is gone. [H1]
     #[cold]
-    pub fn dispute(&self, id: SeatId) -> bool {
+    pub fn check_revoked(&self, id: WorkerId) -> bool {
         let _lists = self.lists.lock();
-        // mutant: the dispute is always won: replace self.seat(id).claim.resolve() with { let _ = self.seat(id).claim.resolve(); false }
-        let taken = self.seat(id).claim.resolve();
+        // mutant: the check_revoked is always won: replace self.slot(id).gate.take_revocation() with { let _ = self.slot(id).gate.take_revocation(); false }
+        let taken = self.slot(id).gate.take_revocation();
         if taken {
-            // One that computes stays in `hogs` until it waits for a processor.
+            // One that computes stays in `cpu_bound_workers` until it waits for a processor.
             // Relaxed: written under the lock.
             // mutant: drop note that it is back
-            self.seat(id).state.store(RETURNED, Ordering::Relaxed);
+            self.slot(id).state.store(RETURNED, Ordering::Relaxed);
             self.spec.see(Doing::Returned(id));
         }
         taken
@@ -173,18 +175,18 @@ impl Roster {
         let dropped = lists.idle.len() - kept.len();
         lists.idle = kept;
         // Relaxed: under the lock, as are all changes to the count of idle processors.
-        self.lookout.fetch_sub(dropped as u32 * IDLE, Ordering::Relaxed);
+        self.counts.fetch_sub(dropped as u32 * IDLE, Ordering::Relaxed);
         for proc in before..processors {
             // One that its holder has not yet given up stays with it.
             // mutant: what is held comes twice: replace self.holders[proc as usize].load(Ordering::Relaxed) == NOBODY with true
             if self.holders[proc as usize].load(Ordering::Relaxed) == NOBODY {
-                let wake = self.put_down(&mut lists, proc);
+                let wake = self.release_processor(&mut lists, proc);
                 // mutant: drop wake of who queues
                 self.unpark(wake);
             }
         }
-        // mutant: drop call for attention
-        self.set_attention(&lists);
+        // mutant: drop call for resched_requested
+        self.set_resched_requested(&lists);
     }
 
     /// Tells every worker to stop: the sleeping now, the running at their next decision. `announce`
@@ -194,11 +196,11 @@ impl Roster {
         lists.stopping = true;
         self.spec.see(Doing::Stopping);
         // Before the announcement: who learns of that by a refusal finds it at its next decision.
-        // mutant: drop call for attention
-        self.set_attention(&lists);
+        // mutant: drop call for resched_requested
+        self.set_resched_requested(&lists);
         // mutant: drop announcement
         announce();
-        let waiting: Vec<SeatId> = lists
+        let waiting: Vec<WorkerId> = lists
             .sleepers
             .drain(..)
             .collect::<Vec<_>>()
@@ -207,11 +209,11 @@ impl Roster {
             .collect();
         for id in waiting {
             // Relaxed: written under the lock.
-            self.seat(id).state.store(RUNNING, Ordering::Relaxed);
-            // Release: pairs with the Acquire in `await_grant`.
-            self.seat(id).grant.swap(GRANT_STOP, Ordering::Release);
+            self.slot(id).state.store(RUNNING, Ordering::Relaxed);
+            // Release: pairs with the Acquire in `wait_for_assignment`.
+            self.slot(id).assign.swap(ASSIGNED_STOP, Ordering::Release);
             // mutant: drop wake of who waits
-            self.seat(id).parker.unpark();
+            self.slot(id).parker.unpark();
         }
         // mutant: drop wake of the monitor
         self.monitor.unpark();
@@ -241,7 +243,7 @@ impl Roster {
         // Relaxed: written under this lock.
         let nobody = |holder: &AtomicU32| holder.load(Ordering::Relaxed) == NOBODY;
         let nothing_runs = may_rest && self.holders.iter().all(nobody);
-        let calm = !lists.starved && (0..self.used_seats()).all(|id| !self.is_without(id));
+        let calm = !lists.start_pending && (0..self.used_slots()).all(|id| !self.is_without(id));
         // Who takes up a processor then wakes it.
         lists.monitor_sleeps = nothing_runs;
         drop(lists);
@@ -266,29 +268,29 @@ impl Roster {
     }
 
     /// Tries again what a failed thread start left undone.
-    pub fn relieve(&self, shared_work: impl Fn() -> bool) -> Wake {
+    pub fn relieve(&self, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
-        if !std::mem::take(&mut lists.starved) {
-            return Wake::Nothing;
+        if !std::mem::take(&mut lists.start_pending) {
+            return WakeAction::Nothing;
         }
         self.spec.see(Doing::Starved(false));
         drop(lists);
         // mutant: no recheck after a failed start: replace shared_work() with false
-        if shared_work() { self.wake_searcher() } else { Wake::Nothing }
+        if shared_work() { self.wake_searcher() } else { WakeAction::Nothing }
     }
 
     /// The worker that has `proc`, as a hint.
-    pub fn holder(&self, proc: ProcId) -> Option<SeatId> {
-        // Relaxed: a hint; `seize` decides under the lock.
+    pub fn holder(&self, proc: ProcId) -> Option<WorkerId> {
+        // Relaxed: a hint; `try_revoke` decides under the lock.
         let id = self.holders[proc as usize].load(Ordering::Relaxed);
         (id != NOBODY).then_some(id)
     }
 
     /// Whether workers queue for a processor, the runtime stops, or it shrinks.
     #[inline]
-    pub fn attention(&self) -> bool {
-        // Relaxed: see `set_attention`.
-        self.attention.load(Ordering::Relaxed)
+    pub fn resched_requested(&self) -> bool {
+        // Relaxed: see `set_resched_requested`.
+        self.resched_requested.load(Ordering::Relaxed)
     }
 
     /// The number of processors that may be held.
@@ -300,7 +302,7 @@ impl Roster {
     /// Processors that nobody has, as a hint.
     pub fn idle_processors(&self) -> u32 {
         // Relaxed: a hint.
-        idle(self.lookout.load(Ordering::Relaxed))
+        idle(self.counts.load(Ordering::Relaxed))
     }
 
     /// Kernel threads of workers and helpers, and workers queueing, as a snapshot.
@@ -320,9 +322,9 @@ impl Roster {
 
     /// A helper thread has ended, or could not be started: there is room for a worker, if one is
     /// missing.
-    pub fn remove_helper(&self, shared_work: impl Fn() -> bool) -> Wake {
+    pub fn remove_helper(&self, shared_work: impl Fn() -> bool) -> WakeAction {
         self.lists.lock().helpers -= 1;
-        // mutant: a helper's end makes room for nobody: replace self.relieve(shared_work) with Wake::Nothing
+        // mutant: a helper's end makes room for nobody: replace self.relieve(shared_work) with WakeAction::Nothing
         self.relieve(shared_work)
     }
 }

@@ -12,16 +12,16 @@ use crate::platform::fence;
 
 /// One worker's half-open door.
 #[derive(Debug)]
-pub struct Claim {
+pub struct RetakeGate {
     /// Written by the worker alone.
     inside: AtomicBool,
     /// Written under the roster's lock alone.
     retaken: AtomicBool,
 }
 
-impl Default for Claim {
+impl Default for RetakeGate {
     fn default() -> Self {
-        Claim::new()
+        RetakeGate::new()
     }
 }
 
@@ -35,16 +35,16 @@ pub enum Entry {
     Disputed,
 }
 
-impl Claim {
+impl RetakeGate {
     /// The claim of a worker that is inside the runtime.
     pub fn new() -> Self {
-        Claim { inside: AtomicBool::new(true), retaken: AtomicBool::new(false) }
+        RetakeGate { inside: AtomicBool::new(true), retaken: AtomicBool::new(false) }
     }
 
     /// The worker leaves user code. [H1]
     #[inline(always)]
-    pub fn enter(&self) -> Entry {
-        // Relaxed: ordered before the read of `retaken` by the fence pair with `seize`.
+    pub fn enter_runtime(&self) -> Entry {
+        // Relaxed: ordered before the read of `retaken` by the fence pair with `try_revoke`.
         // mutant: drop entry
         self.inside.store(true, Ordering::Relaxed);
         fence::light();
@@ -56,8 +56,8 @@ impl Claim {
 
     /// The worker goes to user code; from here on its processor may be seized.
     #[inline(always)]
-    pub fn leave(&self) {
-        // Release: pairs with the Acquire in `seize`, so that the new owner sees all that this
+    pub fn exit_to_user(&self) {
+        // Release: pairs with the Acquire in `try_revoke`, so that the new owner sees all that this
         // worker did to the processor. [H1]
         // mutant: drop departure
         self.inside.store(false, Ordering::Release);
@@ -65,12 +65,12 @@ impl Claim {
 
     /// Whether the worker is in user code, as a hint.
     pub fn is_outside(&self) -> bool {
-        // Relaxed: a hint; `seize` decides.
+        // Relaxed: a hint; `try_revoke` decides.
         !self.inside.load(Ordering::Relaxed)
     }
 
     /// Tries to take the processor of a worker in user code; the roster's lock is held. [H1]
-    pub fn seize(&self) -> bool {
+    pub fn try_revoke(&self) -> bool {
         // Relaxed: ordered before the read of `inside` by the fence pair with `enter`.
         // mutant: drop claim
         self.retaken.store(true, Ordering::Relaxed);
@@ -93,7 +93,7 @@ impl Claim {
     }
 
     /// Whether the processor was taken, and forgets it; the roster's lock is held.
-    pub fn resolve(&self) -> bool {
+    pub fn take_revocation(&self) -> bool {
         // Relaxed: under the roster's lock.
         let taken = self.retaken.load(Ordering::Relaxed);
         // Release: pairs with the Acquire in `enter`.

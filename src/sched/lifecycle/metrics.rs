@@ -45,11 +45,11 @@ impl Shared {
     pub(crate) fn metrics(&self) -> Metrics {
         // Relaxed: counts.
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (threads, queueing_workers) = self.roster.threads();
+        let (threads, queueing_workers) = self.idle.threads();
         let (spawned, finished) = self.totals();
         Metrics {
-            processors: self.roster.active() as usize,
-            idle_processors: self.roster.idle_processors() as usize,
+            processors: self.idle.active() as usize,
+            idle_processors: self.idle.idle_processors() as usize,
             threads,
             queueing_workers,
             spawned,
@@ -59,10 +59,10 @@ impl Shared {
             stalls: count(&self.counters.stalls),
             failed_thread_starts: count(&self.counters.failed_starts),
             steals: self.processors.iter().map(|processor| processor.steals.get()).sum(),
-            sleeps: self.roster.sleeps.get(),
-            wakes: self.roster.wakes.get(),
+            sleeps: self.idle.sleeps.get(),
+            wakes: self.idle.wakes.get(),
             injected: self.counters.injected.get(),
-            injector_contention: self.injector.contended(),
+            injector_contention: self.global_queue.contended(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::platform::{Arc, clock, foreign, panicking};
 use crate::sched::core::cell::Ptr;
 use crate::sched::core::current::current;
 use crate::sched::core::runtime::Shared;
-use crate::sched::core::wake_handle::Wake;
+use crate::sched::core::wake_handle::WakeHandle;
 use crate::sched::suspend::park;
 use std::panic::Location;
 use std::ptr;
@@ -76,7 +76,7 @@ impl Shared {
             };
         }
         if !is_own {
-            self.roster.spec.drained();
+            self.idle.spec.drained();
         }
         true
     }
@@ -86,13 +86,13 @@ impl Shared {
     pub(crate) fn stop(this: &Arc<Shared>) -> Vec<Remaining> {
         // An unwinding out of here would free the cells under their handles.
         let bomb = AbortIfUnwinding("stop");
-        this.roster.stop(|| this.set_stopping());
+        this.idle.stop(|| this.set_stopping());
         // mutant: drop end of the helpers
         this.helpers.stop();
         this.timers.wake();
         let mut guard = this.drain.lock();
         let left = loop {
-            if let Some(left) = this.roster.when_stopped(|| this.remaining()) {
+            if let Some(left) = this.idle.when_stopped(|| this.remaining()) {
                 break left;
             }
             guard = this.drained.wait_timeout(guard, POLL).0;
@@ -136,7 +136,7 @@ impl Shared {
             let Some(thread) = thread else { continue };
             // A worker in user code comes back when it does; one that is somebody's home stays.
             let ends = id >= workers
-                || (self.roster.is_vacant(id as u32) && self.workers[id].homed() == 0);
+                || (self.idle.is_vacant(id as u32) && self.workers[id].bound_count() == 0);
             if ends && !thread.is_caller() {
                 thread.join();
             }
@@ -156,13 +156,13 @@ impl Shared {
                 left.push((goroutine, Remaining { id: goroutine.id(), name, state, place }));
             }
         });
-        self.roster.spec.ended(left.iter().map(|(goroutine, _)| goroutine.key()));
+        self.idle.spec.ended(left.iter().map(|(goroutine, _)| goroutine.key()));
         left
     }
 
     /// Leaves word for its joiner, which the caller must wake. One in user code will do both itself, when it ends or
     /// suspends. [T2]
-    fn abandon(&self, goroutine: Ptr, state: RemainingState) -> Option<Wake> {
+    fn abandon(&self, goroutine: Ptr, state: RemainingState) -> Option<WakeHandle> {
         match state {
             RemainingState::Running => None,
             _ => goroutine.abandon(),
@@ -174,7 +174,7 @@ impl Shared {
             return RemainingState::Parked;
         }
         let runs = |id| self.workers[id as usize].current() == goroutine.raw().as_ptr();
-        if (0..self.roster.used_seats()).any(runs) {
+        if (0..self.idle.used_slots()).any(runs) {
             return RemainingState::Running;
         }
         match (goroutine.has_begun(), goroutine.word.is_parked()) {
@@ -189,14 +189,14 @@ impl Shared {
         for processor in self.processors.iter() {
             // SAFETY: no worker has a processor any more, nor will. [T1]
             unsafe { processor.held() }.local(|local| {
-                self.arena.give(local.fibers.drain(..));
+                self.stack_pool.give(local.fibers.drain(..));
                 Shared::give_cells(Arc::as_ptr(self), local.cells.drain(..));
             });
         }
         // What is left has a suspended goroutine's stack in it. [T3]
-        for (_, arena) in self.arenas() {
-            arena.trim(0, usize::MAX);
-            drop(arena.release(0, || 0));
+        for (_, stack_pool) in self.stack_pools() {
+            stack_pool.trim(0, usize::MAX);
+            drop(stack_pool.release(0, || 0));
         }
         // Counted before the pool closes: from then on the last cell, on whatever thread, gives this
         // count back in `give_cells`.
@@ -213,9 +213,9 @@ fn drop_unbegun(goroutine: Ptr) {
     // SAFETY: written at its spawn, never run, and no worker will. [T1]
     foreign::call(|| unsafe { (goroutine.vtable().drop_closure)(body) });
     goroutine.end_locals();
-    if let Some(group) = goroutine.take_group() {
+    if let Some(scope) = goroutine.take_scope() {
         // The scope must not take it for done.
-        group.leave(goroutine.shared, true);
+        scope.child_ended(goroutine.shared, true);
     }
     crate::sched::core::cell_pool::drop_reference(goroutine);
 }

@@ -5,7 +5,7 @@ use crate::fiber::overflow;
 use crate::observe::AbortIfUnwinding;
 use crate::platform::thread;
 use crate::sched::core::runtime::{Attendant, Shared};
-use crate::sched::idle::Wake;
+use crate::sched::idle::WakeAction;
 use crate::sched::monitor::Monitor;
 use std::io;
 
@@ -18,9 +18,9 @@ impl Shared {
             self.start_attendant(Attendant::Watch, |this| Monitor::new(this).main())?;
             self.start_attendant(Attendant::Clock, Shared::keep_time)?;
         }
-        match self.roster.wake_searcher() {
-            Wake::Start(id) => self.start_worker(id).inspect_err(|_| {
-                let _ = self.roster.start_failed(id);
+        match self.idle.wake_searcher() {
+            WakeAction::Start(id) => self.start_worker(id).inspect_err(|_| {
+                let _ = self.idle.start_failed(id);
             }),
             _ => Ok(()),
         }

@@ -4,9 +4,9 @@
 //! Checked by: proptests/net/.
 #![forbid(unsafe_code)]
 
-use super::{Event, Key, Poller, Sink, Source};
+use super::{Event, EventHandler, Key, Poller, Source};
 use crate::platform::fork::Born;
-use crate::platform::{Arc, Bell, environment_took, ppoll};
+use crate::platform::{Arc, Notifier, environment_took, ppoll};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use std::io::{self, ErrorKind};
@@ -52,18 +52,18 @@ impl<W> Sockets<W> {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let bell = Arc::new(KernelBell(Waker::new(&registry, BELL)?));
+        let notifier = Arc::new(KernelBell(Waker::new(&registry, BELL)?));
         let kernel = Kernel { poll, events: Events::with_capacity(BATCH) };
         Ok(Sockets {
-            poller: Poller::new(Box::new(kernel), bell),
+            poller: Poller::new(Box::new(kernel), notifier),
             registry: Some(registry),
             born: Born::here(),
         })
     }
 
     /// Those of a model.
-    pub(crate) fn modelled(source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
-        Sockets { poller: Poller::new(source, bell), registry: None, born: Born::here() }
+    pub(crate) fn modelled(source: Box<dyn Source>, notifier: Arc<dyn Notifier>) -> Self {
+        Sockets { poller: Poller::new(source, notifier), registry: None, born: Born::here() }
     }
 
     /// Registers a socket, which stays open until the registration is dropped. What is ready then, and
@@ -71,14 +71,14 @@ impl<W> Sockets<W> {
     pub(crate) fn register(
         self: &Arc<Self>,
         fd: RawFd,
-        sink: Arc<dyn Sink<W>>,
+        handler: Arc<dyn EventHandler<W>>,
     ) -> io::Result<Registration<W>> {
-        let key = self.poller.slots.lock().insert(sink);
+        let key = self.poller.slots.lock().insert(handler);
         let registry = self.registry.as_ref().expect("no model has sockets");
         let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         if let Err(error) = registry.register(&mut SourceFd(&fd), Token(key.0), interest) {
-            let sink = self.poller.slots.lock().remove(key);
-            drop(sink);
+            let handler = self.poller.slots.lock().remove(key);
+            drop(handler);
             return Err(error);
         }
         Ok(Registration { sockets: Arc::clone(self), key, fd })
@@ -103,13 +103,13 @@ impl<W> Drop for Registration<W> {
         if let Some(registry) = &self.sockets.registry {
             let _ = registry.deregister(&mut SourceFd(&self.fd));
         }
-        let sink = self.sockets.poller.slots.lock().remove(self.key);
-        drop(sink);
+        let handler = self.sockets.poller.slots.lock().remove(self.key);
+        drop(handler);
     }
 }
 
-impl Bell for KernelBell {
-    fn ring(&self) {
+impl Notifier for KernelBell {
+    fn notify(&self) {
         if let Err(error) = self.0.wake() {
             environment_took("the eventfd by which a sleeping worker is woken", &error, SPARE_OURS);
         }
@@ -152,7 +152,7 @@ impl Source for Kernel {
             key: Key(event.token().0),
             readable: event.is_readable() || event.is_read_closed() || event.is_error(),
             writable: event.is_writable() || event.is_write_closed() || event.is_error(),
-            odd: event.is_read_closed() || event.is_error() || event.is_priority(),
+            eof_or_oob: event.is_read_closed() || event.is_error() || event.is_priority(),
         }));
     }
 }

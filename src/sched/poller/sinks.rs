@@ -5,7 +5,7 @@
 //! Checked by: verification/loom/poller.rs, proptests/slots.rs.
 #![forbid(unsafe_code)]
 
-use super::Sink;
+use super::EventHandler;
 use crate::platform::Arc;
 
 const HALF: u32 = usize::BITS / 2;
@@ -23,7 +23,7 @@ pub struct Slots<W> {
 
 struct Slot<W> {
     generation: usize,
-    sink: Option<Arc<dyn Sink<W>>>,
+    handler: Option<Arc<dyn EventHandler<W>>>,
 }
 
 impl<W> Default for Slots<W> {
@@ -39,33 +39,33 @@ impl<W> Slots<W> {
     }
 
     /// Registers a sink.
-    pub fn insert(&mut self, sink: Arc<dyn Sink<W>>) -> Key {
+    pub fn insert(&mut self, handler: Arc<dyn EventHandler<W>>) -> Key {
         let index = self.vacant.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, sink: None });
+            self.slots.push(Slot { generation: 0, handler: None });
             self.slots.len() - 1
         });
         assert!(index < 1 << HALF, "a poller has room for 2^{HALF} sockets");
         let slot = &mut self.slots[index];
-        slot.sink = Some(sink);
+        slot.handler = Some(handler);
         Key(slot.generation << HALF | index)
     }
 
     /// Forgets a sink, which the caller drops without the lock. [N5]
-    pub fn remove(&mut self, key: Key) -> Option<Arc<dyn Sink<W>>> {
+    pub fn remove(&mut self, key: Key) -> Option<Arc<dyn EventHandler<W>>> {
         let index = key.index();
         let slot = self.slots.get_mut(index).filter(|slot| slot.generation == key.generation())?;
-        let sink = slot.sink.take()?;
+        let handler = slot.handler.take()?;
         // mutant: the next one has the same key: replace slot.generation + 1 with slot.generation
         slot.generation = (slot.generation + 1) & ((1 << HALF) - 1);
         self.vacant.push(index);
-        Some(sink)
+        Some(handler)
     }
 
     /// What a key leads to. [N5]
-    pub fn get(&self, key: Key) -> Option<&dyn Sink<W>> {
+    pub fn get(&self, key: Key) -> Option<&dyn EventHandler<W>> {
         let slot = self.slots.get(key.index())?;
         // mutant: an old key will do: replace slot.generation == key.generation() with true
-        if slot.generation == key.generation() { slot.sink.as_deref() } else { None }
+        if slot.generation == key.generation() { slot.handler.as_deref() } else { None }
     }
 
     /// How many are registered.

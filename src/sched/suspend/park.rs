@@ -10,12 +10,12 @@ use crate::observe::specification::Event;
 use crate::platform::{fork, panicking, thread, tls};
 use crate::sched::core::cell::{Goroutine, Ptr, Ref};
 use crate::sched::core::config::Placement;
-use crate::sched::core::current::{Inside, current, current_goroutine, current_worker};
 use crate::sched::core::current::{PARK, YIELD};
+use crate::sched::core::current::{RuntimeGuard, current, current_goroutine, current_worker};
 use crate::sched::core::forked;
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::simulation;
-use crate::sched::core::wake_handle::{GONE, Sleeper, Waiter, thread_parker};
+use crate::sched::core::wake_handle::{GONE, ParkedRef, Unparker, thread_parker};
 use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::state::BeginPark;
 use std::panic::Location;
@@ -84,7 +84,7 @@ pub(crate) fn suspend(
     }
     goroutine.note(Event::Suspends(place));
     goroutine.set_place(place);
-    Inside::enter(worker).switch(goroutine, why);
+    RuntimeGuard::enter(worker).switch(goroutine, why);
 }
 
 /// As [`park`], for a wait that must not be left by unwinding, since others use the caller's stack:
@@ -152,8 +152,8 @@ pub(crate) fn refuse_to_suspend(place: &'static Location<'static>) -> ! {
 fn park_in_place(goroutine: Ptr) {
     let worker = current_worker().expect("a goroutine runs on a worker");
     simulation::refuse_in_place(worker, goroutine);
-    let home = goroutine.home();
-    goroutine.set_home(Some(worker.id));
+    let home = goroutine.bound_to();
+    goroutine.bind_to(Some(worker.id));
     match goroutine.word.begin_park_in_place() {
         BeginPark::Readied => {}
         BeginPark::Parked => {
@@ -166,7 +166,7 @@ fn park_in_place(goroutine: Ptr) {
     }
     goroutine.word.end_park();
     goroutine.note(Event::Permit);
-    goroutine.set_home(home);
+    goroutine.bind_to(home);
 }
 
 /// Whether the caller is no goroutine.
@@ -175,30 +175,30 @@ pub(crate) fn is_plain_thread() -> bool {
 }
 
 /// Whoever calls, to be unparked by somebody else.
-pub(crate) fn waiter() -> Waiter {
+pub(crate) fn waiter() -> Unparker {
     match current_goroutine() {
-        Some(goroutine) => Waiter::Goroutine(Ref::new(goroutine)),
-        None => Waiter::Thread(thread_parker()),
+        Some(goroutine) => Unparker::Goroutine(Ref::new(goroutine)),
+        None => Unparker::Thread(thread_parker()),
     }
 }
 
 /// Whoever calls, as long as it waits.
-pub(crate) fn sleeper() -> Sleeper {
-    current_goroutine().map_or_else(|| Sleeper::thread(thread_parker()), Sleeper::goroutine)
+pub(crate) fn sleeper() -> ParkedRef {
+    current_goroutine().map_or_else(|| ParkedRef::thread(thread_parker()), ParkedRef::goroutine)
 }
 
 /// As [`sleeper`], for one that is about to wait; `for_ever`: without a limit. `None` where it may not: inside
 /// `no_suspend`, on a thread whose thread-locals are gone, and for ever in the child of a fork, where nobody is
 /// left that could wake it. It then gives up its locks, and calls [`refuse_to_wait`].
 #[inline]
-pub(crate) fn sleeper_about_to_wait(for_ever: bool) -> Option<Sleeper> {
+pub(crate) fn sleeper_about_to_wait(for_ever: bool) -> Option<ParkedRef> {
     let Some((worker, goroutine)) = current() else { return thread_about_to_wait(for_ever) };
-    may_wait(worker, goroutine).then(|| Sleeper::goroutine(goroutine))
+    may_wait(worker, goroutine).then(|| ParkedRef::goroutine(goroutine))
 }
 
 #[cold]
-fn thread_about_to_wait(for_ever: bool) -> Option<Sleeper> {
-    tls::parker().filter(|_| !for_ever || !fork::is_bereft()).map(Sleeper::thread)
+fn thread_about_to_wait(for_ever: bool) -> Option<ParkedRef> {
+    tls::parker().filter(|_| !for_ever || !fork::is_bereft()).map(ParkedRef::thread)
 }
 
 /// Says why [`sleeper_about_to_wait`] has refused. The panic hook is foreign code, so that no lock of ours may be
@@ -223,10 +223,10 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
             let pins = goroutine.own.pins.get() - 1;
             goroutine.own.pins.set(pins);
             if pins == 0 && goroutine.own.wired.get() == 0 && may_move(&goroutine) {
-                goroutine.set_home(None);
+                goroutine.bind_to(None);
                 // None in the child of a fork.
                 if let Some(worker) = current_worker() {
-                    worker.count_homed(-1);
+                    worker.add_bound(-1);
                 }
             }
         }
@@ -237,8 +237,8 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
         goroutine.own.pins.set(pins + 1);
         if pins == 0 && goroutine.own.wired.get() == 0 && may_move(&goroutine) {
             let worker = current_worker().expect("a goroutine runs on a worker");
-            goroutine.set_home(Some(worker.id));
-            worker.count_homed(1);
+            goroutine.bind_to(Some(worker.id));
+            worker.add_bound(1);
         }
     }
     let _unpin = Unpin(goroutine);

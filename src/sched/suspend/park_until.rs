@@ -19,13 +19,13 @@ use crate::sched::core::cell::{Goroutine, Ptr};
 use crate::sched::core::clock::now;
 use crate::sched::core::current::PARK;
 use crate::sched::core::current::{current, current_worker};
-use crate::sched::core::processor::Held;
+use crate::sched::core::processor::ProcessorGuard;
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::simulation;
 use crate::sched::core::wake_handle::thread_parker;
 use crate::sched::core::worker::Worker;
-use crate::sched::goroutine::state::{BeginPark, Unparked, Woken};
-use crate::sched::idle::Awake;
+use crate::sched::goroutine::state::{BeginPark, UnparkAction, Woken};
+use crate::sched::idle::WakeReason;
 use crate::sched::timers::Timers;
 use crate::structures::NEVER;
 use std::panic::Location;
@@ -115,8 +115,8 @@ fn await_permit(parker: &Parker, deadline: u64) -> bool {
 fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
     let worker = current_worker().expect("a goroutine runs on a worker");
     simulation::refuse_in_place(worker, goroutine);
-    let home = goroutine.home();
-    goroutine.set_home(Some(worker.id));
+    let home = goroutine.bound_to();
+    goroutine.bind_to(Some(worker.id));
     match goroutine.word.begin_park_in_place() {
         BeginPark::Readied => {}
         BeginPark::Parked => {
@@ -130,7 +130,7 @@ fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
     if permit {
         goroutine.note(Event::Permit);
     }
-    goroutine.set_home(home);
+    goroutine.bind_to(home);
     permit
 }
 
@@ -138,12 +138,12 @@ impl Worker {
     /// Between two goroutines: fires what is due in the worker's own heap. True if something came of it
     /// for this worker.
     #[inline]
-    pub(crate) fn keep_own_time(&self, held: Held<'_>) -> bool {
+    pub(crate) fn keep_own_time(&self, held: ProcessorGuard<'_>) -> bool {
         self.own_timers().is_some_and(|left| left.is_zero()) && self.fire_own(held)
     }
 
     #[cold]
-    fn fire_own(&self, held: Held<'_>) -> bool {
+    fn fire_own(&self, held: ProcessorGuard<'_>) -> bool {
         let here = Some((self, Some(held)));
         let (_, batched) = self.shared().fire_and_notify(self.id as usize, now(), here);
         batched.home || batched.stealable
@@ -152,16 +152,16 @@ impl Worker {
     /// It is about to sleep: does so for no longer than until the next timer in its own heap is due, and
     /// fires that. `None`: there is none, nor somebody to be waited for at the sockets. `Some(None)`: it
     /// was woken, or that time has come.
-    pub(crate) fn rest_until_due(&self, parker: &Parker) -> Option<Option<Awake>> {
+    pub(crate) fn block_until_due(&self, parker: &Parker) -> Option<Option<WakeReason>> {
         let left = self.own_timers();
         if left.is_some_and(|left| left.is_zero()) {
-            let _acting = self.shared().roster.spec.acting();
+            let _acting = self.shared().idle.spec.acting();
             let here = Some((self, None));
             let (_, batched) = self.shared().fire_heap(self.id as usize, now(), here);
             return Some(self.rise_for(batched));
         }
         let left = left.map(|left| left.max(SLACK));
-        let rested = self.rest_at_sockets(parker, left);
+        let rested = self.block_at_sockets(parker, left);
         if rested.is_none()
             && let Some(left) = left
         {
@@ -201,12 +201,12 @@ impl Shared {
         let mut batch = Batch::new(self, here);
         let fired = self.timers.fire(number, now, Ptr::prefetch, |goroutine| {
             goroutine.note(Event::Expires);
-            if goroutine.word.expire() != Unparked::Enqueue {
+            if goroutine.word.expire() != UnparkAction::Enqueue {
                 return goroutine.note(Event::Expired);
             }
             if let Some((worker, _)) = here {
                 // Those that were sent before this one had nearer deadlines. [W3]
-                worker.drain_inbox();
+                worker.drain_remote();
             }
             batch.add(goroutine);
         });
@@ -215,11 +215,11 @@ impl Shared {
 
     /// As [`fire_heap`](Self::fire_heap), by who goes on with something else.
     fn fire_and_notify(&self, number: usize, now: u64, here: Here<'_>) -> (usize, Batched) {
-        let _acting = self.roster.spec.acting();
+        let _acting = self.idle.spec.acting();
         let (fired, batched) = self.fire_heap(number, now, here);
         // mutant: drop wake for the stealable
         if batched.stealable {
-            self.carry_out(self.roster.notify());
+            self.perform_wake(self.idle.notify());
         }
         (fired, batched)
     }

@@ -10,7 +10,7 @@ use crate::platform::foreign::{abort, call_or_abort};
 use crate::platform::tls;
 use crate::sched::core::cell::{Completed, Ptr};
 use crate::sched::core::current::EXIT;
-use crate::sched::core::current::{Inside, current_worker};
+use crate::sched::core::current::{RuntimeGuard, current_worker};
 use crate::sched::core::forked;
 use crate::sched::core::simulation;
 
@@ -20,7 +20,7 @@ pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
         let goroutine = run::named(argument);
         goroutine.own.suspender.set(suspender);
         // SAFETY: it is about to run, so its runtime is there.
-        let blocks = unsafe { &*goroutine.shared }.arena.blocks();
+        let blocks = unsafe { &*goroutine.shared }.stack_pool.blocks();
         if blocks.is_some() {
             find_worker_by(suspender);
         }
@@ -30,7 +30,7 @@ pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
             // None but in the child of a fork.
             forked::end("a goroutine that has called `fork` came to its end")
         };
-        argument = Inside::enter(worker).leave(goroutine, EXIT);
+        argument = RuntimeGuard::enter(worker).leave(goroutine, EXIT);
     }
 }
 
@@ -55,7 +55,7 @@ fn live(goroutine: Ptr, suspender: &Suspender, blocks: Option<&Blocks>) {
     if let Some(blocks) = blocks {
         end_thread_locals(suspender, blocks);
     }
-    let group = goroutine.take_group();
+    let scope = goroutine.take_scope();
     if goroutine.own.stack.get().is_measured() {
         shared.measure_caller(goroutine);
     }
@@ -79,9 +79,9 @@ fn live(goroutine: Ptr, suspender: &Suspender, blocks: Option<&Blocks>) {
         }
         shared.pool.note_ending();
     }
-    let unheard = panicked && unclaimed && group.is_none();
-    if let Some(group) = group {
-        group.leave(goroutine.shared, panicked && unclaimed);
+    let unheard = panicked && unclaimed && scope.is_none();
+    if let Some(scope) = scope {
+        scope.child_ended(goroutine.shared, panicked && unclaimed);
     }
     simulation::ends(goroutine, panicked, unheard);
 }

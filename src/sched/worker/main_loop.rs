@@ -6,29 +6,29 @@ use crate::fiber::overflow;
 use crate::platform::tls;
 use crate::sched::core::wired::Choice;
 use crate::sched::core::worker::{Thread, Worker};
-use crate::sched::idle::{Awake, Sources};
+use crate::sched::idle::{Sources, WakeReason};
 use std::ptr;
 
 impl Worker {
     // ---- the thread ------------------------------------------------------------------------------
 
     /// The life of the worker's kernel thread.
-    pub(crate) fn main(&self) -> Awake {
+    pub(crate) fn main(&self) -> WakeReason {
         overflow::ensure_alternate_stack();
         // SAFETY: this thread holds the runtime, and with it the worker.
         unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
         let this = Thread::this();
         *self.thread.lock() = Some(this);
         self.prepare_wiring();
-        let mut awake = self.shared().roster.await_grant(self.id);
+        let mut awake = self.shared().idle.wait_for_assignment(self.id);
         loop {
             awake = match awake {
-                Awake::Run { proc, searching } => {
+                WakeReason::Run { proc, searching } => {
                     self.proc.set(Some(proc));
                     self.slice_start.set(None);
                     self.work(searching)
                 }
-                Awake::Stop | Awake::Reaped => break,
+                WakeReason::Stop | WakeReason::Reaped => break,
             };
         }
         let mut known = self.thread.lock();
@@ -43,20 +43,20 @@ impl Worker {
     }
 
     /// Runs goroutines until there is none, or the processor is gone.
-    fn work(&self, mut searching: bool) -> Awake {
+    fn work(&self, mut searching: bool) -> WakeReason {
         let shared = self.shared();
         loop {
-            // mutant: drop attention
-            if shared.roster.attention()
-                && let Some(awake) = self.attend(&mut searching)
+            // mutant: drop resched_requested
+            if shared.idle.resched_requested()
+                && let Some(awake) = self.handle_resched(&mut searching)
             {
                 return awake;
             }
-            let Some(held) = self.held() else { return self.regain() };
+            let Some(held) = self.held() else { return self.reacquire_processor() };
             let found = match self.choice.get() {
                 Choice::Usual => self.find(held),
                 Choice::BySeed => self.pick(held),
-                Choice::AtHome => match self.find_at_home(held, &mut searching) {
+                Choice::AtHome => match self.find_bound(held, &mut searching) {
                     Ok(goroutine) => Some(goroutine),
                     Err(awake) => return awake,
                 },
@@ -66,10 +66,10 @@ impl Worker {
                 None if self.keep_own_time(held) || self.look_at_sockets(held) => continue,
                 None => self.search(held, &mut searching),
             };
-            let Some(goroutine) = found else { return self.idle(searching) };
+            let Some(goroutine) = found else { return self.park_worker(searching) };
             if std::mem::take(&mut searching) {
                 // mutant: drop token given back
-                shared.carry_out(shared.roster.stop_searching(self));
+                shared.perform_wake(shared.idle.stop_searching(self));
             }
             self.run(held, goroutine);
         }
@@ -79,7 +79,7 @@ impl Worker {
 
     /// The processor was retaken while a goroutine ran, or is given up here: wait for one, if there
     /// is need of it.
-    fn regain(&self) -> Awake {
+    fn reacquire_processor(&self) -> WakeReason {
         // One that is alone does not look for shared work again before it sleeps.
         if self.is_alone()
             && let Some(held) = self.held()
@@ -88,27 +88,27 @@ impl Worker {
             self.give_away(held);
         }
         let held = self.proc.take();
-        let roster = &self.shared().roster;
-        // mutant: sleep though work is at home: replace self.home() with false
-        if self.home() {
-            roster.queue(self.id, held)
+        let idle = &self.shared().idle;
+        // mutant: sleep though work is at home: replace self.has_bound() with false
+        if self.has_bound() {
+            idle.queue(self.id, held)
         } else {
-            roster.sleep(self.id, held, false, self)
+            idle.sleep(self.id, held, false, self)
         }
     }
 
     /// Somebody queues for a processor, or the runtime shrinks or stops.
     #[cold]
-    fn attend(&self, searching: &mut bool) -> Option<Awake> {
+    fn handle_resched(&self, searching: &mut bool) -> Option<WakeReason> {
         let shared = self.shared();
         let held = self.held()?;
-        let retired = held.processor().id >= shared.roster.active();
+        let retired = held.processor().id >= shared.idle.active();
         if !retired && !shared.is_stopping() && !self.slice_is_over() {
             return None;
         }
         if std::mem::take(searching) {
             // mutant: drop token given back
-            shared.carry_out(shared.roster.stop_searching(self));
+            shared.perform_wake(shared.idle.stop_searching(self));
         }
         // mutant: nothing is handed over: replace retired || shared.is_stopping() with false
         if retired || shared.is_stopping() {
@@ -119,7 +119,7 @@ impl Worker {
         }
         // Another's, when we wait for a processor. [I1]
         // mutant: drop wake for what is handed over
-        shared.carry_out(shared.roster.notify());
-        Some(self.regain())
+        shared.perform_wake(shared.idle.notify());
+        Some(self.reacquire_processor())
     }
 }

@@ -22,9 +22,9 @@ use crate::observe::specification::{Doing, Event};
 use crate::platform::atomic::Ordering;
 use crate::platform::clock;
 use crate::sched::core::cell::{Goroutine, Ptr};
-use crate::sched::core::current::Inside;
+use crate::sched::core::current::RuntimeGuard;
 use crate::sched::core::current::{PARK, YIELD};
-use crate::sched::core::processor::Held;
+use crate::sched::core::processor::ProcessorGuard;
 use crate::sched::core::wired::Choice;
 use crate::sched::core::worker::Worker;
 use std::ptr::{self, NonNull};
@@ -48,8 +48,8 @@ impl Worker {
     /// `work`'s loop and the switch would return once a switch, and cost two mispredicted returns:
     /// context/switch/mod.rs.
     #[inline(always)]
-    pub(crate) fn run(&self, held: Held<'_>, goroutine: Ptr) {
-        if !goroutine.has_begun() && !self.begin(held, goroutine) {
+    pub(crate) fn run(&self, held: ProcessorGuard<'_>, goroutine: Ptr) {
+        if !goroutine.has_begun() && !self.prepare(held, goroutine) {
             return;
         }
         if self.slice_start.get().is_none() {
@@ -58,7 +58,7 @@ impl Worker {
         self.show(goroutine);
         goroutine.note(Event::Resumed(self.id));
         // mutant: drop departure to user code
-        self.seat().claim.leave();
+        self.slot().gate.exit_to_user();
         // SAFETY: the goroutine is in no queue and not parked, so it is this worker's; it has
         // begun, so it has a fiber, at rest. [S1]
         let (why, at) = unsafe {
@@ -75,7 +75,7 @@ impl Worker {
             self.show_section(false);
         }
         back.note(Event::Left { worker: self.id, parks: why == PARK });
-        self.settle(back, why);
+        self.finish_switch(back, why);
     }
 
     /// What runs next, for the monitor and for `current`.
@@ -99,14 +99,16 @@ impl Worker {
     #[inline(never)]
     fn successor(&self, why: usize) -> Next {
         let shared = self.shared();
-        if !PASSES || self.choice.get() != Choice::Usual || shared.roster.attention() {
+        if !PASSES || self.choice.get() != Choice::Usual || shared.idle.resched_requested() {
             return Next::Loop;
         }
         let Some(held) = self.held() else { return Next::Loop };
         match self.find_at_hand(held) {
-            AtHand::Found(next) if next.has_begun() || self.begin(held, next) => Next::Other(next),
-            // mutant: it stays though others wait: replace shared.injector.is_empty() with true
-            AtHand::Nothing if why == YIELD && shared.injector.is_empty() => Next::Itself,
+            AtHand::Found(next) if next.has_begun() || self.prepare(held, next) => {
+                Next::Other(next)
+            }
+            // mutant: it stays though others wait: replace shared.global_queue.is_empty() with true
+            AtHand::Nothing if why == YIELD && shared.global_queue.is_empty() => Next::Itself,
             _ => Next::Loop,
         }
     }
@@ -132,17 +134,17 @@ impl Worker {
     /// The worker is inside the runtime and has a processor, so a runtime that stops sees later what was queued or parked
     /// here; nothing has to be stranded, which would call foreign code on the wrong stack. [T1]
     #[inline(never)]
-    fn settle_before(&self, goroutine: Ptr) {
+    fn finish_predecessor(&self, goroutine: Ptr) {
         let (before, why) = self.passed.take().expect("a goroutine has passed on");
         before.note(Event::Left { worker: self.id, parks: why == PARK });
-        self.settle_on(before, why, true);
+        self.finish_switch_of(before, why, true);
         goroutine.note(Event::Resumed(self.id));
         // mutant: drop departure to user code
-        self.seat().claim.leave();
+        self.slot().gate.exit_to_user();
     }
 }
 
-impl Inside<'_> {
+impl RuntimeGuard<'_> {
     /// Suspends the goroutine that calls this: another one goes on, or its worker's loop. Returns in the goroutine,
     /// in user code, perhaps on another kernel thread.
     #[inline]
@@ -161,8 +163,8 @@ impl Inside<'_> {
             // SAFETY: it was taken out of a queue, so it is this worker's; it has begun.
             Next::Other(next) => unsafe { worker.pass(goroutine, why, next) },
             Next::Itself => {
-                worker.shared().roster.spec.see(Doing::Stays(worker.id));
-                worker.seat().claim.leave();
+                worker.shared().idle.spec.see(Doing::Stays(worker.id));
+                worker.slot().gate.exit_to_user();
                 ptr::null_mut()
             }
             Next::Loop => suspend(goroutine, why),
@@ -209,6 +211,6 @@ pub(crate) fn named(argument: *mut ()) -> Ptr {
 #[inline(always)]
 pub(crate) fn goes_on(goroutine: Ptr, argument: *mut ()) {
     if let Some(worker) = passed_by(argument) {
-        worker.settle_before(goroutine);
+        worker.finish_predecessor(goroutine);
     }
 }

@@ -11,8 +11,8 @@ use crate::observe::specification::Event;
 use crate::platform::Parker;
 use crate::sched::core::cell::Ptr;
 use crate::sched::core::config::Placement;
-use crate::sched::core::current::{EXIT, Inside, PARK, YIELD};
-use crate::sched::core::processor::{FIBER_CACHE, Held};
+use crate::sched::core::current::{EXIT, PARK, RuntimeGuard, YIELD};
+use crate::sched::core::processor::{FIBER_CACHE, ProcessorGuard};
 use crate::sched::core::runtime::Shared;
 use crate::sched::core::stacks::StackKind;
 use crate::sched::core::worker::Worker;
@@ -24,22 +24,22 @@ const POSTPONE_PAUSE: Duration = Duration::from_micros(200);
 
 impl Worker {
     #[inline]
-    pub(crate) fn settle(&self, goroutine: Ptr, why: usize) {
+    pub(crate) fn finish_switch(&self, goroutine: Ptr, why: usize) {
         // mutant: go on though it stops: replace self.shared().is_stopping() with false
         if why != EXIT && self.shared().is_stopping() {
-            return self.strand(goroutine);
+            return self.abandon(goroutine);
         }
         // One that is wired has not passed on.
         if why == EXIT && goroutine.own.wired.get() != 0 {
-            self.bury_wired(goroutine);
+            self.reap_wired(goroutine);
         }
-        self.settle_on(goroutine, why, false);
+        self.finish_switch_of(goroutine, why, false);
     }
 
     /// As `settle`, while the runtime does not stop. `another`: this worker will run another one next, whatever
     /// is in the queues.
     #[inline(always)]
-    pub(crate) fn settle_on(&self, goroutine: Ptr, why: usize, another: bool) {
+    pub(crate) fn finish_switch_of(&self, goroutine: Ptr, why: usize, another: bool) {
         match why {
             YIELD => self.requeue(goroutine, another),
             PARK => match goroutine.word.begin_park() {
@@ -47,33 +47,33 @@ impl Worker {
                 // mutant: who was readied is forgotten: replace self.requeue(goroutine, another) with ()
                 BeginPark::Readied => self.requeue(goroutine, another),
             },
-            EXIT => self.bury(goroutine),
+            EXIT => self.reap(goroutine),
             other => broken("settle", "EXIT, YIELD or PARK", &other.to_string()),
         }
     }
 
     /// The runtime stops: nobody will resume it, and its joiner learns so. [T2] [T3]
     #[cold]
-    fn strand(&self, goroutine: Ptr) {
+    fn abandon(&self, goroutine: Ptr) {
         // Its joiner is unparked as user code would do it, which may enter the runtime.
-        self.seat().claim.leave();
+        self.slot().gate.exit_to_user();
         // mutant: the joiner gets no word: replace goroutine.abandon() with None::<crate::sched::core::wake_handle::Wake>
         let joiner = goroutine.abandon();
         if let Some(joiner) = joiner {
             // SAFETY: the worker keeps the runtime in place, and a joiner known by its id is of it.
             unsafe { joiner.wake() };
         }
-        std::mem::forget(Inside::enter(self));
+        std::mem::forget(RuntimeGuard::enter(self));
     }
 
     #[inline(always)]
     fn requeue(&self, goroutine: Ptr, another: bool) {
         let shared = self.shared();
-        if goroutine.home().is_some() {
-            self.push_home(goroutine);
+        if goroutine.bound_to().is_some() {
+            self.push_bound(goroutine);
         } else if let Some(held) = self.held() {
             let is_alone =
-                || held.local(|local| local.deque.is_empty()) && !held.processor().has_next();
+                || held.local(|local| local.run_queue.is_empty()) && !held.processor().has_next();
             let alone = !another && is_alone();
             held.push(shared, goroutine);
             // One alone is ours to run again; `find` announces it if something else goes first. [I1]
@@ -81,19 +81,19 @@ impl Worker {
             held.local(|local| local.unannounced = alone);
             // mutant: drop wake for who goes on
             if !alone {
-                shared.carry_out(shared.roster.notify());
+                shared.perform_wake(shared.idle.notify());
             }
         } else {
             // SAFETY: it has just switched out, so it is in no queue.
             unsafe { shared.inject(goroutine) };
             // mutant: drop wake for who has no processor
-            shared.carry_out(shared.roster.notify());
+            shared.perform_wake(shared.idle.notify());
         }
     }
 
     /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1] False if there
     /// is no stack; then it is queued again.
-    pub(crate) fn begin(&self, held: Held<'_>, goroutine: Ptr) -> bool {
+    pub(crate) fn prepare(&self, held: ProcessorGuard<'_>, goroutine: Ptr) -> bool {
         let shared = self.shared();
         let fiber = held.local(|local| {
             if goroutine.own.stack.get() != StackKind::PLAIN {
@@ -113,8 +113,8 @@ impl Worker {
         };
         if shared.config.placement == Placement::Anchored {
             // mutant: drop home
-            goroutine.set_home(Some(self.id));
-            self.count_homed(1);
+            goroutine.bind_to(Some(self.id));
+            self.add_bound(1);
         }
         // SAFETY: this worker's own while it runs it.
         unsafe { *goroutine.own.fiber.get() = Some(fiber) };
@@ -130,16 +130,16 @@ impl Worker {
         shared.report_postponed(goroutine, error);
         // SAFETY: it has just been taken out of a queue, and has not begun.
         unsafe { shared.inject(goroutine) };
-        shared.carry_out(shared.roster.notify());
+        shared.perform_wake(shared.idle.notify());
         Parker::new().park_timeout(POSTPONE_PAUSE);
     }
 
     /// It has ended: its stack serves the next one, its cell too unless somebody refers to it.
-    fn bury(&self, goroutine: Ptr) {
+    fn reap(&self, goroutine: Ptr) {
         goroutine.note(Event::Exited);
         let shared = self.shared();
-        if goroutine.home().is_some() {
-            self.count_homed(-1);
+        if goroutine.bound_to().is_some() {
+            self.add_bound(-1);
         }
         // SAFETY: this worker's own: the goroutine has switched out for good.
         let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
@@ -172,7 +172,7 @@ impl Worker {
     }
 }
 
-fn keep_fiber(shared: &Shared, held: Held<'_>, goroutine: Ptr, fiber: Fiber) {
+fn keep_fiber(shared: &Shared, held: ProcessorGuard<'_>, goroutine: Ptr, fiber: Fiber) {
     if goroutine.own.stack.get() != StackKind::PLAIN {
         // SAFETY: it has switched out for good; `begin` took its stack.
         return unsafe { shared.give_stack(goroutine, fiber) };
@@ -182,7 +182,7 @@ fn keep_fiber(shared: &Shared, held: Held<'_>, goroutine: Ptr, fiber: Fiber) {
         if local.fibers.len() > FIBER_CACHE {
             let half = local.fibers.len() / 2;
             // The coldest go back.
-            shared.arena.give(local.fibers.drain(..half));
+            shared.stack_pool.give(local.fibers.drain(..half));
         }
     });
 }

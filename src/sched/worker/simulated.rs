@@ -4,7 +4,7 @@
 use crate::observe::run_log;
 use crate::observe::run_log::Kind;
 use crate::sched::core::cell::Ptr;
-use crate::sched::core::processor::Held;
+use crate::sched::core::processor::ProcessorGuard;
 use crate::sched::core::simulation::{START, Simulation, State};
 use crate::sched::core::worker::Worker;
 use crate::sched::suspend::park_until::fire_timers;
@@ -13,7 +13,7 @@ use crate::structures::NEVER;
 impl Worker {
     /// The next goroutine of a simulation. Does not return if the run has failed. [K10]
     #[cold]
-    pub(crate) fn pick(&self, held: Held<'_>) -> Option<Ptr> {
+    pub(crate) fn pick(&self, held: ProcessorGuard<'_>) -> Option<Ptr> {
         let simulation = self.shared().simulation.as_deref().expect("it is one");
         let last = simulation.0.lock().last.take();
         // A cell that is another goroutine's by now was given up by one that has ended.
@@ -59,12 +59,12 @@ impl Worker {
     }
 
     /// Takes all that can run out of the queues, in their order.
-    fn gather(&self, held: Held<'_>, simulation: &Simulation) {
-        self.drain_inbox();
+    fn gather(&self, held: ProcessorGuard<'_>, simulation: &Simulation) {
+        self.drain_remote();
         let mut state = simulation.0.lock();
         let next = || {
-            let own = self.pop_home().or_else(|| held.local(|local| local.deque.pop()));
-            own.or_else(|| self.shared().injector.pop().map(Ptr::from_raw))
+            let own = self.pop_bound().or_else(|| held.local(|local| local.run_queue.pop()));
+            own.or_else(|| self.shared().global_queue.pop().map(Ptr::from_raw))
         };
         state.runnable.extend(std::iter::from_fn(next));
         state.runnable.extend(held.processor().take_next());
