@@ -14,7 +14,7 @@ pub const SAMPLES: bool = false;
 /// loom's limit.
 pub(super) const MOST_THREADS: Option<u32> = Some(5);
 
-/// Whether the ledger counts the steps of an execution.
+/// Whether the log counts the steps of an execution.
 pub(super) const LEDGER_COUNTS: bool = true;
 /// More of loom's branches than one of our steps has.
 const BRANCHES: usize = 16;
@@ -32,7 +32,7 @@ pub(super) fn search(plan: &Plan, _: &Arc<AtomicU64>, body: impl Fn() + Send + S
     };
     let mut builder = loom::model::Builder::new();
     builder.max_threads = 5;
-    // Its own limit is met in a panic: the ledger's comes first.
+    // Its own limit is met in a panic: the log's comes first.
     builder.max_branches = plan.steps.saturating_mul(BRANCHES);
     builder.preemption_bound = preemptions;
     builder.max_permutations = plan.most.map(|most| most as usize + 1);

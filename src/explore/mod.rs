@@ -161,7 +161,7 @@ pub fn message(payload: &(dyn Any + Send)) -> &str {
     text.unwrap_or("(its payload is no text)")
 }
 
-/// Panics within a run go to its ledger: most are found in hundreds of executions, or are expected.
+/// Panics within a run go to its log: most are found in hundreds of executions, or are expected.
 /// Those of the checker itself fail the run.
 pub fn report_panics() {
     static ONCE: Once = Once::new();

@@ -10,7 +10,7 @@ pub const EXHAUSTS: bool = false;
 /// Whether the others are.
 pub const SAMPLES: bool = false;
 pub(super) const MOST_THREADS: Option<u32> = None;
-/// Whether the ledger counts the steps of an execution.
+/// Whether the log counts the steps of an execution.
 pub(super) const LEDGER_COUNTS: bool = false;
 
 pub(super) fn prepare() {}

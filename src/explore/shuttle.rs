@@ -18,7 +18,7 @@ pub const EXHAUSTS: bool = false;
 /// Whether the others are.
 pub const SAMPLES: bool = true;
 pub(super) const MOST_THREADS: Option<u32> = None;
-/// Whether the ledger counts the steps of an execution.
+/// Whether the log counts the steps of an execution.
 pub(super) const LEDGER_COUNTS: bool = false;
 
 const STACK_SIZE: usize = 256 * 1024;
@@ -59,7 +59,7 @@ pub(super) fn search(
     Runner::new(sampler, config()).run(body);
 }
 
-/// The ledger hears of everything first.
+/// The log hears of everything first.
 pub(super) fn explain(_: &str, _: &str) -> Option<(Kind, String)> {
     None
 }

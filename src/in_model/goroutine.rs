@@ -1,7 +1,7 @@
 //! A goroutine of a program under `check`, `random` or `pct`: one model thread, which waits by its
 //! parker as a plain thread does. Its end and its join handle meet by the same word as a real one's.
-//! spawn: enter it in the ledger, start the thread.   end: leave the result, wake the joiner, leave the
-//! ledger.
+//! spawn: enter it in the log, start the thread.   end: leave the result, wake the joiner, leave the
+//! log.
 //! [G2] The result is read once: by the joiner, or dropped by whoever comes last.
 //! Checked by: proptests/model/main.rs.
 #![allow(unsafe_code)]

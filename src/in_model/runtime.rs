@@ -103,7 +103,7 @@ impl Drop for Among {
 
 impl ModelRuntime {
     pub(crate) fn new(config: &Config) -> Arc<ModelRuntime> {
-        let tenant = run_log::runtime(config.abort_on_panic).expect("a program's ledger is open");
+        let tenant = run_log::runtime(config.abort_on_panic).expect("a program's log is open");
         Arc::new(ModelRuntime {
             tenant,
             most_processors: config.max_processors as usize,

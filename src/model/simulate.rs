@@ -115,7 +115,7 @@ fn simulate_within<T: Send + 'static>(
     };
     let main = runtime.go_with(Spawn::new().name("main"), main);
     let main = main.unwrap_or_else(|error| panic!("simulate: {error}"));
-    // An error says that the run has ended, and its ledger is closed.
+    // An error says that the run has ended, and its log is closed.
     match told.recv() {
         Err(_) => Ok(outcome(&runtime, main)),
         Ok(record) => {

@@ -226,7 +226,7 @@ impl Wait {
     /// Ends the wait unless somebody has claimed it: then it will be fired, or is already.
     pub fn cancel_wait(&self) -> bool {
         if self.is_steadfast {
-            broken("give_up", "a wait that may be given up", "a steadfast one");
+            broken("cancel_wait", "a wait that may be cancelled", "an untimed one");
         }
         // Relaxed: what the waiter does next it does under the lists' locks, or alone.
         // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)

@@ -16,13 +16,13 @@ pub struct Holder {
 
 /// `who` has `object` from now on.
 pub fn holds(who: u32, object: Option<Object>, place: Place) {
-    with(|ledger| ledger.run.held.extend(object.map(|object| Holder { object, who, place })));
+    with(|log| log.run.held.extend(object.map(|object| Holder { object, who, place })));
 }
 
 /// `object` is had no longer: by `who`, or where the guard has wandered, by whoever had it.
 pub fn lets_go(who: u32, object: Option<Object>) {
-    with(|ledger| {
-        let held = &mut ledger.run.held;
+    with(|log| {
+        let held = &mut log.run.held;
         let own = held.iter().rposition(|one| Some(one.object) == object && one.who == who);
         let any = || held.iter().rposition(|one| Some(one.object) == object);
         if let Some(at) = own.or_else(any) {
@@ -34,9 +34,9 @@ pub fn lets_go(who: u32, object: Option<Object>) {
 impl Run {
     /// Who has the lock for which that goroutine waits.
     pub fn holders_before(&self, who: u32) -> impl Iterator<Item = &Holder> {
-        let person = self.people.get((who as usize).wrapping_sub(1));
-        let waits = person.filter(|person| person.state == State::Waiting);
-        let object = waits.and_then(|person| match person.doing.as_ref()?.what {
+        let record = self.goroutines.get((who as usize).wrapping_sub(1));
+        let waits = record.filter(|record| record.state == State::Waiting);
+        let object = waits.and_then(|record| match record.doing.as_ref()?.what {
             What::Op(_, object) => object,
             _ => None,
         });
@@ -45,7 +45,7 @@ impl Run {
 
     /// A goroutine that waits for a lock that it has itself, in words.
     pub(super) fn waits_for_itself(&self) -> Option<String> {
-        let ids = 1..=self.people.len() as u32;
+        let ids = 1..=self.goroutines.len() as u32;
         let (id, own) = ids
             .into_iter()
             .find_map(|id| Some((id, self.holders_before(id).find(|holder| holder.who == id)?)))?;

@@ -1,4 +1,4 @@
-//! Ledger: what a checked run of a user's program remembers: which goroutines are alive, what each of
+//! RunLog: what a checked run of a user's program remembers: which goroutines are alive, what each of
 //! them does and where, and what happened in which order. It belongs to the one kernel thread on which
 //! all of a run's goroutines take turns, and is no part of the model: no checker sees it.
 //!
@@ -23,7 +23,7 @@ pub use locks_held::{Holder, holds, lets_go};
 pub use record::{Event, GoroutineRecord, Kind, Object, Place, Record, Rules, Run, State, What};
 pub use runtimes::{Left, RuntimeId, belongs, left_of, runtime, this_run};
 
-struct Ledger {
+struct RunLog {
     /// Which run of all in this process.
     number: u64,
     rules: Rules,
@@ -45,7 +45,7 @@ struct Ledger {
     runtimes: Vec<bool>,
 }
 
-/// How many kernel threads have an open ledger.
+/// How many kernel threads have an open log.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether any kernel thread of the process has one: a hint that spares the others a look.
@@ -68,7 +68,7 @@ pub fn ear() -> (Sender<Record>, Receiver<Record>) {
 /// Begins a run on this kernel thread. Whoever waits at the other end of `tell` hears of its failure.
 pub fn open(rules: Rules, tell: Sender<Record>) {
     static RUNS: AtomicU64 = AtomicU64::new(0);
-    let ledger = Ledger {
+    let log = RunLog {
         // Relaxed: a number.
         number: RUNS.fetch_add(1, Ordering::Relaxed),
         rules,
@@ -84,7 +84,7 @@ pub fn open(rules: Rules, tell: Sender<Record>) {
         panics: Vec::new(),
         runtimes: Vec::new(),
     };
-    if place::put(ledger) {
+    if place::put(log) {
         // Relaxed: see `any_open`.
         OPEN.fetch_add(1, Ordering::Relaxed);
     }
@@ -92,17 +92,17 @@ pub fn open(rules: Rules, tell: Sender<Record>) {
 
 /// Ends the run.
 pub fn close() -> Option<Run> {
-    let ledger = place::take()?;
+    let log = place::take()?;
     // Relaxed: see `any_open`.
     OPEN.fetch_sub(1, Ordering::Relaxed);
-    Some(ledger.run)
+    Some(log.run)
 }
 
 /// One more model thread; fails the run if there can't be so many.
 pub fn thread(what: &str) {
-    let refused = with(|ledger| {
-        ledger.threads += 1;
-        ledger.rules.most_threads.is_some_and(|most| ledger.threads > most)
+    let refused = with(|log| {
+        log.threads += 1;
+        log.rules.most_threads.is_some_and(|most| log.threads > most)
     });
     if refused == Some(true) {
         fail(
@@ -118,20 +118,20 @@ pub fn thread(what: &str) {
 
 /// A goroutine was spawned: its id.
 pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
-    with(|ledger| {
-        let runtime = ledger.person(by).map_or(0, |person| person.runtime);
-        let person = GoroutineRecord {
+    with(|log| {
+        let runtime = log.goroutine(by).map_or(0, |record| record.runtime);
+        let record = GoroutineRecord {
             name: name.map(str::to_owned),
             spawned: place,
             state: State::Running,
             doing: None,
             runtime,
         };
-        ledger.run.people.push(person);
-        ledger.running += 1;
-        let id = ledger.run.people.len() as u32;
+        log.run.goroutines.push(record);
+        log.running += 1;
+        let id = log.run.goroutines.len() as u32;
         if by != 0 {
-            ledger.push(by, What::Op("spawn", Some(("goroutine", id))), place);
+            log.push(by, What::Op("spawn", Some(("goroutine", id))), place);
         }
         id
     })
@@ -141,10 +141,10 @@ pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
 /// A goroutine begins a public operation.
 pub fn op(who: u32, what: What, place: Option<Place>) {
     step();
-    with(|ledger| {
-        let doing = ledger.push(who, what, place).clone();
-        if let Some(person) = ledger.person(who) {
-            person.doing = Some(doing);
+    with(|log| {
+        let doing = log.push(who, what, place).clone();
+        if let Some(record) = log.goroutine(who) {
+            record.doing = Some(doing);
         }
     });
 }
@@ -157,9 +157,9 @@ pub(crate) const TOO_MANY_STEPS: &str = "an execution took more steps than it ma
 /// lock is held: a checker's own limit is met in a panic hook, whose lock a stopped thread would keep.
 pub fn step() {
     raise_deferred_failure();
-    let beyond = with(|ledger| {
-        ledger.steps += 1;
-        ledger.rules.most_steps.is_some_and(|most| ledger.steps > most)
+    let beyond = with(|log| {
+        log.steps += 1;
+        log.rules.most_steps.is_some_and(|most| log.steps > most)
     });
     if beyond == Some(true) {
         fail(Kind::Limit, TOO_MANY_STEPS.to_owned());
@@ -168,33 +168,33 @@ pub fn step() {
 
 /// How it ended, if that is worth a word.
 pub fn says(who: u32, outcome: &'static str) {
-    with(|ledger| ledger.note(who, What::Says(outcome)));
+    with(|log| log.note(who, What::Says(outcome)));
 }
 
 /// Which of the things that a select waits for was first, and what is done to it.
 pub fn chooses(who: u32, object: Option<Object>, part: &'static str) {
-    with(|ledger| ledger.note(who, What::Chooses(object, part)));
+    with(|log| log.note(who, What::Chooses(object, part)));
 }
 
 /// A thing was made at `address`: a later one at the same address is another.
 pub fn made(kind: &'static str, address: usize) {
-    with(|ledger| ledger.number(kind, address));
+    with(|log| log.number(kind, address));
 }
 
 /// The number of the thing at `address`.
 pub fn object(kind: &'static str, address: usize) -> Option<Object> {
-    with(|ledger| match ledger.objects.get(&address) {
+    with(|log| match log.objects.get(&address) {
         Some(object) if object.0 == kind => *object,
-        _ => ledger.number(kind, address),
+        _ => log.number(kind, address),
     })
 }
 
 /// A goroutine is about to wait until somebody wakes it. Does not return if nobody can. [K8]
 pub fn sleeps(who: u32) {
     raise_deferred_failure();
-    let stuck = with(|ledger| {
-        ledger.waits(who);
-        ledger.is_stuck()
+    let stuck = with(|log| {
+        log.waits(who);
+        log.is_stuck()
     });
     if stuck == Some(true) {
         stuck_for_good();
@@ -203,13 +203,13 @@ pub fn sleeps(who: u32) {
 
 /// A goroutine of a simulation waits until somebody wakes it, or its time has come.
 pub fn waits(who: u32) {
-    with(|ledger| ledger.waits(who));
+    with(|log| log.waits(who));
 }
 
 /// Nobody in a simulation can run, nor will time change that: the run is over. Does not return if
 /// somebody waits. [K8]
 pub fn at_rest() {
-    let waiting = with(|ledger| ledger.run.people.iter().any(|one| one.state != State::Ended));
+    let waiting = with(|log| log.run.goroutines.iter().any(|one| one.state != State::Ended));
     match waiting {
         Some(true) => stuck_for_good(),
         Some(false) => drop(close()),
@@ -219,12 +219,12 @@ pub fn at_rest() {
 
 /// Somebody woke it, or its time has come.
 pub fn wakes(who: u32) {
-    with(|ledger| {
-        let Some(person) = ledger.person(who) else { return };
-        if person.state == State::Waiting {
-            person.state = State::Running;
-            ledger.running += 1;
-            ledger.note(who, What::GoesOn);
+    with(|log| {
+        let Some(record) = log.goroutine(who) else { return };
+        if record.state == State::Waiting {
+            record.state = State::Running;
+            log.running += 1;
+            log.note(who, What::GoesOn);
         }
     });
 }
@@ -232,10 +232,10 @@ pub fn wakes(who: u32) {
 /// Its closure has returned. Does not return if those left wait for ever; true if it was the last. [K8]
 pub fn ended(who: u32) -> bool {
     raise_deferred_failure();
-    let end = with(|ledger| {
-        ledger.ends(who);
-        let last = ledger.run.people.iter().all(|person| person.state == State::Ended);
-        (ledger.is_stuck(), last)
+    let end = with(|log| {
+        log.ends(who);
+        let last = log.run.goroutines.iter().all(|record| record.state == State::Ended);
+        (log.is_stuck(), last)
     });
     match end {
         Some((true, _)) => stuck_for_good(),
@@ -246,22 +246,22 @@ pub fn ended(who: u32) -> bool {
 
 /// As [`ended`], in a simulation, which goes on.
 pub fn ends(who: u32) {
-    with(|ledger| ledger.ends(who));
+    with(|log| log.ends(who));
 }
 
 /// A wait that time can end begins, or is over.
 pub fn timed(begins: bool) {
-    with(|ledger| ledger.timed = if begins { ledger.timed + 1 } else { ledger.timed - 1 });
+    with(|log| log.timed = if begins { log.timed + 1 } else { log.timed - 1 });
 }
 
 /// Time has passed.
 pub fn time(nanos: u64) {
-    with(|ledger| ledger.note(0, What::Time(nanos)));
+    with(|log| log.note(0, What::Time(nanos)));
 }
 
 /// So many messages were dropped with their channel.
 pub fn lost(object: Option<Object>, count: usize) {
-    if count > 0 && with(|ledger| ledger.rules.forbid_lost_values) == Some(true) {
+    if count > 0 && with(|log| log.rules.forbid_lost_values) == Some(true) {
         let (kind, number) = object.unwrap_or(("channel", 0));
         let messages = if count == 1 { "1 message" } else { &format!("{count} messages") };
         fail(Kind::LostValue, format!("{kind} {number} was dropped with {messages} unreceived"));
@@ -270,28 +270,28 @@ pub fn lost(object: Option<Object>, count: usize) {
 
 /// The panic hook saw one.
 pub fn saw_panic(message: &str, place: String) -> bool {
-    with(|ledger| ledger.panics.push((message.to_owned(), place))).is_some()
+    with(|log| log.panics.push((message.to_owned(), place))).is_some()
 }
 
 /// A checker's own panic fails the run: noted in its hook, where a kernel thread that stops would keep
 /// the hook's lock, and told at the next step that anybody takes, or where the panic is caught. False
 /// if one is noted already: what unwinds has met the checker again, and can't be stopped any more.
 pub fn defer_failure(kind: Kind, message: String) -> bool {
-    with(|ledger| ledger.verdict.replace((kind, message)).is_none()) == Some(true)
+    with(|log| log.verdict.replace((kind, message)).is_none()) == Some(true)
 }
 
 /// Tells what was noted. Does not return if there was anything.
 pub fn raise_deferred_failure() {
-    if let Some((kind, message)) = with(|ledger| ledger.verdict.take()).flatten() {
+    if let Some((kind, message)) = with(|log| log.verdict.take()).flatten() {
         fail(kind, message);
     }
 }
 
 /// A goroutine's closure has panicked.
 pub fn panicked(who: u32, message: &str) {
-    let seen = with(|ledger| {
-        let seen = ledger.panics.iter().rposition(|(seen, _)| seen == message)?;
-        Some(ledger.panics.remove(seen))
+    let seen = with(|log| {
+        let seen = log.panics.iter().rposition(|(seen, _)| seen == message)?;
+        Some(log.panics.remove(seen))
     });
     let text = match seen.flatten() {
         Some((message, place)) => format!("{message} at {place}"),
@@ -303,7 +303,7 @@ pub fn panicked(who: u32, message: &str) {
 /// As [`panicked`], where only the hook has seen what was said: in a simulation nobody runs between
 /// a panic and the end of its goroutine. What was said.
 pub fn died(who: u32) -> String {
-    let (message, place) = with(|ledger| ledger.panics.pop()).flatten().unwrap_or_default();
+    let (message, place) = with(|log| log.panics.pop()).flatten().unwrap_or_default();
     runtimes::note_panic(who, format!("{message} at {place}"), &message);
     message
 }
@@ -311,49 +311,49 @@ pub fn died(who: u32) -> String {
 /// Whether nobody runs, and no time-out will make anybody run.
 fn stuck_for_good() -> ! {
     let over =
-        with(|ledger| ledger.run.people.first().is_some_and(|main| main.state == State::Ended));
+        with(|log| log.run.goroutines.first().is_some_and(|main| main.state == State::Ended));
     if over == Some(true) {
         fail(Kind::Leak, "the program has ended, and nobody will wake those who wait".to_owned())
     }
-    let itself = with(|ledger| ledger.run.waits_for_itself()).flatten();
+    let itself = with(|log| log.run.waits_for_itself()).flatten();
     let nobody = || "everybody waits, and nobody will wake them".to_owned();
     fail(Kind::Deadlock, itself.unwrap_or_else(nobody))
 }
 
 /// The run has failed: tells so, and stops the kernel thread for good. [K8]
 pub fn fail(kind: Kind, message: String) -> ! {
-    if let Some(ledger) = place::take() {
+    if let Some(log) = place::take() {
         // Relaxed: see `any_open`.
         OPEN.fetch_sub(1, Ordering::Relaxed);
-        let _ = ledger.tell.send(Record { kind, message, run: ledger.run });
+        let _ = log.tell.send(Record { kind, message, run: log.run });
     }
     loop {
         std::thread::park();
     }
 }
 
-impl Ledger {
-    fn person(&mut self, who: u32) -> Option<&mut GoroutineRecord> {
-        self.run.people.get_mut((who as usize).checked_sub(1)?)
+impl RunLog {
+    fn goroutine(&mut self, who: u32) -> Option<&mut GoroutineRecord> {
+        self.run.goroutines.get_mut((who as usize).checked_sub(1)?)
     }
 
     fn is_stuck(&self) -> bool {
-        let waiting = self.run.people.iter().any(|person| person.state == State::Waiting);
+        let waiting = self.run.goroutines.iter().any(|record| record.state == State::Waiting);
         self.running == 0 && self.timed == 0 && waiting
     }
 
     fn waits(&mut self, who: u32) {
-        let Some(person) = self.person(who) else { return };
-        if person.state == State::Running {
-            person.state = State::Waiting;
+        let Some(record) = self.goroutine(who) else { return };
+        if record.state == State::Running {
+            record.state = State::Waiting;
             self.running -= 1;
             self.note(who, What::Waits);
         }
     }
 
     fn ends(&mut self, who: u32) {
-        let Some(person) = self.person(who) else { return };
-        person.state = State::Ended;
+        let Some(record) = self.goroutine(who) else { return };
+        record.state = State::Ended;
         self.running -= 1;
         self.note(who, What::Ends);
     }

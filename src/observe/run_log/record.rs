@@ -1,4 +1,4 @@
-//! Story: what a ledger holds of a run: who took part, and what happened.
+//! Story: what a log holds of a run: who took part, and what happened.
 //! Checked by: proptests/model/main.rs.
 
 use super::Holder;
@@ -89,7 +89,7 @@ pub enum State {
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     /// The goroutine with id `n` is at `n - 1`.
-    pub people: Vec<GoroutineRecord>,
+    pub goroutines: Vec<GoroutineRecord>,
     /// What happened, without the `forgotten` first steps.
     pub events: Vec<Event>,
     /// How much of the history is no longer kept.
@@ -160,6 +160,6 @@ pub struct Rules {
     pub forbid_lost_values: bool,
     /// As many model threads as the checker can run.
     pub most_threads: Option<u32>,
-    /// Operations and turns of a run, where the ledger counts them.
+    /// Operations and turns of a run, where the log counts them.
     pub most_steps: Option<usize>,
 }

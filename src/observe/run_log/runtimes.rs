@@ -28,35 +28,35 @@ pub struct Left {
 
 /// The program builds a runtime, in which a panic aborts or does not. `None` outside of a run.
 pub fn runtime(aborts: bool) -> Option<RuntimeId> {
-    with(|ledger| {
-        ledger.runtimes.push(aborts);
-        RuntimeId { run: ledger.number, number: ledger.runtimes.len() as u32 }
+    with(|log| {
+        log.runtimes.push(aborts);
+        RuntimeId { run: log.number, number: log.runtimes.len() as u32 }
     })
 }
 
 /// The number of the run that this kernel thread is at.
 pub fn this_run() -> Option<u64> {
-    with(|ledger| ledger.number)
+    with(|log| log.number)
 }
 
 /// `who` belongs to that runtime from now on; the number of the one before.
 pub fn belongs(who: u32, runtime: u32) -> u32 {
-    let change = |person: &mut crate::observe::run_log::GoroutineRecord| {
-        std::mem::replace(&mut person.runtime, runtime)
+    let change = |record: &mut crate::observe::run_log::GoroutineRecord| {
+        std::mem::replace(&mut record.runtime, runtime)
     };
-    with(|ledger| ledger.person(who).map(change)).flatten().unwrap_or(0)
+    with(|log| log.goroutine(who).map(change)).flatten().unwrap_or(0)
 }
 
 /// How many goroutines that runtime has had, and those of them that have not ended.
 pub fn left_of(runtime: u32) -> (u64, Vec<Left>) {
-    with(|ledger| {
-        let own = || ledger.run.people.iter().zip(1..).filter(|(one, _)| one.runtime == runtime);
-        let left = own().filter(|(person, _)| person.state != State::Ended);
-        let left = left.map(|(person, id)| Left {
+    with(|log| {
+        let own = || log.run.goroutines.iter().zip(1..).filter(|(one, _)| one.runtime == runtime);
+        let left = own().filter(|(record, _)| record.state != State::Ended);
+        let left = left.map(|(record, id)| Left {
             id,
-            name: person.name.clone(),
-            waits: person.state == State::Waiting,
-            place: person.doing.as_ref().and_then(|event| event.place),
+            name: record.name.clone(),
+            waits: record.state == State::Waiting,
+            place: record.doing.as_ref().and_then(|event| event.place),
         });
         (own().count() as u64, left.collect())
     })
@@ -64,17 +64,17 @@ pub fn left_of(runtime: u32) -> (u64, Vec<Left>) {
 }
 
 /// Whether a panic of `who` would abort the process.
-pub(super) fn aborts(ledger: &mut crate::observe::run_log::Ledger, who: u32) -> bool {
-    let runtime = ledger.person(who).map_or(0, |person| person.runtime);
-    runtime.checked_sub(1).is_some_and(|at| ledger.runtimes[at as usize])
+pub(super) fn aborts(log: &mut crate::observe::run_log::RunLog, who: u32) -> bool {
+    let runtime = log.goroutine(who).map_or(0, |record| record.runtime);
+    runtime.checked_sub(1).is_some_and(|at| log.runtimes[at as usize])
 }
 
 /// Notes a panic. Does not return where that would abort the process.
 pub(super) fn note_panic(who: u32, text: String, message: &str) {
     crate::observe::run_log::raise_deferred_failure();
-    let aborts = with(|ledger| {
-        ledger.note(who, What::Panics(text));
-        aborts(ledger, who)
+    let aborts = with(|log| {
+        log.note(who, What::Panics(text));
+        aborts(log, who)
     });
     if aborts == Some(true) {
         let policy = "its runtime's policy is to abort";

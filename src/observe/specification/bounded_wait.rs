@@ -16,11 +16,11 @@ const STREAK: u64 = 16;
 /// `run_next` itself goes at the next decision, or at the one after the injector's turn.
 pub(super) const NEXT: u64 = 2;
 /// The inbox is emptied by the first decision that neither the injector nor `run_next` has.
-pub(super) const INBOX: u64 = STREAK + 2;
+pub(super) const REMOTE: u64 = STREAK + 2;
 /// Of two turns one is the ring's.
 pub(super) const RING: u64 = queue(2);
 /// Of four turns one is the deque's.
-pub(super) const DEQUE: u64 = queue(4);
+pub(super) const RUN_QUEUE: u64 = queue(4);
 
 /// One decision in 61 is the injector's.
 const fn queue(turns: u64) -> u64 {
@@ -29,7 +29,7 @@ const fn queue(turns: u64) -> u64 {
 
 /// Decisions of one processor for the foremost of `waiting` in the injector. Those told of at about
 /// the same time may be in another order there, so any of them may be ahead.
-pub(super) fn injector(waiting: usize) -> u64 {
+pub(super) fn global_queue(waiting: usize) -> u64 {
     INJECTOR_EVERY * waiting as u64 + 1
 }
 

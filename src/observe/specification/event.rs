@@ -9,13 +9,13 @@ use std::panic::Location;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Of a processor.
-    Deque(u32),
+    RunQueue(u32),
     /// Of a processor.
     Next(u32),
     /// Of all.
     GlobalQueue,
     /// Of a worker: goroutines at home.
-    Ring(u32),
+    BoundQueue(u32),
     /// Of a worker: goroutines at home that others made runnable.
     RemoteQueue(u32),
 }
@@ -113,11 +113,11 @@ impl Doing {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Deque(id) => write!(f, "the deque of processor {id}"),
+            Place::RunQueue(id) => write!(f, "the run queue of processor {id}"),
             Place::Next(id) => write!(f, "run_next of processor {id}"),
-            Place::GlobalQueue => f.write_str("the injector"),
-            Place::Ring(id) => write!(f, "the ring of worker {id}"),
-            Place::RemoteQueue(id) => write!(f, "the inbox of worker {id}"),
+            Place::GlobalQueue => f.write_str("the global queue"),
+            Place::BoundQueue(id) => write!(f, "the bound queue of worker {id}"),
+            Place::RemoteQueue(id) => write!(f, "the remote queue of worker {id}"),
         }
     }
 }

@@ -110,8 +110,8 @@ impl History {
         }
         let home = self.record(key).home;
         let fits = match place {
-            Place::Ring(id) | Place::RemoteQueue(id) => home == Some(id),
-            Place::Deque(_) | Place::Next(_) | Place::GlobalQueue => home.is_none(),
+            Place::BoundQueue(id) | Place::RemoteQueue(id) => home == Some(id),
+            Place::RunQueue(_) | Place::Next(_) | Place::GlobalQueue => home.is_none(),
         };
         if !fits && !self.stopping {
             let what = format!("is put into {place}; its home: {home:?}");
@@ -226,11 +226,11 @@ impl History {
 
     pub(super) fn line(&mut self, place: Place) -> &mut Line {
         match place {
-            Place::GlobalQueue => &mut self.injector,
-            Place::Deque(id) => &mut self.processor(id).deque,
+            Place::GlobalQueue => &mut self.global_queue,
+            Place::RunQueue(id) => &mut self.processor(id).run_queue,
             Place::Next(id) => &mut self.processor(id).next,
-            Place::Ring(id) => &mut self.worker(id).ring,
-            Place::RemoteQueue(id) => &mut self.worker(id).inbox,
+            Place::BoundQueue(id) => &mut self.worker(id).bound_queue,
+            Place::RemoteQueue(id) => &mut self.worker(id).remote,
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct History {
     pub(super) goroutines: HashMap<Key, Record>,
     pub(super) workers: Vec<workers::Worker>,
     pub(super) processors: Vec<workers::Processor>,
-    pub(super) injector: Line,
+    pub(super) global_queue: Line,
     /// Plain threads, and goroutines, that are at work on the queues.
     pub(super) acting: usize,
     /// Goroutines in nobody's queue, runnable.

@@ -46,18 +46,18 @@ impl History {
         }
         for (id, processor) in self.processors.iter().enumerate() {
             let nobodys = processor.holder == Holder::Nobody;
-            let left = processor.deque.waiting + processor.next.waiting;
+            let left = processor.run_queue.waiting + processor.next.waiting;
             if nobodys && processor.retaken && left > 0 {
                 let what = "waits for a retaken processor that nobody was woken for";
                 return self.stranded("[I5]", |at| is_at(at, id as u32), what);
             }
-            if processor.deque.waiting > 0 || (nobodys && processor.next.waiting > 0) {
+            if processor.run_queue.waiting > 0 || (nobodys && processor.next.waiting > 0) {
                 let what = "waits while a processor is idle, and nobody was woken";
                 return self.stranded("[I1]", |at| is_at(at, id as u32), what);
             }
         }
-        if self.injector.waiting > 0 {
-            let what = "waits in the injector while a processor is idle, and nobody was woken";
+        if self.global_queue.waiting > 0 {
+            let what = "waits in the global queue while a processor is idle, and nobody was woken";
             return self.stranded("[I1]", |at| at == Where::Queued(Place::GlobalQueue), what);
         }
         Ok(())
@@ -67,10 +67,10 @@ impl History {
     fn homes_are_awake(&self) -> Result<(), Breach> {
         for (id, worker) in self.workers.iter().enumerate() {
             let sleeps = matches!(worker.at, At::Asleep | At::Vacant);
-            if sleeps && worker.ring.waiting + worker.inbox.waiting > 0 {
+            if sleeps && worker.bound_queue.waiting + worker.remote.waiting > 0 {
                 let id = id as u32;
                 let is_home = |at| {
-                    at == Where::Queued(Place::Ring(id))
+                    at == Where::Queued(Place::BoundQueue(id))
                         || at == Where::Queued(Place::RemoteQueue(id))
                 };
                 return self.stranded("[I2]", is_home, "waits at home while its worker sleeps");
@@ -119,5 +119,5 @@ impl History {
 }
 
 fn is_at(at: Where, processor: u32) -> bool {
-    matches!(at, Where::Queued(Place::Deque(id) | Place::Next(id)) if id == processor)
+    matches!(at, Where::Queued(Place::RunQueue(id) | Place::Next(id)) if id == processor)
 }

@@ -74,13 +74,13 @@ fn left(parks: bool) -> Event {
 
 /// Spawned, and put into the first deque.
 fn born() -> Vec<Step> {
-    vec![g(Spawned(1)), g(Queued(Place::Deque(0)))]
+    vec![g(Spawned(1)), g(Queued(Place::RunQueue(0)))]
 }
 
 /// On the stack of worker 0.
 fn running() -> Vec<Step> {
     let mut steps = born();
-    steps.extend([g(Taken(Place::Deque(0))), g(Resumed(0))]);
+    steps.extend([g(Taken(Place::RunQueue(0))), g(Resumed(0))]);
     steps
 }
 
@@ -110,8 +110,8 @@ fn a_whole_life_is_in_order() {
             Step::Done,
             decides(),
             g(Taken(Place::RemoteQueue(0))),
-            g(Queued(Place::Ring(0))),
-            g(Taken(Place::Ring(0))),
+            g(Queued(Place::BoundQueue(0))),
+            g(Taken(Place::BoundQueue(0))),
             g(Resumed(0)),
             g(Permit),
             g(left(false)),
@@ -126,9 +126,9 @@ fn a_whole_life_is_in_order() {
 
 #[test]
 fn one_that_is_taken_twice_is_run_twice() {
-    breaks("[E2]", then(born(), [g(Taken(Place::Deque(0))), g(Taken(Place::Deque(0)))]));
+    breaks("[E2]", then(born(), [g(Taken(Place::RunQueue(0))), g(Taken(Place::RunQueue(0)))]));
     breaks("[E2]", then(born(), [g(Taken(Place::Next(0)))]));
-    breaks("[E2]", then(running(), [g(Taken(Place::Deque(0)))]));
+    breaks("[E2]", then(running(), [g(Taken(Place::RunQueue(0)))]));
     breaks("[E2]", then(born(), [g(Resumed(0))]));
     breaks("[E2]", then(running(), [g(left(false)), g(Exited), g(Queued(Place::GlobalQueue))]));
 }
@@ -140,7 +140,7 @@ fn one_in_two_queues_is_seen() {
 
 #[test]
 fn a_stack_in_use_is_left_alone() {
-    breaks("[S1]", then(running(), [g(Queued(Place::Deque(0)))]));
+    breaks("[S1]", then(running(), [g(Queued(Place::RunQueue(0)))]));
     breaks("[S1]", then(running(), [g(Resumed(1))]));
     breaks("[S1]", then(running(), [g(Exited)]));
     breaks("[S1]", then(born(), [g(left(true))]));
@@ -149,15 +149,15 @@ fn a_stack_in_use_is_left_alone() {
 #[test]
 fn a_home_is_kept() {
     let homed = || then(running(), [g(Home(Some(0))), g(left(false))]);
-    breaks("[A1]", then(homed(), [g(Queued(Place::Deque(0)))]));
-    breaks("[A1]", then(homed(), [g(Queued(Place::Ring(1)))]));
+    breaks("[A1]", then(homed(), [g(Queued(Place::RunQueue(0)))]));
+    breaks("[A1]", then(homed(), [g(Queued(Place::BoundQueue(1)))]));
     breaks("[A1]", then(homed(), [g(Resumed(1))]));
     breaks("[A1]", then(homed(), [Step::D(Doing::Vacated(0))]));
 }
 
 #[test]
 fn whoever_runs_holds_a_processor() {
-    let taken = then(born(), [g(Taken(Place::Deque(0)))]);
+    let taken = then(born(), [g(Taken(Place::RunQueue(0)))]);
     breaks("[E4]", then(taken, [g(Resumed(1))]));
     breaks("[E4]", [Step::D(Doing::Decides { worker: 0, processor: 1 })]);
     let hold = |processor, by| Step::D(Doing::Held { processor, by: Some(by) });
@@ -200,7 +200,7 @@ fn a_permit_is_not_lost() {
     let given = || then(running(), [g(Unparks), g(UnparkAction)]);
     breaks("[S3]", then(then(given(), parks()), [decides()]));
     // Not yet: its worker may still find the permit, and does.
-    holds(then(then(given(), parks()), [g(Queued(Place::Deque(0))), decides()]));
+    holds(then(then(given(), parks()), [g(Queued(Place::RunQueue(0))), decides()]));
     // Given while it parks, and ended without effect after that.
     let late = then(running(), [g(Unparks)]);
     let late = then(then(late, parks()), [decides(), g(UnparkAction)]);
@@ -234,17 +234,18 @@ fn nobody_sleeps_while_there_is_work() {
     holds(then(then(born(), [woken]), falls_asleep()));
     holds(then(then(vec![Step::Act], born()), falls_asleep()));
     // On a goroutine's stack, while a processor is idle and another waits in the deque.
-    let other = [Step::G(H, Spawned(2)), Step::G(H, Queued(Place::Deque(0)))];
+    let other = [Step::G(H, Spawned(2)), Step::G(H, Queued(Place::RunQueue(0)))];
     let busy = then(born(), other);
-    breaks("[I1]", then(busy, [g(Taken(Place::Deque(0))), g(Resumed(0))]));
+    breaks("[I1]", then(busy, [g(Taken(Place::RunQueue(0))), g(Resumed(0))]));
     // What waits in `run_next` of one that runs is the monitor's to see to.
     let next = [Step::G(H, Spawned(2)), Step::G(H, Queued(Place::Next(0)))];
-    holds(then(then(born(), next), [g(Taken(Place::Deque(0))), g(Resumed(0))]));
+    holds(then(then(born(), next), [g(Taken(Place::RunQueue(0))), g(Resumed(0))]));
 }
 
 #[test]
 fn a_home_does_not_sleep_while_somebody_waits_there() {
-    let homed = then(running(), [g(Home(Some(0))), g(left(false)), g(Queued(Place::Ring(0)))]);
+    let homed =
+        then(running(), [g(Home(Some(0))), g(left(false)), g(Queued(Place::BoundQueue(0)))]);
     breaks("[I2]", then(homed, falls_asleep()));
 }
 
@@ -252,7 +253,7 @@ fn a_home_does_not_sleep_while_somebody_waits_there() {
 fn a_retaken_processor_is_not_left_alone() {
     let retaken = Step::D(Doing::Retaken { worker: 0, processor: 0, cpu_bound: false });
     let freed = [Doing::Held { processor: 0, by: None }, Doing::Idle(0)].map(Step::D);
-    let other = [Step::Act, Step::G(H, Spawned(2)), Step::G(H, Queued(Place::Deque(0)))];
+    let other = [Step::Act, Step::G(H, Spawned(2)), Step::G(H, Queued(Place::RunQueue(0)))];
     let steps = then(then(running(), other), [retaken]);
     breaks("[I5]", then(then(steps, freed), [Step::Done]));
 }
@@ -282,7 +283,7 @@ fn the_end_knows_everybody() {
     assert_eq!(book.ended(HashSet::new()).expect_err("it is forgotten").invariant, "[E1]");
     let stopped = [Step::D(Doing::Stopping), Step::D(Doing::Stopped)];
     let stopped = then(born(), stopped);
-    breaks("[T1]", then(stopped, [g(Taken(Place::Deque(0))), g(Resumed(0))]));
+    breaks("[T1]", then(stopped, [g(Taken(Place::RunQueue(0))), g(Resumed(0))]));
 }
 
 #[test]
@@ -293,17 +294,18 @@ fn results_and_cells_have_one_owner() {
 
 #[test]
 fn no_queue_starves() {
-    let most = bounded_wait::DEQUE as usize;
+    let most = bounded_wait::RUN_QUEUE as usize;
     let turn = |n: usize| (0..n).map(|_| decides());
     holds(born().into_iter().chain(turn(most)));
     breaks("[F2]", born().into_iter().chain(turn(most + 1)));
     let wait_in = |place| vec![g(Spawned(1)), g(Queued(place))];
     let next = bounded_wait::NEXT as usize;
     breaks("[F2]", wait_in(Place::Next(0)).into_iter().chain(turn(next + 1)));
-    let shared = bounded_wait::injector(1) as usize;
+    let shared = bounded_wait::global_queue(1) as usize;
     holds(wait_in(Place::GlobalQueue).into_iter().chain(turn(shared)));
     breaks("[F2]", wait_in(Place::GlobalQueue).into_iter().chain(turn(shared + 1)));
-    let homed = || then(running(), [g(Home(Some(0))), g(left(false)), g(Queued(Place::Ring(0)))]);
+    let homed =
+        || then(running(), [g(Home(Some(0))), g(left(false)), g(Queued(Place::BoundQueue(0)))]);
     breaks("[F2]", homed().into_iter().chain(turn(bounded_wait::RING as usize + 1)));
     // While somebody else is at work it may have been claimed already.
     holds(born().into_iter().chain([Step::Act]).chain(turn(2 * most)));

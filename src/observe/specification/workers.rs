@@ -36,8 +36,8 @@ pub(super) struct Worker {
     cpu_bound: bool,
     /// Started goroutines whose home it is.
     pub(super) homed: usize,
-    pub(super) ring: Line,
-    pub(super) inbox: Line,
+    pub(super) bound_queue: Line,
+    pub(super) remote: Line,
     /// The goroutine that it last saw off to park, and when, until it goes on.
     pub(super) settles: Option<(Key, u64)>,
     pub(super) history: VecDeque<(u64, Doing)>,
@@ -59,7 +59,7 @@ pub(super) struct Processor {
     pub(super) idle: bool,
     /// It was retaken when it last changed hands.
     pub(super) retaken: bool,
-    pub(super) deque: Line,
+    pub(super) run_queue: Line,
     pub(super) next: Line,
 }
 
@@ -159,12 +159,12 @@ impl History {
             late = late.or(overdue.map(|goroutine| (goroutine, place)));
         };
         let own = &mut self.processors[processor as usize];
-        look(&mut own.deque, Place::Deque(processor), 0, &|_| bounded_wait::DEQUE);
+        look(&mut own.run_queue, Place::RunQueue(processor), 0, &|_| bounded_wait::RUN_QUEUE);
         look(&mut own.next, Place::Next(processor), 0, &|_| bounded_wait::NEXT);
         let own = &mut self.workers[id as usize];
-        look(&mut own.ring, Place::Ring(id), 0, &|_| bounded_wait::RING);
-        look(&mut own.inbox, Place::RemoteQueue(id), 0, &|_| bounded_wait::INBOX);
-        look(&mut self.injector, Place::GlobalQueue, processor, &bounded_wait::injector);
+        look(&mut own.bound_queue, Place::BoundQueue(id), 0, &|_| bounded_wait::RING);
+        look(&mut own.remote, Place::RemoteQueue(id), 0, &|_| bounded_wait::REMOTE);
+        look(&mut self.global_queue, Place::GlobalQueue, processor, &bounded_wait::global_queue);
         late
     }
 
@@ -210,8 +210,8 @@ impl History {
         let worker = self.worker(id);
         worker.cpu_bound = false;
         worker.at = At::RuntimeGuard;
-        worker.ring.restart();
-        worker.inbox.restart();
+        worker.bound_queue.restart();
+        worker.remote.restart();
         match worker.processor.replace(processor) {
             None => Ok(()),
             Some(_) if self.stopping => Ok(()),

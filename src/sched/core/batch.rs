@@ -80,7 +80,7 @@ impl<'a> Batch<'a> {
 
 impl Worker {
     /// A worker that sleeps has readied a batch: what is for itself, or for anybody, it takes up.
-    pub(crate) fn rise_for(&self, batched: Batched) -> Option<WakeReason> {
+    pub(crate) fn self_wake_for(&self, batched: Batched) -> Option<WakeReason> {
         if !batched.home && !batched.stealable {
             return None;
         }

@@ -15,7 +15,7 @@ const COLD: usize = 128;
 impl Worker {
     /// On this thread: queues a goroutine at home.
     pub(crate) fn push_bound(&self, goroutine: Ptr) {
-        goroutine.note(Event::Queued(Place::Ring(self.id)));
+        goroutine.note(Event::Queued(Place::BoundQueue(self.id)));
         // SAFETY: this thread's own [A1]; the goroutine is in no other queue.
         let len = unsafe {
             let ring = &mut *self.bound_queue.get();
@@ -42,7 +42,7 @@ impl Worker {
         // Relaxed: the watchdog's count.
         self.waiting.store(len, Ordering::Relaxed);
         let popped = popped.map(Ptr::from_raw)?;
-        popped.note(Event::Taken(Place::Ring(self.id)));
+        popped.note(Event::Taken(Place::BoundQueue(self.id)));
         Some(popped)
     }
 

@@ -118,7 +118,7 @@ impl<'a> ProcessorGuard<'a> {
 
     /// Its deque, as the specification knows it.
     pub(crate) fn run_queue(self) -> Place {
-        Place::Deque(self.0.id)
+        Place::RunQueue(self.0.id)
     }
 
     /// Queues a stealable goroutine behind the others.

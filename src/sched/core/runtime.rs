@@ -134,12 +134,12 @@ impl Shared {
     #[inline]
     pub(crate) fn perform_wake(&self, wake: WakeAction) {
         if wake != WakeAction::Nothing {
-            self.carry_out_slow(wake);
+            self.perform_wake_slow(wake);
         }
     }
 
     #[cold]
-    fn carry_out_slow(&self, mut wake: WakeAction) {
+    fn perform_wake_slow(&self, mut wake: WakeAction) {
         while let WakeAction::Start(id) = wake {
             let may_start = may_start_threads();
             if may_start && self.start_worker(id).is_ok() {

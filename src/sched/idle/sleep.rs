@@ -52,7 +52,7 @@ impl IdleWorkers {
             // `stop_searching`. Who gives a token back here has found nothing to publish.
             self.counts.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
-        // mutant: drop end of a cpu_bound
+        // mutant: drop end of a CPU-bound worker
         lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
         // mutant: sleep though it stops: replace lists.stopping with false
         if lists.stopping {

@@ -158,7 +158,7 @@ impl Worker {
             let _acting = self.shared().idle.spec.acting();
             let here = Some((self, None));
             let (_, batched) = self.shared().fire_heap(self.id as usize, now(), here);
-            return Some(self.rise_for(batched));
+            return Some(self.self_wake_for(batched));
         }
         let left = left.map(|left| left.max(SLACK));
         let rested = self.block_at_sockets(parker, left);

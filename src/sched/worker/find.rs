@@ -153,7 +153,7 @@ impl Worker {
     #[inline(never)]
     fn take_share(&self, held: ProcessorGuard<'_>, has_own: bool) -> Option<Ptr> {
         let shared = self.shared();
-        let (first, moved) = from_injector(shared, held, has_own);
+        let (first, moved) = from_global_queue(shared, held, has_own);
         // mutant: drop wake for what came along
         if moved > 1 {
             // While they were on their way nobody saw them. [I1]
@@ -240,7 +240,7 @@ impl Worker {
     }
 
     fn look_elsewhere(&self, held: ProcessorGuard<'_>, even_next: bool) -> Option<Ptr> {
-        self.steal(held, even_next).or_else(|| from_injector(self.shared(), held, false).0)
+        self.steal(held, even_next).or_else(|| from_global_queue(self.shared(), held, false).0)
     }
 
     fn steal(&self, held: ProcessorGuard<'_>, even_next: bool) -> Option<Ptr> {
@@ -261,7 +261,7 @@ impl Worker {
                 continue;
             }
             let moved = |goroutine: &Ptr, is_first: bool| {
-                goroutine.note(Event::Taken(Place::Deque(victim.id)));
+                goroutine.note(Event::Taken(Place::RunQueue(victim.id)));
                 if !is_first {
                     goroutine.note(Event::Queued(held.run_queue()));
                 }
@@ -300,7 +300,11 @@ impl ProcessorLocal {
 /// One to run, and a fair share of the others for the deque; and how many these were together. Who has
 /// work of its own takes one alone from a long queue: that is mostly of goroutines that have not begun, and
 /// the more of them are under way, the more stacks.
-fn from_injector(shared: &Shared, held: ProcessorGuard<'_>, has_own: bool) -> (Option<Ptr>, usize) {
+fn from_global_queue(
+    shared: &Shared,
+    held: ProcessorGuard<'_>,
+    has_own: bool,
+) -> (Option<Ptr>, usize) {
     if shared.global_queue.is_empty() {
         return (None, 0);
     }
@@ -318,7 +322,7 @@ fn from_injector(shared: &Shared, held: ProcessorGuard<'_>, has_own: bool) -> (O
             } else {
                 goroutine.note(Event::Queued(held.run_queue()));
                 local.run_queue.push(goroutine, |_| {
-                    broken("from_injector", "room in the deque", "none");
+                    broken("from_global_queue", "room in the run queue", "none");
                 });
             }
         });

@@ -33,7 +33,7 @@ impl Worker {
             return Some(None);
         }
         let _acting = shared.idle.spec.acting();
-        Some(self.rise_for(shared.deliver(wakes, Some((self, None)))))
+        Some(self.self_wake_for(shared.deliver(wakes, Some((self, None)))))
     }
 
     /// Between two goroutines: takes what is ready. True if something came of it for this worker.

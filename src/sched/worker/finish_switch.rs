@@ -48,7 +48,7 @@ impl Worker {
                 BeginPark::Readied => self.requeue(goroutine, another),
             },
             EXIT => self.reap(goroutine),
-            other => broken("settle", "EXIT, YIELD or PARK", &other.to_string()),
+            other => broken("finish_switch", "EXIT, YIELD or PARK", &other.to_string()),
         }
     }
 
@@ -57,7 +57,7 @@ impl Worker {
     fn abandon(&self, goroutine: Ptr) {
         // Its joiner is unparked as user code would do it, which may enter the runtime.
         self.slot().gate.exit_to_user();
-        // mutant: the joiner gets no word: replace goroutine.abandon() with None::<crate::sched::core::wake_handle::Wake>
+        // mutant: the joiner gets no word: replace goroutine.abandon() with None::<crate::sched::core::wake_handle::WakeHandle>
         let joiner = goroutine.abandon();
         if let Some(joiner) = joiner {
             // SAFETY: the worker keeps the runtime in place, and a joiner known by its id is of it.
