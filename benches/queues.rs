@@ -2,7 +2,7 @@
 //! Held constant: rings of 256 slots, items of one word; one kernel thread unless said otherwise.
 
 use criterion::{Bencher, Criterion};
-use selvedge::internals::lockfree::deque;
+use selvedge::internals::structures::run_queue;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
@@ -13,7 +13,7 @@ const CAPACITY: usize = 256;
 pub fn all(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("deque");
     group.bench_function("push and pop", |bencher| {
-        let (owner, _stealer) = deque::<usize>(CAPACITY);
+        let (owner, _stealer) = run_queue::<usize>(CAPACITY);
         bencher.iter(|| {
             owner.push(black_box(1), |_| ());
             owner.pop()
@@ -26,8 +26,8 @@ pub fn all(criterion: &mut Criterion) {
 
 /// Ns by item: 128 pushed, then halves stolen into another deque, which is emptied by pops.
 fn half_at_a_time(bencher: &mut Bencher<'_>) {
-    let (owner, stealer) = deque::<usize>(CAPACITY);
-    let (thief, _) = deque::<usize>(CAPACITY);
+    let (owner, stealer) = run_queue::<usize>(CAPACITY);
+    let (thief, _) = run_queue::<usize>(CAPACITY);
     bencher.iter_custom(|iterations| {
         let rounds = iterations.div_ceil(128);
         let begin = Instant::now();
@@ -46,7 +46,7 @@ fn half_at_a_time(bencher: &mut Bencher<'_>) {
 
 /// Ns by push and pop of the owner; the thief takes one at a time as fast as it can.
 fn beside_a_thief(bencher: &mut Bencher<'_>) {
-    let (owner, stealer) = deque::<usize>(CAPACITY);
+    let (owner, stealer) = run_queue::<usize>(CAPACITY);
     let over = AtomicBool::new(false);
     scope(|threads| {
         threads.spawn(|| {

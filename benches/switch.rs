@@ -2,7 +2,7 @@
 //! Held constant: one kernel thread, default slots, warm stacks.
 
 use criterion::Criterion;
-use selvedge::internals::context::{Arena, Fiber, SlotLayout, Suspender};
+use selvedge::internals::fiber::{Fiber, SlotLayout, StackPool, Suspender};
 use std::hint::black_box;
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub fn all(criterion: &mut Criterion) {
 
 type Entry = fn(&Suspender, *mut ()) -> !;
 
-fn fibers(count: usize, entry: Entry) -> (Arc<Arena>, Vec<Fiber>) {
-    let arena = Arena::new(SlotLayout::default(), count, entry).expect("an arena");
+fn fibers(count: usize, entry: Entry) -> (Arc<StackPool>, Vec<Fiber>) {
+    let arena = StackPool::new(SlotLayout::default(), count, entry).expect("an arena");
     let mut fibers = Vec::new();
     while fibers.len() < count {
         arena.take(&mut fibers, 1).expect("a stack");

@@ -16,7 +16,7 @@ const ROOM: usize = 16;
 
 /// What became of some jobs.
 #[derive(Default)]
-struct Tally {
+struct SpawnCounters {
     done: u64,
     given_up: u64,
     never_taken: u64,
@@ -45,7 +45,7 @@ fn main() -> Result<(), BuildError> {
 }
 
 /// Hands all jobs to the workers, and waits for them. Each job takes `effort`.
-fn pool(token: &CancelToken, effort: Duration) -> Tally {
+fn pool(token: &CancelToken, effort: Duration) -> SpawnCounters {
     let (jobs, inbox) = chan::bounded::<u64>(ROOM);
     let producer = {
         let token = token.clone();
@@ -57,7 +57,7 @@ fn pool(token: &CancelToken, effort: Duration) -> Tally {
             go(move || work(&inbox, &token, effort))
         })
         .collect();
-    let mut all = Tally::default();
+    let mut all = SpawnCounters::default();
     for worker in workers {
         let part = worker.join().expect("a worker doesn't panic");
         all.done += part.done;
@@ -71,8 +71,8 @@ fn pool(token: &CancelToken, effort: Duration) -> Tally {
 }
 
 /// Takes jobs until there are no more, or the token is cancelled.
-fn work(inbox: &Receiver<u64>, token: &CancelToken, effort: Duration) -> Tally {
-    let mut tally = Tally::default();
+fn work(inbox: &Receiver<u64>, token: &CancelToken, effort: Duration) -> SpawnCounters {
+    let mut tally = SpawnCounters::default();
     while let Ok(job) = inbox.recv_cancel(token) {
         match do_job(job, token, effort) {
             Ok(value) => {

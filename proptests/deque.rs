@@ -3,7 +3,7 @@
 
 use crate::{assert_conserved, scaled};
 use proptest::prelude::*;
-use selvedge::internals::lockfree::{Owner, Rng, Stealer, deque};
+use selvedge::internals::structures::{Local, Rng, Steal, run_queue};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -29,15 +29,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct Pair {
-    owner: Owner<Box<usize>>,
-    stealer: Stealer<Box<usize>>,
+    owner: Local<Box<usize>>,
+    stealer: Steal<Box<usize>>,
     oracle: VecDeque<usize>,
     capacity: usize,
 }
 
 impl Pair {
     fn new(capacity: usize) -> Pair {
-        let (owner, stealer) = deque(capacity);
+        let (owner, stealer) = run_queue(capacity);
         Pair { owner, stealer, oracle: VecDeque::new(), capacity }
     }
 
@@ -114,7 +114,7 @@ proptest! {
 }
 
 fn run_threads(capacity: usize, thieves: usize, seed: u64, items: usize) {
-    let (owner, stealer) = deque(capacity);
+    let (owner, stealer) = run_queue(capacity);
     let done = AtomicBool::new(false);
     let rng = Rng::new(seed);
     let left = thread::scope(|scope| {
@@ -142,11 +142,11 @@ fn run_threads(capacity: usize, thieves: usize, seed: u64, items: usize) {
 
 fn steal_until(
     done: &AtomicBool,
-    from: &Stealer<Box<usize>>,
+    from: &Steal<Box<usize>>,
     capacity: usize,
     half: bool,
 ) -> Vec<usize> {
-    let (own, _) = deque(capacity);
+    let (own, _) = run_queue(capacity);
     let mut taken = Vec::new();
     while !done.load(Ordering::Relaxed) {
         let first = if half { from.steal_half(&own) } else { from.steal_one() };
@@ -159,7 +159,7 @@ fn steal_until(
 
 #[test]
 fn a_push_from_within_an_overflow_loses_nothing() {
-    let (owner, _stealer) = deque(4);
+    let (owner, _stealer) = run_queue(4);
     let mut left = Vec::new();
     for id in 0..4 {
         owner.push(id, |_| unreachable!("4 items fit in 4 slots"));
@@ -177,7 +177,7 @@ fn a_push_from_within_an_overflow_loses_nothing() {
 
 #[test]
 fn stealing_from_oneself_loses_nothing() {
-    let (owner, stealer) = deque(4);
+    let (owner, stealer) = run_queue(4);
     for id in 0..4 {
         owner.push(id, |_| unreachable!("4 items fit in 4 slots"));
     }
@@ -190,5 +190,5 @@ fn stealing_from_oneself_loses_nothing() {
 #[test]
 #[should_panic(expected = "must be a power of two")]
 fn capacity_must_be_a_power_of_two() {
-    let _ = deque::<u32>(3);
+    let _ = run_queue::<u32>(3);
 }

@@ -1,7 +1,7 @@
 //! The heap of deadlines against a `BTreeMap` in order of deadlines and pushes. [N1] [N2]
 
 use proptest::prelude::*;
-use selvedge::internals::lockfree::{Heap, NEVER, Ticket};
+use selvedge::internals::structures::{Heap, NEVER, Ticket};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]

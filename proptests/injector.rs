@@ -2,7 +2,7 @@
 
 use crate::{Node, assert_conserved, scaled};
 use proptest::prelude::*;
-use selvedge::internals::lockfree::Injector;
+use selvedge::internals::structures::GlobalQueue;
 use std::collections::VecDeque;
 use std::thread;
 
@@ -26,7 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn push_batch(injector: &Injector<Node>, ids: std::ops::Range<usize>) {
+fn push_batch(injector: &GlobalQueue<Node>, ids: std::ops::Range<usize>) {
     // SAFETY:
     // - fresh, each once;
     // - freed only after it was popped;
@@ -34,21 +34,21 @@ fn push_batch(injector: &Injector<Node>, ids: std::ops::Range<usize>) {
     unsafe { injector.push_batch(&mut ids.map(Node::boxed)) };
 }
 
-fn pop_batch(injector: &Injector<Node>, max: usize) -> Vec<usize> {
+fn pop_batch(injector: &GlobalQueue<Node>, max: usize) -> Vec<usize> {
     let mut batch = Vec::new();
     let n = injector.pop_batch(max, &mut |node| batch.push(Node::unbox(node)));
     assert_eq!(n, batch.len());
     batch
 }
 
-fn pop_all(injector: &Injector<Node>) -> Vec<usize> {
+fn pop_all(injector: &GlobalQueue<Node>) -> Vec<usize> {
     std::iter::from_fn(|| injector.pop()).map(Node::unbox).collect()
 }
 
 proptest! {
     #[test]
     fn injector_does_as_the_oracle_says(steps in prop::collection::vec(step(), 0..200)) {
-        let injector = Injector::new();
+        let injector = GlobalQueue::new();
         let mut oracle = VecDeque::new();
         let mut ids = 0;
         for step in steps {
@@ -81,7 +81,7 @@ proptest! {
 fn threads_conserve_items() {
     const PUSHERS: usize = 2;
     const EACH: usize = scaled(30_000);
-    let injector = Injector::new();
+    let injector = GlobalQueue::new();
     let left = thread::scope(|scope| {
         for pusher in 0..PUSHERS {
             let (injector, first) = (&injector, pusher * EACH);

@@ -2,13 +2,13 @@
 //! with a sanitizer, a latch that orders too little is a data race.
 
 use crate::scaled;
-use selvedge::internals::platform::latch::Latch;
+use selvedge::internals::platform::biased_lock::BiasedLock;
 use selvedge::internals::platform::{Arc, fence};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 fn count(threads: usize, turns: usize, hold: impl Fn(usize) + Send + Copy + 'static) {
-    let latch = Arc::new(Latch::new(0));
+    let latch = Arc::new(BiasedLock::new(0));
     let counters: Vec<_> = (0..threads)
         .map(|_| {
             let latch = Arc::clone(&latch);
@@ -49,7 +49,7 @@ fn an_owner_loses_it_to_others_and_goes_on() {
     fence::prepare();
     const TURNS: usize = 5_000;
     for _ in 0..scaled(200) {
-        let latch = Latch::new(0);
+        let latch = BiasedLock::new(0);
         let owned = AtomicBool::new(false);
         thread::scope(|s| {
             s.spawn(|| {

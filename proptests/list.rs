@@ -3,7 +3,7 @@
 
 use crate::{Node, assert_conserved, scaled};
 use proptest::prelude::*;
-use selvedge::internals::lockfree::{Inbox, List};
+use selvedge::internals::structures::{List, RemoteQueue};
 use std::collections::VecDeque;
 use std::thread;
 
@@ -77,17 +77,17 @@ proptest! {
 
     #[test]
     fn inbox_gives_all_in_order(rounds in prop::collection::vec(0usize..6, 0..20)) {
-        let inbox = Inbox::new();
+        let inbox = RemoteQueue::new();
         for n in rounds {
             push(&inbox, 0..n);
             prop_assert_eq!(inbox.is_empty(), n == 0);
-            prop_assert_eq!(drain_inbox(&inbox), (0..n).collect::<Vec<_>>());
+            prop_assert_eq!(drain_remote(&inbox), (0..n).collect::<Vec<_>>());
             prop_assert!(inbox.is_empty());
         }
     }
 }
 
-fn push(inbox: &Inbox<Node>, ids: std::ops::Range<usize>) {
+fn push(inbox: &RemoteQueue<Node>, ids: std::ops::Range<usize>) {
     for id in ids {
         // SAFETY:
         // - fresh;
@@ -97,7 +97,7 @@ fn push(inbox: &Inbox<Node>, ids: std::ops::Range<usize>) {
     }
 }
 
-fn drain_inbox(inbox: &Inbox<Node>) -> Vec<usize> {
+fn drain_remote(inbox: &RemoteQueue<Node>) -> Vec<usize> {
     let mut taken = Vec::new();
     let n = inbox.drain(|node| taken.push(Node::unbox(node)));
     assert_eq!(n, taken.len());
@@ -108,7 +108,7 @@ fn drain_inbox(inbox: &Inbox<Node>) -> Vec<usize> {
 fn inbox_conserves_items_and_the_order_of_each_producer() {
     const PUSHERS: usize = 3;
     const EACH: usize = scaled(30_000);
-    let inbox = Inbox::new();
+    let inbox = RemoteQueue::new();
     let taken = thread::scope(|scope| {
         let pushers: [_; PUSHERS] = std::array::from_fn(|n| {
             let inbox = &inbox;
@@ -116,10 +116,10 @@ fn inbox_conserves_items_and_the_order_of_each_producer() {
         });
         let mut taken = Vec::new();
         while !pushers.iter().all(|pusher| pusher.is_finished()) {
-            taken.extend(drain_inbox(&inbox));
+            taken.extend(drain_remote(&inbox));
         }
         pushers.into_iter().for_each(|pusher| pusher.join().unwrap());
-        taken.extend(drain_inbox(&inbox));
+        taken.extend(drain_remote(&inbox));
         taken
     });
     for n in 0..PUSHERS {

@@ -13,7 +13,7 @@ mod parker;
 mod rng;
 mod slots;
 
-use selvedge::internals::lockfree::{Link, Linked};
+use selvedge::internals::structures::{Link, Linked};
 use std::ptr::NonNull;
 
 /// So many; a few under Miri, which takes a thousand times as long.

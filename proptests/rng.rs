@@ -1,7 +1,7 @@
 //! The generator: in range, repeatable, and even enough to pick victims.
 
 use proptest::prelude::*;
-use selvedge::internals::lockfree::Rng;
+use selvedge::internals::structures::Rng;
 
 proptest! {
     #[test]

@@ -1,8 +1,8 @@
 //! The poller's slots against a map of all keys that there ever were. [N5]
 
 use proptest::prelude::*;
-use selvedge::internals::sched::poller::{Event, Key, Sink, Slots};
-use selvedge::internals::wait::Wake;
+use selvedge::internals::sched::poller::{Event, EventHandler, Key, Slots};
+use selvedge::internals::wait::WakeHandle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Default)]
 struct Told(AtomicUsize);
 
-impl Sink for Told {
-    fn ready(&self, _: Event, _: &mut Vec<Wake>) {
+impl EventHandler<WakeHandle> for Told {
+    fn ready(&self, _: Event, _: &mut Vec<WakeHandle>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -7,7 +7,7 @@
 //! The C library's `malloc`, which is `std`'s default here, needs no wrapper: the switch carries the words
 //! of its cache along.
 
-use crate::context::as_kernel_thread;
+use crate::fiber::as_kernel_thread;
 use std::alloc::{GlobalAlloc, Layout};
 
 /// An allocator whose thread-local variables are those of the kernel thread, also when a goroutine with

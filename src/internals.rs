@@ -6,11 +6,13 @@
 //! Checked by: verification/house/door.rs.
 #![forbid(unsafe_code)]
 
-use crate::platform::{Arc, Bell};
-use crate::sched::poller::{Key, Sink, Source};
-use crate::{Builder, Runtime};
+use crate::api::builder::Builder;
+use crate::api::runtime::Runtime;
+use crate::platform::{Arc, Notifier};
+use crate::sched::core::wake_handle::WakeHandle;
+use crate::sched::poller::{EventHandler, Key, Source};
 
-pub use crate::future::alarm;
+pub use crate::wait::alarm;
 
 /// What a socket is to those who wait for it.
 pub mod cell {
@@ -18,26 +20,28 @@ pub mod cell {
 }
 
 /// Stacks, and the switch.
-pub mod context {
+pub mod fiber {
     #[cfg(selvedge_isolated)]
-    pub use crate::context::write_by_system_call;
-    pub use crate::context::{Arena, Fiber, SlotLayout, Suspender};
+    pub use crate::fiber::write_by_system_call;
+    pub use crate::fiber::{Fiber, SlotLayout, StackPool, Suspender};
 }
 
 /// Queues, and what else knows no goroutine.
-pub mod lockfree {
-    pub use crate::lockfree::{
-        Heap, Inbox, Injector, Link, Linked, List, NEVER, Owner, Rng, Slot, Stealer, Tally, Ticket,
-        deque,
+pub mod structures {
+    pub use crate::structures::run_queue::run_queue;
+    pub use crate::structures::{
+        GlobalQueue, Heap, Link, Linked, List, Local, NEVER, RemoteQueue, Rng, Slot, SpawnCounters,
+        Steal, Ticket,
     };
 }
 
 /// The layer that each checker replaces.
 pub mod platform {
+    pub use crate::explore::virtual_time;
     pub use crate::platform::{
-        Arc, Bell, Condvar, Mutex, Parker, atomic, cell, fence, latch, thread, thread_id, tour,
-        virtual_time,
+        Arc, Condvar, Mutex, Notifier, Parker, atomic, cell, fence, thread, thread_id, tour,
     };
+    pub use crate::structures::biased_lock;
 
     /// What a model thread is, and where it runs.
     pub mod tls {
@@ -47,11 +51,14 @@ pub mod platform {
 
 /// The scheduler's protocols.
 pub mod sched {
-    pub use crate::sched::{claim, join, poller, roster, state, timers};
+    pub use crate::sched::goroutine::{join_word, state};
+    pub use crate::sched::idle::retake_gate;
+    pub use crate::sched::timers;
+    pub use crate::sched::{idle, poller};
 
     /// What a goroutine has changed of its kernel thread.
     pub mod wired {
-        pub use crate::sched::wired::{FOR_GOOD, note_mask, wire};
+        pub use crate::sched::core::wired::{FOR_GOOD, note_mask, wire};
     }
 }
 
@@ -62,20 +69,25 @@ pub mod raw_mutex {
 
 /// How everything above the scheduler waits.
 pub mod wait {
-    pub use crate::wait::{Limit, List, Node, Wait, Wake, limit};
+    pub use crate::wait::{List, Node, Wait, WaitLimit, WakeHandle, limit};
+
+    /// The limit of a wait under `token`.
+    pub fn limit_of(token: &crate::cancel::CancelToken) -> WaitLimit<'_> {
+        token.limit()
+    }
 }
 
 impl Builder {
     /// For models, which retake when they choose, and fill small queues soon.
-    pub fn modelled(mut self, deque_capacity: usize) -> Self {
+    pub fn modelled(mut self, run_queue_capacity: usize) -> Self {
         self.monitor = false;
-        self.deque_capacity = deque_capacity;
+        self.run_queue_capacity = run_queue_capacity;
         self
     }
 
     /// For models, whose kernel is their own: where its sockets' events come from.
-    pub fn kernel(mut self, source: Box<dyn Source>, bell: Arc<dyn Bell>) -> Self {
-        self.kernel = Some((source, bell));
+    pub fn kernel(mut self, source: Box<dyn Source>, notifier: Arc<dyn Notifier>) -> Self {
+        self.kernel = Some((source, notifier));
         self
     }
 }
@@ -90,14 +102,14 @@ impl Runtime {
     /// For models, where time stands still: fires every timer whose deadline is at `until`, in
     /// nanoseconds, or before; returns how many these were.
     pub fn fire_timers(&self, until: u64) -> usize {
-        self.own().map_or(0, |shared| crate::sched::deadline::fire_timers(shared, until))
+        self.own().map_or(0, |shared| crate::sched::suspend::park_until::fire_timers(shared, until))
     }
 
     /// For models with a kernel of their own: its goroutines wait for `sink` by what that says of the
     /// key returned.
-    pub fn register(&self, sink: Arc<dyn Sink>) -> Key {
+    pub fn register(&self, handler: Arc<dyn EventHandler<WakeHandle>>) -> Key {
         let sockets = self.own().and_then(|shared| shared.sockets.get());
-        sockets.expect("built with a kernel").poller.slots.lock().insert(sink)
+        sockets.expect("built with a kernel").poller.slots.lock().insert(handler)
     }
 
     /// For models, which take the monitor's place: as the monitor does when it looks after the sockets.

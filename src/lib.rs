@@ -5,55 +5,52 @@
 #![cfg_attr(not(feature = "internals"), allow(dead_code))]
 
 pub mod alloc;
-mod builder;
+mod api;
 mod cancel;
 pub mod chan;
-mod context;
-mod error;
+mod explore;
+mod fiber;
 pub mod fs;
 mod future;
-mod go;
-mod handle;
+mod in_model;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
 pub mod io;
-mod join;
 mod local;
-mod lockfree;
 pub mod model;
 pub mod net;
+mod observe;
 mod platform;
 pub mod process;
-mod runtime;
 mod sched;
-mod scope;
 pub mod signal;
-mod spec;
+mod structures;
 pub mod sync;
 pub mod time;
-mod unwind;
 mod wait;
 
-pub use builder::{Builder, PanicPolicy};
-pub use cancel::{CancelGuard, CancelReason, CancelToken, Cancelled, CancelledAsync};
-pub use context::{StackError, ThreadLocalsError};
-pub use error::{
+pub use api::builder::{Builder, PanicPolicy};
+pub use api::error::{
     BuildError, JoinError, ResizeError, ShutdownError, SpawnError, SpawnErrorKind, StillRunning,
 };
-pub use future::block_on;
-pub use go::{
+pub use api::go::{
     Spawn, blocking, go, no_suspend, park, park_cancel, park_timeout, pinned, try_go, yield_now,
 };
-pub use handle::{Goroutine, current};
-pub use join::{JoinFuture, JoinHandle};
+pub use api::handle::{Goroutine, current};
+pub use api::join::JoinHandle;
+pub use api::join_future::JoinFuture;
+pub use api::runtime::Runtime;
+pub use api::scope::{Scope, ScopedJoinFuture, ScopedJoinHandle, scope};
+pub use cancel::{CancelGuard, CancelReason, CancelToken, Cancelled};
+pub use chan::cancelled::CancelledAsync;
+pub use fiber::{StackError, ThreadLocalsError};
+pub use future::block_on;
 pub use local::{AccessError, LocalKey};
-pub use runtime::Runtime;
-pub use sched::metrics::Metrics;
-pub use sched::monitor::Stall;
-pub use sched::shutdown::{Remaining, RemainingState};
-pub use sched::stacks::StackUse;
-pub use scope::{Scope, ScopedJoinFuture, ScopedJoinHandle, scope};
+pub use sched::core::config::Stall;
+pub use sched::core::stacks::StackUse;
+pub use sched::lifecycle::metrics::Metrics;
+pub use sched::lifecycle::shutdown::{Remaining, RemainingState};
 
 /// What the macros expand to. No part of the API.
 #[doc(hidden)]

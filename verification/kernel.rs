@@ -2,9 +2,9 @@
 //! edge-triggered one does, and its bell is as an eventfd: what was rung is heard once, by who asks next.
 
 use selvedge::internals::cell::{Cell, Way};
-use selvedge::internals::platform::{Arc, Bell, Condvar, Mutex};
+use selvedge::internals::platform::{Arc, Condvar, Mutex, Notifier};
 use selvedge::internals::sched::poller::{Event, Key, Source};
-use selvedge::internals::wait::Limit;
+use selvedge::internals::wait::WaitLimit;
 use selvedge::internals::wait::limit::Outcome;
 use std::fmt;
 use std::panic::Location;
@@ -54,7 +54,7 @@ impl Kernel {
             if let Some(then) = before_waiting.take() {
                 then();
             }
-            let outcome = cell.wait(Way::Read, seen, Limit::NONE, Location::caller());
+            let outcome = cell.wait(Way::Read, seen, WaitLimit::NONE, Location::caller());
             assert_eq!(outcome, Outcome::Fired(Way::Read as u32));
         }
     }
@@ -74,8 +74,8 @@ impl Source for Kernel {
     }
 }
 
-impl Bell for Kernel {
-    fn ring(&self) {
+impl Notifier for Kernel {
+    fn notify(&self) {
         let (state, wake) = &*self.0;
         state.lock().rung = true;
         wake.notify_all();

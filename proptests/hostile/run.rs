@@ -27,7 +27,7 @@ const BATCH: u64 = 25;
 
 /// What the children found.
 #[derive(Default)]
-struct Tally {
+struct SpawnCounters {
     ended: AtomicU64,
     /// Of those, where no goroutine was left behind.
     whole: AtomicU64,
@@ -126,7 +126,7 @@ fn follow(mut child: Child) -> Story {
     }
 }
 
-impl Tally {
+impl SpawnCounters {
     /// Runs these programs, in as many children as that takes.
     fn run(&self, test: &str, seeds: Range<u64>) {
         let mut left = seeds;
@@ -190,7 +190,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// In the parent: so many programs, two children at a time.
 pub fn all(test: &'static str) {
-    let tally = Tally::default();
+    let tally = SpawnCounters::default();
     let start = Instant::now();
     if let Some(seed) = number("SELVEDGE_HOSTILE_SEED") {
         eprintln!("{:#?}", generate(seed));

@@ -54,7 +54,7 @@ fn without_room_for_libraries_to_come() {
 fn where_the_instruction_is_not_allowed() {
     let test = "settings::where_the_instruction_is_not_allowed";
     let end = process_with(test, &[], || {
-        selvedge::internals::context::write_by_system_call();
+        selvedge::internals::fiber::write_by_system_call();
         battery::run(|name| println!("{name} holds"));
     });
     end.is_success();

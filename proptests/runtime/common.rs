@@ -47,7 +47,7 @@ impl Placement {
 /// Whether the kernel makes light guards. Where it does not, or a sandbox denies them, says by name that
 /// the test is skipped: straight to the standard error output, which nobody captures.
 pub fn has_light_guards(test: &str) -> bool {
-    let light = selvedge::internals::context::Arena::guarded_slots() == usize::MAX;
+    let light = selvedge::internals::fiber::StackPool::guarded_slots() == usize::MAX;
     if !light {
         let line =
             format!("skipped: {test}: the kernel makes no light guards, or is made to refuse\n");

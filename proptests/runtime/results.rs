@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// Counts how many there are and how many were dropped.
 #[derive(Default)]
-struct Tally {
+struct SpawnCounters {
     made: AtomicUsize,
     dropped: AtomicUsize,
 }
 
 /// A value whose second drop would be seen.
 struct Counted<const N: usize> {
-    tally: Arc<Tally>,
+    tally: Arc<SpawnCounters>,
     alive: bool,
     _room: [u8; N],
 }
 
-impl Tally {
+impl SpawnCounters {
     fn make<const N: usize>(self: &Arc<Self>) -> Counted<N> {
         self.made.fetch_add(1, SeqCst);
         Counted { tally: Arc::clone(self), alive: true, _room: [7; N] }
@@ -47,7 +47,7 @@ macro_rules! small_and_large {
 }
 
 fn drop_handles_at_all_times<const N: usize>(runtime: &Runtime) {
-    let tally = Arc::new(Tally::default());
+    let tally = Arc::new(SpawnCounters::default());
     runtime.run(|| {
         for n in 0..200 {
             let (captured, tally) = (tally.make::<N>(), Arc::clone(&tally));
@@ -78,7 +78,7 @@ fn dropped_handles_drop_their_results_exactly_once() {
 }
 
 fn panic_with_captures<const N: usize>(runtime: &Runtime) {
-    let tally = Arc::new(Tally::default());
+    let tally = Arc::new(SpawnCounters::default());
     runtime.run(|| {
         for n in 0..60 {
             let (captured, payload) = (tally.make::<N>(), tally.make::<N>());
@@ -106,7 +106,7 @@ fn a_panic_drops_the_captures_and_its_payload_exactly_once() {
 }
 
 fn never_begun<const N: usize>(placement: Placement) {
-    let tally = Arc::new(Tally::default());
+    let tally = Arc::new(SpawnCounters::default());
     let (open, begun) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
     // One thread, which the first goroutine keeps: the others never begin.
     let builder = Runtime::builder().processors(1).max_processors(1).max_threads(1);
@@ -146,7 +146,7 @@ fn closures_that_never_began_are_dropped_exactly_once() {
 }
 
 fn outlive<const N: usize>(placement: Placement) {
-    let tally = Arc::new(Tally::default());
+    let tally = Arc::new(SpawnCounters::default());
     let runtime = placement.runtime(2);
     let spawn = |name: &str| {
         let tally = Arc::clone(&tally);
@@ -254,7 +254,7 @@ fn a_permit_for_one_that_has_ended_reaches_nobody_else() {
 #[test]
 fn a_refused_spawn_gives_back_the_very_closure() {
     beside(|| {
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(SpawnCounters::default());
         let captured = tally.make::<0>();
         let error = selvedge::try_go(move || captured).map(drop).unwrap_err();
         assert_eq!(error.kind(), SpawnErrorKind::NoRuntime);
@@ -270,7 +270,7 @@ fn a_refused_spawn_gives_back_the_very_closure() {
 #[test]
 fn results_that_hold_handles_are_dropped_from_within() {
     everywhere(|_, runtime| {
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(SpawnCounters::default());
         let leaf = Arc::clone(&tally);
         drop(runtime.go(move || {
             let inner = selvedge::go(move || {

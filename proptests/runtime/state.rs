@@ -4,7 +4,7 @@
 
 use crate::common::beside;
 use proptest::prelude::*;
-use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked};
+use selvedge::internals::sched::state::{BeginPark, StateWord, UnparkAction};
 
 /// What the scheduler may do, where the protocol allows it; skipped where it does not.
 #[derive(Clone, Copy, Debug)]
@@ -51,22 +51,22 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 impl Oracle {
-    fn unpark(&mut self) -> Unparked {
+    fn unpark(&mut self) -> UnparkAction {
         let first = !std::mem::replace(&mut self.permit, true);
         match self.state {
             State::Parked if first => {
                 self.state = State::Queued;
-                Unparked::Enqueue
+                UnparkAction::Enqueue
             }
-            State::InPlace if first => Unparked::WakeInPlace,
-            _ => Unparked::Nothing,
+            State::InPlace if first => UnparkAction::WakeInPlace,
+            _ => UnparkAction::Nothing,
         }
     }
 
-    fn unpark_if(&mut self) -> Unparked {
+    fn unpark_if(&mut self) -> UnparkAction {
         if self.state == State::Parked {
             self.state = State::Delivered;
-            return Unparked::Enqueue;
+            return UnparkAction::Enqueue;
         }
         self.unpark()
     }
@@ -85,7 +85,11 @@ impl Oracle {
             (Op::Unpark, _) => prop_assert_eq!(word.unpark(), self.unpark()),
             (Op::UnparkIf(true), _) => prop_assert_eq!(word.unpark_if(self.id), self.unpark_if()),
             (Op::UnparkIf(false), _) => {
-                prop_assert_eq!(word.unpark_if(self.id.wrapping_sub(1)), Unparked::Nothing, "S6");
+                prop_assert_eq!(
+                    word.unpark_if(self.id.wrapping_sub(1)),
+                    UnparkAction::Nothing,
+                    "S6"
+                );
             }
             (Op::TakePermit, State::Running) => {
                 prop_assert_eq!(word.take_permit(), std::mem::take(&mut self.permit));
@@ -146,7 +150,7 @@ fn of_many_unparks_at_once_exactly_one_enqueues() {
             let word = StateWord::new();
             assert_eq!(word.begin_park(), BeginPark::Parked);
             let enqueued: usize = std::thread::scope(|s| {
-                let unpark = || usize::from(word.unpark() == Unparked::Enqueue);
+                let unpark = || usize::from(word.unpark() == UnparkAction::Enqueue);
                 let threads: Vec<_> = (0..3).map(|_| s.spawn(unpark)).collect();
                 threads.into_iter().map(|thread| thread.join().unwrap()).sum()
             });

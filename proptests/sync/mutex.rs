@@ -3,7 +3,7 @@
 use crate::common::{beside, everywhere, finish, panic_of};
 use crate::{Body, go_ahead, in_order, mixture, on_one};
 use selvedge::internals::raw_mutex::{MOST_PASSES, RawMutex};
-use selvedge::internals::wait::Limit;
+use selvedge::internals::wait::{WaitLimit, limit_of};
 use selvedge::sync::{LockError, Mutex, TryLockError};
 use selvedge::{CancelToken, go, no_suspend, yield_now};
 use std::cell::Cell;
@@ -241,11 +241,11 @@ fn who_gives_up_after_a_pass_leaves_nothing_behind() {
     in_order(|| {
         let (mutex, token) = (Arc::new(RawMutex::new()), CancelToken::new());
         let place = Location::caller();
-        mutex.lock(Limit::NONE, place).unwrap();
+        mutex.lock(WaitLimit::NONE, place).unwrap();
         let (theirs, child) = (Arc::clone(&mutex), token.child());
-        let waits = go_ahead(move || theirs.lock(Limit::token(&child), place));
+        let waits = go_ahead(move || theirs.lock(limit_of(&child), place));
         mutex.unlock();
-        mutex.lock(Limit::NONE, place).unwrap();
+        mutex.lock(WaitLimit::NONE, place).unwrap();
         (0..100).for_each(|_| yield_now());
         token.cancel();
         assert!(waits.join().unwrap().is_err());

@@ -2,24 +2,19 @@
 //! once the token or one above it is cancelled, or its deadline has passed. Nothing is unwound.
 //! How: `tree`. Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
-mod future;
 #[cfg(test)]
 mod tests;
-mod tree;
 
-pub use future::CancelledAsync;
-pub use tree::CancelReason;
+pub use crate::wait::token::CancelReason;
 
-use crate::chan::Receiver;
-use crate::chan::source::Source;
-use crate::platform::{Arc, Mutex};
-use crate::sched;
-use crate::time::Instant;
-use crate::wait::{Limit, List, Node, Wait, trace};
+use crate::platform::Arc;
+use crate::sched::core::clock;
+use crate::wait::instant::Instant;
+use crate::wait::token::Token;
+use crate::wait::{Wait, WaitLimit, trace};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
-use tree::Token;
 
 /// Tells those who were given it to stop. Clones are the same token.
 ///
@@ -147,7 +142,7 @@ impl CancelToken {
     /// Whether it, or one above it, was cancelled, or its deadline has passed. One load; with a
     /// deadline, a look at the clock as well.
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled(sched::now)
+        self.0.is_cancelled(clock::now)
     }
 
     /// [`is_cancelled`](Self::is_cancelled), for `?`.
@@ -183,72 +178,18 @@ impl CancelToken {
         let place = Location::caller();
         if !self.is_cancelled() {
             trace::op("wait for", "token", self.address(), place);
-            let _ = Limit::token(self).wait(&Wait::of_caller(place), place);
+            let _ = self.limit().wait(&Wait::of_caller(place), place);
         }
     }
 
-    /// As [`wait`](Self::wait), to be awaited by any executor: ready when the token is cancelled, or its
-    /// deadline has passed.
-    ///
-    /// # Panics
-    /// The future panics when it is polled again after it was ready; and, if there is a deadline, as
-    /// [`sleep_async`](crate::time::sleep_async).
-    ///
-    /// ```
-    /// use selvedge::{CancelToken, block_on};
-    /// use std::time::Duration;
-    ///
-    /// let token = CancelToken::with_timeout(Duration::from_millis(1));
-    /// block_on(token.cancelled_async());
-    /// assert!(token.is_cancelled());
-    /// ```
-    pub fn cancelled_async(&self) -> CancelledAsync<'_> {
-        CancelledAsync::new(&self.0)
+    /// What a wait under it needs.
+    pub(crate) fn core(&self) -> &Arc<Token> {
+        &self.0
     }
 
-    /// A channel that gives `()` as soon as it is cancelled, and from then on whenever it is asked:
-    /// for a select, where it stands beside others.
-    pub fn done(&self) -> Receiver<()> {
-        Receiver::of_source(Arc::<Token>::clone(&self.0))
-    }
-
-    /// When it is cancelled at the latest, by the scheduler's clock.
-    pub(crate) fn deadline_nanos(&self) -> Option<u64> {
-        self.0.deadline()
-    }
-
-    /// Links a wait, to be fired when the token is cancelled; false if it is cancelled already. [Y1]
-    ///
-    /// # Safety
-    /// As [`List::link`]: `delist` is called before node or wait goes.
-    #[allow(unsafe_code)]
-    pub(crate) unsafe fn enlist(&self, node: &Node) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.enlist(node) }
-    }
-
-    /// Unlinks what `enlist` has linked, if that is still linked.
-    pub(crate) fn delist(&self, node: &Node) {
-        self.0.delist(node);
-    }
-}
-
-/// What `done` receives from.
-impl Source<()> for Token {
-    fn take(&self, now: u64) -> Option<()> {
-        self.is_cancelled(|| now).then_some(())
-    }
-
-    fn kind(&self) -> &'static str {
-        "token"
-    }
-
-    fn due(&self) -> Option<u64> {
-        Token::due(self)
-    }
-
-    fn waiters(&self) -> Option<&Mutex<List>> {
-        Some(Token::waiters(self))
+    /// The limit of a wait that ends when it is cancelled.
+    pub(crate) fn limit(&self) -> WaitLimit<'_> {
+        WaitLimit::token(&self.0)
     }
 }
 

@@ -26,7 +26,7 @@
 #![allow(unsafe_code)]
 
 use super::buffer::Buffer;
-use super::door::{Door, Gate};
+use super::door::{ChannelCore, ChannelState};
 use super::locked::Locked;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::cell::UnsafeCell;
@@ -38,7 +38,7 @@ pub(crate) const UNBOUNDED: usize = usize::MAX;
 /// What both ends share. The latch first: see there for what lies in which cache line.
 #[repr(C)]
 pub(crate) struct Channel<T> {
-    door: Door,
+    door: ChannelCore,
     /// Touched under the gate's lock.
     pub(super) buffer: UnsafeCell<Buffer<T>>,
     pub(super) capacity: usize,
@@ -76,7 +76,7 @@ impl<T> Channel<T> {
         let room = if capacity == UNBOUNDED { 0 } else { capacity };
         Channel {
             capacity,
-            door: Door::new(),
+            door: ChannelCore::new(),
             buffer: UnsafeCell::new(Buffer::new(room)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
@@ -87,7 +87,7 @@ impl<T> Channel<T> {
         Locked::new(self.door.lock(), self)
     }
 
-    pub(crate) fn door(&self) -> &Door {
+    pub(crate) fn door(&self) -> &ChannelCore {
         &self.door
     }
 
@@ -97,8 +97,8 @@ impl<T> Channel<T> {
     /// The gate is that of this channel's door.
     pub(crate) unsafe fn locked_by<'a>(
         &'a self,
-        gate: &'a mut Gate,
-    ) -> Locked<'a, T, &'a mut Gate> {
+        gate: &'a mut ChannelState,
+    ) -> Locked<'a, T, &'a mut ChannelState> {
         Locked::new(gate, self)
     }
 

@@ -14,7 +14,7 @@
 use super::channel::Channel;
 use super::error::SendError;
 use super::slot::{Content, Slot};
-use crate::sched::broken;
+use crate::observe::broken;
 use crate::wait::{Claim, Wakes};
 use std::mem;
 use std::ptr::NonNull;
@@ -45,7 +45,7 @@ impl<T> Channel<T> {
         let content = own.map_or(Content::Again, |own| self.owe(own, select));
         // SAFETY: as above.
         unsafe { select.replace(content) };
-        wakes.push(from.fire());
+        wakes.push(from.complete());
     }
 
     /// A claimed receiver, whose own slot this is, leaves the select that owes it a value. Under the lock. From
@@ -110,7 +110,7 @@ impl<T> Channel<T> {
             Content::Taker(receiver) => {
                 // SAFETY: claimed, so its slot is ours. [X1]
                 unsafe { Slot::of_claim(self, &receiver).replace(Content::Again) };
-                wakes.push(receiver.fire());
+                wakes.push(receiver.complete());
             }
             _ => {}
         }

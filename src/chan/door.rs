@@ -4,30 +4,35 @@
 //! Checked by: verification/loom/select.rs.
 #![allow(unsafe_code)]
 
-use crate::lockfree::Rng;
-use crate::platform::{Latch, LatchGuard, unmodelled};
-use crate::sched::seed;
+use crate::platform::unmodelled;
+use crate::sched::core::clock::seed;
+use crate::structures::Rng;
+use crate::structures::{BiasedLock, BiasedLockGuard};
 use crate::wait::List;
 
 /// The lock of a channel, and its place in the order in which a select takes locks. The latch first: see
 /// there for what lies in which cache line.
 #[repr(C)]
-pub struct Door {
-    gate: Latch<Gate>,
+pub struct ChannelCore {
+    gate: BiasedLock<ChannelState>,
     pub(crate) id: u64,
     /// In which order a select looks at its arms. No lock guards it: what is lost is a number.
     choices: unmodelled::AtomicU64,
 }
 
-impl Door {
+impl ChannelCore {
     pub(super) fn new() -> Self {
         // Not a part of any model: an order in which locks are taken, and nothing else.
         static NEXT_ID: unmodelled::AtomicU64 = unmodelled::AtomicU64::new(0);
-        let gate =
-            Gate { closed: false, reserved: 0, senders: List::new(), receivers: List::new() };
+        let gate = ChannelState {
+            closed: false,
+            reserved: 0,
+            senders: List::new(),
+            receivers: List::new(),
+        };
         // Relaxed: unique is enough.
         let id = NEXT_ID.fetch_add(1, unmodelled::Ordering::Relaxed);
-        Door { id, choices: unmodelled::AtomicU64::new(seed()), gate: Latch::new(gate) }
+        ChannelCore { id, choices: unmodelled::AtomicU64::new(seed()), gate: BiasedLock::new(gate) }
     }
 
     /// Blocks the kernel thread until it holds the lock.
@@ -36,7 +41,7 @@ impl Door {
     /// user runs, no section begins within another one of the same channel, and each guard is dropped in
     /// the function that has locked, or in one that this calls.
     #[inline]
-    pub(super) fn lock(&self) -> LatchGuard<'_, Gate> {
+    pub(super) fn lock(&self) -> BiasedLockGuard<'_, ChannelState> {
         // SAFETY: what is said above, of each caller.
         unsafe { self.gate.lock() }
     }
@@ -52,7 +57,7 @@ impl Door {
 }
 
 /// What knows nothing of the type of the values.
-pub struct Gate {
+pub struct ChannelState {
     pub(super) closed: bool,
     /// Places in the buffer kept for selects that were chosen to send.
     pub(super) reserved: usize,

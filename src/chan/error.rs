@@ -12,7 +12,7 @@ const CLOSED_TO_RECEIVE: &str = "the channel is empty, and closed or without a s
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
-/// Why [`Sender::try_send`](super::Sender::try_send) did not send. Holds the value.
+/// Why [`Sender::try_send`](crate::chan::Sender::try_send) did not send. Holds the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
     /// There is no room, or, without a buffer, nobody who waits to receive.
@@ -30,7 +30,7 @@ pub enum SendTimeoutError<T> {
     Disconnected(T),
 }
 
-/// Why [`Sender::send_cancel`](super::Sender::send_cancel) did not send. Holds the value.
+/// Why [`Sender::send_cancel`](crate::chan::Sender::send_cancel) did not send. Holds the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendCancelError<T> {
     /// The token was cancelled first.
@@ -43,7 +43,7 @@ pub enum SendCancelError<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
 
-/// Why [`Receiver::try_recv`](super::Receiver::try_recv) received nothing.
+/// Why [`Receiver::try_recv`](crate::chan::Receiver::try_recv) received nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// Nothing is there now.
@@ -61,7 +61,7 @@ pub enum RecvTimeoutError {
     Disconnected,
 }
 
-/// Why [`Receiver::recv_cancel`](super::Receiver::recv_cancel) received nothing.
+/// Why [`Receiver::recv_cancel`](crate::chan::Receiver::recv_cancel) received nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvCancelError {
     /// The token was cancelled first.

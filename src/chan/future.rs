@@ -13,11 +13,11 @@
 #![allow(unsafe_code)]
 
 use super::channel::{Channel, Put, Take};
-use super::door::Gate;
+use super::door::ChannelState;
 use super::error::{RecvError, SendError};
 use super::slot::{Content, Slot};
 use super::source::Source;
-use super::timely::Timely;
+use super::timely::SourceFuture;
 use crate::platform::foreign::Task;
 use crate::wait::{Claim, List, Node, Wait, Wakes, trace};
 use std::cell::{Cell, UnsafeCell};
@@ -30,7 +30,7 @@ use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 /// Which of a channel's lists.
-type Which = fn(&mut Gate) -> &mut List;
+type Which = fn(&mut ChannelState) -> &mut List;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -103,7 +103,7 @@ impl<T> Place<T> {
         if self.phase.replace(Phase::Done) == Phase::Waits {
             let wait = self.wait();
             let mut locked = channel.lock();
-            if wait.give_up() {
+            if wait.cancel_wait() {
                 // SAFETY: in phase `Waits` there is one, and the list's lock is held.
                 if let Some(node) = unsafe { &*self.node.get() } {
                     which(&mut locked.gate).unlink(node);
@@ -129,7 +129,7 @@ impl<T> Place<T> {
     }
 }
 
-/// Sends when it is awaited. See [`Sender::send_async`](super::Sender::send_async).
+/// Sends when it is awaited. See [`Sender::send_async`](crate::chan::Sender::send_async).
 #[must_use = "a future sends only when it is awaited"]
 pub struct SendAsync<'a, T> {
     channel: &'a Channel<T>,
@@ -199,7 +199,7 @@ impl<T> Drop for SendAsync<'_, T> {
     }
 }
 
-/// Receives when it is awaited. See [`Receiver::recv_async`](super::Receiver::recv_async).
+/// Receives when it is awaited. See [`Receiver::recv_async`](crate::chan::Receiver::recv_async).
 #[must_use = "a future receives only when it is awaited"]
 pub struct RecvAsync<'a, T> {
     origin: Origin<'a, T>,
@@ -208,7 +208,7 @@ pub struct RecvAsync<'a, T> {
 enum Origin<'a, T> {
     Channel(&'a Channel<T>, Place<T>),
     /// What comes with time.
-    Source(Timely<'a, T>),
+    Source(SourceFuture<'a, T>),
 }
 
 impl<'a, T> RecvAsync<'a, T> {
@@ -219,7 +219,7 @@ impl<'a, T> RecvAsync<'a, T> {
     }
 
     pub(super) fn of_source(source: &'a dyn Source<T>) -> Self {
-        RecvAsync { origin: Origin::Source(Timely::new(source)) }
+        RecvAsync { origin: Origin::Source(SourceFuture::new(source)) }
     }
 }
 

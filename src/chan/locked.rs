@@ -6,20 +6,20 @@
 
 use super::buffer::Buffer;
 use super::channel::{Channel, Put, Take};
-use super::door::Gate;
+use super::door::ChannelState;
 use super::slot::{Content, Slot};
-use crate::platform::LatchGuard;
+use crate::structures::BiasedLockGuard;
 use crate::wait::{Claim, Wakes};
 use std::ops::DerefMut;
 use std::ptr;
 
 /// A channel whose lock is held.
-pub(crate) struct Locked<'a, T, G = LatchGuard<'a, Gate>> {
+pub(crate) struct Locked<'a, T, G = BiasedLockGuard<'a, ChannelState>> {
     pub(crate) gate: G,
     channel: &'a Channel<T>,
 }
 
-impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
+impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
     /// The gate is that of the channel's door.
     #[inline]
     pub(super) fn new(gate: G, channel: &'a Channel<T>) -> Self {
@@ -101,7 +101,7 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
             Some((sender, Content::Value)) => {
                 // SAFETY: the sender's value, which is ours as its slot was; the caller's place.
                 unsafe { ptr::copy_nonoverlapping(self.room_of(&sender), into, 1) };
-                wakes.push(sender.fire());
+                wakes.push(sender.complete());
                 Take::Value
             }
             Some((sender, _)) => Take::Later(sender),
@@ -126,7 +126,7 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
                     unsafe { Slot::of_claim(self.channel, &sender).replace(Content::Reserved) };
                 }
             }
-            wakes.push(sender.fire());
+            wakes.push(sender.complete());
         }
     }
 
@@ -136,7 +136,7 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
             let sender = self.gate.senders.claim()?;
             if sender.packet().is_null() {
                 // It only wants to know.
-                wakes.push(sender.fire());
+                wakes.push(sender.complete());
                 continue;
             }
             // SAFETY: claimed, so its slot is ours. [X1]
@@ -160,7 +160,7 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
                 return Some(receiver);
             }
             // It only wants to know.
-            wakes.push(receiver.fire());
+            wakes.push(receiver.complete());
         }
     }
 
@@ -172,7 +172,7 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
     pub(crate) unsafe fn hand(&mut self, receiver: Claim, value: *const T, wakes: &mut Wakes) {
         // SAFETY: claimed, so its slot is ours [X1]; the caller's promise.
         unsafe { Slot::of_claim(self.channel, &receiver).put(value) };
-        wakes.push(receiver.fire());
+        wakes.push(receiver.complete());
     }
 
     /// For a select: a place in the buffer, or a receiver that waits, so that a send can't fail for
@@ -233,10 +233,10 @@ impl<'a, T, G: DerefMut<Target = Gate>> Locked<'a, T, G> {
             return false;
         }
         while let Some(waiter) = self.gate.receivers.claim() {
-            wakes.push(waiter.fire());
+            wakes.push(waiter.complete());
         }
         while let Some(waiter) = self.gate.senders.claim() {
-            wakes.push(waiter.fire());
+            wakes.push(waiter.complete());
         }
         true
     }

@@ -31,12 +31,14 @@
 mod buffer;
 #[cfg(test)]
 mod buffer_tests;
+pub(crate) mod cancelled;
 mod channel;
 mod debt;
 mod door;
 mod error;
 mod future;
 mod locked;
+pub(crate) mod never;
 mod receiver;
 mod select;
 mod sender;
@@ -56,7 +58,7 @@ pub(crate) use select::written;
 pub use select::{MOST_ARMS, Select, SelectedOperation};
 pub use sender::Sender;
 
-pub use crate::time::never;
+pub use never::never;
 
 use crate::platform::Arc;
 use crate::wait::trace;

@@ -6,10 +6,10 @@ use super::error::{RecvCancelError, RecvError, RecvTimeoutError, TryRecvError};
 use super::future::RecvAsync;
 use super::source::Source;
 use super::until::Until;
-use super::wait::Why;
+use super::wait::WaitFailure;
 use crate::cancel::CancelToken;
 use crate::platform::Arc;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use crate::wait::trace;
 use std::fmt;
 use std::panic::Location;
@@ -67,7 +67,7 @@ impl<T> Receiver<T> {
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         let place = Location::caller();
         let error = |why| match why {
-            Why::Closed => TryRecvError::Disconnected,
+            WaitFailure::Closed => TryRecvError::Disconnected,
             _ => TryRecvError::Empty,
         };
         match &self.flavor {
@@ -114,7 +114,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn recv_cancel(&self, token: &CancelToken) -> Result<T, RecvCancelError> {
         self.recv_until(Until::Cancelled(token), Location::caller(), |why| match why {
-            Why::Closed => RecvCancelError::Disconnected,
+            WaitFailure::Closed => RecvCancelError::Disconnected,
             _ => RecvCancelError::Cancelled,
         })
     }
@@ -152,9 +152,9 @@ impl<T> Receiver<T> {
         &self,
         until: Until<'_>,
         place: &'static Location<'static>,
-        error: impl FnOnce(Why) -> E,
+        error: impl FnOnce(WaitFailure) -> E,
     ) -> Result<T, E> {
-        let error = |why: Why| {
+        let error = |why: WaitFailure| {
             trace::says(why.text());
             error(why)
         };
@@ -167,7 +167,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// As [`Sender::close`](super::Sender::close): nothing can be sent any more, and what was sent
+    /// As [`Sender::close`](crate::chan::Sender::close): nothing can be sent any more, and what was sent
     /// before can still be received. False if it was closed before; also for a receiver whose values
     /// come with time, which can't be closed.
     pub fn close(&self) -> bool {
@@ -248,9 +248,9 @@ impl<T> Receiver<T> {
     }
 }
 
-fn timed(why: Why) -> RecvTimeoutError {
+fn timed(why: WaitFailure) -> RecvTimeoutError {
     match why {
-        Why::Closed => RecvTimeoutError::Disconnected,
+        WaitFailure::Closed => RecvTimeoutError::Disconnected,
         _ => RecvTimeoutError::Timeout,
     }
 }

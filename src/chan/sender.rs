@@ -5,10 +5,10 @@ use super::channel::Channel;
 use super::error::{SendCancelError, SendError, SendTimeoutError, TrySendError};
 use super::future::SendAsync;
 use super::until::Until;
-use super::wait::Why;
+use super::wait::WaitFailure;
 use crate::cancel::CancelToken;
 use crate::platform::Arc;
-use crate::time::Instant;
+use crate::wait::instant::Instant;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl<T> Sender<T> {
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         self.channel.try_send_or(value, |why, value| match why {
-            Why::Closed => TrySendError::Disconnected(value),
+            WaitFailure::Closed => TrySendError::Disconnected(value),
             _ => TrySendError::Full(value),
         })
     }
@@ -93,7 +93,7 @@ impl<T> Sender<T> {
         place: &'static Location<'static>,
     ) -> Result<(), SendTimeoutError<T>> {
         self.channel.send_or(value, until, place, |why, value| match why {
-            Why::Closed => SendTimeoutError::Disconnected(value),
+            WaitFailure::Closed => SendTimeoutError::Disconnected(value),
             _ => SendTimeoutError::Timeout(value),
         })
     }
@@ -110,7 +110,7 @@ impl<T> Sender<T> {
     pub fn send_cancel(&self, value: T, token: &CancelToken) -> Result<(), SendCancelError<T>> {
         let until = Until::Cancelled(token);
         self.channel.send_or(value, until, Location::caller(), |why, value| match why {
-            Why::Closed => SendCancelError::Disconnected(value),
+            WaitFailure::Closed => SendCancelError::Disconnected(value),
             _ => SendCancelError::Cancelled(value),
         })
     }

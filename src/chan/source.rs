@@ -9,9 +9,9 @@
 #![allow(unsafe_code)]
 
 use super::until::Until;
-use super::wait::Why;
+use super::wait::WaitFailure;
 use crate::platform::Mutex;
-use crate::sched;
+use crate::sched::core::clock;
 use crate::wait::limit::Outcome;
 use crate::wait::{List, Node, Wait};
 use std::panic::Location;
@@ -41,18 +41,22 @@ pub(crate) trait Source<T>: Send + Sync {
     }
 
     /// Receives; parks or blocks.
-    fn recv(&self, mut until: Until<'_>, place: &'static Location<'static>) -> Result<T, Why> {
+    fn recv(
+        &self,
+        mut until: Until<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<T, WaitFailure> {
         if until.is_over() {
-            return Err(Why::Cancelled);
+            return Err(WaitFailure::Cancelled);
         }
         loop {
-            let now = sched::now();
+            let now = clock::now();
             if let Some(value) = self.take(now) {
                 return Ok(value);
             }
             let limit = until.limit();
             if limit.deadline().is_some_and(|deadline| deadline <= now) {
-                return Err(Why::TimedOut);
+                return Err(WaitFailure::TimedOut);
             }
             let wait = Wait::of_caller(place);
             let node = Node::new(&wait, 0, ptr::null_mut());
@@ -66,18 +70,18 @@ pub(crate) trait Source<T>: Send + Sync {
                 waiters.lock().unlink(&node);
             }
             if outcome == Outcome::Cancelled {
-                return Err(Why::Cancelled);
+                return Err(WaitFailure::Cancelled);
             }
         }
     }
 
     /// Receives if a value is due.
-    fn try_recv(&self) -> Result<T, Why> {
-        self.take(sched::now()).ok_or(Why::Now)
+    fn try_recv(&self) -> Result<T, WaitFailure> {
+        self.take(clock::now()).ok_or(WaitFailure::Now)
     }
 
     /// Whether a value is due.
     fn is_ready(&self) -> bool {
-        self.due().is_some_and(|due| due <= sched::now())
+        self.due().is_some_and(|due| due <= clock::now())
     }
 }

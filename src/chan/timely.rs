@@ -11,9 +11,9 @@
 #![allow(unsafe_code)]
 
 use super::source::Source;
-use crate::future::alarm::Reminder;
 use crate::platform::foreign::Task;
-use crate::sched;
+use crate::sched::core::clock;
+use crate::wait::alarm::Reminder;
 use crate::wait::{Node, Wait, trace};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::marker::PhantomPinned;
@@ -22,7 +22,7 @@ use std::ptr;
 use std::task::{Poll, Waker};
 
 /// A wait for a source that outlives the call that began it.
-pub(crate) struct Timely<'a, T> {
+pub(crate) struct SourceFuture<'a, T> {
     source: &'a dyn Source<T>,
     reminder: RefCell<Reminder>,
     wait: UnsafeCell<Option<Wait>>,
@@ -31,9 +31,9 @@ pub(crate) struct Timely<'a, T> {
     _pinned: PhantomPinned,
 }
 
-impl<'a, T> Timely<'a, T> {
+impl<'a, T> SourceFuture<'a, T> {
     pub(crate) fn new(source: &'a dyn Source<T>) -> Self {
-        Timely {
+        SourceFuture {
             source,
             reminder: RefCell::default(),
             wait: UnsafeCell::new(None),
@@ -50,7 +50,7 @@ impl<'a, T> Timely<'a, T> {
         trace::polls("await", self.source.kind(), &raw const *self.source);
         loop {
             self.unlink();
-            if let Some(value) = self.source.take(sched::now()) {
+            if let Some(value) = self.source.take(clock::now()) {
                 self.done.set(true);
                 self.reminder.borrow_mut().clear();
                 return Poll::Ready(value);
@@ -58,7 +58,7 @@ impl<'a, T> Timely<'a, T> {
             self.link(waker);
             // After it was linked: a later change fires it. [V9]
             match self.source.due() {
-                Some(due) if due <= sched::now() => {}
+                Some(due) if due <= clock::now() => {}
                 Some(due) => {
                     // Foreign code, which may panic: before anything is borrowed.
                     let task = Task::of(waker);
@@ -102,7 +102,7 @@ impl<'a, T> Timely<'a, T> {
     }
 }
 
-impl<T> Drop for Timely<'_, T> {
+impl<T> Drop for SourceFuture<'_, T> {
     fn drop(&mut self) {
         self.unlink();
     }

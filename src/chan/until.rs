@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use crate::cancel::CancelToken;
-use crate::sched::waiter::Sleeper;
-use crate::time::Instant;
+use crate::sched::core::wake_handle::ParkedRef;
+use crate::wait::instant::Instant;
 use crate::wait::limit::Outcome;
-use crate::wait::{Limit, Wait};
+use crate::wait::{Wait, WaitLimit};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -15,17 +15,17 @@ pub(crate) enum Until<'a> {
     After(Duration),
     Deadline(Instant),
     Cancelled(&'a CancelToken),
-    Limit(Limit<'a>),
+    Limit(WaitLimit<'a>),
 }
 
 impl<'a> Until<'a> {
     /// The limit: the same at each call.
-    pub(crate) fn limit(&mut self) -> Limit<'a> {
+    pub(crate) fn limit(&mut self) -> WaitLimit<'a> {
         let limit = match *self {
-            Until::Forever => Limit::NONE,
-            Until::After(duration) => Limit::after(duration),
-            Until::Deadline(at) => Limit::until(at.nanos()),
-            Until::Cancelled(token) => Limit::token(token),
+            Until::Forever => WaitLimit::NONE,
+            Until::After(duration) => WaitLimit::after(duration),
+            Until::Deadline(at) => WaitLimit::until(at.nanos()),
+            Until::Cancelled(token) => token.limit(),
             Until::Limit(limit) => limit,
         };
         *self = Until::Limit(limit);
@@ -34,13 +34,13 @@ impl<'a> Until<'a> {
 
     /// The caller, if it may wait.
     #[inline]
-    pub(crate) fn caller(&self) -> Option<Sleeper> {
+    pub(crate) fn caller(&self) -> Option<ParkedRef> {
         Wait::caller(matches!(self, Until::Forever))
     }
 
     /// A wait of [`caller`](Self::caller) that can be given up if need be.
     #[inline]
-    pub(crate) fn wait(&self, who: Sleeper) -> Wait {
+    pub(crate) fn wait(&self, who: ParkedRef) -> Wait {
         match self {
             Until::Forever => Wait::steadfast_of(who),
             _ => Wait::of(who),

@@ -16,7 +16,7 @@ use super::locked::Locked;
 use super::slot::{Content, Slot};
 use super::until::Until;
 use crate::wait::limit::Outcome;
-use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};
+use crate::wait::{Claim, Node, Wait, WaitLimit, Wakes, trace};
 use std::mem::{self, MaybeUninit};
 use std::panic::Location;
 
@@ -24,7 +24,7 @@ use std::panic::Location;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 // As wide as most values: with one of those it then passes in two registers.
 #[repr(usize)]
-pub(crate) enum Why {
+pub(crate) enum WaitFailure {
     /// Full, or empty, and the caller won't wait.
     Now,
     TimedOut,
@@ -42,7 +42,7 @@ impl<T> Channel<T> {
         value: T,
         until: Until<'_>,
         place: Place,
-        error: impl FnOnce(Why, T) -> E,
+        error: impl FnOnce(WaitFailure, T) -> E,
     ) -> Result<(), E> {
         // SAFETY: forgotten if it was sent.
         match unsafe { self.send(&raw const value, until, place) } {
@@ -59,7 +59,7 @@ impl<T> Channel<T> {
     pub(crate) fn try_send_or<E>(
         &self,
         value: T,
-        error: impl FnOnce(Why, T) -> E,
+        error: impl FnOnce(WaitFailure, T) -> E,
     ) -> Result<(), E> {
         trace::quick("try to send on", "channel", self);
         let mut wakes = Wakes::new();
@@ -70,8 +70,8 @@ impl<T> Channel<T> {
                 mem::forget(value);
                 Ok(())
             }
-            Put::Full => Err(error(Why::Now, value)),
-            Put::Closed => Err(error(Why::Closed, value)),
+            Put::Full => Err(error(WaitFailure::Now, value)),
+            Put::Closed => Err(error(WaitFailure::Closed, value)),
         };
         wakes.wake();
         sent
@@ -80,10 +80,15 @@ impl<T> Channel<T> {
     /// # Safety
     /// `value` points to a value, which is the channel's if the answer is `Ok`.
     #[inline]
-    unsafe fn send(&self, value: *const T, mut until: Until<'_>, place: Place) -> Result<(), Why> {
+    unsafe fn send(
+        &self,
+        value: *const T,
+        mut until: Until<'_>,
+        place: Place,
+    ) -> Result<(), WaitFailure> {
         trace::op("send on", "channel", self, place);
         if until.is_over() {
-            return Err(Why::Cancelled);
+            return Err(WaitFailure::Cancelled);
         }
         let mut locked = self.lock();
         // SAFETY: the caller's promise, here and below.
@@ -105,7 +110,7 @@ impl<T> Channel<T> {
         mut locked: Locked<'_, T>,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Result<(), Why> {
+    ) -> Result<(), WaitFailure> {
         let mut wakes = Wakes::new();
         // SAFETY: the caller's promise, here and below.
         match unsafe { locked.put(value, &mut wakes) } {
@@ -116,7 +121,7 @@ impl<T> Channel<T> {
             }
             // SAFETY: as above.
             Put::Full => unsafe { self.send_waiting(value, locked, &mut wakes, until, place) },
-            Put::Closed => Err(Why::Closed),
+            Put::Closed => Err(WaitFailure::Closed),
         }
     }
 
@@ -130,7 +135,7 @@ impl<T> Channel<T> {
         wakes: &mut Wakes,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Result<(), Why> {
+    ) -> Result<(), WaitFailure> {
         let slot = Slot::new(Content::Value, value.cast_mut());
         let Some(who) = until.caller() else { refuse(locked, place) };
         let wait = until.wait(who);
@@ -145,7 +150,7 @@ impl<T> Channel<T> {
         }
         // SAFETY: the wait has ended. [X2]
         match unsafe { slot.content() } {
-            Content::Value => Err(Why::of(outcome)),
+            Content::Value => Err(WaitFailure::of(outcome)),
             _ => Ok(()),
         }
     }
@@ -155,7 +160,7 @@ impl<T> Channel<T> {
     pub(crate) fn try_recv_or<E>(
         &self,
         place: Place,
-        error: impl FnOnce(Why) -> E,
+        error: impl FnOnce(WaitFailure) -> E,
     ) -> Result<T, E> {
         trace::brief("try to recv on", "channel", self, place);
         let mut into = MaybeUninit::uninit();
@@ -173,11 +178,11 @@ impl<T> Channel<T> {
         &self,
         mut until: Until<'_>,
         place: Place,
-        error: impl FnOnce(Why) -> E,
+        error: impl FnOnce(WaitFailure) -> E,
     ) -> Result<T, E> {
         trace::op("recv on", "channel", self, place);
         if until.is_over() {
-            return Err(error(Why::Cancelled));
+            return Err(error(WaitFailure::Cancelled));
         }
         let mut into = MaybeUninit::uninit();
         let mut locked = self.lock();
@@ -197,7 +202,7 @@ impl<T> Channel<T> {
     /// # Safety
     /// `into` is a place for a value, which is the caller's if the answer is `Ok`.
     #[inline]
-    unsafe fn try_recv(&self, into: *mut T, place: Place) -> Result<(), Why> {
+    unsafe fn try_recv(&self, into: *mut T, place: Place) -> Result<(), WaitFailure> {
         let mut wakes = Wakes::new();
         let mut locked = self.lock();
         // SAFETY: the caller's promise, here and below.
@@ -207,14 +212,14 @@ impl<T> Channel<T> {
             // is as if nobody were there.
             // SAFETY: as above.
             let received = unsafe { self.recv_later(into, sender, locked, wakes, place) };
-            return received.unwrap_or(Err(Why::Now));
+            return received.unwrap_or(Err(WaitFailure::Now));
         }
         drop(locked);
         wakes.wake();
         match taken {
             Take::Value => Ok(()),
-            Take::Closed => Err(Why::Closed),
-            _ => Err(Why::Now),
+            Take::Closed => Err(WaitFailure::Closed),
+            _ => Err(WaitFailure::Now),
         }
     }
 
@@ -229,7 +234,7 @@ impl<T> Channel<T> {
         mut locked: Locked<'a, T>,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Result<(), Why> {
+    ) -> Result<(), WaitFailure> {
         loop {
             let mut wakes = Wakes::new();
             // SAFETY: the caller's promise, here and below.
@@ -239,7 +244,7 @@ impl<T> Channel<T> {
                     wakes.wake();
                     return Ok(());
                 }
-                Take::Closed => return Err(Why::Closed),
+                Take::Closed => return Err(WaitFailure::Closed),
                 // SAFETY: as above.
                 Take::Empty => unsafe { self.recv_waiting(into, locked, &mut wakes, until, place) },
                 // SAFETY: as above.
@@ -250,7 +255,7 @@ impl<T> Channel<T> {
             match waited {
                 None => {}
                 // It must wait, and may not: this panics.
-                Some(Err(Why::Now)) => drop(Wait::of_caller(place)),
+                Some(Err(WaitFailure::Now)) => drop(Wait::of_caller(place)),
                 Some(result) => return result,
             }
             locked = self.lock();
@@ -269,7 +274,7 @@ impl<T> Channel<T> {
         wakes: &mut Wakes,
         until: &mut Until<'_>,
         place: Place,
-    ) -> Option<Result<(), Why>> {
+    ) -> Option<Result<(), WaitFailure>> {
         let slot = Slot::new(Content::Nothing, into);
         let Some(who) = until.caller() else { refuse(locked, place) };
         let wait = until.wait(who);
@@ -297,12 +302,12 @@ impl<T> Channel<T> {
         locked: Locked<'_, T>,
         mut wakes: Wakes,
         place: Place,
-    ) -> Option<Result<(), Why>> {
+    ) -> Option<Result<(), WaitFailure>> {
         let Some(who) = Wait::caller(false) else {
             self.take_later(sender, None, &mut wakes);
             drop(locked);
             wakes.wake();
-            return Some(Err(Why::Now));
+            return Some(Err(WaitFailure::Now));
         };
         let wait = Wait::steadfast_of(who);
         let slot = Slot::new(Content::Nothing, into);
@@ -312,7 +317,7 @@ impl<T> Channel<T> {
         self.take_later(sender, Some(own), &mut wakes);
         drop(locked);
         wakes.wake();
-        let outcome = Limit::NONE.wait(&wait, place);
+        let outcome = WaitLimit::NONE.wait(&wait, place);
         received(&slot, outcome)
     }
 }
@@ -325,31 +330,31 @@ fn refuse<T>(locked: Locked<'_, T>, place: Place) -> ! {
 }
 
 /// What a receiver's wait has brought: `Ok`, a value in its room. `None`: to begin anew.
-fn received<T>(slot: &Slot<T>, outcome: Outcome) -> Option<Result<(), Why>> {
+fn received<T>(slot: &Slot<T>, outcome: Outcome) -> Option<Result<(), WaitFailure>> {
     // SAFETY: the wait has ended. [X2]
     match unsafe { slot.content() } {
         Content::Value => Some(Ok(())),
         Content::Again => None,
-        _ => Some(Err(Why::of(outcome))),
+        _ => Some(Err(WaitFailure::of(outcome))),
     }
 }
 
-impl Why {
+impl WaitFailure {
     /// For the history of a checked program.
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Why::Now => "can't be done now",
-            Why::TimedOut => "times out",
-            Why::Cancelled => "cancelled",
-            Why::Closed => "closed",
+            WaitFailure::Now => "can't be done now",
+            WaitFailure::TimedOut => "times out",
+            WaitFailure::Cancelled => "cancelled",
+            WaitFailure::Closed => "closed",
         }
     }
 
-    fn of(outcome: Outcome) -> Why {
+    fn of(outcome: Outcome) -> WaitFailure {
         match outcome {
-            Outcome::Fired(_) => Why::Closed,
-            Outcome::TimedOut => Why::TimedOut,
-            Outcome::Cancelled => Why::Cancelled,
+            Outcome::Fired(_) => WaitFailure::Closed,
+            Outcome::TimedOut => WaitFailure::TimedOut,
+            Outcome::Cancelled => WaitFailure::Cancelled,
         }
     }
 }

@@ -6,12 +6,10 @@
 //! Checked by: verification/loom/future.rs, proptests/runtime/futures.rs.
 #![forbid(unsafe_code)]
 
-pub mod alarm;
-
 use crate::platform::Arc;
 use crate::platform::atomic::{AtomicBool, Ordering};
-use crate::sched::suspend;
-use crate::sched::waiter::Waiter;
+use crate::sched::core::wake_handle::Unparker;
+use crate::sched::suspend::park;
 use crate::wait::trace;
 use std::panic::Location;
 use std::pin::pin;
@@ -47,7 +45,7 @@ use std::task::{Context, Poll, Wake, Waker};
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let place = Location::caller();
     let mut future = pin!(future.into_future());
-    let call = Arc::new(Call { woken: AtomicBool::new(false), caller: suspend::waiter() });
+    let call = Arc::new(Call { woken: AtomicBool::new(false), caller: park::waiter() });
     let waker = Waker::from(Arc::clone(&call));
     let mut context = Context::from_waker(&waker);
     loop {
@@ -58,7 +56,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
         // Acquire: pairs with the Release in `wake_by_ref`: the next poll sees what the waker did. [Z1]
         // mutant: a permit is a wake-up: replace call.woken.swap(false, Ordering::Acquire) with true
         while !call.woken.swap(false, Ordering::Acquire) {
-            suspend::park(place);
+            park::park(place);
         }
     }
 }
@@ -66,7 +64,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// One call of `block_on`.
 struct Call {
     woken: AtomicBool,
-    caller: Waiter,
+    caller: Unparker,
 }
 
 impl Wake for Call {

@@ -2,8 +2,8 @@
 //! the traits and conversions that all handles to such things share.
 #![forbid(unsafe_code)]
 
-use crate::platform::ledger;
-use crate::sched::helpers;
+use crate::observe::run_log;
+use crate::sched::blocking::blocking;
 
 /// Calls `f`, which may block its kernel thread. `what` is the public name of the call.
 ///
@@ -12,14 +12,14 @@ use crate::sched::helpers;
 #[track_caller]
 pub(crate) fn call<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);
-    helpers::blocking(f)
+    blocking(f)
 }
 
 /// Panics in a model or a simulation.
 #[inline]
 #[track_caller]
 pub(crate) fn refuse_in_model(what: &'static str) {
-    if ledger::is_open() {
+    if run_log::is_open() {
         refuse(what);
     }
 }

@@ -8,9 +8,9 @@
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
 #![allow(unsafe_code)]
 
-use crate::platform::locals::{Inherit, Locals, Unreachable};
-use crate::platform::tls;
-use crate::sched::enter::current_goroutine;
+use crate::sched::core::current::current_goroutine;
+use crate::structures::local_values;
+use crate::structures::local_values::{Inherit, LocalValues, Unreachable};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -60,16 +60,16 @@ impl fmt::Display for AccessError {
 impl std::error::Error for AccessError {}
 
 /// Calls `f` with the caller's own values.
-fn own<R>(f: impl FnOnce(&Locals) -> Result<R, Unreachable>) -> Result<R, Unreachable> {
+fn own<R>(f: impl FnOnce(&LocalValues) -> Result<R, Unreachable>) -> Result<R, Unreachable> {
     match current_goroutine() {
         Some(goroutine) if goroutine.own.sections.get() > 0 => Err(Unreachable::Elsewhere),
         Some(goroutine) => f(goroutine.locals()),
-        None => f(&*tls::locals().ok_or(Unreachable::Gone)?),
+        None => f(&*local_values::of_thread().ok_or(Unreachable::Gone)?),
     }
 }
 
 /// What a goroutine that is spawned now inherits of the caller. Calls `clone`, which may panic.
-pub(crate) fn inherited() -> Option<Box<Locals>> {
+pub(crate) fn inherited() -> Option<Box<LocalValues>> {
     match current_goroutine() {
         Some(goroutine) if goroutine.own.locals.get().is_null() => None,
         _ => own(|locals| Ok(locals.inherited())).ok().flatten(),
@@ -78,7 +78,7 @@ pub(crate) fn inherited() -> Option<Box<Locals>> {
 
 /// Calls `f` with values as a goroutine has them that the caller spawns now, and destroys them then.
 pub(crate) fn as_another<R>(f: impl FnOnce() -> R) -> Result<R, AccessError> {
-    let first = inherited().map_or_else(Locals::new, |inherited| *inherited);
+    let first = inherited().map_or_else(LocalValues::new, |inherited| *inherited);
     own(|locals| Ok(locals.lend(first, f))).map_err(AccessError)
 }
 

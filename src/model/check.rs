@@ -2,9 +2,10 @@
 
 use super::report::bound;
 use super::{Failure, Report, line, simulate};
+use crate::explore;
+use crate::explore::{EXHAUSTS, Plan, SAMPLES, Search};
+use crate::observe::run_log::Rules;
 use crate::platform::Arc;
-use crate::platform::checker::{self, EXHAUSTS, Plan, SAMPLES, Search};
-use crate::platform::ledger::Rules;
 use std::time::Duration;
 
 /// Explores every execution of `program` with at most two preemptions.
@@ -138,16 +139,16 @@ impl Check {
         self
     }
 
-    /// As [`check`](fn@super::check).
+    /// As [`check`](fn@crate::model::check).
     ///
     /// # Panics
-    /// As [`check`](fn@super::check).
+    /// As [`check`](fn@crate::model::check).
     #[track_caller]
     pub fn check(self, program: impl Fn() + Send + Sync + 'static) -> Report {
         self.try_check(program).unwrap_or_else(|failure| panic!("{failure}"))
     }
 
-    /// As [`try_check`](fn@super::try_check).
+    /// As [`try_check`](fn@crate::model::try_check).
     ///
     /// # Errors
     /// If an execution fails.
@@ -160,10 +161,10 @@ impl Check {
         explore(&plan, program)
     }
 
-    /// As [`random`](fn@super::random).
+    /// As [`random`](fn@crate::model::random).
     ///
     /// # Panics
-    /// As [`random`](fn@super::random).
+    /// As [`random`](fn@crate::model::random).
     #[track_caller]
     pub fn random(
         self,
@@ -174,7 +175,7 @@ impl Check {
         self.try_random(seed, executions, program).unwrap_or_else(|failure| panic!("{failure}"))
     }
 
-    /// As [`random`](fn@super::random), with the failure as a value.
+    /// As [`random`](fn@crate::model::random), with the failure as a value.
     ///
     /// # Errors
     /// If an execution fails.
@@ -191,10 +192,10 @@ impl Check {
         explore(&self.plan(Search::Random { seed }, Some(executions)), program)
     }
 
-    /// As [`pct`](fn@super::pct).
+    /// As [`pct`](fn@crate::model::pct).
     ///
     /// # Panics
-    /// As [`pct`](fn@super::pct).
+    /// As [`pct`](fn@crate::model::pct).
     #[track_caller]
     pub fn pct(
         self,
@@ -206,7 +207,7 @@ impl Check {
         self.try_pct(seed, depth, executions, program).unwrap_or_else(|failure| panic!("{failure}"))
     }
 
-    /// As [`pct`](fn@super::pct), with the failure as a value.
+    /// As [`pct`](fn@crate::model::pct), with the failure as a value.
     ///
     /// # Errors
     /// If an execution fails.
@@ -225,7 +226,7 @@ impl Check {
         explore(&self.plan(Search::Pct { seed, depth, length: None }, Some(executions)), program)
     }
 
-    /// As [`replay`](fn@super::replay), with the failure as a value. The line brings its own rules.
+    /// As [`replay`](fn@crate::model::replay), with the failure as a value. The line brings its own rules.
     ///
     /// # Errors
     /// If the execution fails, as it should.
@@ -243,15 +244,15 @@ impl Check {
         }
         let plan = line::read(line).unwrap_or_else(|error| panic!("replay: {error}"));
         need(plan.search);
-        let explored = checker::explore(plan, Arc::new(program));
+        let explored = explore::explore(plan, Arc::new(program));
         let report = Report::of_one(&explored);
         outcome(&plan, explored, report)
     }
 
-    /// As [`simulate_seeds`](fn@super::simulate_seeds), with the steps and the rules set here.
+    /// As [`simulate_seeds`](fn@crate::model::simulate_seeds), with the steps and the rules set here.
     ///
     /// # Panics
-    /// As [`simulate`](fn@super::simulate).
+    /// As [`simulate`](fn@crate::model::simulate).
     #[track_caller]
     pub fn simulate(
         self,
@@ -267,7 +268,7 @@ impl Check {
     /// If a run fails: the first that does.
     ///
     /// # Panics
-    /// As [`try_simulate`](fn@super::try_simulate).
+    /// As [`try_simulate`](fn@crate::model::try_simulate).
     #[track_caller]
     pub fn try_simulate(
         self,
@@ -294,12 +295,12 @@ impl Default for Check {
 #[track_caller]
 fn explore(plan: &Plan, program: impl Fn() + Send + Sync + 'static) -> Result<Report, Failure> {
     need(plan.search);
-    let explored = checker::explore(*plan, Arc::new(program));
+    let explored = explore::explore(*plan, Arc::new(program));
     let report = Report::of(plan, &explored);
     outcome(plan, explored, report)
 }
 
-fn outcome(plan: &Plan, explored: checker::Explored, report: Report) -> Result<Report, Failure> {
+fn outcome(plan: &Plan, explored: explore::Explored, report: Report) -> Result<Report, Failure> {
     let Some(record) = explored.failure else { return Ok(report) };
     let number = plan.first + explored.executions.saturating_sub(1);
     let replay = line::write(plan, number, explored.length);

@@ -1,7 +1,7 @@
 //! What is wrong with a program, by name.
 
 use super::{line, text};
-use crate::platform::ledger::{Kind, Record, Run};
+use crate::observe::run_log::{Kind, Record, Run};
 use std::error::Error;
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum Failure {
     /// The program has ended, but a goroutine waits, and nobody is left to wake it.
     Leak(Story),
     /// A channel was dropped with messages that nobody had received; see
-    /// [`Check::forbid_lost_values`](super::Check::forbid_lost_values).
+    /// [`Check::forbid_lost_values`](crate::model::Check::forbid_lost_values).
     LostValue(Story),
     /// The program is more than the checker, or a limit, allows: no verdict.
     Limit(Story),
@@ -42,7 +42,7 @@ impl Story {
         &self.0.message
     }
 
-    /// What to give to [`replay`](super::replay).
+    /// What to give to [`replay`](crate::model::replay).
     pub fn replay(&self) -> &str {
         &self.0.replay
     }

@@ -3,8 +3,8 @@
 //! `loom:preemptions=2:execution=17:steps=10000`
 //! `shuttle:pct:seed=1:depth=3:length=80:execution=5:steps=1000000:forbid-lost-values`
 
-use crate::platform::checker::{Plan, Search};
-use crate::platform::ledger::Rules;
+use crate::explore::{Plan, Search};
+use crate::observe::run_log::Rules;
 
 /// The line of execution number `number` of `plan`, counted from 0.
 pub(super) fn write(plan: &Plan, number: u64, length: u64) -> String {
@@ -72,8 +72,8 @@ fn wrong(line: &str, why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{read, write};
-    use crate::platform::checker::{Plan, Search};
-    use crate::platform::ledger::Rules;
+    use crate::explore::{Plan, Search};
+    use crate::observe::run_log::Rules;
 
     #[test]
     fn what_is_written_is_read() {

@@ -1,14 +1,14 @@
 //! What was explored, and how far.
 
-use crate::platform::checker::{Explored, Plan, Search};
+use crate::explore::{Explored, Plan, Search};
 use std::fmt;
 use std::time::Duration;
 
-/// What [`check`](super::check) and its kin explored, without finding a failure.
+/// What [`check`](crate::model::check) and its kin explored, without finding a failure.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// Executions, each of them different under [`check`](super::check).
+    /// Executions, each of them different under [`check`](crate::model::check).
     pub executions: u64,
     /// How much of all that could happen these were.
     pub coverage: Coverage,

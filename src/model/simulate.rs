@@ -4,9 +4,13 @@
 
 use super::report::Coverage;
 use super::{Check, Failure, Report, line};
-use crate::platform::ledger::{self, Kind, Rules};
-use crate::platform::{Arc, MODELLED, checker, clock};
-use crate::{JoinHandle, Runtime, Spawn};
+use crate::api::go::Spawn;
+use crate::api::join::JoinHandle;
+use crate::api::runtime::Runtime;
+use crate::explore;
+use crate::observe::run_log;
+use crate::observe::run_log::{Kind, Rules};
+use crate::platform::{Arc, MODELLED, clock};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -96,22 +100,22 @@ fn simulate_within<T: Send + 'static>(
              features `loom` and `shuttle`, or use `model::check` or `model::random`"
         );
     }
-    checker::report_panics();
+    explore::report_panics();
     let start = clock::now();
     let runtime = Runtime::builder().simulated(seed, most_steps).build();
     let runtime = runtime.unwrap_or_else(|error| panic!("simulate: {error}"));
-    let (tell, told) = ledger::ear();
+    let (tell, told) = run_log::ear();
     let main = move || {
-        ledger::open(rules, tell);
-        ledger::spawned(0, Some("main"), None);
+        run_log::open(rules, tell);
+        run_log::spawned(0, Some("main"), None);
         catch_unwind(AssertUnwindSafe(program)).unwrap_or_else(|_| {
-            let said = ledger::died(1);
-            ledger::fail(Kind::Panic, format!("goroutine 1 panicked: {said}"))
+            let said = run_log::died(1);
+            run_log::fail(Kind::Panic, format!("goroutine 1 panicked: {said}"))
         })
     };
     let main = runtime.go_with(Spawn::new().name("main"), main);
     let main = main.unwrap_or_else(|error| panic!("simulate: {error}"));
-    // An error says that the run has ended, and its ledger is closed.
+    // An error says that the run has ended, and its log is closed.
     match told.recv() {
         Err(_) => Ok(outcome(&runtime, main)),
         Ok(record) => {

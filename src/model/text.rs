@@ -1,19 +1,19 @@
 //! A run in words: goroutines and what they did to channels, locks and each other.
 
-use crate::platform::ledger::{Event, Holder, Object, Place, Run, State, What};
+use crate::observe::run_log::{Event, Holder, Object, Place, Run, State, What};
 use std::time::Duration;
 
 /// Who has not ended, and what each of them does.
 pub(super) fn alive(run: &Run) -> Vec<String> {
     let mut lines = Vec::new();
-    for (id, person) in (1..).zip(&run.people) {
-        if person.state == State::Ended {
+    for (id, record) in (1..).zip(&run.goroutines) {
+        if record.state == State::Ended {
             continue;
         }
-        let spawned = person.spawned.map(|place| format!(", spawned at {}", short(place)));
-        let doing = match person.doing.as_ref().map(|event| doing(run, event)) {
+        let spawned = record.spawned.map(|place| format!(", spawned at {}", short(place)));
+        let doing = match record.doing.as_ref().map(|event| doing(run, event)) {
             None => "has done nothing yet".to_owned(),
-            Some(doing) if person.state == State::Waiting => {
+            Some(doing) if record.state == State::Waiting => {
                 format!("waits: {doing}{}", held_by(run, id))
             }
             Some(doing) => format!("runs; last: {doing}"),
@@ -28,7 +28,7 @@ pub(super) fn history(run: &Run) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     // Whose step the last line is.
     let mut last = 0;
-    let mut doing = vec![None; run.people.len() + 1];
+    let mut doing = vec![None; run.goroutines.len() + 1];
     for event in &run.events {
         if let What::Op(..) | What::Select(..) = event.what {
             doing[event.who as usize] = Some(&event.what);
@@ -114,8 +114,8 @@ fn named(run: &Run, (kind, number): Object) -> String {
 }
 
 fn who(run: &Run, id: u32) -> String {
-    let person = run.people.get((id as usize).wrapping_sub(1));
-    match person.and_then(|person| person.name.as_deref()) {
+    let record = run.goroutines.get((id as usize).wrapping_sub(1));
+    match record.and_then(|record| record.name.as_deref()) {
         Some(name) => format!("goroutine {id} {name:?}"),
         None => format!("goroutine {id}"),
     }

@@ -2,7 +2,7 @@
 //! Checked by: proptests/net/.
 #![forbid(unsafe_code)]
 
-use crate::sched::helpers::blocking;
+use crate::sched::blocking::blocking;
 use std::io::{self, ErrorKind};
 use std::net::{
     IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as StdAddrs,

@@ -13,9 +13,9 @@
 
 use crate::platform::Mutex;
 use crate::platform::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::sched::poller::{Event, Sink};
+use crate::sched::poller::{Event, EventHandler};
 use crate::wait::limit::Outcome;
-use crate::wait::{Limit, List, Node, Wait, Wake};
+use crate::wait::{List, Node, Wait, WaitLimit, WakeHandle};
 use std::panic::Location;
 use std::ptr;
 
@@ -32,8 +32,8 @@ pub enum Way {
 pub struct Cell {
     /// How often the poller has said that it is ready, either way. Written under the lock.
     counts: [AtomicU32; 2],
-    /// See [`Event::odd`].
-    odd: AtomicBool,
+    /// See [`Event::eof_or_oob`].
+    eof_or_oob: AtomicBool,
     waiters: Mutex<[List; 2]>,
 }
 
@@ -48,7 +48,7 @@ impl Cell {
     pub fn new() -> Self {
         Cell {
             counts: [AtomicU32::new(0), AtomicU32::new(0)],
-            odd: AtomicBool::new(false),
+            eof_or_oob: AtomicBool::new(false),
             waiters: Mutex::new([List::new(), List::new()]),
         }
     }
@@ -65,7 +65,7 @@ impl Cell {
     #[inline]
     pub fn is_odd(&self) -> bool {
         // Relaxed: who has read the count that came with it sees it too, by that Acquire.
-        self.odd.load(Ordering::Relaxed)
+        self.eof_or_oob.load(Ordering::Relaxed)
     }
 
     /// Waits until the poller says that it is ready, if it has not since `seen` was read. [N6]
@@ -76,7 +76,7 @@ impl Cell {
         &self,
         way: Way,
         seen: u32,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Outcome {
         let wait = Wait::of_caller(place);
@@ -98,12 +98,12 @@ impl Cell {
     }
 }
 
-impl Sink for Cell {
-    fn ready(&self, event: Event, wakes: &mut Vec<Wake>) {
+impl EventHandler<WakeHandle> for Cell {
+    fn ready(&self, event: Event, wakes: &mut Vec<WakeHandle>) {
         let mut waiters = self.waiters.lock();
-        if event.odd {
+        if event.eof_or_oob {
             // Relaxed: the Release below publishes it, for who reads the count first.
-            self.odd.store(true, Ordering::Relaxed);
+            self.eof_or_oob.store(true, Ordering::Relaxed);
         }
         for (way, is_ready) in [(Way::Read, event.readable), (Way::Write, event.writable)] {
             if is_ready {
@@ -111,7 +111,7 @@ impl Sink for Cell {
                 // mutant: drop count
                 self.counts[way as usize].fetch_add(1, Ordering::Release);
                 while let Some(claim) = waiters[way as usize].claim() {
-                    wakes.push(claim.fire());
+                    wakes.push(claim.complete());
                 }
             }
         }

@@ -13,10 +13,12 @@ use super::plain;
 use crate::cancel::{CancelReason, CancelToken, Cancelled};
 use crate::platform::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::platform::{Arc, MODELLED, Mutex, OnceLock};
-use crate::sched::enter::current_worker;
-use crate::sched::poller::sockets::Registration;
-use crate::sched::{self, helpers, suspend};
-use crate::wait::Limit;
+use crate::sched::blocking::blocking;
+use crate::sched::core::clock;
+use crate::sched::core::current::current_worker;
+use crate::sched::core::runtime::Registration;
+use crate::sched::suspend::park;
+use crate::wait::WaitLimit;
 use crate::wait::limit::Outcome;
 use socket2::SockRef;
 use std::io::{self, ErrorKind};
@@ -251,15 +253,15 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    fn limit<'a>(&self, way: Way, patience: Patience<'a>) -> Limit<'a> {
+    fn limit<'a>(&self, way: Way, patience: Patience<'a>) -> WaitLimit<'a> {
         // Relaxed: a setting, as above.
         let set = self.settings.timeouts[way as usize].load(Ordering::Relaxed);
-        let until = |nanos| Some(sched::now().saturating_add(nanos));
+        let until = |nanos| Some(clock::now().saturating_add(nanos));
         let deadline = if set == 0 { None } else { until(set) };
         match patience {
-            Patience::AsSet => Limit::NONE.no_later_than(deadline),
-            Patience::Token(token) => Limit::token(token).no_later_than(deadline),
-            Patience::For(limit) => Limit::after(limit),
+            Patience::AsSet => WaitLimit::NONE.no_later_than(deadline),
+            Patience::Token(token) => token.limit().no_later_than(deadline),
+            Patience::For(limit) => WaitLimit::after(limit),
         }
     }
 
@@ -268,7 +270,7 @@ impl<S: AsFd> Io<S> {
         &self,
         way: Way,
         seen: u32,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> io::Result<Outcome> {
         // Relaxed: a count that only this socket's users write.
@@ -278,7 +280,7 @@ impl<S: AsFd> Io<S> {
             Place::Thread => plain::wait(self.socket.as_fd(), way, limit),
             Place::Elsewhere => {
                 let fd = self.socket.as_fd();
-                helpers::blocking(|| plain::wait(fd, way, limit))
+                blocking(|| plain::wait(fd, way, limit))
             }
         }
     }
@@ -315,7 +317,7 @@ impl<S: AsFd> Io<S> {
         let over = streak >= STREAK;
         self.streak.store(if over { 0 } else { streak }, Ordering::Relaxed);
         if over {
-            suspend::give_way(place);
+            park::give_way(place);
         }
     }
 

@@ -5,9 +5,9 @@
 
 use super::cell::Way;
 use crate::platform::{Arc, ppoll};
-use crate::sched;
+use crate::sched::core::clock;
 use crate::wait::limit::{CANCELLED, Outcome};
-use crate::wait::{Limit, Node, Wait};
+use crate::wait::{Node, Wait, WaitLimit};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -16,7 +16,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 /// Waits until `socket` is ready, or the limit is reached.
-pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Result<Outcome> {
+pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: WaitLimit<'_>) -> io::Result<Outcome> {
     let Some(token) = limit.own_token() else {
         return Ok(if poll(socket, way, None, limit.deadline())? {
             Outcome::Fired(way as u32)
@@ -24,22 +24,22 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Re
             Outcome::TimedOut
         });
     };
-    let bell = Arc::new(EventFd::new()?);
-    let wait = Wait::of_task(Waker::from(Arc::clone(&bell)).into());
+    let notifier = Arc::new(EventFd::new()?);
+    let wait = Wait::of_task(Waker::from(Arc::clone(&notifier)).into());
     let node = Node::new(&wait, CANCELLED, ptr::null_mut());
     // SAFETY: it is unlinked below, and nothing between unwinds.
     if unsafe { !token.enlist(&node) } {
         return Ok(Outcome::Cancelled);
     }
-    let earliest = limit.no_later_than(token.deadline_nanos()).deadline();
-    let polled = poll(socket, way, Some(&bell), earliest);
+    let earliest = limit.no_later_than(token.deadline()).deadline();
+    let polled = poll(socket, way, Some(&notifier), earliest);
     // Under the token's lock, as is whoever fires it.
     token.delist(&node);
     let is_ready = polled?;
     Ok(match wait.fired() {
         Some(_) => Outcome::Cancelled,
         None if is_ready => Outcome::Fired(way as u32),
-        None if token.is_cancelled() => Outcome::Cancelled,
+        None if token.is_cancelled(clock::now) => Outcome::Cancelled,
         None => Outcome::TimedOut,
     })
 }
@@ -48,23 +48,23 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: Limit<'_>) -> io::Re
 fn poll(
     socket: BorrowedFd<'_>,
     way: Way,
-    bell: Option<&Arc<EventFd>>,
+    notifier: Option<&Arc<EventFd>>,
     deadline: Option<u64>,
 ) -> io::Result<bool> {
     let events = match way {
         Way::Read => libc::POLLIN,
         Way::Write => libc::POLLOUT,
     };
-    let bell = bell.map_or(-1, |bell| bell.0.as_raw_fd());
+    let notifier = notifier.map_or(-1, |notifier| notifier.0.as_raw_fd());
     let mut fds = [
         libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 },
         // A negative one is passed over.
-        libc::pollfd { fd: bell, events: libc::POLLIN, revents: 0 },
+        libc::pollfd { fd: notifier, events: libc::POLLIN, revents: 0 },
     ];
     loop {
-        let left = |deadline: u64| Duration::from_nanos(deadline.saturating_sub(sched::now()));
+        let left = |deadline: u64| Duration::from_nanos(deadline.saturating_sub(clock::now()));
         match ppoll(&mut fds, deadline.map(left)) {
-            Ok(0) if deadline.is_some_and(|deadline| deadline <= sched::now()) => return Ok(false),
+            Ok(0) if deadline.is_some_and(|deadline| deadline <= clock::now()) => return Ok(false),
             Ok(0) => {}
             Ok(_) => return Ok(true),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

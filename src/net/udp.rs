@@ -71,7 +71,7 @@ impl UdpSocket {
     /// As [`recv_from`](Self::recv_from), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As there, and as [`TcpStream::read_cancel`](super::TcpStream::read_cancel) if the token is
+    /// As there, and as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the token is
     /// cancelled.
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use std::io::{self, Read, Write};
 use std::panic::Location;
 
-/// A stream under a token; made by [`TcpStream::until`](super::TcpStream::until) and its kin.
+/// A stream under a token; made by [`TcpStream::until`](crate::net::TcpStream::until) and its kin.
 ///
 /// Its reads and writes are those of the stream, time-outs included, until the token is cancelled, or its
 /// deadline has passed: then they return an error at once. What was read or written stays so.

@@ -1,6 +1,6 @@
 //! Environment: what to say when the machine takes away something that the process already had: a
 //! system call that a sandbox refuses from now on, a descriptor that somebody has closed.
-//! Not `sched::broken`: no invariant of ours failed, and a report of a bug would help nobody.
+//! Not `broken`: no invariant of ours failed, and a report of a bug would help nobody.
 //! docs/environment.md lists what can be taken, and what becomes of it.
 #![forbid(unsafe_code)]
 

@@ -54,7 +54,7 @@ pub fn light() {
 #[inline(always)]
 pub fn light_if_asymmetric() {
     // SeqCst, both: as in `light`.
-    if super::MODELLED {
+    if crate::platform::MODELLED {
         fence(Ordering::SeqCst);
     } else {
         compiler_fence(Plain::SeqCst);
@@ -65,7 +65,7 @@ pub fn light_if_asymmetric() {
 #[inline(always)]
 pub fn is_asymmetric() -> bool {
     // Relaxed: see `light`.
-    super::MODELLED || KIND.load(Plain::Relaxed) == ASYMMETRIC
+    crate::platform::MODELLED || KIND.load(Plain::Relaxed) == ASYMMETRIC
 }
 
 /// Whether the frequent side paid nothing once, and does now.
@@ -103,7 +103,11 @@ pub fn prepare() {
     if KIND.load(Plain::Relaxed) != UNKNOWN {
         return;
     }
-    let kind = if !super::MODELLED && !cfg!(miri) && register() { ASYMMETRIC } else { SYMMETRIC };
+    let kind = if !crate::platform::MODELLED && !cfg!(miri) && register() {
+        ASYMMETRIC
+    } else {
+        SYMMETRIC
+    };
     // Relaxed: see above. The first answer stands, so that both sides always agree.
     let _ = KIND.compare_exchange(UNKNOWN, kind, Plain::Relaxed, Plain::Relaxed);
 }

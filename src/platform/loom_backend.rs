@@ -13,6 +13,15 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+/// A thread's own statics.
+pub(crate) use loom::thread_local;
+
+/// Takes the second of two groups of items: this is the backend of a model.
+macro_rules! shipping_or_model {
+    ({ $($shipping:item)* } { $($model:item)* }) => { $($model)* };
+}
+pub(crate) use shipping_or_model;
+
 pub mod atomic {
     //! loom's atomics.
     pub use loom::sync::atomic::{
@@ -32,28 +41,6 @@ pub struct Mutex<T>(loom::sync::Mutex<T>);
 /// The guard of a [`Mutex`].
 pub type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
-/// A mutex: the latch itself has its own models.
-#[derive(Debug)]
-pub struct Latch<T>(Mutex<T>);
-
-impl<T> Latch<T> {
-    /// An unlocked latch.
-    pub fn new(value: T) -> Self {
-        Latch(Mutex::new(value))
-    }
-
-    /// Blocks the model thread until it holds the latch.
-    ///
-    /// # Safety
-    /// As for the latch that ships; here the mutex needs none of it.
-    pub unsafe fn lock(&self) -> LatchGuard<'_, T> {
-        self.0.lock()
-    }
-}
-
-/// The guard of a [`Latch`].
-pub type LatchGuard<'a, T> = MutexGuard<'a, T>;
-
 impl<T> Mutex<T> {
     /// An unlocked mutex.
     pub fn new(value: T) -> Self {
@@ -66,7 +53,7 @@ impl<T> Mutex<T> {
     }
 
     /// As [`lock`](Self::lock): nothing is counted in a model.
-    pub fn lock_counting(&self, _: &super::Count) -> MutexGuard<'_, T> {
+    pub fn lock_counting(&self, _: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.lock()
     }
 }
@@ -156,19 +143,21 @@ pub mod thread {
 
     /// Lets the other threads of a rescan loop move on.
     pub fn yield_now() {
-        super::super::ledger::step();
+        if let Some(hooks) = crate::platform::hooks::hooks() {
+            (hooks.step)();
+        }
         loom::thread::yield_now();
     }
 }
 
 /// What exists in modelled builds alone.
 #[derive(Debug)]
-pub struct Only<T>(T);
+pub struct ModelOnly<T>(T);
 
-impl<T> Only<T> {
+impl<T> ModelOnly<T> {
     /// In a modelled build there is one.
     pub fn new(value: T) -> Option<Self> {
-        Some(Only(value))
+        Some(ModelOnly(value))
     }
 
     /// The value.
@@ -187,7 +176,7 @@ pub mod clock {
 
     /// Zero, or the virtual time of a user's program.
     pub fn now() -> u64 {
-        super::super::virtual_time::now()
+        crate::platform::hooks::hooks().map_or(0, |hooks| (hooks.now)())
     }
 }
 
@@ -198,16 +187,16 @@ pub fn seed() -> u64 {
 
 pub mod tls {
     //! Thread-locals of the model thread (all model threads share one kernel thread).
-    use super::super::locals::Locals;
-    use super::super::{Arc, Parker};
+    use crate::platform::{Arc, Parker};
     use std::cell::{Cell, RefCell};
-    use std::rc::Rc;
 
     loom::thread_local! {
         static WORKER: Cell<*const ()> = Cell::new(std::ptr::null());
         static PARKER: RefCell<Option<Arc<Parker>>> = RefCell::new(None);
-        static LOCALS: Rc<Locals> = Rc::new(Locals::new());
     }
+
+    /// Nothing: a model's thread-locals are asked for anew each time.
+    pub fn opaque() {}
 
     /// The word of the model thread that runs now.
     #[inline(never)]
@@ -228,7 +217,7 @@ pub mod tls {
     ///
     /// # Safety
     /// None to keep.
-    pub unsafe fn follow(_: *const super::super::unmodelled::AtomicPtr<()>) {}
+    pub unsafe fn follow(_: *const crate::platform::unmodelled::AtomicPtr<()>) {}
     /// No model forks.
     pub fn orphan() {}
 
@@ -256,11 +245,5 @@ pub mod tls {
     /// The id of the goroutine that the calling model thread is; 0 for none.
     pub fn goroutine() -> u32 {
         PARKER.with(|parker| parker.borrow().as_ref().map_or(0, |parker| parker.goroutine()))
-    }
-
-    /// The calling model thread's own values; `None` while its thread-locals are torn down.
-    #[inline(never)]
-    pub fn locals() -> Option<Rc<Locals>> {
-        LOCALS.try_with(Rc::clone).ok()
     }
 }

@@ -10,30 +10,23 @@
 //! | [`atomic`] | as the machine | C11 subset, SeqCst accesses as AcqRel | SeqCst |
 //! | [`cell`] | free | every access race-checked | free |
 //! | [`Mutex`], [`Condvar`] | std's, never poisoned | modelled | modelled |
-//! | [`Latch`] | a store to unlock | a mutex | a mutex |
 //! | [`fence`] | `membarrier` where the kernel has it | `fence(SeqCst)` both sides | no-op |
 //! | [`clock`] | monotonic | a counter | a counter |
 
-mod bias;
-pub mod checker;
-mod count;
+mod counter;
 mod cpu;
 mod environment;
-mod fault;
 pub mod fence;
 pub mod foreign;
 pub mod fork;
+pub mod hooks;
 pub mod kernel_thread;
-pub mod latch;
-pub mod ledger;
-pub mod locals;
 mod memory;
 mod parker;
-mod ppoll;
+mod poll;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod seeds;
 pub mod tour;
-pub mod virtual_time;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod std_backend;
@@ -50,22 +43,21 @@ mod shuttle_backend;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 use shuttle_backend as backend;
 
-pub(crate) use backend::const_fn;
 pub use backend::{
-    Condvar, Latch, LatchGuard, MODELLED, Mutex, MutexGuard, Only, atomic, cell, clock, seed,
-    spin_hint, thread, tls,
+    Condvar, MODELLED, ModelOnly, Mutex, MutexGuard, atomic, cell, clock, seed, spin_hint, thread,
+    tls,
 };
-pub use count::Count;
+pub(crate) use backend::{const_fn, shipping_or_model, thread_local};
+pub use counter::Counter;
 pub use cpu::{CpuClock, available_processors, prefetch, thread_id, thread_sleeps};
 pub use environment::environment_took;
-pub use fault::fault;
 pub use fork::OfProcess;
 pub use memory::{page_size, populate};
-pub use parker::{Bell, Parker};
-pub use ppoll::ppoll;
+pub use parker::{Notifier, Parker};
+pub use poll::ppoll;
 pub use std::sync::{Arc, OnceLock, Weak};
 
-/// Whether the scheduler tells the specification what it does; `crate::spec` is empty without.
+/// Whether the scheduler tells the specification what it does; `crate::observe::specification` is empty without.
 pub const SPEC: bool = MODELLED || cfg!(feature = "spec");
 
 /// `std`'s words for a lock whose holder panicked.

@@ -11,14 +11,15 @@
 //! hears who waits, and time-outs are events of the model.
 //! Checked by: verification/loom/parker.rs, verification/loom/poller.rs.
 
-use super::{Arc, Condvar, MODELLED, Mutex, ledger, virtual_time};
+use super::hooks::hooks;
+use super::{Arc, Condvar, MODELLED, Mutex};
 use std::fmt::Debug;
 use std::time::Duration;
 
 /// Ends the wait of a thread that sleeps elsewhere than in its parker. Never blocks.
-pub trait Bell: Send + Sync + Debug {
+pub trait Notifier: Send + Sync + Debug {
     /// Ends the wait.
-    fn ring(&self);
+    fn notify(&self);
 }
 
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ struct State {
     permit: bool,
     asleep: bool,
     /// The thread sleeps where this ends its wait.
-    bell: Option<Arc<dyn Bell>>,
+    notifier: Option<Arc<dyn Notifier>>,
     /// The alarm that it waits for, and the one that went off last; see `virtual_time`.
     awaited: u64,
     expired: u64,
@@ -68,13 +69,27 @@ impl Parker {
         MODELLED && self.goroutine != 0
     }
 
+    #[cold]
+    fn tell_sleeps(&self) {
+        if let Some(hooks) = hooks() {
+            (hooks.sleeps)(self.goroutine);
+        }
+    }
+
+    #[cold]
+    fn tell_wakes(&self) {
+        if let Some(hooks) = hooks() {
+            (hooks.wakes)(self.goroutine);
+        }
+    }
+
     /// Blocks the kernel thread until a permit is there, and takes it. [K1]
     pub fn park(&self) {
         let mut state = self.state.lock();
         while !state.permit {
             state.asleep = true;
             if self.is_checked() {
-                ledger::sleeps(self.goroutine);
+                self.tell_sleeps();
             }
             state = self.wake.wait(state);
             state.asleep = false;
@@ -100,16 +115,16 @@ impl Parker {
 
     /// As [`park`](Self::park), where `wait` sleeps instead: until the bell has rung, or not so long.
     /// True: it took a permit. Where the permit is there already, does not call it. [K4]
-    pub fn park_by(&self, bell: &Arc<dyn Bell>, wait: impl FnOnce()) -> bool {
+    pub fn park_by(&self, notifier: &Arc<dyn Notifier>, wait: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         // mutant: sleep though there is a permit: replace !state.permit with true
         if !state.permit {
-            // mutant: drop bell
-            state.bell = Some(Arc::clone(bell));
+            // mutant: drop notifier
+            state.notifier = Some(Arc::clone(notifier));
             drop(state);
             wait();
             state = self.state.lock();
-            state.bell = None;
+            state.notifier = None;
         }
         std::mem::take(&mut state.permit)
     }
@@ -120,28 +135,29 @@ impl Parker {
         // mutant: drop permit
         state.permit = true;
         if self.is_checked() {
-            ledger::wakes(self.goroutine);
+            self.tell_wakes();
         }
-        let (asleep, bell) = (state.asleep, state.bell.take());
+        let (asleep, notifier) = (state.asleep, state.notifier.take());
         // The woken thread wants the lock. The parker outlives this call: see the type.
         drop(state);
         // mutant: drop wake
         if asleep {
             self.wake.notify_one();
         }
-        if let Some(bell) = bell {
+        if let Some(notifier) = notifier {
             // mutant: drop ring
-            bell.ring();
+            notifier.notify();
         }
     }
 
     #[cold]
     fn park_in_virtual_time(&self, limit: Duration) -> bool {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        let deadline = virtual_time::now().saturating_add(nanos);
-        let own = super::tls::parker().filter(|own| std::ptr::eq(&raw const **own, self));
+        let hooks = hooks().expect("a checked run has begun");
+        let deadline = (hooks.now)().saturating_add(nanos);
+        let own = crate::platform::tls::parker().filter(|own| std::ptr::eq(&raw const **own, self));
         let alarm = own.filter(|_| deadline < u64::MAX);
-        let Some(alarm) = alarm.and_then(|own| virtual_time::set(own, deadline)) else {
+        let Some(alarm) = alarm.and_then(|own| (hooks.set_alarm)(own, deadline)) else {
             self.park();
             return true;
         };
@@ -149,26 +165,28 @@ impl Parker {
         state.awaited = alarm;
         while !state.permit && state.expired != alarm {
             state.asleep = true;
-            ledger::sleeps(self.goroutine);
+            self.tell_sleeps();
             state = self.wake.wait(state);
             state.asleep = false;
         }
         let permit = std::mem::take(&mut state.permit);
         state.awaited = 0;
         drop(state);
-        virtual_time::unset(alarm);
+        (hooks.unset_alarm)(alarm);
         permit
     }
 
     /// The alarm of a timed park goes off.
-    pub(super) fn expire(&self, alarm: u64) {
+    pub fn expire(&self, alarm: u64) {
         let mut state = self.state.lock();
         state.expired = alarm;
         if state.awaited == alarm {
-            ledger::wakes(self.goroutine);
+            self.tell_wakes();
         }
         // Only now: until here, somebody runs who may wake it.
-        ledger::timed(false);
+        if let Some(hooks) = hooks() {
+            (hooks.timed_out)();
+        }
         if state.asleep {
             self.wake.notify_one();
         }

@@ -12,6 +12,15 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+/// A thread's own statics.
+pub(crate) use std::thread_local;
+
+/// Takes the first of two groups of items: this is the backend that ships.
+macro_rules! shipping_or_model {
+    ({ $($shipping:item)* } { $($model:item)* }) => { $($shipping)* };
+}
+pub(crate) use shipping_or_model;
+
 pub mod atomic {
     //! `std`'s atomics.
     pub use std::sync::atomic::{
@@ -75,15 +84,13 @@ impl<T> Mutex<T> {
 
     /// As [`lock`](Self::lock); counts how often somebody else had it.
     #[inline]
-    pub fn lock_counting(&self, taken: &super::Count) -> MutexGuard<'_, T> {
+    pub fn lock_counting(&self, taken: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.0.try_lock().unwrap_or_else(|_| {
             taken.more(1);
             self.lock()
         })
     }
 }
-
-pub use super::latch::{Latch, LatchGuard};
 
 /// `std`'s condition variable.
 #[derive(Debug, Default)]
@@ -174,7 +181,7 @@ pub mod thread {
         name: String,
         f: impl FnOnce() + Send + 'static,
     ) -> io::Result<JoinHandle> {
-        let stack = bytes + super::super::memory::taken_of_stacks();
+        let stack = bytes + crate::platform::memory::taken_of_stacks();
         std::thread::Builder::new().name(name).stack_size(stack).spawn(f).map(JoinHandle)
     }
 
@@ -186,9 +193,9 @@ pub mod thread {
 
 /// What exists in modelled builds alone: here there is none, and code about it is folded away.
 #[derive(Debug)]
-pub struct Only<T>(std::convert::Infallible, std::marker::PhantomData<T>);
+pub struct ModelOnly<T>(std::convert::Infallible, std::marker::PhantomData<T>);
 
-impl<T> Only<T> {
+impl<T> ModelOnly<T> {
     /// There is none.
     pub fn new(_: T) -> Option<Self> {
         None
@@ -221,17 +228,15 @@ pub mod clock {
 /// A seed that differs from one call to the next, and between processes. Makes no system call: a sandbox may
 /// refuse random bytes, and `std`'s hasher panics then.
 pub fn seed() -> u64 {
-    super::seeds::next()
+    crate::platform::seeds::next()
 }
 
 pub mod tls {
     //! The one thread-local word of the runtime, and the parker of a plain thread.
-    use super::super::locals::Locals;
-    use super::super::unmodelled::{AtomicPtr, Ordering};
-    use super::super::{Arc, Parker};
+    use crate::platform::unmodelled::{AtomicPtr, Ordering};
+    use crate::platform::{Arc, Parker};
     use std::cell::Cell;
     use std::ptr;
-    use std::rc::Rc;
 
     thread_local! {
         /// Where the word is that says which worker this is: `OWN_WORKER` on a worker's thread; on a
@@ -240,13 +245,12 @@ pub mod tls {
         static OWN_WORKER: AtomicPtr<()> = const { AtomicPtr::new(ptr::null_mut()) };
         static ORPHAN: Cell<bool> = const { Cell::new(false) };
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
-        static LOCALS: Rc<Locals> = Rc::new(Locals::new());
     }
 
     /// Something the optimizer can't look into: without it an outlined read is still hoisted, since
     /// LLVM proves it free of effects.
     #[inline(always)]
-    fn opaque() {
+    pub fn opaque() {
         #[cfg(not(miri))]
         // SAFETY: no instruction.
         unsafe {
@@ -322,12 +326,5 @@ pub mod tls {
     pub fn parker() -> Option<Arc<Parker>> {
         opaque();
         PARKER.try_with(Arc::clone).ok()
-    }
-
-    /// The calling thread's own values; `None` while its thread-locals are torn down.
-    #[inline(never)]
-    pub fn locals() -> Option<Rc<Locals>> {
-        opaque();
-        LOCALS.try_with(Rc::clone).ok()
     }
 }

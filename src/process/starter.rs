@@ -8,13 +8,14 @@
 //! Checked by: proptests/environment/threads.rs.
 #![forbid(unsafe_code)]
 
-use crate::context::overflow;
+use crate::fiber::overflow;
 use crate::io::call::{call, refuse_in_model};
 use crate::platform::fork;
 use crate::platform::{Condvar, Mutex, OfProcess, thread};
-use crate::sched::helpers::{Job, NoHelper, elsewhere, is_helper};
-use crate::sched::suspend;
-use crate::sched::wired::is_wired;
+use crate::sched::blocking::elsewhere;
+use crate::sched::core::helper_queue::{Job, NoHelper, is_helper};
+use crate::sched::core::wired::is_wired;
+use crate::sched::suspend::park;
 use std::collections::VecDeque;
 use std::panic::{Location, resume_unwind};
 
@@ -41,7 +42,7 @@ static STARTERS: OfProcess<Starters> = OfProcess::new();
 #[track_caller]
 pub(super) fn start<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);
-    if suspend::is_plain_thread() && !is_helper() {
+    if park::is_plain_thread() && !is_helper() {
         return f();
     }
     if is_wired() {

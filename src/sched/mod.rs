@@ -24,18 +24,10 @@
 //! | `simulation` | the same on one worker, by a seed and in virtual time |
 //! | `config`, `shared`, `shutdown` | the runtime as a whole, its beginning and its end |
 
-pub(crate) mod batch;
-pub mod claim;
-mod config;
-pub(crate) mod deadline;
-pub(crate) mod enter;
-pub(crate) mod entry;
-pub(crate) mod find;
-pub(crate) mod forked;
-pub(crate) mod goroutine;
-pub(crate) mod group;
-pub(crate) mod helpers;
-pub(crate) mod home;
+pub(crate) mod blocking;
+pub(crate) mod core;
+pub mod goroutine;
+pub mod idle;
 #[cfg(all(selvedge_isolated, not(miri)))]
 pub(crate) mod interpose;
 #[cfg(not(all(selvedge_isolated, not(miri))))]
@@ -43,66 +35,9 @@ pub(crate) mod interpose {
     //! Where goroutines have no thread-locals of their own, nothing is interposed.
     pub(crate) fn link() {}
 }
-pub mod join;
-pub(crate) mod leavers;
-pub(crate) mod metrics;
+pub(crate) mod lifecycle;
 pub(crate) mod monitor;
 pub mod poller;
-pub(crate) mod pool;
-pub(crate) mod processor;
-pub(crate) mod reference;
-pub(crate) mod report;
-pub mod roster;
-mod run;
-pub(crate) mod settle;
-pub(crate) mod shared;
-pub(crate) mod shutdown;
-pub(crate) mod simulation;
-pub(crate) mod stacks;
-pub mod state;
-pub(crate) mod submit;
 pub(crate) mod suspend;
-pub(crate) mod task;
 pub mod timers;
-pub(crate) mod trim;
-pub(crate) mod waiter;
-pub mod wired;
 pub(crate) mod worker;
-
-pub(crate) use config::{Config, Placement};
-pub(crate) use shared::Shared;
-pub(crate) use submit::unpark;
-
-use crate::platform::clock;
-use std::time::Duration;
-
-/// How long a worker beyond the processors' number sleeps before its kernel thread ends.
-const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
-
-/// The clock by which deadlines are kept, in nanoseconds.
-#[inline]
-pub(crate) fn now() -> u64 {
-    match simulation::now() {
-        Some(now) => now,
-        None => clock::now(),
-    }
-}
-
-/// A seed for choices: another one each time, but in a simulation, whose own seed decides.
-pub(crate) fn seed() -> u64 {
-    simulation::draw().unwrap_or_else(crate::platform::seed)
-}
-
-/// An invariant of the runtime does not hold: nothing that follows can be trusted.
-#[cold]
-#[track_caller]
-pub(crate) fn broken(function: &str, expected: &str, found: &str) -> ! {
-    use std::io::Write;
-    let place = std::panic::Location::caller();
-    let _ = writeln!(
-        std::io::stderr(),
-        "selvedge: broken invariant at {place}: {function}: expected {expected}, found {found}; \
-         this is a bug in selvedge, please report it"
-    );
-    std::process::abort();
-}

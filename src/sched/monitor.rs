@@ -11,14 +11,15 @@
 //! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs,
 //! verification/shuttle/fair.rs, proptests/runtime/blocking.rs.
 
-use super::forked;
-use super::roster::{ProcId, SeatId};
-use super::shared::{Attendant, Shared};
-use super::trim::Trimmer;
-use super::worker::Worker;
 use crate::platform::atomic::Ordering;
 use crate::platform::fork::Born;
 use crate::platform::{clock, foreign, thread_sleeps};
+use crate::sched::core::config::{Stall, Watchdog};
+use crate::sched::core::forked;
+use crate::sched::core::runtime::{Attendant, Shared};
+use crate::sched::core::trim::Trimmer;
+use crate::sched::core::worker::Worker;
+use crate::sched::idle::{ProcId, WorkerId};
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_micros(20);
@@ -29,25 +30,6 @@ const BLOCKED_AFTER: u64 = 500_000;
 const HOG_AFTER: u64 = 10_000_000;
 /// A section longer than this loses its processor even if no work waits yet.
 const LONG_SECTION: u64 = 1_000_000;
-
-/// A goroutine that holds up others, as the watchdog reports it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Stall {
-    /// The goroutine's id.
-    pub id: u64,
-    /// Its name, if it has one.
-    pub name: Option<String>,
-    /// For how long it has neither suspended nor called the runtime.
-    pub elapsed: Duration,
-    /// Runnable goroutines that wait for its kernel thread, which is their home.
-    pub waiting: usize,
-    /// Whether it sleeps in the kernel, rather than computes.
-    pub in_kernel: bool,
-}
-
-/// What the watchdog calls.
-pub(crate) type Watchdog = Box<dyn Fn(&Stall) + Send + Sync>;
 
 /// What was seen of one worker.
 #[derive(Clone, Copy, Default)]
@@ -103,7 +85,7 @@ impl<'a> Monitor<'a> {
         loop {
             let trims = self.trimmer.step(self.shared, self.nothing_runs());
             let period = trims.map_or(self.period, |soon| soon.min(self.period));
-            if !self.shared.roster.monitor_sleep(period, trims.is_none()) {
+            if !self.shared.idle.monitor_sleep(period, trims.is_none()) {
                 return;
             }
             self.shared.relieve();
@@ -127,21 +109,21 @@ impl<'a> Monitor<'a> {
     }
 
     fn nothing_runs(&self) -> bool {
-        self.shared.roster.idle_processors() >= self.shared.roster.active()
+        self.shared.idle.idle_processors() >= self.shared.idle.active()
     }
 
     /// Looks at every worker once; true if there is reason to look again soon.
     pub(crate) fn scan(&mut self) -> bool {
-        let roster = &self.shared.roster;
-        let seats = roster.used_seats();
+        let idle = &self.shared.idle;
+        let seats = idle.used_slots();
         self.watches.resize(seats as usize, Watch::default());
         self.holds.clear();
         self.holds.resize(seats as usize, None);
-        for proc in 0..roster.reach() as ProcId {
+        for proc in 0..idle.reach() as ProcId {
             // A seat taken up since is seen the next time.
-            let seat = roster.holder(proc).and_then(|id| self.holds.get_mut(id as usize));
-            if let Some(seat) = seat {
-                *seat = Some(proc);
+            let slot = idle.holder(proc).and_then(|id| self.holds.get_mut(id as usize));
+            if let Some(slot) = slot {
+                *slot = Some(proc);
             }
         }
         let mut soon = false;
@@ -151,12 +133,12 @@ impl<'a> Monitor<'a> {
         soon
     }
 
-    fn look_at(&mut self, id: SeatId) -> bool {
+    fn look_at(&mut self, id: WorkerId) -> bool {
         let worker = &*self.shared.workers[id as usize];
         let proc = self.holds[id as usize];
         let watch = &mut self.watches[id as usize];
-        let without = self.shared.roster.is_without(id);
-        let stands = (proc.is_some() || without) && worker.seat().claim.is_outside();
+        let without = self.shared.idle.is_without(id);
+        let stands = (proc.is_some() || without) && worker.slot().gate.is_outside();
         let now = clock::now();
         if !stands || worker.ticks() != watch.ticks {
             let cpu = if stands { cpu_time(worker) } else { None };
@@ -189,10 +171,11 @@ fn retake_if_due(
     elapsed: u64,
 ) -> bool {
     let processor = &shared.processors[proc as usize];
-    if processor.has_next() && shared.roster.idle_processors() > 0 {
+    if processor.has_next() && shared.idle.idle_processors() > 0 {
         free_next(shared, proc);
     }
-    let waits = shared.has_stealable_work() || processor.has_next() || shared.roster.attention();
+    let waits =
+        shared.has_stealable_work() || processor.has_next() || shared.idle.resched_requested();
     if worker.in_section() {
         watch.in_kernel = true;
         if waits || elapsed >= LONG_SECTION {
@@ -232,9 +215,9 @@ fn cpu_time(worker: &Worker) -> Option<u64> {
 }
 
 /// Takes the processor of a worker in user code, and gives it to who can use it.
-pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bool {
-    let _acting = shared.roster.spec.acting();
-    if !shared.roster.seize(id, proc, hog) {
+pub(crate) fn retake(shared: &Shared, id: WorkerId, proc: ProcId, cpu_bound: bool) -> bool {
+    let _acting = shared.idle.spec.acting();
+    if !shared.idle.try_revoke(id, proc, cpu_bound) {
         return false;
     }
     // Relaxed: a count.
@@ -242,7 +225,7 @@ pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bo
     let processor = &shared.processors[proc as usize];
     // SAFETY: just seized, and released below. [H1]
     let held = unsafe { processor.held() };
-    if proc >= shared.roster.active() {
+    if proc >= shared.idle.active() {
         // mutant: drop hand-over of the queues
         held.drain(shared);
     } else {
@@ -250,25 +233,25 @@ pub(crate) fn retake(shared: &Shared, id: SeatId, proc: ProcId, hog: bool) -> bo
         held.flush_next(shared);
     }
     // mutant: drop release
-    shared.carry_out(shared.roster.release(proc, || shared.has_stealable_work()));
+    shared.perform_wake(shared.idle.release(proc, || shared.has_stealable_work()));
     true
 }
 
 /// What a model does instead of a monitor: retakes whatever can be retaken.
 pub(crate) fn retake_all(shared: &Shared) -> usize {
-    let roster = &shared.roster;
-    let held = |proc| roster.holder(proc).map(|id| (id, proc));
-    let due = (0..roster.reach() as ProcId).filter_map(held);
+    let idle = &shared.idle;
+    let held = |proc| idle.holder(proc).map(|id| (id, proc));
+    let due = (0..idle.reach() as ProcId).filter_map(held);
     due.filter(|(id, proc)| retake(shared, *id, *proc, false)).count()
 }
 
 /// A processor is idle while `run_next` waits for a goroutine that doesn't suspend.
 fn free_next(shared: &Shared, proc: ProcId) {
-    let _acting = shared.roster.spec.acting();
+    let _acting = shared.idle.spec.acting();
     if let Some(next) = shared.processors[proc as usize].take_next() {
         // SAFETY: it was just taken from `run_next`, so it is in no queue.
         unsafe { shared.inject(next) };
-        shared.carry_out(shared.roster.notify());
+        shared.perform_wake(shared.idle.notify());
     }
 }
 
@@ -289,7 +272,7 @@ fn report_if_due(
         let goroutine = unsafe { worker.current().as_ref() }?;
         Some((goroutine.id(), goroutine.name().map(str::to_owned)))
     };
-    let Some((id, name)) = shared.roster.observe(worker.id, look).flatten() else { return };
+    let Some((id, name)) = shared.idle.observe(worker.id, look).flatten() else { return };
     watch.next_report = 2 * elapsed;
     // Relaxed: a count.
     shared.counters.stalls.fetch_add(1, Ordering::Relaxed);

@@ -16,9 +16,9 @@
 //! [W3] None fires before its deadline; those of one heap fire in order of deadlines, then of arming.
 //! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, proptests/runtime/timers.rs.
 
-use crate::lockfree::{Heap, NEVER, Ticket};
 use crate::platform::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::platform::{Mutex, Parker};
+use crate::structures::{Heap, NEVER, Ticket};
 use crossbeam_utils::CachePadded;
 use std::time::Duration;
 

@@ -10,11 +10,12 @@
 //! the child itself has no listener has its default effect there.
 //! Checked by: proptests/io/signals.rs, proptests/environment/storm.rs, proptests/environment/fork.rs.
 
-use crate::context::overflow;
-use crate::platform::fork::{self, Born};
+use crate::fiber::overflow;
+use crate::platform::fork;
+use crate::platform::fork::Born;
 use crate::platform::unmodelled::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
 use crate::platform::{Arc, OfProcess, environment_took, thread};
-use crate::sched::forked;
+use crate::sched::core::forked;
 use signal_hook::iterator::Handle;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;

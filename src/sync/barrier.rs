@@ -9,8 +9,8 @@ use super::error::WaitError;
 use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
-use crate::wait::{Limit, List, Node, Wait, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{List, Node, Wait, WaitLimit, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -63,7 +63,7 @@ impl Barrier {
     /// Inside [`no_suspend`](crate::no_suspend), unless it is the last one.
     #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
-        let passed = self.wait_limited(Limit::NONE, Location::caller());
+        let passed = self.wait_limited(WaitLimit::NONE, Location::caller());
         passed.expect("without a limit there is no error")
     }
 
@@ -73,7 +73,7 @@ impl Barrier {
     /// [`WaitError::TimedOut`].
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<BarrierWaitResult, WaitError> {
-        self.wait_limited(Limit::after(limit), Location::caller())
+        self.wait_limited(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`wait_timeout`](Self::wait_timeout), until `deadline` at the latest.
@@ -99,7 +99,7 @@ impl Barrier {
 
     fn wait_limited(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<BarrierWaitResult, WaitError> {
         trace::op("wait at", "barrier", self, place);

@@ -12,14 +12,14 @@ use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::poison::{LockResult, PoisonError};
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
-use crate::wait::{Claim, Limit, List, Node, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{Claim, List, Node, WaitLimit, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
 
-/// Waits until something that a [`Mutex`](super::Mutex) guards has changed; as
+/// Waits until something that a [`Mutex`](crate::sync::Mutex) guards has changed; as
 /// [`std::sync::Condvar`].
 ///
 /// First in, first out, and no spurious wake-ups; still, check the condition in a loop, or use
@@ -93,7 +93,7 @@ impl Condvar {
     /// Inside [`no_suspend`](crate::no_suspend).
     #[track_caller]
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        self.wait_limited(guard, Limit::NONE, Location::caller()).0
+        self.wait_limited(guard, WaitLimit::NONE, Location::caller()).0
     }
 
     /// As [`wait`](Self::wait), again and again, while `condition` holds. It is checked first, and
@@ -107,7 +107,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<MutexGuard<'a, T>> {
-        match self.limited_while(guard, Limit::NONE, condition, Location::caller()) {
+        match self.limited_while(guard, WaitLimit::NONE, condition, Location::caller()) {
             Ok((guard, _)) => Ok(guard),
             Err(error) => Err(PoisonError::new(error.into_inner().0)),
         }
@@ -123,7 +123,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         limit: Duration,
     ) -> Waited<'a, T> {
-        self.limited(guard, Limit::after(limit), Location::caller())
+        self.limited(guard, WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`wait_timeout`](Self::wait_timeout), until `deadline` at the latest.
@@ -168,7 +168,7 @@ impl Condvar {
         limit: Duration,
         condition: impl FnMut(&mut T) -> bool,
     ) -> Waited<'a, T> {
-        self.limited_while(guard, Limit::after(limit), condition, Location::caller())
+        self.limited_while(guard, WaitLimit::after(limit), condition, Location::caller())
     }
 
     /// As [`wait_timeout_while`](Self::wait_timeout_while), until `deadline` at the latest.
@@ -196,7 +196,7 @@ impl Condvar {
         token: &CancelToken,
         condition: impl FnMut(&mut T) -> bool,
     ) -> Waited<'a, T> {
-        self.limited_while(guard, Limit::token(token), condition, Location::caller())
+        self.limited_while(guard, token.limit(), condition, Location::caller())
     }
 
     /// Wakes the one who has waited longest, if anybody waits. Never suspends.
@@ -206,7 +206,7 @@ impl Condvar {
             return;
         }
         let mut waiters = self.waiters.lock();
-        let wake = waiters.claim().map(Claim::fire);
+        let wake = waiters.claim().map(Claim::complete);
         self.count(&waiters);
         drop(waiters);
         if let Some(wake) = wake {
@@ -230,7 +230,7 @@ impl Condvar {
     fn limited_while<'a, T: ?Sized>(
         &self,
         mut guard: MutexGuard<'a, T>,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         mut condition: impl FnMut(&mut T) -> bool,
         place: &'static Location<'static>,
     ) -> Waited<'a, T> {
@@ -249,7 +249,7 @@ impl Condvar {
     fn limited<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Waited<'a, T> {
         match self.wait_limited(guard, limit, place) {
@@ -261,7 +261,7 @@ impl Condvar {
     fn wait_limited<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
         trace::op("wait on", "condvar", self, place);

@@ -41,22 +41,22 @@ pub use wait_group::{WaitGroup, WaitGuard};
 
 use crate::cancel::CancelToken;
 use crate::platform;
-use crate::time::Instant;
-use crate::wait::{Limit, List, Wakes};
+use crate::wait::instant::Instant;
+use crate::wait::{List, WaitLimit, Wakes};
 
-fn deadline_of(deadline: impl Into<Instant>) -> Limit<'static> {
-    Limit::until(deadline.into().nanos())
+fn deadline_of(deadline: impl Into<Instant>) -> WaitLimit<'static> {
+    WaitLimit::until(deadline.into().nanos())
 }
 
-fn unless_cancelled(token: &CancelToken) -> Result<Limit<'_>, WaitError> {
-    if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(Limit::token(token)) }
+fn unless_cancelled(token: &CancelToken) -> Result<WaitLimit<'_>, WaitError> {
+    if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(token.limit()) }
 }
 
 /// Fires every waiter, and wakes them once the lock is released.
 fn wake_all(mut waiters: platform::MutexGuard<'_, List>) {
     let mut wakes = Wakes::new();
     while let Some(claim) = waiters.claim() {
-        wakes.push(claim.fire());
+        wakes.push(claim.complete());
     }
     drop(waiters);
     wakes.wake();

@@ -9,8 +9,8 @@ use crate::cancel::CancelToken;
 use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
 use crate::platform::poison::{LockResult, TryLockError, TryLockResult};
-use crate::time::Instant;
-use crate::wait::{Limit, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{WaitLimit, trace};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -87,7 +87,7 @@ impl<T> Mutex<T> {
     /// If a holder panicked; the error holds the value.
     pub fn into_inner(self) -> LockResult<T> {
         let value = self.value.into_inner();
-        self.poison.judge(value)
+        self.poison.raise_deferred_failure(value)
     }
 }
 
@@ -107,7 +107,7 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         // Without a limit it waits until it is had.
-        let _ = self.raw.lock(Limit::NONE, Location::caller());
+        let _ = self.raw.lock(WaitLimit::NONE, Location::caller());
         self.guard()
     }
 
@@ -135,7 +135,7 @@ impl<T: ?Sized> Mutex<T> {
         &self,
         limit: Duration,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
-        self.lock_limited(Limit::after(limit), Location::caller())
+        self.lock_limited(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`lock`](Self::lock), until `deadline` at the latest.
@@ -165,7 +165,7 @@ impl<T: ?Sized> Mutex<T> {
 
     fn lock_limited(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<MutexGuard<'_, T>, LockError<MutexGuard<'_, T>>> {
         self.raw.lock(limit, place)?;
@@ -191,13 +191,13 @@ impl<T: ?Sized> Mutex<T> {
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         // SAFETY: borrowed exclusively.
         let value = self.value.with_mut(|value| unsafe { &mut *value });
-        self.poison.judge(value)
+        self.poison.raise_deferred_failure(value)
     }
 
     /// For who has just locked.
     #[inline]
     fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.poison.judge(MutexGuard {
+        self.poison.raise_deferred_failure(MutexGuard {
             mutex: self,
             watch: self.poison.watch(),
             value: PhantomData,
@@ -217,8 +217,8 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         this.mutex.raw.unlock_to_wait();
         let result = wait();
         // Without a limit it waits until it is had.
-        let _ = this.mutex.raw.lock(Limit::NONE, place);
-        (this.mutex.poison.judge(ManuallyDrop::into_inner(this)), result)
+        let _ = this.mutex.raw.lock(WaitLimit::NONE, place);
+        (this.mutex.poison.raise_deferred_failure(ManuallyDrop::into_inner(this)), result)
     }
 }
 

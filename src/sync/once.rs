@@ -18,8 +18,8 @@ use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
-use crate::wait::{Limit, List, Node, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{List, Node, WaitLimit, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -107,14 +107,14 @@ impl Once {
     #[track_caller]
     pub fn wait(&self) {
         // Without a limit there is no error.
-        let _ = self.wait_at(false, Limit::NONE, Location::caller());
+        let _ = self.wait_at(false, WaitLimit::NONE, Location::caller());
     }
 
     /// As [`wait`](Self::wait), also past closures that panicked.
     #[track_caller]
     pub fn wait_force(&self) {
         // Without a limit there is no error.
-        let _ = self.wait_at(true, Limit::NONE, Location::caller());
+        let _ = self.wait_at(true, WaitLimit::NONE, Location::caller());
     }
 
     /// As [`wait`](Self::wait), for at most `limit`.
@@ -123,7 +123,7 @@ impl Once {
     /// [`WaitError::TimedOut`].
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), WaitError> {
-        self.wait_at(false, Limit::after(limit), Location::caller())
+        self.wait_at(false, WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`wait`](Self::wait), until `deadline` at the latest.
@@ -147,7 +147,7 @@ impl Once {
     fn wait_at(
         &self,
         past_poison: bool,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         trace::op("wait for", "once", self, place);
@@ -168,7 +168,7 @@ impl Once {
                 COMPLETE => return,
                 POISONED if !past_poison => poisoned(),
                 // Without a limit there is no error.
-                RUNNING => _ = self.park_while(|state| state == RUNNING, Limit::NONE, place),
+                RUNNING => _ = self.park_while(|state| state == RUNNING, WaitLimit::NONE, place),
                 _ => {
                     if self.begin(state) {
                         let mut running = Running { once: self, then: POISONED };
@@ -191,7 +191,7 @@ impl Once {
     pub(super) fn wait_limited(
         &self,
         past_poison: bool,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         loop {
@@ -210,7 +210,7 @@ impl Once {
     fn park_while(
         &self,
         state: impl Fn(u32) -> bool,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         let wait = limit.begin(place);

@@ -7,8 +7,8 @@ use super::{deadline_of, unless_cancelled};
 use crate::cancel::CancelToken;
 use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
-use crate::time::Instant;
-use crate::wait::{Limit, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{WaitLimit, trace};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -100,7 +100,7 @@ impl<T> OnceLock<T> {
     /// Waits until it is set.
     #[track_caller]
     pub fn wait(&self) -> &T {
-        self.wait_limited(Limit::NONE, Location::caller())
+        self.wait_limited(WaitLimit::NONE, Location::caller())
             .expect("without a limit there is no error")
     }
 
@@ -110,7 +110,7 @@ impl<T> OnceLock<T> {
     /// [`WaitError::TimedOut`].
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<&T, WaitError> {
-        self.wait_limited(Limit::after(limit), Location::caller())
+        self.wait_limited(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`wait`](Self::wait), until `deadline` at the latest.
@@ -148,7 +148,7 @@ impl<T> OnceLock<T> {
 
     fn wait_limited(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<&T, WaitError> {
         trace::op("wait for", "once lock", self, place);

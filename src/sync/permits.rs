@@ -18,7 +18,7 @@
 use super::error::WaitError;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Mutex, MutexGuard, const_fn};
-use crate::wait::{Limit, List, Node, Wakes};
+use crate::wait::{List, Node, WaitLimit, Wakes};
 use std::panic::Location;
 use std::ptr;
 
@@ -46,7 +46,7 @@ impl Permits {
     pub(super) fn acquire(
         &self,
         n: usize,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         if self.try_acquire(n) { Ok(()) } else { self.acquire_slow(n, limit, place) }
@@ -94,7 +94,7 @@ impl Permits {
     fn acquire_slow(
         &self,
         n: usize,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         let wait = limit.begin(place);
@@ -143,7 +143,7 @@ impl Permits {
                 break;
             }
             match queue.claim_first() {
-                Some(claim) => wakes.push(claim.fire()),
+                Some(claim) => wakes.push(claim.complete()),
                 // It has given up: they are free again. Relaxed: the word changes by RMW alone, so that
                 // who takes them still acquires from who gave them in `release`. [R1]
                 // mutant: a permit is lost: replace need * ONE with 0

@@ -59,7 +59,7 @@ impl Flag {
 
     /// `guard`, as an error if the flag is set.
     #[inline]
-    pub(super) fn judge<G>(&self, guard: G) -> LockResult<G> {
+    pub(super) fn raise_deferred_failure<G>(&self, guard: G) -> LockResult<G> {
         if self.is_set() { Err(PoisonError::new(guard)) } else { Ok(guard) }
     }
 }

@@ -19,10 +19,10 @@
 //! Checked by: verification/loom/sync_mutex.rs, proptests/sync/mutex.rs.
 
 use super::error::WaitError;
+use crate::observe::broken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{MODELLED, Mutex, const_fn};
-use crate::sched::broken;
-use crate::wait::{Claim, Limit, List, Node, trace};
+use crate::wait::{Claim, List, Node, WaitLimit, trace};
 use std::panic::Location;
 use std::ptr;
 
@@ -53,7 +53,7 @@ impl RawMutex {
     #[inline]
     pub fn lock(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         if trace::is_on() {
@@ -65,7 +65,7 @@ impl RawMutex {
     #[cold]
     fn lock_and_tell(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         trace::op("lock", "mutex", self, place);
@@ -75,7 +75,7 @@ impl RawMutex {
     #[inline]
     fn lock_untold(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         // Acquire: pairs with the Release in `unlock`: the last holder's writes are seen. [M1]
@@ -130,7 +130,7 @@ impl RawMutex {
     #[cold]
     fn lock_slow(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         if self.try_lock() {
@@ -244,7 +244,7 @@ impl RawMutex {
         };
         // Release: as in `unlock_slow`. It comes before the wake-up: who is woken finds WOKEN. [M2]
         self.word.swap(next, Ordering::Release);
-        let wake = claim.map(Claim::fire);
+        let wake = claim.map(Claim::complete);
         drop(queue);
         if let Some(wake) = wake {
             // SAFETY: just got, here.

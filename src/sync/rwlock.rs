@@ -10,8 +10,8 @@ use crate::cancel::CancelToken;
 use crate::platform::cell::UnsafeCell;
 use crate::platform::const_fn;
 use crate::platform::poison::{LockResult, TryLockError, TryLockResult};
-use crate::time::Instant;
-use crate::wait::{Limit, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{WaitLimit, trace};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
@@ -93,7 +93,7 @@ impl<T> RwLock<T> {
     /// If a writer panicked; the error holds the value.
     pub fn into_inner(self) -> LockResult<T> {
         let value = self.value.into_inner();
-        self.poison.judge(value)
+        self.poison.raise_deferred_failure(value)
     }
 }
 
@@ -111,7 +111,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         trace::op("read", "rwlock", self, Location::caller());
         // Without a limit it waits until it is had.
-        let _ = self.permits.acquire(READ, Limit::NONE, Location::caller());
+        let _ = self.permits.acquire(READ, WaitLimit::NONE, Location::caller());
         trace::has("rwlock", self, Location::caller());
         self.read_guard()
     }
@@ -129,7 +129,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         trace::op("write", "rwlock", self, Location::caller());
         // Without a limit it waits until it is had.
-        let _ = self.permits.acquire(WRITE, Limit::NONE, Location::caller());
+        let _ = self.permits.acquire(WRITE, WaitLimit::NONE, Location::caller());
         trace::has("rwlock", self, Location::caller());
         self.write_guard()
     }
@@ -168,7 +168,7 @@ impl<T: ?Sized> RwLock<T> {
     /// [`LockError::TimedOut`], or if a writer panicked.
     #[track_caller]
     pub fn read_timeout(&self, limit: Duration) -> ReadResult<'_, T> {
-        self.read_limited(Limit::after(limit), Location::caller())
+        self.read_limited(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`read`](Self::read), until `deadline` at the latest.
@@ -195,7 +195,7 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`read_timeout`](Self::read_timeout).
     #[track_caller]
     pub fn write_timeout(&self, limit: Duration) -> WriteResult<'_, T> {
-        self.write_limited(Limit::after(limit), Location::caller())
+        self.write_limited(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`write`](Self::write), until `deadline` at the latest.
@@ -218,7 +218,7 @@ impl<T: ?Sized> RwLock<T> {
 
     fn read_limited(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> ReadResult<'_, T> {
         trace::op("read", "rwlock", self, place);
@@ -229,7 +229,7 @@ impl<T: ?Sized> RwLock<T> {
 
     fn write_limited(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> WriteResult<'_, T> {
         trace::op("write", "rwlock", self, place);
@@ -255,20 +255,24 @@ impl<T: ?Sized> RwLock<T> {
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         // SAFETY: borrowed exclusively.
         let value = self.value.with_mut(|value| unsafe { &mut *value });
-        self.poison.judge(value)
+        self.poison.raise_deferred_failure(value)
     }
 
     /// For who has one permit.
     #[inline]
     fn read_guard(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        self.poison.judge(RwLockReadGuard { lock: self })
+        self.poison.raise_deferred_failure(RwLockReadGuard { lock: self })
     }
 
     /// For who has them all.
     #[inline]
     fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let watch = self.poison.watch();
-        self.poison.judge(RwLockWriteGuard { lock: self, watch, value: PhantomData })
+        self.poison.raise_deferred_failure(RwLockWriteGuard {
+            lock: self,
+            watch,
+            value: PhantomData,
+        })
     }
 }
 

@@ -7,8 +7,8 @@ use super::permits::{MOST, Permits};
 use super::{deadline_of, unless_cancelled};
 use crate::cancel::CancelToken;
 use crate::platform::{Mutex, const_fn};
-use crate::time::Instant;
-use crate::wait::{Limit, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{WaitLimit, trace};
 use std::fmt;
 use std::mem;
 use std::panic::Location;
@@ -76,7 +76,7 @@ impl Semaphore {
     pub fn acquire(&self, n: usize) -> SemaphorePermit<'_> {
         trace::op("acquire of", "semaphore", self, Location::caller());
         // Without a limit it waits until they are had.
-        let _ = self.permits.acquire(n, Limit::NONE, Location::caller());
+        let _ = self.permits.acquire(n, WaitLimit::NONE, Location::caller());
         SemaphorePermit { semaphore: self, count: n }
     }
 
@@ -96,7 +96,7 @@ impl Semaphore {
         n: usize,
         limit: Duration,
     ) -> Result<SemaphorePermit<'_>, WaitError> {
-        self.acquire_limited(n, Limit::after(limit), Location::caller())
+        self.acquire_limited(n, WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`acquire`](Self::acquire), until `deadline` at the latest.
@@ -128,7 +128,7 @@ impl Semaphore {
     fn acquire_limited(
         &self,
         n: usize,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<SemaphorePermit<'_>, WaitError> {
         trace::op("acquire of", "semaphore", self, place);

@@ -12,8 +12,8 @@ use super::{deadline_of, unless_cancelled, wake_all};
 use crate::cancel::CancelToken;
 use crate::platform::atomic::{AtomicUsize, Ordering};
 use crate::platform::{Arc, Mutex};
-use crate::time::Instant;
-use crate::wait::{Limit, List, Node, trace};
+use crate::wait::instant::Instant;
+use crate::wait::{List, Node, WaitLimit, trace};
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
@@ -122,7 +122,7 @@ impl WaitGroup {
     #[track_caller]
     pub fn wait(&self) {
         // Without a limit there is no error.
-        let _ = self.wait_limited(Limit::NONE, Location::caller());
+        let _ = self.wait_limited(WaitLimit::NONE, Location::caller());
     }
 
     /// As [`wait`](Self::wait), for at most `limit`.
@@ -131,7 +131,7 @@ impl WaitGroup {
     /// [`WaitError::TimedOut`].
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), WaitError> {
-        self.wait_limited(Limit::after(limit), Location::caller())
+        self.wait_limited(WaitLimit::after(limit), Location::caller())
     }
 
     /// As [`wait`](Self::wait), until `deadline` at the latest.
@@ -154,7 +154,7 @@ impl WaitGroup {
 
     fn wait_limited(
         &self,
-        limit: Limit<'_>,
+        limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
         trace::op("wait for", "wait group", &raw const *self.0, place);

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::Instant;
-use crate::future::alarm::Reminder;
 use crate::platform::foreign::Task;
+use crate::wait::alarm::Reminder;
 use crate::wait::trace;
 use std::fmt;
 use std::future::Future;
@@ -12,13 +12,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// As [`sleep`](super::sleep), to be awaited by any executor, or by [`block_on`](crate::block_on). The
+/// As [`sleep`](crate::time::sleep), to be awaited by any executor, or by [`block_on`](crate::block_on). The
 /// time counts from this call on.
 ///
 /// No runtime is needed, neither ours nor another's: the first future of the process that has to wait
 /// for a time starts a thread that wakes all of them. It sleeps while nothing is due. A poll that is not
 /// the last costs its lock, and time in the logarithm of the number of futures that wait; so does a
-/// drop. In a goroutine that runs no futures [`sleep`](super::sleep) costs less.
+/// drop. In a goroutine that runs no futures [`sleep`](crate::time::sleep) costs less.
 ///
 /// # Panics
 /// The future panics when it is first polled, if that thread can't be started.

@@ -19,23 +19,23 @@
 #![forbid(unsafe_code)]
 
 mod future;
-mod instant;
 mod source;
 mod ticker;
 mod timer;
 
+pub use crate::chan::never::never;
+pub use crate::wait::instant::Instant;
 pub use future::{SleepAsync, sleep_async, sleep_until_async};
-pub use instant::Instant;
 pub use ticker::Ticker;
 pub use timer::Timer;
 
 use crate::cancel::{CancelToken, Cancelled};
 use crate::chan::Receiver;
 use crate::platform::Arc;
-use crate::sched::suspend;
+use crate::sched::suspend::park;
 use crate::wait::limit::Outcome;
-use crate::wait::{Limit, Wait, trace};
-use source::{Due, Never};
+use crate::wait::{Wait, trace};
+use source::Due;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ use std::time::Duration;
 pub fn sleep(duration: Duration) {
     trace::plain("sleep", Location::caller());
     if !duration.is_zero() {
-        suspend::sleep_until(Location::caller(), Instant::now().saturating_add(duration).nanos());
+        park::sleep_until(Location::caller(), Instant::now().saturating_add(duration).nanos());
     }
 }
 
@@ -94,7 +94,7 @@ pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cance
         return Ok(());
     }
     let until = Instant::now().saturating_add(duration).nanos();
-    match Limit::token(token).no_later_than(Some(until)).wait(&Wait::of_caller(place), place) {
+    match token.limit().no_later_than(Some(until)).wait(&Wait::of_caller(place), place) {
         Outcome::Cancelled => Err(Cancelled),
         Outcome::TimedOut | Outcome::Fired(_) => Ok(()),
     }
@@ -107,7 +107,7 @@ pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cance
 #[track_caller]
 pub fn sleep_until(deadline: impl Into<Instant>) {
     trace::plain("sleep", Location::caller());
-    suspend::sleep_until(Location::caller(), deadline.into().nanos());
+    park::sleep_until(Location::caller(), deadline.into().nanos());
 }
 
 /// A receiver that gets one value, in `duration`: the instant at which it was due. Who waits for it
@@ -162,9 +162,4 @@ fn first_and_period(period: Duration) -> (u64, u64) {
     );
     let first = Instant::now().saturating_add(period).nanos();
     (first, u64::try_from(period.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// A receiver that never gets a value, and is never closed: the arm of a `select` that is switched off.
-pub fn never<T>() -> Receiver<T> {
-    Receiver::of_source(Arc::new(Never))
 }

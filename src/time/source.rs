@@ -10,9 +10,9 @@
 
 use super::Instant;
 use crate::chan::source::Source;
-use crate::lockfree::NEVER;
 use crate::platform::Mutex;
 use crate::platform::atomic::{AtomicU64, Ordering};
+use crate::structures::NEVER;
 use crate::wait::{List, Wakes};
 
 /// Values that are due at certain times: once, or once a period.
@@ -62,7 +62,7 @@ impl Due {
             // Who is linked after this looks at `due` after we have set it: the lock says so.
             let mut waiters = waiters.lock();
             while let Some(claim) = waiters.claim() {
-                wakes.push(claim.fire());
+                wakes.push(claim.complete());
             }
         }
         wakes.wake();
@@ -104,18 +104,5 @@ impl Source<Instant> for Due {
 
     fn waiters(&self) -> Option<&Mutex<List>> {
         self.waiters.as_ref()
-    }
-}
-
-/// What never has a value.
-pub(super) struct Never;
-
-impl<T> Source<T> for Never {
-    fn take(&self, _now: u64) -> Option<T> {
-        None
-    }
-
-    fn due(&self) -> Option<u64> {
-        None
     }
 }

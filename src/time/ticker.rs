@@ -5,12 +5,12 @@
 use super::source::Due;
 use super::{Instant, first_and_period};
 use crate::chan::Receiver;
-use crate::lockfree::NEVER;
 use crate::platform::Arc;
+use crate::structures::NEVER;
 use std::fmt;
 use std::time::Duration;
 
-/// As [`tick`](super::tick), and can be stopped and set to another period, by shared reference, also
+/// As [`tick`](crate::time::tick), and can be stopped and set to another period, by shared reference, also
 /// while somebody waits.
 ///
 /// ```
@@ -41,7 +41,7 @@ impl Ticker {
         Ticker { due, receiver }
     }
 
-    /// Where the values come, as from [`tick`](super::tick). May be cloned; the receiver of a ticker
+    /// Where the values come, as from [`tick`](crate::time::tick). May be cloned; the receiver of a ticker
     /// that was dropped goes on.
     pub fn receiver(&self) -> &Receiver<Instant> {
         &self.receiver

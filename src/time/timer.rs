@@ -5,8 +5,8 @@
 use super::Instant;
 use super::source::Due;
 use crate::chan::Receiver;
-use crate::lockfree::NEVER;
 use crate::platform::Arc;
+use crate::structures::NEVER;
 use std::fmt;
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! Limit: what may end a wait early: a deadline, a token that is cancelled, or both.
 
+use super::token::Token;
 use super::{Ended, Node, Wait};
-use crate::cancel::CancelToken;
-use crate::sched::waiter::Sleeper;
-use crate::sched::{self, suspend};
+use crate::sched::core::clock;
+use crate::sched::core::wake_handle::ParkedRef;
+use crate::sched::suspend::park;
 use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
@@ -13,9 +14,9 @@ pub const CANCELLED: u32 = u32::MAX / 2;
 
 /// How long a caller is ready to wait.
 #[derive(Clone, Copy, Default)]
-pub struct Limit<'a> {
+pub struct WaitLimit<'a> {
     deadline: Option<u64>,
-    token: Option<&'a CancelToken>,
+    token: Option<&'a Token>,
 }
 
 /// How a limited wait ended; after the last two, every node may still be linked.
@@ -30,29 +31,29 @@ pub enum Outcome {
     Cancelled,
 }
 
-impl<'a> Limit<'a> {
+impl<'a> WaitLimit<'a> {
     /// For ever.
-    pub const NONE: Limit<'static> = Limit { deadline: None, token: None };
+    pub const NONE: WaitLimit<'static> = WaitLimit { deadline: None, token: None };
 
     /// Until the scheduler's clock shows `deadline`.
     pub fn until(deadline: u64) -> Self {
-        Limit { deadline: Some(deadline), token: None }
+        WaitLimit { deadline: Some(deadline), token: None }
     }
 
     /// For so long from now.
     pub fn after(limit: Duration) -> Self {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-        Limit::until(sched::now().saturating_add(nanos))
+        WaitLimit::until(clock::now().saturating_add(nanos))
     }
 
     /// Until `token` is cancelled.
-    pub fn token(token: &'a CancelToken) -> Self {
-        Limit { deadline: None, token: Some(token) }
+    pub(crate) fn token(token: &'a Token) -> Self {
+        WaitLimit { deadline: None, token: Some(token) }
     }
 
     /// No later than `deadline`, either.
     pub fn no_later_than(self, deadline: Option<u64>) -> Self {
-        Limit { deadline: earlier(self.deadline, deadline), ..self }
+        WaitLimit { deadline: earlier(self.deadline, deadline), ..self }
     }
 
     /// The deadline of the limit itself, not that of its token.
@@ -61,7 +62,7 @@ impl<'a> Limit<'a> {
     }
 
     /// The token, if there is one.
-    pub(crate) fn own_token(&self) -> Option<&'a CancelToken> {
+    pub(crate) fn own_token(&self) -> Option<&'a Token> {
         self.token
     }
 
@@ -82,9 +83,9 @@ impl<'a> Limit<'a> {
 
     /// As [`begin`](Self::begin), of [`Wait::caller`].
     #[inline]
-    pub(crate) fn begin_with(self, who: Sleeper) -> Wait {
+    pub(crate) fn begin_with(self, who: ParkedRef) -> Wait {
         match self {
-            Limit { deadline: None, token: None } => Wait::steadfast_of(who),
+            WaitLimit { deadline: None, token: None } => Wait::steadfast_of(who),
             _ => Wait::of(who),
         }
     }
@@ -94,22 +95,22 @@ impl<'a> Limit<'a> {
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
         // Once the node is linked nothing may unwind.
-        suspend::check_may_suspend(place);
+        park::check_may_suspend(place);
         let node = Node::new(wait, CANCELLED, ptr::null_mut());
         // SAFETY: the node is unlinked below, and `wait_for` does not unwind.
-        if !unsafe { token.enlist(&node) } && wait.give_up() {
+        if !unsafe { token.enlist(&node) } && wait.cancel_wait() {
             return Outcome::Cancelled;
         }
-        let deadline = earlier(self.deadline, token.deadline_nanos());
+        let deadline = earlier(self.deadline, token.deadline());
         let outcome = self.wait_for(wait, place, deadline);
         token.delist(&node);
-        self.blame(outcome)
+        self.attribute_timeout(outcome)
     }
 
     /// Whose deadline it was.
-    fn blame(self, outcome: Outcome) -> Outcome {
+    fn attribute_timeout(self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::TimedOut if self.token.is_some_and(CancelToken::is_cancelled) => {
+            Outcome::TimedOut if self.token.is_some_and(|token| token.is_cancelled(clock::now)) => {
                 Outcome::Cancelled
             }
             outcome => outcome,
@@ -129,7 +130,7 @@ impl<'a> Limit<'a> {
         if self.token.is_some_and(|token| unsafe { !token.enlist(&node) }) {
             return Outcome::Cancelled;
         }
-        let deadline = earlier(self.deadline, self.token.and_then(CancelToken::deadline_nanos));
+        let deadline = earlier(self.deadline, self.token.and_then(Token::deadline));
         let outcome = loop {
             if ready() {
                 break Outcome::Fired(0);
@@ -138,8 +139,8 @@ impl<'a> Limit<'a> {
                 break Outcome::Cancelled;
             }
             match deadline {
-                None => suspend::park_without_fail(place),
-                Some(deadline) if suspend::park_until(place, deadline) => {}
+                None => park::park_without_fail(place),
+                Some(deadline) if park::park_until(place, deadline) => {}
                 Some(_) if ready() => break Outcome::Fired(0),
                 Some(_) => break Outcome::TimedOut,
             }
@@ -147,7 +148,7 @@ impl<'a> Limit<'a> {
         if let Some(token) = self.token {
             token.delist(&node);
         }
-        self.blame(outcome)
+        self.attribute_timeout(outcome)
     }
 
     fn wait_for(

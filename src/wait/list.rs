@@ -4,8 +4,8 @@
 //! [X3] A node is unlinked before its frame goes.
 //! Checked by: verification/loom/wait.rs.
 
-use super::{Wait, Wake};
-use crate::sched::broken;
+use super::{Wait, WakeHandle};
+use crate::observe::broken;
 use std::cell::Cell;
 use std::marker::PhantomPinned;
 use std::ptr;
@@ -214,13 +214,13 @@ impl Claim {
     }
 
     /// Ends the wait. The packet is the waiter's again. [X2] The answer stays with the calling thread or
-    /// goroutine: see [`Wake::wake`].
+    /// goroutine: see [`WakeHandle::wake`].
     #[inline]
-    pub fn fire(self) -> Wake {
+    pub fn complete(self) -> WakeHandle {
         // SAFETY: claimed, so node and wait are in place until the state is FIRED. [X4]
         unsafe {
             let node = &*self.node;
-            (*node.wait).fire(node.arm)
+            (*node.wait).complete(node.arm)
         }
     }
 }

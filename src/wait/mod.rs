@@ -4,7 +4,7 @@
 //!
 //! waiter: link nodes (under each list's lock); `wait`: park until FIRED; unlink the other nodes.
 //! waker (under the list's lock): `List::claim`: unlink the first node whose wait it can claim; pass
-//!     a value through the node's packet; `Claim::fire`; release the lock; `Wake::wake`.
+//!     a value through the node's packet; `Claim::fire`; release the lock; `WakeHandle::wake`.
 //! gives up: WAITING → GIVEN_UP; if somebody has claimed it, waits for FIRED after all.
 //!
 //! | state | who may touch the packets |
@@ -18,19 +18,23 @@
 //! [X4] A waker touches neither wait nor node after FIRED.
 //! Checked by: verification/loom/wait.rs.
 
+pub mod alarm;
+pub(crate) mod instant;
 pub mod limit;
 pub mod list;
+pub(crate) mod token;
 pub mod trace;
 
-pub use limit::Limit;
+pub use limit::WaitLimit;
 pub use list::{Claim, List, Node};
 
+use crate::observe::broken;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::foreign::Task;
-use crate::sched::waiter::Sleeper;
-pub use crate::sched::waiter::Wake;
-use crate::sched::{broken, suspend};
+use crate::sched::core::wake_handle::ParkedRef;
+pub use crate::sched::core::wake_handle::WakeHandle;
+use crate::sched::suspend::park;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 
@@ -46,7 +50,7 @@ pub struct Wait {
     /// On one list, and for ever: whoever unlinks its node has claimed it. [X1]
     is_steadfast: bool,
     /// Taken by the waker that claims the wait.
-    who: UnsafeCell<Option<Sleeper>>,
+    who: UnsafeCell<Option<ParkedRef>>,
 }
 
 // SAFETY: `who` is the claimer's once the state is CLAIMED, and nobody's but the waiter's before; the
@@ -70,8 +74,8 @@ pub enum Ended {
 #[derive(Default)]
 #[must_use]
 pub struct Wakes {
-    first: Option<ManuallyDrop<Wake>>,
-    rest: ManuallyDrop<Vec<Wake>>,
+    first: Option<ManuallyDrop<WakeHandle>>,
+    rest: ManuallyDrop<Vec<WakeHandle>>,
 }
 
 impl Wakes {
@@ -80,7 +84,7 @@ impl Wakes {
     }
 
     #[inline]
-    pub fn push(&mut self, wake: Wake) {
+    pub fn push(&mut self, wake: WakeHandle) {
         if self.first.is_none() {
             self.first = Some(ManuallyDrop::new(wake));
         } else {
@@ -98,7 +102,7 @@ impl Wakes {
     }
 
     #[inline(never)]
-    fn wake_some(&mut self, first: Wake) {
+    fn wake_some(&mut self, first: WakeHandle) {
         // SAFETY: it was got in this frame: see the type.
         unsafe { first.wake() };
         if !self.rest.is_empty() {
@@ -129,9 +133,7 @@ impl Wait {
     /// # Panics
     /// Where [`caller`](Self::caller) is `None`, before anything is linked.
     pub fn of_caller(place: &'static Location<'static>) -> Self {
-        Wait::of(
-            suspend::sleeper_about_to_wait(false).unwrap_or_else(|| suspend::refuse_to_wait(place)),
-        )
+        Wait::of(park::sleeper_about_to_wait(false).unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
     /// As [`of_caller`](Self::of_caller), for one node, and never to be given up: that spares its waker
@@ -140,41 +142,41 @@ impl Wait {
     /// # Panics
     /// As [`of_caller`](Self::of_caller).
     #[inline]
-    pub fn steadfast(place: &'static Location<'static>) -> Self {
-        let who = suspend::sleeper_about_to_wait(true);
-        Wait::steadfast_of(who.unwrap_or_else(|| suspend::refuse_to_wait(place)))
+    pub fn untimed(place: &'static Location<'static>) -> Self {
+        let who = park::sleeper_about_to_wait(true);
+        Wait::steadfast_of(who.unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
     /// The caller, for one that holds a lock of ours; `for_ever`: to wait without a limit. `None` where it may not
     /// wait: inside `no_suspend`, on a thread whose thread-locals are gone, and for ever in the child of a fork. Then it gives up its locks before it calls [`refuse`](Self::refuse).
     #[inline]
-    pub(crate) fn caller(for_ever: bool) -> Option<Sleeper> {
-        suspend::sleeper_about_to_wait(for_ever)
+    pub(crate) fn caller(for_ever: bool) -> Option<ParkedRef> {
+        park::sleeper_about_to_wait(for_ever)
     }
 
     /// A wait of [`caller`](Self::caller).
     #[inline]
-    pub(crate) fn of(who: Sleeper) -> Self {
+    pub(crate) fn of(who: ParkedRef) -> Self {
         Wait::new(who, false)
     }
 
     /// A [steadfast](Self::steadfast) wait of [`caller`](Self::caller).
     #[inline]
-    pub(crate) fn steadfast_of(who: Sleeper) -> Self {
+    pub(crate) fn steadfast_of(who: ParkedRef) -> Self {
         Wait::new(who, true)
     }
 
     /// Panics, and says why the caller may not wait. Called without a lock of ours. [Q3]
     pub fn refuse(place: &'static Location<'static>) -> ! {
-        suspend::refuse_to_wait(place)
+        park::refuse_to_wait(place)
     }
 
     /// A wait of a future.
     pub fn of_task(task: Task) -> Self {
-        Wait::new(Sleeper::task(task), false)
+        Wait::new(ParkedRef::task(task), false)
     }
 
-    fn new(who: Sleeper, is_steadfast: bool) -> Self {
+    fn new(who: ParkedRef, is_steadfast: bool) -> Self {
         let state = AtomicU32::new(WAITING);
         Wait { state, is_steadfast, who: UnsafeCell::new(Some(who)) }
     }
@@ -186,10 +188,10 @@ impl Wait {
             if let Some(arm) = self.fired() {
                 return Ended::Fired(arm);
             }
-            if suspend::park_until(place, at) {
+            if park::park_until(place, at) {
                 continue;
             }
-            if self.give_up() {
+            if self.cancel_wait() {
                 return Ended::TimedOut;
             }
             // Somebody has claimed it, and will fire it.
@@ -204,7 +206,7 @@ impl Wait {
             if let Some(arm) = self.fired() {
                 return arm;
             }
-            suspend::park_without_fail(place);
+            park::park_without_fail(place);
         }
     }
 
@@ -222,9 +224,9 @@ impl Wait {
     }
 
     /// Ends the wait unless somebody has claimed it: then it will be fired, or is already.
-    pub fn give_up(&self) -> bool {
+    pub fn cancel_wait(&self) -> bool {
         if self.is_steadfast {
-            broken("give_up", "a wait that may be given up", "a steadfast one");
+            broken("cancel_wait", "a wait that may be cancelled", "an untimed one");
         }
         // Relaxed: what the waiter does next it does under the lists' locks, or alone.
         // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
@@ -234,9 +236,9 @@ impl Wait {
     /// Sets whom to wake: this task. Under the lock of the one list that this wait is on, which its
     /// wakers hold when they fire it, and unless it was fired. Who was to be woken before is for the
     /// caller to drop without the lock.
-    pub(crate) fn set_task(&self, task: Task) -> Option<Sleeper> {
+    pub(crate) fn set_task(&self, task: Task) -> Option<ParkedRef> {
         // SAFETY: only a waker that holds the same lock would take it. See `Sync`.
-        self.who.with_mut(|own| unsafe { (*own).replace(Sleeper::task(task)) })
+        self.who.with_mut(|own| unsafe { (*own).replace(ParkedRef::task(task)) })
     }
 
     /// By a waker that found the wait through a list. [X1]
@@ -251,11 +253,11 @@ impl Wait {
     }
 
     /// By the waker that claimed it. The frame of the wait may be gone when this returns. [X4]
-    fn fire(&self, arm: u32) -> Wake {
+    fn complete(&self, arm: u32) -> WakeHandle {
         // SAFETY: the claim was ours. [X1]
         let who = self.who.with_mut(|who| unsafe { (*who).take() });
         let who = who.expect("a wait that was not fired knows whom to wake");
-        // SAFETY: it was not fired yet, so it waits; a `Wake` stays with its waker.
+        // SAFETY: it was not fired yet, so it waits; a `WakeHandle` stays with its waker.
         let wake = unsafe { who.into_wake() };
         if self.is_steadfast {
             // Release: as below. A store, as nobody else writes the word of such a wait.

@@ -5,15 +5,17 @@
 //! are where another goroutine may go on.
 //! Checked by: proptests/model/main.rs.
 
-use crate::platform::ledger::{self, Object, Place, What};
+use crate::observe::run_log;
+use crate::observe::run_log::{Object, Place, What};
 use crate::platform::{MODELLED, tls};
-use crate::sched::goroutine::Goroutine;
-use crate::sched::{enter, simulation};
+use crate::sched::core::cell::Goroutine;
+use crate::sched::core::{current, simulation};
+use crate::sched::suspend::preempt;
 
 /// Whether this process checks or simulates anything.
 #[inline]
 pub fn is_on() -> bool {
-    ledger::any_open()
+    run_log::any_open()
 }
 
 /// The calling goroutine's id in the ledger; 0 for anybody else.
@@ -21,12 +23,12 @@ pub(crate) fn caller() -> u32 {
     if MODELLED {
         return tls::goroutine();
     }
-    enter::current_goroutine().map_or(0, |goroutine| goroutine.id() as u32)
+    current::current_goroutine().map_or(0, |goroutine| goroutine.id() as u32)
 }
 
 /// The number of the `kind` of thing at `thing`.
 fn object<T: ?Sized>(kind: &'static str, thing: *const T) -> Option<Object> {
-    ledger::object(kind, thing.cast::<()>().addr())
+    run_log::object(kind, thing.cast::<()>().addr())
 }
 
 /// The caller begins `verb`, on the `kind` of thing at `thing`. In a simulation, others may go on
@@ -34,8 +36,8 @@ fn object<T: ?Sized>(kind: &'static str, thing: *const T) -> Option<Object> {
 #[inline]
 pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
-        ledger::op(caller(), What::Op(verb, object(kind, thing)), Some(place));
-        simulation::preempt(place);
+        run_log::op(caller(), What::Op(verb, object(kind, thing)), Some(place));
+        preempt::preempt(place);
     }
 }
 
@@ -43,7 +45,7 @@ pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, pl
 #[inline]
 pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
-        ledger::op(caller(), What::Op(verb, object(kind, thing)), Some(place));
+        run_log::op(caller(), What::Op(verb, object(kind, thing)), Some(place));
     }
 }
 
@@ -51,7 +53,7 @@ pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T,
 #[inline]
 pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
     if is_on() {
-        ledger::op(caller(), What::Op(verb, object(kind, thing)), None);
+        run_log::op(caller(), What::Op(verb, object(kind, thing)), None);
     }
 }
 
@@ -59,8 +61,8 @@ pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
 #[inline]
 pub fn plain(verb: &'static str, place: Place) {
     if is_on() {
-        ledger::op(caller(), What::Op(verb, None), Some(place));
-        simulation::preempt(place);
+        run_log::op(caller(), What::Op(verb, None), Some(place));
+        preempt::preempt(place);
     }
 }
 
@@ -69,8 +71,8 @@ pub fn plain(verb: &'static str, place: Place) {
 #[track_caller]
 pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
     if is_on() {
-        ledger::op(caller(), What::Op(verb, object(kind, thing)), None);
-        simulation::preempt(std::panic::Location::caller());
+        run_log::op(caller(), What::Op(verb, object(kind, thing)), None);
+        preempt::preempt(std::panic::Location::caller());
     }
 }
 
@@ -78,7 +80,7 @@ pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
 #[inline]
 pub fn alone(verb: &'static str) {
     if is_on() {
-        ledger::op(caller(), What::Op(verb, None), None);
+        run_log::op(caller(), What::Op(verb, None), None);
     }
 }
 
@@ -87,7 +89,7 @@ pub fn alone(verb: &'static str) {
 pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Option<Place>) {
     if is_on() {
         let object = goroutine.map(|id| ("goroutine", id as u32));
-        ledger::op(caller(), What::Op(verb, object), place);
+        run_log::op(caller(), What::Op(verb, object), place);
     }
 }
 
@@ -100,9 +102,9 @@ pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
     if is_on() {
         let named = |(part, kind, thing): Told| Some((object(kind, thing)?, part));
         let verb = if wait { "select on" } else { "try to select on" };
-        ledger::op(caller(), What::Select(verb, arms.filter_map(named).collect()), Some(place));
+        run_log::op(caller(), What::Select(verb, arms.filter_map(named).collect()), Some(place));
         if wait {
-            simulation::preempt(place);
+            preempt::preempt(place);
         }
     }
 }
@@ -112,7 +114,7 @@ pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
 pub fn chooses(arm: impl FnOnce() -> Told) {
     if is_on() {
         let (part, kind, thing) = arm();
-        ledger::chooses(caller(), object(kind, thing), part);
+        run_log::chooses(caller(), object(kind, thing), part);
     }
 }
 
@@ -120,7 +122,7 @@ pub fn chooses(arm: impl FnOnce() -> Told) {
 #[inline]
 pub fn has<T: ?Sized>(kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
-        ledger::holds(caller(), object(kind, thing), place);
+        run_log::holds(caller(), object(kind, thing), place);
     }
 }
 
@@ -128,7 +130,7 @@ pub fn has<T: ?Sized>(kind: &'static str, thing: *const T, place: Place) {
 #[inline]
 pub fn lets_go<T: ?Sized>(kind: &'static str, thing: *const T) {
     if is_on() {
-        ledger::lets_go(caller(), object(kind, thing));
+        run_log::lets_go(caller(), object(kind, thing));
     }
 }
 
@@ -137,8 +139,8 @@ pub fn lets_go<T: ?Sized>(kind: &'static str, thing: *const T) {
 pub fn unlock<T: ?Sized>(kind: &'static str, thing: *const T) {
     if is_on() {
         let object = object(kind, thing);
-        ledger::op(caller(), What::Op("unlock", object), None);
-        ledger::lets_go(caller(), object);
+        run_log::op(caller(), What::Op("unlock", object), None);
+        run_log::lets_go(caller(), object);
     }
 }
 
@@ -147,7 +149,7 @@ pub fn unlock<T: ?Sized>(kind: &'static str, thing: *const T) {
 pub(crate) fn spawned(goroutine: &Goroutine, place: Place) {
     // Goroutines of a model enter themselves.
     if is_on() && !MODELLED && simulation::is_of_caller(goroutine) {
-        ledger::spawned(caller(), goroutine.name(), Some(place));
+        run_log::spawned(caller(), goroutine.name(), Some(place));
     }
 }
 
@@ -155,7 +157,7 @@ pub(crate) fn spawned(goroutine: &Goroutine, place: Place) {
 #[inline]
 pub fn says(outcome: &'static str) {
     if is_on() {
-        ledger::says(caller(), outcome);
+        run_log::says(caller(), outcome);
     }
 }
 
@@ -163,7 +165,7 @@ pub fn says(outcome: &'static str) {
 #[inline]
 pub fn made<T: ?Sized>(kind: &'static str, thing: *const T) {
     if is_on() {
-        ledger::made(kind, thing.cast::<()>().addr());
+        run_log::made(kind, thing.cast::<()>().addr());
     }
 }
 
@@ -171,6 +173,6 @@ pub fn made<T: ?Sized>(kind: &'static str, thing: *const T) {
 #[inline]
 pub fn gone<T: ?Sized>(kind: &'static str, thing: *const T, messages: usize) {
     if is_on() {
-        ledger::lost(ledger::object(kind, thing.cast::<()>().addr()), messages);
+        run_log::lost(run_log::object(kind, thing.cast::<()>().addr()), messages);
     }
 }

@@ -18,6 +18,7 @@
 mod checks;
 mod docs;
 mod door;
+mod layers;
 mod lexer;
 mod rules;
 mod seeded;
@@ -37,7 +38,7 @@ fn only_the_platform_names_std_sync_and_the_features() {
 
 #[test]
 fn imports_go_down() {
-    hold(rules::imports_go_down);
+    hold(layers::imports_go_down);
 }
 
 #[test]

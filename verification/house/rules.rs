@@ -2,7 +2,9 @@
 
 use crate::tree::{Source, Tree, has_word, is_word};
 
-const PLATFORM: &str = "src/platform/";
+/// Where the checkers may be named, and `std`'s own synchronization used: what stands for the machine, and what
+/// watches and drives the models from outside of them.
+const PLATFORM: [&str; 3] = ["src/platform/", "src/explore/", "src/observe/run_log/"];
 const MOST_LINES: usize = 400;
 const LONGEST_FUNCTION: usize = 60;
 /// How far above an `unsafe`, or an ordering, its comment may begin.
@@ -13,7 +15,9 @@ pub fn platform_alone(tree: &Tree) -> Vec<String> {
     let mut violations = Vec::new();
     let tests = tree.test_files();
     for source in tree.sources("src/") {
-        if source.path.starts_with(PLATFORM) || tests.iter().any(|test| test == source.path) {
+        if PLATFORM.iter().any(|folder| source.path.starts_with(folder))
+            || tests.iter().any(|test| test == source.path)
+        {
             continue;
         }
         for (number, line) in source.lines.iter().enumerate().take(source.shipped()) {
@@ -43,42 +47,6 @@ fn names_std(code: &str) -> Option<String> {
         }
     }
     None
-}
-
-/// The floor of a file or of a module of the crate; see docs/README.md.
-fn floor(module: &str) -> u32 {
-    match module {
-        "platform" | "context" => 0,
-        "lockfree" | "spec" => 1,
-        "sched" => 2,
-        "wait" | "cancel" | "local" | "future" | "sync" | "chan" | "time" | "net" => 3,
-        "io" | "fs" | "process" | "signal" => 3,
-        _ => 4,
-    }
-}
-
-fn module_of(path: &str) -> &str {
-    let rest = path.strip_prefix("src/").unwrap_or(path);
-    rest.split_once('/').map_or(rest.trim_end_matches(".rs"), |(module, _)| module)
-}
-
-/// A file names, by `crate::`, modules of its own floor and of those below.
-pub fn imports_go_down(tree: &Tree) -> Vec<String> {
-    let mut violations = Vec::new();
-    for source in tree.sources("src/") {
-        let own = module_of(source.path);
-        for (number, line) in source.lines.iter().enumerate() {
-            for other in children(&line.code, "crate").into_iter().filter(|name| !name.is_empty()) {
-                let upward = floor(&other) > floor(own);
-                // The two of floor 0: stacks stand on the platform, never the reverse.
-                let across = own == "platform" && other == "context";
-                if upward || across {
-                    violations.push(format!("{}: imports crate::{other}", source.place(number)));
-                }
-            }
-        }
-    }
-    violations
 }
 
 /// The names that follow `root::` in a line, those of a group included.

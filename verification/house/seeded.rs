@@ -1,7 +1,7 @@
 //! Each rule, against a tree with one violation that it must see, and its twin that it must pass.
 
 use crate::tree::Tree;
-use crate::{checks, docs, rules};
+use crate::{checks, docs, layers, rules};
 
 /// The rule sees exactly one violation, which says `what`, and none once `good` stands instead.
 fn sees(rule: fn(&Tree) -> Vec<String>, what: &str, bad: &[(&str, &str)], good: &[(&str, &str)]) {
@@ -35,22 +35,62 @@ fn std_sync_outside_the_platform() {
 fn feature_of_a_checker_outside_the_platform() {
     let bad = "#[cfg(feature = \"loom\")]\nfn f() {}";
     let good = "#[cfg(feature = \"net\")]\nfn f() {}";
-    sees_in(rules::platform_alone, "src/lockfree/a.rs", "feature", bad, good);
+    sees_in(rules::platform_alone, "src/structures/a.rs", "feature", bad, good);
     let doctest = "#![cfg(not(all(doctest, feature = \"loom\")))]";
     sees_in(rules::platform_alone, "src/lib.rs", "feature", bad, doctest);
 }
 
 #[test]
-fn import_of_a_floor_above() {
-    let rule = rules::imports_go_down;
-    let (up, down) = ("use crate::sched::Shared;", "use crate::platform::Mutex;");
-    sees_in(rule, "src/lockfree/a.rs", "crate::sched", up, down);
-    sees_in(rule, "src/sched/a.rs", "crate::error", "use crate::error::E;", up);
-    let group = "use crate::{context::Fiber, go, lockfree::{List, Link}};";
-    sees_in(rule, "src/sched/b.rs", "crate::go", group, "use crate::{context::Fiber};");
-    // A module in a file of its own has the floor of its name.
-    sees_in(rule, "src/local.rs", "crate::go", "use crate::go;", "use crate::sched::Shared;");
-    sees_in(rule, "src/platform/a.rs", "crate::context", "use crate::context::Fiber;", down);
+fn import_of_a_layer_above() {
+    let rule = layers::imports_go_down;
+    let down = "use crate::platform::Mutex;";
+    sees_in(rule, "src/structures/a.rs", "sched/core", "use crate::sched::core::cell::Ptr;", down);
+    sees_in(rule, "src/sched/core/a.rs", "crate::wait", "use crate::wait::Wait;", down);
+    sees_in(rule, "src/platform/a.rs", "crate::fiber", "use crate::fiber::Fiber;", "");
+    sees_in(rule, "src/chan/a.rs", "crate::time", "fn f() { crate::time::never() }", down);
+    // The same row.
+    sees_in(rule, "src/sched/idle/a.rs", "sched/timers", "use crate::sched::timers::Timers;", down);
+    sees_in(rule, "src/sync/a.rs", "crate::time", "use crate::time::Instant;", down);
+    // One of a group, over two lines, and within another group.
+    let group = "use crate::{fiber::Fiber,\n api::go, structures::{List, Link}};";
+    sees_in(rule, "src/sched/worker/b.rs", "crate::api::go", group, "use crate::{fiber::{Fiber}};");
+    let nested = "use crate::sched::{core::{cell::Ptr, ready}, monitor::Stall};";
+    sees_in(
+        rule,
+        "src/sched/worker/c.rs",
+        "sched/monitor",
+        nested,
+        "use crate::sched::{core::{a}};",
+    );
+    // By `super`, from an inline module too.
+    sees_in(
+        rule,
+        "src/sched/idle/d.rs",
+        "sched/core",
+        "use super::super::core::cell::Ptr;",
+        "use super::wake;",
+    );
+    let inline = "mod a {\n    fn f() { super::super::super::worker::run() }\n}";
+    let own = "mod a {\n    fn f() { super::g() }\n}";
+    sees_in(rule, "src/sched/core/e.rs", "sched/worker", inline, own);
+    // By a re-export: through the root everything can reach everything.
+    sees_in(
+        rule,
+        "src/api/f.rs",
+        "the crate's root",
+        "use crate::Runtime;",
+        "use crate::api::runtime::Runtime;",
+    );
+    sees_in(
+        rule,
+        "src/sched/core/g.rs",
+        "the crate's root",
+        "use crate::sched::Shared;",
+        "use super::runtime::Shared;",
+    );
+    // Inline tests do not ship.
+    let test = "#[cfg(test)]\nmod tests {\n    use crate::model::check;\n}";
+    sees_in(rule, "src/structures/h.rs", "crate::model", "use crate::model::check;", test);
 }
 
 #[test]

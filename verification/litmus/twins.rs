@@ -51,14 +51,14 @@ fn an_rmw_publishes() {
 fn a_slot_is_written_again_after_its_reader() {
     let wrong = [(Relaxed, Acquire), (Release, Relaxed)];
     let name = "twins::a_slot_is_written_again_after_its_reader";
-    twin(name, (Release, Acquire), &wrong, |(give_up, look)| {
+    twin(name, (Release, Acquire), &wrong, |(cancel_wait, look)| {
         // Bit 1: a reader is at the slot.
         let (slot, head) = (Slot::new(), Arc::new(AtomicUsize::new(1)));
         let reader = {
             let (slot, head) = (Arc::clone(&slot), Arc::clone(&head));
             spawn(move || {
                 slot.read();
-                head.fetch_and(0, give_up);
+                head.fetch_and(0, cancel_wait);
             })
         };
         if head.load(look) == 0 {
@@ -147,14 +147,14 @@ fn one_of_two_has_the_processor() {
         (SeqCst, SeqCst, Release, Relaxed),
     ];
     let name = "twins::one_of_two_has_the_processor";
-    twin(name, right, &wrong, |(enter, seize, leave, look)| {
+    twin(name, right, &wrong, |(enter, try_revoke, leave, look)| {
         let (queues, [inside, retaken]) = (Slot::new(), words());
         let monitor = {
             let (queues, inside) = (Arc::clone(&queues), Arc::clone(&inside));
             let retaken = Arc::clone(&retaken);
             spawn(move || {
                 retaken.store(1, Relaxed);
-                fence(seize);
+                fence(try_revoke);
                 if inside.load(look) == 0 {
                     queues.write(1);
                 }

@@ -2,13 +2,13 @@
 //! race-checked cells; the indices cross u32's own wrap-around at the third push.
 
 use crate::harness::{Bound, Payload, Scenario, assert_conserved, assert_in_order, join, spawn};
-use selvedge::internals::lockfree::{Owner, Stealer, deque};
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering, fence};
 use selvedge::internals::platform::{Arc, Mutex};
+use selvedge::internals::structures::{Local, Steal, run_queue};
 
 type Items = Vec<usize>;
 
-fn push(owner: &Owner<Payload>, id: usize, overflowed: &mut Items) {
+fn push(owner: &Local<Payload>, id: usize, overflowed: &mut Items) {
     owner.push(Payload::new(id), |batch| {
         let batch: Items = batch.map(|item| item.take()).collect();
         assert_in_order(&batch);
@@ -16,17 +16,17 @@ fn push(owner: &Owner<Payload>, id: usize, overflowed: &mut Items) {
     });
 }
 
-fn pop(owner: &Owner<Payload>) -> Option<usize> {
+fn pop(owner: &Local<Payload>) -> Option<usize> {
     owner.pop().map(|item| item.take())
 }
 
-fn drain(owner: &Owner<Payload>) -> Items {
+fn drain(owner: &Local<Payload>) -> Items {
     std::iter::from_fn(|| pop(owner)).collect()
 }
 
 /// A thief with a deque of its own: steals half `times` times, runs all that it got.
-fn steal_half(from: &Stealer<Payload>, times: usize) -> Items {
-    let (own, _) = deque(2);
+fn steal_half(from: &Steal<Payload>, times: usize) -> Items {
+    let (own, _) = run_queue(2);
     let mut taken = Items::new();
     for _ in 0..times {
         taken.extend(from.steal_half(&own).map(|item| item.take()));
@@ -36,22 +36,22 @@ fn steal_half(from: &Stealer<Payload>, times: usize) -> Items {
     taken
 }
 
-fn steal_one(from: &Stealer<Payload>, times: usize) -> Items {
+fn steal_one(from: &Steal<Payload>, times: usize) -> Items {
     let taken: Items =
         (0..times).filter_map(|_| from.steal_one()).map(|item| item.take()).collect();
     assert_in_order(&taken);
     taken
 }
 
-type Thief = fn(&Stealer<Payload>, usize) -> Items;
+type Thief = fn(&Steal<Payload>, usize) -> Items;
 
 /// One owner that runs `owner_part`, one thread for each thief; every item leaves exactly once.
 fn conserve(
     pushes: usize,
     thieves: &[(Thief, usize)],
-    owner_part: impl Fn(&Owner<Payload>, &mut Items, &mut Items),
+    owner_part: impl Fn(&Local<Payload>, &mut Items, &mut Items),
 ) {
-    let (owner, stealer) = deque(2);
+    let (owner, stealer) = run_queue(2);
     let loot = Arc::new(Mutex::new(Items::new()));
     let threads: Vec<_> = thieves
         .iter()
@@ -180,8 +180,8 @@ fn stolen_items_are_stolen_again() {
         operations: "2 push, 1 push | 1 steal_half into a full ring | 2 steal_one from that ring",
     }
     .check(Bound::usual(), || {
-        let (owner, first) = deque::<Payload>(4);
-        let (between, second) = deque::<Payload>(2);
+        let (owner, first) = run_queue::<Payload>(4);
+        let (between, second) = run_queue::<Payload>(2);
         let loot = Arc::new(Mutex::new(Items::new()));
         let mut all = Items::new();
         for id in 1..=2 {
@@ -221,15 +221,15 @@ fn owner_moves_between_threads_with_the_processor() {
         operations: "2 push, hand over, 2 steal_one | take over, 1 pop, 2 push, drain",
     }
     .check(Bound::complete_if_long(), || {
-        let (owner, stealer) = deque(2);
+        let (owner, stealer) = run_queue(2);
         let mut overflowed = Items::new();
         push(&owner, 1, &mut overflowed);
         push(&owner, 2, &mut overflowed);
-        let seat = Arc::new(Mutex::new((Some(owner), Items::new())));
+        let slot = Arc::new(Mutex::new((Some(owner), Items::new())));
         let successor = {
-            let seat = Arc::clone(&seat);
+            let slot = Arc::clone(&slot);
             spawn(move || {
-                let owner = seat.lock().0.take().expect("the seat is handed over once");
+                let owner = slot.lock().0.take().expect("the seat is handed over once");
                 let (mut popped, mut overflowed) = (Items::new(), Items::new());
                 popped.extend(pop(&owner));
                 push(&owner, 3, &mut overflowed);
@@ -237,12 +237,12 @@ fn owner_moves_between_threads_with_the_processor() {
                 popped.extend(drain(&owner));
                 assert_in_order(&popped);
                 popped.extend(overflowed);
-                *seat.lock() = (Some(owner), popped);
+                *slot.lock() = (Some(owner), popped);
             })
         };
         overflowed.extend(steal_one(&stealer, 2));
         join(successor);
-        let (owner, popped) = std::mem::take(&mut *seat.lock());
+        let (owner, popped) = std::mem::take(&mut *slot.lock());
         let left = drain(&owner.expect("the successor puts the owner back"));
         assert_conserved(4, [overflowed, popped, left].concat());
     });
@@ -257,7 +257,7 @@ fn fenced_recheck_misses_no_push() {
         operations: "push, fence, read idle | set idle, fence, is_empty",
     }
     .check(Bound::Complete, || {
-        let (owner, stealer) = deque::<Payload>(2);
+        let (owner, stealer) = run_queue::<Payload>(2);
         let idle = Arc::new(AtomicU32::new(0));
         let parker = {
             let (stealer, idle) = (stealer.clone(), Arc::clone(&idle));
@@ -296,11 +296,11 @@ fn items_left_behind_are_dropped_once() {
     }
     .check(Bound::complete_if_long(), || {
         let dropped = Arc::new(AtomicU32::new(0));
-        let (owner, stealer) = deque(2);
+        let (owner, stealer) = run_queue(2);
         let thief = {
             let stealer = stealer.clone();
             spawn(move || {
-                let (own, _) = deque(2);
+                let (own, _) = run_queue(2);
                 drop(stealer.steal_half(&own));
             })
         };

@@ -1,4 +1,4 @@
-//! Deliberate faults (`src/platform/fault.rs`) are found by the specification, under the invariant's
+//! Deliberate faults (`src/observe/fault.rs`) are found by the specification, under the invariant's
 //! name, and the path that found each finds it again at once: [I1], [I5], [E2], [S1], [S3].
 
 use crate::harness::{Bound, Scenario, join, spawn};

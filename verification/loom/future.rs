@@ -6,7 +6,7 @@ use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use crate::placement::Anchored;
 use selvedge::internals::platform::atomic::{AtomicUsize, Ordering};
 use selvedge::internals::platform::{Arc, Mutex};
-use selvedge::internals::sched::join::{JoinWord, Joined};
+use selvedge::internals::sched::join_word::{JoinWord, Joined};
 use selvedge::{Builder, block_on};
 use std::future::poll_fn;
 use std::pin::pin;

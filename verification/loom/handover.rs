@@ -4,10 +4,12 @@
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, Parker};
-use selvedge::internals::sched::roster::{Awake, ProcId, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{
+    IdleWorkers, ProcId, Sources, WakeAction, WakeReason, WorkerId,
+};
 
 struct World {
-    roster: Roster,
+    idle: IdleWorkers,
     /// Work that anybody could do.
     work: AtomicBool,
     /// Work that only the worker at seat 1 can do.
@@ -17,33 +19,33 @@ struct World {
     done: Parker,
 }
 
-struct At<'a>(&'a World, SeatId);
+struct At<'a>(&'a World, WorkerId);
 
 impl Sources for At<'_> {
-    fn shared(&self) -> bool {
+    fn has_stealable(&self) -> bool {
         // Relaxed: what the roster does orders it.
         self.0.work.load(Ordering::Relaxed)
     }
 
-    fn home(&self) -> bool {
+    fn has_bound(&self) -> bool {
         // Relaxed: as above.
         self.1 == 1 && self.0.home.load(Ordering::Relaxed)
     }
 
-    fn is_home(&self) -> bool {
+    fn has_residents(&self) -> bool {
         true
     }
 }
 
 /// A roster in which worker `n`, of so many, holds processor `n`, and nobody searches.
 fn world(processors: u32, workers: u32) -> Arc<World> {
-    let roster = Roster::new(processors, processors, 4);
+    let idle = IdleWorkers::new(processors, processors, 4);
     for id in 0..workers {
-        assert_eq!(roster.take_seat(), Some(id));
-        assert_eq!(roster.queue(id, None), Awake::Run { proc: id, searching: false });
+        assert_eq!(idle.take_slot(), Some(id));
+        assert_eq!(idle.queue(id, None), WakeReason::Run { proc: id, searching: false });
     }
     let (work, home) = (AtomicBool::new(false), AtomicBool::new(false));
-    Arc::new(World { roster, work, home, queues: Payload::new(1), done: Parker::new() })
+    Arc::new(World { idle, work, home, queues: Payload::new(1), done: Parker::new() })
 }
 
 impl World {
@@ -53,19 +55,24 @@ impl World {
     }
 
     /// True if somebody was woken. A seat without a thread stays so: it stands for a worker at work.
-    fn carry_out(&self, wake: Wake) -> bool {
-        if let Wake::Unpark(_) = wake {
-            self.roster.unpark(wake);
+    fn perform_wake(&self, wake: WakeAction) -> bool {
+        if let WakeAction::Unpark(_) = wake {
+            self.idle.unpark(wake);
         }
-        wake != Wake::Nothing
+        wake != WakeAction::Nothing
     }
 
     /// The worker has nothing to do: it sleeps until it is granted something, and does it.
-    fn sleep_then_work(&self, id: SeatId, held: Option<ProcId>, searching: bool) -> Option<ProcId> {
-        let awake = self.roster.sleep(id, held, searching, &At(self, id));
-        let Awake::Run { proc, searching } = awake else { return None };
+    fn sleep_then_work(
+        &self,
+        id: WorkerId,
+        held: Option<ProcId>,
+        searching: bool,
+    ) -> Option<ProcId> {
+        let awake = self.idle.sleep(id, held, searching, &At(self, id));
+        let WakeReason::Run { proc, searching } = awake else { return None };
         if searching {
-            self.carry_out(self.roster.stop_searching(&At(self, id)));
+            self.perform_wake(self.idle.stop_searching(&At(self, id)));
         }
         if self.work.swap(false, Ordering::Relaxed) | self.home.swap(false, Ordering::Relaxed) {
             self.done.unpark();
@@ -85,18 +92,18 @@ fn the_last_searcher_sees_what_the_last_but_one_found() {
     }
     .check(Bound::Complete, || {
         let world = world(4, 3);
-        assert!(world.roster.start_searching());
-        assert!(world.roster.start_searching());
+        assert!(world.idle.start_searching());
+        assert!(world.idle.start_searching());
         let last = {
             let world = Arc::clone(&world);
             spawn(move || _ = world.sleep_then_work(1, Some(1), true))
         };
         // Relaxed: as the deque's own publication, which is no fence.
         world.work.swap(true, Ordering::Relaxed);
-        if !world.carry_out(world.roster.stop_searching(&At(&world, 0))) {
+        if !world.perform_wake(world.idle.stop_searching(&At(&world, 0))) {
             world.done.park();
         }
-        world.roster.stop(|| {});
+        world.idle.stop(|| {});
         join(last);
     });
 }
@@ -112,17 +119,17 @@ fn who_goes_idle_sees_what_a_searcher_found() {
     }
     .check(Bound::Complete, || {
         let world = world(2, 2);
-        assert!(world.roster.start_searching());
+        assert!(world.idle.start_searching());
         let idler = {
             let world = Arc::clone(&world);
             spawn(move || _ = world.sleep_then_work(1, Some(1), false))
         };
         // Relaxed: as the deque's own publication, which is no fence.
         world.work.swap(true, Ordering::Relaxed);
-        if !world.carry_out(world.roster.stop_searching(&At(&world, 0))) {
+        if !world.perform_wake(world.idle.stop_searching(&At(&world, 0))) {
             world.done.park();
         }
-        world.roster.stop(|| {});
+        world.idle.stop(|| {});
         join(idler);
     });
 }
@@ -138,17 +145,17 @@ fn a_searcher_that_stops_does_not_leave_a_submitter_in_the_lurch() {
     }
     .check(Bound::Complete, || {
         let world = world(2, 1);
-        assert!(world.roster.start_searching());
+        assert!(world.idle.start_searching());
         let submitter = {
             let world = Arc::clone(&world);
             spawn(move || {
                 world.work.swap(true, Ordering::Relaxed);
-                if world.roster.notify() != Wake::Nothing {
+                if world.idle.notify() != WakeAction::Nothing {
                     world.done.unpark();
                 }
             })
         };
-        if world.roster.stop_searching(&At(&world, 0)) == Wake::Nothing {
+        if world.idle.stop_searching(&At(&world, 0)) == WakeAction::Nothing {
             // Otherwise it was the submitter.
             world.done.park();
         }
@@ -167,17 +174,17 @@ fn who_has_work_at_home_and_no_processor_queues() {
     }
     .check(Bound::Complete, || {
         let world = world(1, 1);
-        assert_eq!(world.roster.take_seat(), Some(1));
-        let homed = {
+        assert_eq!(world.idle.take_slot(), Some(1));
+        let bound_count = {
             let world = Arc::clone(&world);
             spawn(move || _ = world.sleep_then_work(1, None, false))
         };
         world.home.swap(true, Ordering::Relaxed);
-        world.roster.unpark(world.roster.wake_home(1));
-        let wake = world.roster.release(0, || false);
-        world.roster.unpark(wake);
+        world.idle.unpark(world.idle.wake_bound(1));
+        let wake = world.idle.release(0, || false);
+        world.idle.unpark(wake);
         world.done.park();
-        join(homed);
+        join(bound_count);
     });
 }
 
@@ -192,24 +199,24 @@ fn a_processor_passes_with_all_that_was_done_to_it() {
     }
     .check(Bound::Complete, || {
         let world = world(1, 1);
-        assert_eq!(world.roster.take_seat(), Some(1));
+        assert_eq!(world.idle.take_slot(), Some(1));
         let other = {
             let world = Arc::clone(&world);
             spawn(move || {
-                let awake = world.roster.queue(1, None);
-                assert_eq!(awake, Awake::Run { proc: 0, searching: false });
+                let awake = world.idle.queue(1, None);
+                assert_eq!(awake, WakeReason::Run { proc: 0, searching: false });
                 world.touch();
-                assert_eq!(world.roster.queue(1, Some(0)), awake, "or it waits for its turn");
+                assert_eq!(world.idle.queue(1, Some(0)), awake, "or it waits for its turn");
                 world.touch();
-                let wake = world.roster.release(0, || false);
-                world.roster.unpark(wake);
+                let wake = world.idle.release(0, || false);
+                world.idle.unpark(wake);
             })
         };
         world.touch();
-        assert_eq!(world.roster.queue(0, Some(0)), Awake::Run { proc: 0, searching: false });
+        assert_eq!(world.idle.queue(0, Some(0)), WakeReason::Run { proc: 0, searching: false });
         world.touch();
-        let wake = world.roster.release(0, || false);
-        world.roster.unpark(wake);
+        let wake = world.idle.release(0, || false);
+        world.idle.unpark(wake);
         join(other);
     });
 }
@@ -224,16 +231,16 @@ fn who_queues_is_told_to_stop() {
     }
     .check(Bound::Complete, || {
         let world = world(1, 1);
-        assert_eq!(world.roster.take_seat(), Some(1));
+        assert_eq!(world.idle.take_slot(), Some(1));
         let queueing = {
             let world = Arc::clone(&world);
             spawn(move || {
-                assert_eq!(world.roster.queue(1, None), Awake::Stop);
+                assert_eq!(world.idle.queue(1, None), WakeReason::Stop);
                 world.touch();
             })
         };
         world.touch();
-        world.roster.stop(|| {});
+        world.idle.stop(|| {});
         join(queueing);
     });
 }
@@ -253,15 +260,15 @@ fn who_is_up_is_no_sleeper() {
             spawn(move || _ = world.sleep_then_work(1, Some(1), false).expect("nobody stops it"))
         };
         world.home.swap(true, Ordering::Relaxed);
-        world.roster.unpark(world.roster.wake_home(1));
+        world.idle.unpark(world.idle.wake_bound(1));
         world.done.park();
         join(sleeper);
         // It is up, by its recheck or by name, and so must not be woken again.
-        let wake = world.roster.release(0, || false);
-        assert_eq!(wake, Wake::Nothing);
+        let wake = world.idle.release(0, || false);
+        assert_eq!(wake, WakeAction::Nothing);
         world.work.swap(true, Ordering::Relaxed);
-        let woken = world.roster.wake_searcher();
-        assert!(!matches!(woken, Wake::Unpark(1)), "seat 1 is at work");
+        let woken = world.idle.wake_searcher();
+        assert!(!matches!(woken, WakeAction::Unpark(1)), "seat 1 is at work");
     });
 }
 
@@ -276,20 +283,20 @@ fn who_queued_is_no_sleeper() {
     }
     .check(Bound::Complete, || {
         let world = world(2, 1);
-        assert_eq!(world.roster.take_seat(), Some(1));
-        assert_eq!(world.roster.take_seat(), Some(2));
-        assert_eq!(world.roster.queue(2, None), Awake::Run { proc: 1, searching: false });
-        let homed = {
+        assert_eq!(world.idle.take_slot(), Some(1));
+        assert_eq!(world.idle.take_slot(), Some(2));
+        assert_eq!(world.idle.queue(2, None), WakeReason::Run { proc: 1, searching: false });
+        let bound_count = {
             let world = Arc::clone(&world);
             spawn(move || _ = world.sleep_then_work(1, None, false).expect("nobody stops it"))
         };
         world.home.swap(true, Ordering::Relaxed);
-        world.roster.unpark(world.roster.wake_home(1));
-        world.roster.unpark(world.roster.release(0, || false));
+        world.idle.unpark(world.idle.wake_bound(1));
+        world.idle.unpark(world.idle.release(0, || false));
         world.done.park();
-        join(homed);
-        assert_eq!(world.roster.release(1, || false), Wake::Nothing);
-        let woken = world.roster.wake_searcher();
-        assert!(!matches!(woken, Wake::Unpark(1)), "seat 1 is at work");
+        join(bound_count);
+        assert_eq!(world.idle.release(1, || false), WakeAction::Nothing);
+        let woken = world.idle.wake_searcher();
+        assert!(!matches!(woken, WakeAction::Unpark(1)), "seat 1 is at work");
     });
 }

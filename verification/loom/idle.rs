@@ -5,15 +5,15 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use crate::injector::Node;
-use selvedge::internals::lockfree::Injector;
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Mutex, Parker, thread};
-use selvedge::internals::sched::roster::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{IdleWorkers, Sources, WakeAction, WakeReason, WorkerId};
+use selvedge::internals::structures::GlobalQueue;
 
 /// Workers that take numbers from one shared queue, or from their own inbox, and answer each.
 struct World {
-    roster: Roster,
-    queue: Injector<Node>,
+    idle: IdleWorkers,
+    queue: GlobalQueue<Node>,
     /// A worker's inbox: what only it may do.
     home: [AtomicU32; 2],
     done: Parker,
@@ -22,19 +22,19 @@ struct World {
     threads: Mutex<Vec<thread::JoinHandle>>,
 }
 
-struct At<'a>(&'a World, SeatId);
+struct At<'a>(&'a World, WorkerId);
 
 impl Sources for At<'_> {
-    fn shared(&self) -> bool {
+    fn has_stealable(&self) -> bool {
         !self.0.queue.is_empty()
     }
 
-    fn home(&self) -> bool {
+    fn has_bound(&self) -> bool {
         // Relaxed: the roster's fence orders it.
         self.0.home[self.1 as usize].load(Ordering::Relaxed) > 0
     }
 
-    fn is_home(&self) -> bool {
+    fn has_residents(&self) -> bool {
         true
     }
 }
@@ -45,8 +45,8 @@ fn world(processors: u32) -> Arc<World> {
 
 fn new_world(processors: u32) -> World {
     World {
-        roster: Roster::new(processors, processors, 2),
-        queue: Injector::new(),
+        idle: IdleWorkers::new(processors, processors, 2),
+        queue: GlobalQueue::new(),
         home: [AtomicU32::new(0), AtomicU32::new(0)],
         done: Parker::new(),
         child_done: Parker::new(),
@@ -56,14 +56,14 @@ fn new_world(processors: u32) -> World {
 }
 
 impl World {
-    fn carry_out(self: &Arc<Self>, wake: Wake) {
+    fn perform_wake(self: &Arc<Self>, wake: WakeAction) {
         match wake {
-            Wake::Start(id) => {
+            WakeAction::Start(id) => {
                 let world = Arc::clone(self);
                 let handle = spawn(move || world.work(id));
                 self.threads.lock().push(handle);
             }
-            other => self.roster.unpark(other),
+            other => self.idle.unpark(other),
         }
     }
 
@@ -73,29 +73,29 @@ impl World {
         // - freed only after it was taken;
         // - made of race-checked cells, for any thread.
         unsafe { self.queue.push(Node::boxed(number)) };
-        self.carry_out(self.roster.notify());
+        self.perform_wake(self.idle.notify());
     }
 
-    fn send_home(self: &Arc<Self>, id: SeatId) {
+    fn send_bound(self: &Arc<Self>, id: WorkerId) {
         // Relaxed: what follows fences.
         self.home[id as usize].fetch_add(1, Ordering::Relaxed);
-        self.carry_out(self.roster.wake_home(id));
+        self.perform_wake(self.idle.wake_bound(id));
     }
 
     /// A worker: as the real one, with numbers for goroutines.
-    fn work(self: &Arc<Self>, id: SeatId) {
-        let mut awake = self.roster.await_grant(id);
-        while let Awake::Run { proc, mut searching } = awake {
+    fn work(self: &Arc<Self>, id: WorkerId) {
+        let mut awake = self.idle.wait_for_assignment(id);
+        while let WakeReason::Run { proc, mut searching } = awake {
             while self.take(id, &mut searching) {}
-            if !searching && self.roster.start_searching() {
+            if !searching && self.idle.start_searching() {
                 searching = true;
                 while self.take(id, &mut searching) {}
             }
-            awake = self.roster.sleep(id, Some(proc), searching, &At(self, id));
+            awake = self.idle.sleep(id, Some(proc), searching, &At(self, id));
         }
     }
 
-    fn take(self: &Arc<Self>, id: SeatId, searching: &mut bool) -> bool {
+    fn take(self: &Arc<Self>, id: WorkerId, searching: &mut bool) -> bool {
         // Relaxed: only this worker takes out.
         let home = &self.home[id as usize];
         let at_home = home.load(Ordering::Relaxed) > 0 && home.fetch_sub(1, Ordering::Relaxed) > 0;
@@ -104,7 +104,7 @@ impl World {
             return false;
         }
         if std::mem::take(searching) {
-            self.carry_out(self.roster.stop_searching(&At(self, id)));
+            self.perform_wake(self.idle.stop_searching(&At(self, id)));
         }
         match number {
             // The parent publishes its child, and blocks its kernel thread on it.
@@ -125,7 +125,7 @@ impl World {
     }
 
     fn stop(self: &Arc<Self>) {
-        self.roster.stop(|| {});
+        self.idle.stop(|| {});
         loop {
             let Some(handle) = self.threads.lock().pop() else { break };
             join(handle);
@@ -207,7 +207,7 @@ fn a_parked_worker_is_woken_for_its_inbox() {
         let world = world(1);
         world.publish(NUMBER);
         world.done.park();
-        world.send_home(0);
+        world.send_bound(0);
         world.done.park();
         world.stop();
     });
@@ -228,20 +228,20 @@ fn a_queueing_worker_gets_the_processor_of_one_that_sleeps() {
         // The second worker has a thread, but no processor: it queues.
         let second = {
             let world = Arc::clone(&world);
-            let id = world.roster.take_seat().expect("a vacant seat");
+            let id = world.idle.take_slot().expect("a vacant seat");
             world.home[id as usize].fetch_add(1, Ordering::Relaxed);
             spawn(move || {
-                let mut awake = world.roster.queue(id, None);
-                while let Awake::Run { proc, mut searching } = awake {
+                let mut awake = world.idle.queue(id, None);
+                while let WakeReason::Run { proc, mut searching } = awake {
                     while world.take(id, &mut searching) {}
-                    awake = world.roster.sleep(id, Some(proc), searching, &At(&world, id));
+                    awake = world.idle.sleep(id, Some(proc), searching, &At(&world, id));
                 }
             })
         };
         world.done.park();
-        world.send_home(0);
+        world.send_bound(0);
         world.done.park();
-        world.roster.stop(|| {});
+        world.idle.stop(|| {});
         join(second);
         world.stop();
     });
@@ -262,7 +262,7 @@ fn a_recheck_overtaken_by_a_wake_up_is_not_forgotten() {
         world.publish(NUMBER);
         world.done.park();
         world.publish(CHILD);
-        world.send_home(0);
+        world.send_bound(0);
         world.done.park();
         world.stop();
     });

@@ -2,11 +2,11 @@
 
 use crate::harness::{Bound, Scenario, assert_conserved, assert_in_order, join, spawn};
 use crate::injector::Node;
-use selvedge::internals::lockfree::Inbox;
 use selvedge::internals::platform::Arc;
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering, fence};
+use selvedge::internals::structures::RemoteQueue;
 
-fn push(inbox: &Inbox<Node>, id: usize) {
+fn push(inbox: &RemoteQueue<Node>, id: usize) {
     // SAFETY:
     // - fresh, so in no queue;
     // - freed only after it was drained;
@@ -14,7 +14,7 @@ fn push(inbox: &Inbox<Node>, id: usize) {
     unsafe { inbox.push(Node::boxed(id)) };
 }
 
-fn drain(inbox: &Inbox<Node>) -> Vec<usize> {
+fn drain(inbox: &RemoteQueue<Node>) -> Vec<usize> {
     let mut taken = Vec::new();
     let n = inbox.drain(|node| taken.push(Node::unbox(node)));
     assert_eq!(n, taken.len());
@@ -30,7 +30,7 @@ fn items_leave_in_the_order_of_their_pushes() {
         operations: "3 push | 2 drain",
     }
     .check(Bound::Complete, || {
-        let inbox = Arc::new(Inbox::new());
+        let inbox = Arc::new(RemoteQueue::new());
         let pusher = {
             let inbox = Arc::clone(&inbox);
             spawn(move || (1..=3).for_each(|id| push(&inbox, id)))
@@ -51,7 +51,7 @@ fn each_item_is_drained_once() {
         operations: "2 push | 1 push | 2 drain",
     }
     .check(Bound::usual(), || {
-        let inbox = Arc::new(Inbox::new());
+        let inbox = Arc::new(RemoteQueue::new());
         let pushers = [1..=2, 3..=3].map(|ids| {
             let inbox = Arc::clone(&inbox);
             spawn(move || ids.for_each(|id| push(&inbox, id)))
@@ -75,7 +75,7 @@ fn drained_items_may_come_back_at_once() {
         operations: "1 push | 1 push | 1 push, drain and push again",
     }
     .check(Bound::usual(), || {
-        let inbox = Arc::new(Inbox::new());
+        let inbox = Arc::new(RemoteQueue::new());
         push(&inbox, 1);
         let pushers = [2, 3].map(|id| {
             let inbox = Arc::clone(&inbox);
@@ -103,7 +103,7 @@ fn fenced_recheck_misses_no_push() {
         operations: "push, fence, read idle | set idle, fence, is_empty",
     }
     .check(Bound::Complete, || {
-        let inbox = Arc::new(Inbox::new());
+        let inbox = Arc::new(RemoteQueue::new());
         let idle = Arc::new(AtomicU32::new(0));
         let owner = {
             let (inbox, idle) = (Arc::clone(&inbox), Arc::clone(&idle));

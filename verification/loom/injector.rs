@@ -1,9 +1,9 @@
 //! The injector: [J1]–[J4].
 
 use crate::harness::{Bound, Payload, Scenario, assert_conserved, assert_in_order, join, spawn};
-use selvedge::internals::lockfree::{Injector, Link, Linked};
 use selvedge::internals::platform::Arc;
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering, fence};
+use selvedge::internals::structures::{GlobalQueue, Link, Linked};
 use std::ptr::NonNull;
 
 /// An item with a link and a race-checked number; a box that travels as a pointer.
@@ -33,7 +33,7 @@ impl Node {
     }
 }
 
-fn push(injector: &Injector<Node>, id: usize) {
+fn push(injector: &GlobalQueue<Node>, id: usize) {
     // SAFETY:
     // - fresh, so in no queue;
     // - freed only after it was popped;
@@ -41,12 +41,12 @@ fn push(injector: &Injector<Node>, id: usize) {
     unsafe { injector.push(Node::boxed(id)) };
 }
 
-fn push_batch(injector: &Injector<Node>, ids: std::ops::RangeInclusive<usize>) {
+fn push_batch(injector: &GlobalQueue<Node>, ids: std::ops::RangeInclusive<usize>) {
     // SAFETY: as in `push`; each number has a node of its own.
     unsafe { injector.push_batch(&mut ids.map(Node::boxed)) };
 }
 
-fn drain(injector: &Injector<Node>) -> Vec<usize> {
+fn drain(injector: &GlobalQueue<Node>) -> Vec<usize> {
     let left: Vec<_> = std::iter::from_fn(|| injector.pop().map(Node::unbox)).collect();
     assert!(injector.is_empty(), "J4: the count follows the list");
     left
@@ -61,7 +61,7 @@ fn each_item_is_popped_once() {
         operations: "2 push | 1 push | 2 pop",
     }
     .check(Bound::usual(), || {
-        let injector = Arc::new(Injector::new());
+        let injector = Arc::new(GlobalQueue::new());
         let pushers = [1..=2, 3..=3].map(|ids| {
             let injector = Arc::clone(&injector);
             spawn(move || ids.for_each(|id| push(&injector, id)))
@@ -85,7 +85,7 @@ fn batches_stay_together() {
         operations: "1 push_batch of 3 | 1 push | 1 pop_batch of 2",
     }
     .check(Bound::usual(), || {
-        let injector = Arc::new(Injector::new());
+        let injector = Arc::new(GlobalQueue::new());
         let pushers = [1..=3, 4..=4].map(|ids| {
             let injector = Arc::clone(&injector);
             spawn(move || push_batch(&injector, ids))
@@ -112,8 +112,8 @@ fn two_takers_share_the_items() {
         operations: "1 push_batch of 2, 1 push | 1 pop_batch of 2 | 1 pop",
     }
     .check(Bound::usual(), || {
-        let injector = Arc::new(Injector::new());
-        let loot = Arc::new(Injector::new());
+        let injector = Arc::new(GlobalQueue::new());
+        let loot = Arc::new(GlobalQueue::new());
         push_batch(&injector, 1..=2);
         let takers = [true, false].map(|batch| {
             let (injector, loot) = (Arc::clone(&injector), Arc::clone(&loot));
@@ -144,7 +144,7 @@ fn fenced_recheck_misses_no_push() {
         operations: "push, fence, read idle | set idle, fence, is_empty",
     }
     .check(Bound::Complete, || {
-        let injector = Arc::new(Injector::new());
+        let injector = Arc::new(GlobalQueue::new());
         let idle = Arc::new(AtomicU32::new(0));
         let parker = {
             let (injector, idle) = (Arc::clone(&injector), Arc::clone(&idle));

@@ -3,16 +3,16 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::Arc;
-use selvedge::internals::platform::latch::{Latch, LatchGuard};
+use selvedge::internals::platform::biased_lock::{BiasedLock, BiasedLockGuard};
 
-fn lock(latch: &Latch<usize>) -> LatchGuard<'_, usize> {
+fn lock(latch: &BiasedLock<usize>) -> BiasedLockGuard<'_, usize> {
     // SAFETY: no thread here has two guards, or runs goroutines.
     unsafe { latch.lock() }
 }
 
 fn everybody_counts(threads: usize, turns: usize, bound: Bound, name: &'static str) {
     Scenario { name, threads, operations: "each: lock, count, unlock" }.check(bound, move || {
-        let latch = Arc::new(Latch::new(0));
+        let latch = Arc::new(BiasedLock::new(0));
         let others: Vec<_> = (1..threads)
             .map(|_| {
                 let latch = Arc::clone(&latch);
@@ -49,8 +49,8 @@ fn three_count() {
 fn workers_count(workers: &'static [(usize, usize)], bound: Bound, name: &'static str) {
     let operations = "each, as a worker: lock, count, unlock";
     Scenario { name, threads: workers.len(), operations }.check(bound, move || {
-        let latch = Arc::new(Latch::new(0));
-        let count = |latch: &Latch<usize>, (worker, turns): (usize, usize)| {
+        let latch = Arc::new(BiasedLock::new(0));
+        let count = |latch: &BiasedLock<usize>, (worker, turns): (usize, usize)| {
             // SAFETY: each thread has an address of its own, or none, and one guard at a time.
             (0..turns).for_each(|_| *unsafe { latch.lock_as(worker) } += 1);
         };

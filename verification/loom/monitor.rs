@@ -3,26 +3,26 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::{Arc, Parker, thread};
-use selvedge::internals::sched::roster::{Awake, Roster};
+use selvedge::internals::sched::idle::{IdleWorkers, WakeReason};
 use std::time::Duration;
 
 struct World {
-    roster: Roster,
+    idle: IdleWorkers,
     seen: Parker,
 }
 
 /// One processor, and one worker without.
 fn world() -> Arc<World> {
-    let world = World { roster: Roster::new(1, 1, 2), seen: Parker::new() };
-    assert_eq!(world.roster.take_seat(), Some(0));
+    let world = World { idle: IdleWorkers::new(1, 1, 2), seen: Parker::new() };
+    assert_eq!(world.idle.take_slot(), Some(0));
     Arc::new(world)
 }
 
 impl World {
     /// Sleeps until it finds that `due`, and tells; or until the runtime stops.
-    fn watch(&self, due: impl Fn(&Roster) -> bool) {
-        while self.roster.monitor_sleep(Duration::ZERO, true) {
-            if due(&self.roster) {
+    fn watch(&self, due: impl Fn(&IdleWorkers) -> bool) {
+        while self.idle.monitor_sleep(Duration::ZERO, true) {
+            if due(&self.idle) {
                 return self.seen.unpark();
             }
             thread::yield_now();
@@ -42,9 +42,9 @@ fn a_monitor_that_rests_sees_who_takes_a_processor() {
         let world = world();
         let monitor = {
             let world = Arc::clone(&world);
-            spawn(move || world.watch(|roster| roster.holder(0).is_some()))
+            spawn(move || world.watch(|idle| idle.holder(0).is_some()))
         };
-        assert_eq!(world.roster.queue(0, None), Awake::Run { proc: 0, searching: false });
+        assert_eq!(world.idle.queue(0, None), WakeReason::Run { proc: 0, searching: false });
         world.seen.park();
         join(monitor);
     });
@@ -64,7 +64,7 @@ fn a_monitor_that_rests_is_told_to_stop() {
             let world = Arc::clone(&world);
             spawn(move || world.watch(|_| false))
         };
-        world.roster.stop(|| {});
+        world.idle.stop(|| {});
         join(monitor);
     });
 }
@@ -78,14 +78,14 @@ fn a_monitor_that_rests_sees_a_start_that_failed() {
         operations: "notify, refused, block | rest, relieve",
     }
     .check(Bound::complete_if_long(), || {
-        use selvedge::internals::sched::roster::Wake;
+        use selvedge::internals::sched::idle::WakeAction;
         let world = world();
         let monitor = {
             let world = Arc::clone(&world);
-            spawn(move || world.watch(|roster| roster.relieve(|| true) != Wake::Nothing))
+            spawn(move || world.watch(|idle| idle.relieve(|| true) != WakeAction::Nothing))
         };
-        let Wake::Start(id) = world.roster.notify() else { unreachable!("nobody sleeps") };
-        assert_eq!(world.roster.start_failed(id), Wake::Nothing);
+        let WakeAction::Start(id) = world.idle.notify() else { unreachable!("nobody sleeps") };
+        assert_eq!(world.idle.start_failed(id), WakeAction::Nothing);
         world.seen.park();
         join(monitor);
     });
@@ -101,17 +101,17 @@ fn a_monitor_does_not_rest_while_somebody_is_without() {
         operations: "seize, release, sleep, dispute, sleep",
     }
     .check(Bound::Complete, || {
-        let World { roster, .. } = &*world();
-        assert_eq!(roster.queue(0, None), Awake::Run { proc: 0, searching: false });
-        roster.seat(0).claim.leave();
-        assert!(roster.seize(0, 0, false));
-        let _ = roster.release(0, || false);
-        assert!(roster.is_without(0) && roster.monitor_sleep(Duration::ZERO, true));
-        let _ = roster.seat(0).claim.enter();
-        assert!(roster.dispute(0));
-        assert!(roster.is_without(0) && roster.monitor_sleep(Duration::ZERO, true));
-        assert_eq!(roster.queue(0, None), Awake::Run { proc: 0, searching: false });
-        assert!(!roster.is_without(0));
+        let World { idle, .. } = &*world();
+        assert_eq!(idle.queue(0, None), WakeReason::Run { proc: 0, searching: false });
+        idle.slot(0).gate.exit_to_user();
+        assert!(idle.try_revoke(0, 0, false));
+        let _ = idle.release(0, || false);
+        assert!(idle.is_without(0) && idle.monitor_sleep(Duration::ZERO, true));
+        let _ = idle.slot(0).gate.enter_runtime();
+        assert!(idle.check_revoked(0));
+        assert!(idle.is_without(0) && idle.monitor_sleep(Duration::ZERO, true));
+        assert_eq!(idle.queue(0, None), WakeReason::Run { proc: 0, searching: false });
+        assert!(!idle.is_without(0));
     });
 }
 
@@ -125,15 +125,15 @@ fn who_is_back_in_the_runtime_has_not_stopped() {
         operations: "seize, release, dispute, stop",
     }
     .check(Bound::Complete, || {
-        let World { roster, .. } = &*world();
-        assert_eq!(roster.queue(0, None), Awake::Run { proc: 0, searching: false });
-        roster.seat(0).claim.leave();
-        assert!(roster.seize(0, 0, false));
-        let _ = roster.release(0, || false);
-        let _ = roster.seat(0).claim.enter();
-        assert!(roster.dispute(0));
-        roster.stop(|| {});
-        assert_eq!(roster.when_stopped(|| ()), None, "T1: it is inside the runtime");
-        assert_eq!(roster.queue(0, None), Awake::Stop);
+        let World { idle, .. } = &*world();
+        assert_eq!(idle.queue(0, None), WakeReason::Run { proc: 0, searching: false });
+        idle.slot(0).gate.exit_to_user();
+        assert!(idle.try_revoke(0, 0, false));
+        let _ = idle.release(0, || false);
+        let _ = idle.slot(0).gate.enter_runtime();
+        assert!(idle.check_revoked(0));
+        idle.stop(|| {});
+        assert_eq!(idle.when_stopped(|| ()), None, "T1: it is inside the runtime");
+        assert_eq!(idle.queue(0, None), WakeReason::Stop);
     });
 }

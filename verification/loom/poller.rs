@@ -7,15 +7,15 @@ use crate::placement::Anchored;
 use crate::sched::builder;
 use selvedge::internals::cell::{Cell, Way};
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
-use selvedge::internals::platform::{Arc, Bell, Parker};
-use selvedge::internals::sched::poller::{Event, Key, Poller, Sink, Source};
-use selvedge::internals::wait::Wake;
+use selvedge::internals::platform::{Arc, Notifier, Parker};
+use selvedge::internals::sched::poller::{Event, EventHandler, Key, Poller, Source};
+use selvedge::internals::wait::WakeHandle;
 use selvedge::{Builder, Runtime, go};
 
 /// A poller with one cell, and the kernel behind it.
 struct World {
     kernel: Kernel,
-    poller: Poller<Kernel>,
+    poller: Poller<Kernel, WakeHandle>,
     cell: Arc<Cell>,
     key: Key,
 }
@@ -31,11 +31,11 @@ fn world() -> Arc<World> {
 impl World {
     /// Waits for one event, as a worker that sleeps, and wakes who is to be woken.
     fn rest_once(&self) {
-        wake_all(self.poller.rest(0, &Parker::new(), None).expect("nobody else"));
+        wake_all(self.poller.block(0, &Parker::new(), None).expect("nobody else"));
     }
 }
 
-fn wake_all(wakes: Vec<Wake>) {
+fn wake_all(wakes: Vec<WakeHandle>) {
     // SAFETY: plain threads wait here, which are counted.
     wakes.into_iter().for_each(|wake| unsafe { wake.wake() });
 }
@@ -90,7 +90,7 @@ fn who_reads_the_count_of_an_end_sees_that_it_is_one() {
         let cell = Arc::new(Cell::new());
         let own = Arc::clone(&cell);
         let tells = spawn(move || {
-            let event = Event { readable: true, odd: true, ..Event::default() };
+            let event = Event { readable: true, eof_or_oob: true, ..Event::default() };
             own.ready(event, &mut Vec::new());
         });
         if cell.count(Way::Read) > 0 {
@@ -133,12 +133,12 @@ fn who_waits_at_a_bell_is_woken_by_a_permit() {
     }
     .check(Bound::Complete, || {
         let kernel = Kernel::new();
-        let bell: Arc<dyn Bell> = Arc::new(kernel.clone());
+        let notifier: Arc<dyn Notifier> = Arc::new(kernel.clone());
         let parker = Arc::new(Parker::new());
         let own = Arc::clone(&parker);
         let other = spawn(move || own.unpark());
         let mut source = kernel;
-        assert!(parker.park_by(&bell, || source.take(None, &mut Vec::new())));
+        assert!(parker.park_by(&notifier, || source.take(None, &mut Vec::new())));
         join(other);
     });
 }
@@ -160,8 +160,8 @@ fn who_wanted_to_wait_while_another_looked_tries_again() {
             let (world, sleeper, looker) =
                 (Arc::clone(&world), Arc::clone(&sleeper), looker.clone());
             spawn(move || {
-                let wakes = world.poller.look(|seat| {
-                    assert_eq!(seat, 7, "the seat that was left");
+                let wakes = world.poller.look(|slot| {
+                    assert_eq!(slot, 7, "the seat that was left");
                     sleeper.unpark();
                 });
                 wake_all(wakes);
@@ -173,7 +173,7 @@ fn who_wanted_to_wait_while_another_looked_tries_again() {
             // Relaxed: the parker carries it.
             spawn(move || {
                 while !stops.load(Ordering::Relaxed) {
-                    match world.poller.rest(7, &sleeper, None) {
+                    match world.poller.block(7, &sleeper, None) {
                         Some(wakes) => wake_all(wakes),
                         None => sleeper.park(),
                     }
@@ -200,8 +200,8 @@ struct Attended {
 
 fn attended(build: impl FnOnce(Builder) -> Runtime, processors: usize) -> Attended {
     let kernel = Kernel::new();
-    let (source, bell) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
-    let runtime = build(builder(processors).kernel(source, bell));
+    let (source, notifier) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
+    let runtime = build(builder(processors).kernel(source, notifier));
     let cell = Arc::new(Cell::new());
     let key = runtime.register(Arc::<Cell>::clone(&cell));
     Attended { runtime, kernel, cell, key }

@@ -4,10 +4,10 @@
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicBool, AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Parker};
-use selvedge::internals::sched::roster::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{IdleWorkers, Sources, WakeAction, WakeReason, WorkerId};
 
 struct World {
-    roster: Roster,
+    idle: IdleWorkers,
     /// Work that anybody could do.
     work: AtomicBool,
     /// Threads that will not start.
@@ -18,22 +18,22 @@ struct World {
 struct Shared<'a>(&'a World);
 
 impl Sources for Shared<'_> {
-    fn shared(&self) -> bool {
+    fn has_stealable(&self) -> bool {
         self.0.has_work()
     }
 
-    fn home(&self) -> bool {
+    fn has_bound(&self) -> bool {
         false
     }
 
-    fn is_home(&self) -> bool {
+    fn has_residents(&self) -> bool {
         true
     }
 }
 
 fn world(processors: u32, threads: usize, refusals: u32) -> Arc<World> {
     Arc::new(World {
-        roster: Roster::new(processors, processors, threads),
+        idle: IdleWorkers::new(processors, processors, threads),
         work: AtomicBool::new(false),
         refusals: AtomicU32::new(refusals),
         done: Parker::new(),
@@ -49,36 +49,36 @@ impl World {
     fn publish(self: &Arc<Self>) {
         // Relaxed: `notify` fences. An RMW, as others take the work by one.
         self.work.swap(true, Ordering::Relaxed);
-        self.carry_out(self.roster.notify());
+        self.perform_wake(self.idle.notify());
     }
 
-    fn carry_out(self: &Arc<Self>, mut wake: Wake) {
-        while let Wake::Start(id) = wake {
+    fn perform_wake(self: &Arc<Self>, mut wake: WakeAction) {
+        while let WakeAction::Start(id) = wake {
             // Relaxed: one thread starts threads in these models.
             if self.refusals.load(Ordering::Relaxed) == 0 {
                 let world = Arc::clone(self);
                 return drop(spawn(move || world.work(id)));
             }
             self.refusals.fetch_sub(1, Ordering::Relaxed);
-            wake = self.roster.start_failed(id);
+            wake = self.idle.start_failed(id);
         }
-        self.roster.unpark(wake);
+        self.idle.unpark(wake);
     }
 
     fn relieve(self: &Arc<Self>) {
-        self.carry_out(self.roster.relieve(|| self.has_work()));
+        self.perform_wake(self.idle.relieve(|| self.has_work()));
     }
 
-    fn work(self: &Arc<Self>, id: SeatId) {
-        let mut awake = self.roster.await_grant(id);
-        while let Awake::Run { proc, mut searching } = awake {
+    fn work(self: &Arc<Self>, id: WorkerId) {
+        let mut awake = self.idle.wait_for_assignment(id);
+        while let WakeReason::Run { proc, mut searching } = awake {
             while self.work.swap(false, Ordering::Relaxed) {
                 if std::mem::take(&mut searching) {
-                    self.carry_out(self.roster.stop_searching(&Shared(self)));
+                    self.perform_wake(self.idle.stop_searching(&Shared(self)));
                 }
                 self.done.unpark();
             }
-            awake = self.roster.sleep(id, Some(proc), searching, &Shared(self));
+            awake = self.idle.sleep(id, Some(proc), searching, &Shared(self));
         }
     }
 }
@@ -99,7 +99,7 @@ fn a_thread_that_did_not_start_strands_nobody() {
         world.done.park();
         world.publish();
         world.done.park();
-        world.roster.stop(|| {});
+        world.idle.stop(|| {});
     });
 }
 
@@ -114,20 +114,20 @@ fn a_helper_that_ends_makes_room_for_a_worker() {
     }
     .check(Bound::complete_if_long(), || {
         let world = world(1, 2, 0);
-        assert!(world.roster.add_helper(), "the cap is two, and one processor");
-        let taken = world.roster.take_seat().expect("one more");
+        assert!(world.idle.add_helper(), "the cap is two, and one processor");
+        let taken = world.idle.take_slot().expect("one more");
         let helper = {
             let world = Arc::clone(&world);
             spawn(move || {
-                let wake = world.roster.remove_helper(|| world.has_work());
-                world.carry_out(wake);
+                let wake = world.idle.remove_helper(|| world.has_work());
+                world.perform_wake(wake);
             })
         };
         world.publish();
         world.done.park();
         join(helper);
-        world.roster.leave(taken);
-        world.roster.stop(|| {});
+        world.idle.leave(taken);
+        world.idle.stop(|| {});
     });
 }
 
@@ -143,20 +143,20 @@ fn a_start_that_failed_wakes_who_went_to_sleep_meanwhile() {
     .check(Bound::Complete, || {
         let world = world(1, 2, 0);
         world.work.swap(true, Ordering::Relaxed);
-        let Wake::Start(refused) = world.roster.notify() else { unreachable!("nobody sleeps") };
-        let id = world.roster.take_seat().expect("the cap is two");
+        let WakeAction::Start(refused) = world.idle.notify() else { unreachable!("nobody sleeps") };
+        let id = world.idle.take_slot().expect("the cap is two");
         let sleeper = {
             let world = Arc::clone(&world);
             spawn(move || {
-                let awake = world.roster.sleep(id, None, false, &Shared(&world));
-                assert_eq!(awake, Awake::Run { proc: 0, searching: true });
+                let awake = world.idle.sleep(id, None, false, &Shared(&world));
+                assert_eq!(awake, WakeReason::Run { proc: 0, searching: true });
                 if world.work.swap(false, Ordering::Relaxed) {
                     world.done.unpark();
                 }
             })
         };
-        let wake = world.roster.start_failed(refused);
-        world.roster.unpark(wake);
+        let wake = world.idle.start_failed(refused);
+        world.idle.unpark(wake);
         world.done.park();
         join(sleeper);
     });

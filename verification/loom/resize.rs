@@ -3,22 +3,22 @@
 
 use crate::harness::{Bound, Scenario, join, spawn};
 use selvedge::internals::platform::{Arc, thread};
-use selvedge::internals::sched::roster::{Awake, Roster};
+use selvedge::internals::sched::idle::{IdleWorkers, WakeReason};
 
 /// A roster of up to 2 processors and 3 workers; worker `n` of `workers` holds processor `n`.
-fn roster(processors: u32, workers: u32) -> Arc<Roster> {
-    let roster = Roster::new(processors, 2, 3);
+fn idle(processors: u32, workers: u32) -> Arc<IdleWorkers> {
+    let idle = IdleWorkers::new(processors, 2, 3);
     for id in 0..workers {
-        assert_eq!(roster.take_seat(), Some(id));
-        assert_eq!(roster.queue(id, None), Awake::Run { proc: id, searching: false });
+        assert_eq!(idle.take_slot(), Some(id));
+        assert_eq!(idle.queue(id, None), WakeReason::Run { proc: id, searching: false });
     }
-    Arc::new(roster)
+    Arc::new(idle)
 }
 
 /// A worker that gives up processor 1.
-fn gives_up_1(roster: &Arc<Roster>) -> thread::JoinHandle {
-    let roster = Arc::clone(roster);
-    spawn(move || roster.unpark(roster.release(1, || false)))
+fn gives_up_1(idle: &Arc<IdleWorkers>) -> thread::JoinHandle {
+    let idle = Arc::clone(idle);
+    spawn(move || idle.unpark(idle.release(1, || false)))
 }
 
 /// 2 threads: shrink, grow | a worker gives up the processor that goes and comes. In the end it is
@@ -31,15 +31,15 @@ fn a_processor_that_goes_and_comes_is_there_once() {
         operations: "shrink, grow | release",
     }
     .check(Bound::Complete, || {
-        let roster = roster(2, 2);
-        let worker = gives_up_1(&roster);
-        roster.set_active(1);
-        roster.set_active(2);
+        let idle = idle(2, 2);
+        let worker = gives_up_1(&idle);
+        idle.set_active(1);
+        idle.set_active(2);
         join(worker);
-        assert_eq!(roster.idle_processors(), 1);
-        assert_eq!(roster.take_seat(), Some(2));
-        assert_eq!(roster.queue(2, None), Awake::Run { proc: 1, searching: false });
-        assert_eq!(roster.idle_processors(), 0);
+        assert_eq!(idle.idle_processors(), 1);
+        assert_eq!(idle.take_slot(), Some(2));
+        assert_eq!(idle.queue(2, None), WakeReason::Run { proc: 1, searching: false });
+        assert_eq!(idle.idle_processors(), 0);
     });
 }
 
@@ -52,12 +52,12 @@ fn a_processor_that_goes_is_granted_no_more() {
         operations: "shrink | release",
     }
     .check(Bound::Complete, || {
-        let roster = roster(2, 2);
-        let worker = gives_up_1(&roster);
-        roster.set_active(1);
+        let idle = idle(2, 2);
+        let worker = gives_up_1(&idle);
+        idle.set_active(1);
         join(worker);
-        assert_eq!(roster.idle_processors(), 0, "the other one is held");
-        assert!(!roster.attention(), "it was given up, and nobody waits");
+        assert_eq!(idle.idle_processors(), 0, "the other one is held");
+        assert!(!idle.resched_requested(), "it was given up, and nobody waits");
     });
 }
 
@@ -71,19 +71,19 @@ fn who_queues_gets_the_processor_that_comes() {
         operations: "grow | queue",
     }
     .check(Bound::Complete, || {
-        let roster = roster(1, 1);
-        assert_eq!(roster.take_seat(), Some(1));
+        let idle = idle(1, 1);
+        assert_eq!(idle.take_slot(), Some(1));
         let worker = {
-            let roster = Arc::clone(&roster);
+            let idle = Arc::clone(&idle);
             spawn(move || {
-                let awake = roster.queue(1, None);
-                assert_eq!(awake, Awake::Run { proc: 1, searching: false });
+                let awake = idle.queue(1, None);
+                assert_eq!(awake, WakeReason::Run { proc: 1, searching: false });
             })
         };
-        let (_, queueing) = roster.threads();
-        assert!(queueing == 0 || roster.attention(), "whoever holds a processor is told");
-        roster.set_active(2);
+        let (_, queueing) = idle.threads();
+        assert!(queueing == 0 || idle.resched_requested(), "whoever holds a processor is told");
+        idle.set_active(2);
         join(worker);
-        assert!(!roster.attention(), "nobody waits any more");
+        assert!(!idle.resched_requested(), "nobody waits any more");
     });
 }

@@ -4,12 +4,12 @@
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, Parker};
-use selvedge::internals::sched::claim::Entry;
-use selvedge::internals::sched::roster::{Awake, Roster, SeatId, Sources, Wake};
+use selvedge::internals::sched::idle::{IdleWorkers, Sources, WakeAction, WakeReason, WorkerId};
+use selvedge::internals::sched::retake_gate::Entry;
 
 /// One processor whose queues are a race-checked cell: only its owner may touch it.
 struct World {
-    roster: Roster,
+    idle: IdleWorkers,
     queues: Payload,
     /// Work that anybody could do.
     work: AtomicBool,
@@ -19,23 +19,23 @@ struct World {
 struct Shared<'a>(&'a World);
 
 impl Sources for Shared<'_> {
-    fn shared(&self) -> bool {
+    fn has_stealable(&self) -> bool {
         // Relaxed: the roster's fences order it.
         self.0.work.load(Ordering::Relaxed)
     }
 
-    fn home(&self) -> bool {
+    fn has_bound(&self) -> bool {
         false
     }
 
-    fn is_home(&self) -> bool {
+    fn has_residents(&self) -> bool {
         true
     }
 }
 
 fn world() -> Arc<World> {
     Arc::new(World {
-        roster: Roster::new(1, 1, 2),
+        idle: IdleWorkers::new(1, 1, 2),
         queues: Payload::new(1),
         work: AtomicBool::new(false),
         done: Parker::new(),
@@ -49,35 +49,37 @@ impl World {
     }
 
     /// Takes the processor away if it can; true if so.
-    fn retake(&self, id: SeatId) -> Option<Wake> {
-        self.roster.seize(id, 0, false).then(|| {
+    fn retake(&self, id: WorkerId) -> Option<WakeAction> {
+        self.idle.try_revoke(id, 0, false).then(|| {
             self.touch();
-            self.roster.release(0, || self.work.load(Ordering::Relaxed))
+            self.idle.release(0, || self.work.load(Ordering::Relaxed))
         })
     }
 
     /// One visit to the runtime; whether the processor was still there.
-    fn visit(&self, id: SeatId, held: &mut bool) {
-        let claim = &self.roster.seat(id).claim;
-        if claim.enter() == Entry::Disputed && self.roster.dispute(id) {
+    fn visit(&self, id: WorkerId, held: &mut bool) {
+        let gate = &self.idle.slot(id).gate;
+        if gate.enter_runtime() == Entry::Disputed && self.idle.check_revoked(id) {
             *held = false;
         }
         if *held {
             self.touch();
         }
-        claim.leave();
+        gate.exit_to_user();
     }
 }
 
 /// A worker that holds the processor and is in user code.
-fn in_user_code(world: &World) -> SeatId {
-    let Wake::Start(id) = world.roster.wake_searcher() else { unreachable!("nobody sleeps yet") };
-    let Awake::Run { proc: 0, searching: true } = world.roster.await_grant(id) else {
+fn in_user_code(world: &World) -> WorkerId {
+    let WakeAction::Start(id) = world.idle.wake_searcher() else {
+        unreachable!("nobody sleeps yet")
+    };
+    let WakeReason::Run { proc: 0, searching: true } = world.idle.wait_for_assignment(id) else {
         unreachable!("just granted")
     };
-    let wake = world.roster.stop_searching(&Shared(world));
-    assert_eq!(wake, Wake::Nothing);
-    world.roster.seat(id).claim.leave();
+    let wake = world.idle.stop_searching(&Shared(world));
+    assert_eq!(wake, WakeAction::Nothing);
+    world.idle.slot(id).gate.exit_to_user();
     id
 }
 
@@ -98,7 +100,7 @@ fn a_processor_has_one_owner() {
             spawn(move || {
                 for _ in 0..2 {
                     if let Some(wake) = world.retake(id) {
-                        assert_eq!(wake, Wake::Nothing, "no work waits");
+                        assert_eq!(wake, WakeAction::Nothing, "no work waits");
                     }
                 }
             })
@@ -107,7 +109,7 @@ fn a_processor_has_one_owner() {
         world.visit(id, &mut held);
         world.visit(id, &mut held);
         join(monitor);
-        assert!(world.roster.idle_processors() <= 1, "what was retaken is not retaken again");
+        assert!(world.idle.idle_processors() <= 1, "what was retaken is not retaken again");
     });
 }
 
@@ -133,7 +135,7 @@ fn a_processor_is_taken_once() {
         join(monitor);
         assert!(!held, "one of them has taken it, and it is not granted again");
         assert_eq!(world.queues.take(), 2, "it was taken once");
-        assert_eq!(world.roster.idle_processors(), 1);
+        assert_eq!(world.idle.idle_processors(), 1);
     });
 }
 
@@ -157,22 +159,22 @@ fn a_retaken_processor_goes_to_who_can_use_it() {
         };
         // Relaxed: `notify` fences.
         world.work.store(true, Ordering::Relaxed);
-        let wake = world.roster.notify();
+        let wake = world.idle.notify();
         world.start(wake);
         world.done.park();
         join(monitor);
-        world.roster.stop(|| {});
+        world.idle.stop(|| {});
     });
 }
 
 impl World {
     /// Starts the worker that was granted the processor: it does the work, and ends.
-    fn start(self: &Arc<Self>, wake: Wake) {
-        if let Wake::Start(id) = wake {
+    fn start(self: &Arc<Self>, wake: WakeAction) {
+        if let WakeAction::Start(id) = wake {
             let world = Arc::clone(self);
             spawn(move || {
-                let awake = world.roster.await_grant(id);
-                assert!(matches!(awake, Awake::Run { .. }));
+                let awake = world.idle.wait_for_assignment(id);
+                assert!(matches!(awake, WakeReason::Run { .. }));
                 world.touch();
                 world.work.store(false, Ordering::Relaxed);
                 world.done.unpark();
@@ -195,7 +197,7 @@ fn who_is_observed_stays_in_user_code() {
         let observer = {
             let world = Arc::clone(&world);
             spawn(move || {
-                let _ = world.roster.observe(id, || world.touch());
+                let _ = world.idle.observe(id, || world.touch());
             })
         };
         let mut held = true;

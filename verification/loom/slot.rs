@@ -1,8 +1,8 @@
 //! The slot of one item: [P3], [P4].
 
 use crate::harness::{Bound, Payload, Scenario, assert_conserved, join, spawn};
-use selvedge::internals::lockfree::Slot;
 use selvedge::internals::platform::{Arc, Mutex};
+use selvedge::internals::structures::Slot;
 use std::ptr::NonNull;
 
 /// Two items, and the slot through which they go.

@@ -3,7 +3,7 @@
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Parker, thread};
-use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked};
+use selvedge::internals::sched::state::{BeginPark, StateWord, UnparkAction};
 
 /// One goroutine, as its word, its stack and its run queue see it.
 struct Goroutine {
@@ -26,15 +26,15 @@ fn goroutine() -> Arc<Goroutine> {
 }
 
 fn unpark(goroutine: &Goroutine) {
-    oblige(goroutine, goroutine.word.unpark());
+    apply(goroutine, goroutine.word.unpark());
 }
 
-fn oblige(goroutine: &Goroutine, unparked: Unparked) {
+fn apply(goroutine: &Goroutine, unparked: UnparkAction) {
     match unparked {
-        Unparked::Nothing => {}
+        UnparkAction::Nothing => {}
         // Release: as a run queue publishes.
-        Unparked::Enqueue => drop(goroutine.queued.fetch_add(1, Ordering::Release)),
-        Unparked::WakeInPlace => unreachable!("nobody parks in place here"),
+        UnparkAction::Enqueue => drop(goroutine.queued.fetch_add(1, Ordering::Release)),
+        UnparkAction::WakeInPlace => unreachable!("nobody parks in place here"),
     }
 }
 
@@ -95,7 +95,7 @@ fn an_unpark_by_id_is_not_lost_and_carries_what_came_before() {
             let goroutine = Arc::clone(&goroutine);
             spawn(move || {
                 goroutine.message.write(7);
-                oblige(&goroutine, goroutine.word.unpark_if(7));
+                apply(&goroutine, goroutine.word.unpark_if(7));
             })
         };
         park(&goroutine);
@@ -121,7 +121,11 @@ fn an_unpark_by_an_old_id_reaches_nobody() {
             let goroutine = Arc::clone(&goroutine);
             spawn(move || {
                 let unparked = goroutine.word.unpark_if(1);
-                assert_eq!(unparked, Unparked::Nothing, "S6: it never parks while it has that id");
+                assert_eq!(
+                    unparked,
+                    UnparkAction::Nothing,
+                    "S6: it never parks while it has that id"
+                );
             })
         };
         goroutine.word.reset(2);
@@ -155,12 +159,12 @@ fn who_unparks_by_id_may_resume() {
     .check(Bound::Complete, || resumed_by(|word| word.unpark_if(0)));
 }
 
-fn resumed_by(unpark: impl FnOnce(&StateWord) -> Unparked + Send + 'static) {
+fn resumed_by(unpark: impl FnOnce(&StateWord) -> UnparkAction + Send + 'static) {
     let goroutine = goroutine();
     let waker = {
         let goroutine = Arc::clone(&goroutine);
         spawn(move || {
-            if unpark(&goroutine.word) == Unparked::Enqueue {
+            if unpark(&goroutine.word) == UnparkAction::Enqueue {
                 assert_eq!(goroutine.stack.take(), 2, "S1");
                 goroutine.word.end_park();
             }
@@ -198,11 +202,11 @@ fn of_two_unparks_one_by_id_one_makes_it_runnable() {
     });
 }
 
-fn unparked_by(unparks: [fn(&StateWord) -> Unparked; 2]) {
+fn unparked_by(unparks: [fn(&StateWord) -> UnparkAction; 2]) {
     let goroutine = goroutine();
     let wakers = unparks.map(|unpark| {
         let goroutine = Arc::clone(&goroutine);
-        spawn(move || oblige(&goroutine, unpark(&goroutine.word)))
+        spawn(move || apply(&goroutine, unpark(&goroutine.word)))
     });
     park(&goroutine);
     wakers.into_iter().for_each(join);
@@ -251,9 +255,9 @@ fn a_park_in_place_is_woken() {
         let waker = {
             let (goroutine, beneath) = (Arc::clone(&goroutine), Arc::clone(&beneath));
             spawn(move || match goroutine.word.unpark() {
-                Unparked::WakeInPlace => beneath.unpark(),
-                Unparked::Nothing => {}
-                Unparked::Enqueue => unreachable!("it never left its worker"),
+                UnparkAction::WakeInPlace => beneath.unpark(),
+                UnparkAction::Nothing => {}
+                UnparkAction::Enqueue => unreachable!("it never left its worker"),
             })
         };
         if goroutine.word.begin_park_in_place() == BeginPark::Parked {

@@ -6,7 +6,7 @@ use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
 use selvedge::internals::platform::Arc;
 use selvedge::internals::raw_mutex::{MOST_PASSES, RawMutex};
-use selvedge::internals::wait::Limit;
+use selvedge::internals::wait::{WaitLimit, limit_of};
 use selvedge::sync::{LockError, Mutex, WaitError};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
@@ -76,7 +76,7 @@ fn a_waiter_is_passed_a_bounded_number_of_times() {
     .check(Bound::Preemptions(3), || {
         let place = Location::caller();
         let (mutex, served) = (Arc::new(RawMutex::new()), Arc::new(Payload::new(0)));
-        let lock = move |mutex: &RawMutex| mutex.lock(Limit::NONE, place).expect("no limit");
+        let lock = move |mutex: &RawMutex| mutex.lock(WaitLimit::NONE, place).expect("no limit");
         lock(&mutex);
         let other = {
             let (mutex, served) = (Arc::clone(&mutex), Arc::clone(&served));
@@ -150,25 +150,25 @@ fn who_gives_up_takes_nothing_from_the_one_on_its_way() {
         let place = Location::caller();
         let mutex = Arc::new(RawMutex::new());
         let token = CancelToken::new();
-        mutex.lock(Limit::NONE, place).expect("no limit");
+        mutex.lock(WaitLimit::NONE, place).expect("no limit");
         let waits = {
             let mutex = Arc::clone(&mutex);
             spawn(move || {
-                mutex.lock(Limit::NONE, place).expect("no limit");
+                mutex.lock(WaitLimit::NONE, place).expect("no limit");
                 mutex.unlock();
             })
         };
         let gives_up = {
             let (mutex, token) = (Arc::clone(&mutex), token.clone());
             spawn(move || {
-                if mutex.lock(Limit::token(&token), place).is_ok() {
+                if mutex.lock(limit_of(&token), place).is_ok() {
                     mutex.unlock();
                 }
             })
         };
         for _ in 0..MOST_PASSES {
             mutex.unlock();
-            mutex.lock(Limit::NONE, place).expect("no limit");
+            mutex.lock(WaitLimit::NONE, place).expect("no limit");
         }
         mutex.unlock();
         token.cancel();
@@ -191,17 +191,17 @@ fn a_cancelled_waiter_has_the_lock_or_leaves_it() {
         let place = Location::caller();
         let mutex = Arc::new(RawMutex::new());
         let token = CancelToken::new();
-        mutex.lock(Limit::NONE, place).expect("no limit");
+        mutex.lock(WaitLimit::NONE, place).expect("no limit");
         let other = {
             let (mutex, token) = (Arc::clone(&mutex), token.clone());
-            spawn(move || match mutex.lock(Limit::token(&token), place) {
+            spawn(move || match mutex.lock(limit_of(&token), place) {
                 Ok(()) => mutex.unlock(),
                 Err(error) => assert_eq!(error, WaitError::Cancelled),
             })
         };
         mutex.unlock();
         token.cancel();
-        mutex.lock(Limit::NONE, place).expect("no limit");
+        mutex.lock(WaitLimit::NONE, place).expect("no limit");
         mutex.unlock();
         join(other);
         assert!(!mutex.is_waited_for(), "nobody waits any more");

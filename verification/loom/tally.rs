@@ -3,18 +3,18 @@
 //! would not see that an earlier one of another thread races.
 
 use crate::harness::{Bound, Scenario, join, spawn};
-use selvedge::internals::lockfree::Tally;
 use selvedge::internals::platform::atomic::{AtomicBool, Ordering};
 use selvedge::internals::platform::{Arc, thread};
+use selvedge::internals::structures::SpawnCounters;
 
-fn places() -> Arc<[Tally; 2]> {
-    Arc::new([Tally::new(), Tally::new()])
+fn places() -> Arc<[SpawnCounters; 2]> {
+    Arc::new([SpawnCounters::new(), SpawnCounters::new()])
 }
 
-fn reader(places: &Arc<[Tally; 2]>) -> thread::JoinHandle {
+fn reader(places: &Arc<[SpawnCounters; 2]>) -> thread::JoinHandle {
     let places = Arc::clone(places);
     spawn(move || {
-        let (begun, ended) = Tally::total(places.iter());
+        let (begun, ended) = SpawnCounters::total(places.iter());
         assert!(begun >= ended, "T4: {ended} have ended, and only {begun} have begun");
     })
 }

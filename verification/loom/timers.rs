@@ -6,7 +6,7 @@
 use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::internals::platform::atomic::{AtomicU32, Ordering};
 use selvedge::internals::platform::{Arc, Parker, thread};
-use selvedge::internals::sched::state::{BeginPark, StateWord, Unparked, Woken};
+use selvedge::internals::sched::state::{BeginPark, StateWord, UnparkAction, Woken};
 use selvedge::internals::sched::timers::Timers;
 
 /// What is due: deadlines up to here.
@@ -155,12 +155,12 @@ fn sleeper() -> Arc<Sleeper> {
 }
 
 impl Sleeper {
-    fn ready(&self, how: Unparked) {
+    fn ready(&self, how: UnparkAction) {
         match how {
-            Unparked::Nothing => {}
+            UnparkAction::Nothing => {}
             // Release: as a run queue publishes.
-            Unparked::Enqueue => drop(self.queued.fetch_add(1, Ordering::Release)),
-            Unparked::WakeInPlace => unreachable!("nobody parks in place here"),
+            UnparkAction::Enqueue => drop(self.queued.fetch_add(1, Ordering::Release)),
+            UnparkAction::WakeInPlace => unreachable!("nobody parks in place here"),
         }
     }
 
@@ -261,7 +261,7 @@ fn a_permit_by_id_and_the_deadline_are_told_apart() {
     .check(Bound::usual(), || told_apart(|word| word.unpark_if(0)));
 }
 
-fn told_apart(unpark: fn(&StateWord) -> Unparked) {
+fn told_apart(unpark: fn(&StateWord) -> UnparkAction) {
     let sleeper = sleeper();
     let timekeeper = {
         let sleeper = Arc::clone(&sleeper);
@@ -294,7 +294,7 @@ fn who_expires_a_goroutine_may_run_it() {
         let timekeeper = {
             let sleeper = Arc::clone(&sleeper);
             spawn(move || {
-                if sleeper.word.expire() == Unparked::Enqueue {
+                if sleeper.word.expire() == UnparkAction::Enqueue {
                     assert_eq!(sleeper.stack.take(), 2, "S1");
                 }
             })

@@ -4,7 +4,7 @@ use crate::harness::{Bound, Payload, Scenario, join, spawn};
 use selvedge::CancelToken;
 use selvedge::internals::platform::{Arc, Mutex};
 use selvedge::internals::wait::limit::Outcome;
-use selvedge::internals::wait::{Limit, List, Node, Wait};
+use selvedge::internals::wait::{List, Node, Wait, WaitLimit, limit_of};
 use std::panic::Location;
 
 fn list() -> Arc<Mutex<List>> {
@@ -17,7 +17,7 @@ fn fire(list: &Mutex<List>, value: usize) -> bool {
     let Some(claim) = guard.claim() else { return false };
     // SAFETY: the packet of each node here is a `Payload` in the waiter's frame. [X1]
     unsafe { &*claim.packet().cast::<Payload>() }.write(value);
-    let wake = claim.fire();
+    let wake = claim.complete();
     drop(guard);
     // SAFETY: just got, here.
     unsafe { wake.wake() };
@@ -29,7 +29,7 @@ fn packet(payload: &Payload) -> *mut () {
 }
 
 /// Waits on all of `lists` at once; which one was fired, and with what value.
-fn wait_on(lists: &[&Mutex<List>], limit: Limit<'_>) -> Option<(usize, usize)> {
+fn wait_on(lists: &[&Mutex<List>], limit: WaitLimit<'_>) -> Option<(usize, usize)> {
     let place = Location::caller();
     let wait = Wait::of_caller(place);
     let payloads: Vec<_> = lists.iter().map(|_| Payload::new(0)).collect();
@@ -91,7 +91,7 @@ fn a_steadfast_wait_is_fired_once_and_its_value_is_seen() {
     }
     .check(Bound::complete_if_long(), || {
         let (list, place) = (list(), Location::caller());
-        let wait = Wait::steadfast(place);
+        let wait = Wait::untimed(place);
         let payload = Payload::new(0);
         let node = Node::new(&wait, 5, packet(&payload));
         // SAFETY: one of the two unlinks it, before the wait below ends.
@@ -101,7 +101,7 @@ fn a_steadfast_wait_is_fired_once_and_its_value_is_seen() {
             let tell = Arc::clone(&fired);
             (spawn(move || tell.write(if fire(&list, value) { value } else { 0 })), fired)
         });
-        assert_eq!(Limit::NONE.wait(&wait, place), Outcome::Fired(5));
+        assert_eq!(WaitLimit::NONE.wait(&wait, place), Outcome::Fired(5));
         let value = payload.take();
         let fired = wakers.map(|(thread, tell)| {
             join(thread);
@@ -124,7 +124,7 @@ fn wait_or(lists: &[&Mutex<List>], otherwise: impl FnOnce() -> bool) -> (usize, 
         unsafe { list.lock().link(node) };
     }
     otherwise();
-    let outcome = Limit::NONE.wait(&wait, place);
+    let outcome = WaitLimit::NONE.wait(&wait, place);
     for (list, node) in lists.iter().zip(&nodes) {
         list.lock().unlink(node);
     }
@@ -148,7 +148,7 @@ fn a_cancelled_token_ends_every_wait_below_it() {
         let thread = spawn(move || canceller.cancel());
         let child = token.child();
         let list = list();
-        assert_eq!(wait_on(&[&list], Limit::token(&child)), None);
+        assert_eq!(wait_on(&[&list], limit_of(&child)), None);
         assert!(child.is_cancelled());
         join(thread);
     });
@@ -171,7 +171,7 @@ fn a_wait_is_fired_or_cancelled_and_loses_no_value() {
         let fired = Arc::new(Payload::new(0));
         let tell = Arc::clone(&fired);
         let fires = spawn(move || tell.write(usize::from(fire(&theirs, 7))));
-        let waited = wait_on(&[&list], Limit::token(&token));
+        let waited = wait_on(&[&list], limit_of(&token));
         join(cancels);
         join(fires);
         match waited {
@@ -196,7 +196,7 @@ fn fired_and_nudged(scenario: Scenario, make: fn(&'static Location<'static>) -> 
         let me = selvedge::current();
         let nudges = spawn(move || me.unpark());
         let fires = spawn(move || assert!(fire(&list, 7)));
-        assert_eq!(Limit::NONE.wait(&wait, place), Outcome::Fired(0));
+        assert_eq!(WaitLimit::NONE.wait(&wait, place), Outcome::Fired(0));
         assert_eq!(payload.take(), 7);
         join(nudges);
         join(fires);
@@ -222,5 +222,5 @@ fn who_waits_steadfast_and_finds_itself_fired_sees_the_value() {
         threads: 3,
         operations: "link, wait | claim, fire | unpark",
     };
-    fired_and_nudged(scenario, Wait::steadfast);
+    fired_and_nudged(scenario, Wait::untimed);
 }

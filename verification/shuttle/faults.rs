@@ -1,4 +1,4 @@
-//! Deliberate faults (`src/platform/fault.rs`) are found by the specification, under the invariant's
+//! Deliberate faults (`src/observe/fault.rs`) are found by the specification, under the invariant's
 //! name, and the schedule that found each finds it again: [A1], [E2], [E3], [E4], [G1], [G2], [I1],
 //! [I3], [I4], [I5], [S1], [S3], [T1].
 

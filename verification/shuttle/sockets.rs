@@ -13,8 +13,8 @@ use shuttle::thread;
 /// all have; where they have one, it might be theirs.
 fn readers(build: impl FnOnce(Builder) -> Runtime, threads: usize, is_anchored: bool) {
     let kernel = Kernel::new();
-    let (source, bell) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
-    let runtime = Arc::new(build(builder(2, threads).kernel(source, bell)));
+    let (source, notifier) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
+    let runtime = Arc::new(build(builder(2, threads).kernel(source, notifier)));
     let cell = Arc::new(Cell::new());
     let key = runtime.register(Arc::<Cell>::clone(&cell));
     let over = Flag::default();
@@ -90,8 +90,8 @@ fn two_homes_of_one_batch_are_both_woken() {
     let name = "sockets: two homes of one batch are both woken [I2] [N3]";
     Scenario { name, threads: 5, goroutines: 3 }.check(&Plan::usual(1500), || {
         let kernel = Kernel::new();
-        let (source, bell) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
-        let builder = builder(1, 3).kernel(source, bell);
+        let (source, notifier) = (Box::new(kernel.clone()), Arc::new(kernel.clone()));
+        let builder = builder(1, 3).kernel(source, notifier);
         let (runtime, gone) = (builder.anchored().expect("a model grants it"), Flag::default());
         let cell = Arc::new(Cell::new());
         let key = runtime.register(Arc::<Cell>::clone(&cell));

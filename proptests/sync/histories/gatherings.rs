@@ -31,7 +31,7 @@ impl Waiters {
         may
     }
 
-    fn give_up(&mut self, own: usize) -> bool {
+    fn cancel_wait(&mut self, own: usize) -> bool {
         let waited = self.waiting & (1 << own) != 0;
         self.waiting &= !(1 << own);
         waited
@@ -81,7 +81,7 @@ impl Oracle for Group {
             (Operation::Wait(_), Answer::Passed { .. }) => {
                 self.waiters.pass(own) || self.count == 0
             }
-            (Operation::Wait(How::Briefly), Answer::TimedOut) => self.waiters.give_up(own),
+            (Operation::Wait(How::Briefly), Answer::TimedOut) => self.waiters.cancel_wait(own),
             _ => false,
         };
         allowed.then_some(self)
@@ -190,7 +190,7 @@ impl Oracle for Gate {
                 opens
             }
             Answer::Passed { leads: false } => self.waiters.pass(own),
-            Answer::TimedOut => how == How::Briefly && self.waiters.give_up(own),
+            Answer::TimedOut => how == How::Briefly && self.waiters.cancel_wait(own),
             _ => false,
         };
         allowed.then_some(self)

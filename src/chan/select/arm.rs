@@ -9,14 +9,14 @@
 //! Checked by: verification/loom/select.rs.
 #![allow(unsafe_code)]
 
-use super::super::channel::{Channel, Take};
-use super::super::door::{Door, Gate};
-use super::super::error::{RecvError, SendError};
-use super::super::receiver::{Flavor, Receiver};
-use super::super::sender::Sender;
-use super::super::slot::{Content, Slot};
 use crate::cancel::CancelToken;
-use crate::sched;
+use crate::chan::channel::{Channel, Take};
+use crate::chan::door::{ChannelCore, ChannelState};
+use crate::chan::error::{RecvError, SendError};
+use crate::chan::receiver::{Flavor, Receiver};
+use crate::chan::sender::Sender;
+use crate::chan::slot::{Content, Slot};
+use crate::sched::core::clock;
 use crate::wait::trace::Told;
 use crate::wait::{Claim, Node, Wakes};
 use std::cell::{Cell, UnsafeCell};
@@ -40,7 +40,7 @@ pub(super) enum Tried {
 /// in at most one list at a time, and unlinks it before node, wait or arm goes.
 pub(super) trait Arm {
     /// The channel's, if it has one.
-    fn door(&self) -> Option<&Door>;
+    fn door(&self) -> Option<&ChannelCore>;
 
     /// What tells its channel from others: as `Sender::address`, `Receiver::address`.
     fn address(&self) -> *const () {
@@ -58,10 +58,10 @@ pub(super) trait Arm {
     }
 
     /// Does its part, if that is possible now. `gate`: that of the arm's door, locked.
-    fn attempt(&self, gate: Option<&mut Gate>, wakes: &mut Wakes) -> Tried;
+    fn attempt(&self, gate: Option<&mut ChannelState>, wakes: &mut Wakes) -> Tried;
 
     /// Whether it could do its part now.
-    fn is_ready(&self, gate: Option<&mut Gate>) -> bool;
+    fn is_ready(&self, gate: Option<&mut ChannelState>) -> bool;
 
     /// What its node carries.
     fn packet(&self) -> *mut () {
@@ -150,7 +150,7 @@ pub(super) fn finish_recv<T>(slot: &Slot<T>) -> Result<T, RecvError> {
 }
 
 impl<T> Arm for RecvArm<'_, T> {
-    fn door(&self) -> Option<&Door> {
+    fn door(&self) -> Option<&ChannelCore> {
         match &self.receiver.flavor {
             Flavor::Channel(channel) => Some(channel.door()),
             Flavor::Source(_) => None,
@@ -165,7 +165,7 @@ impl<T> Arm for RecvArm<'_, T> {
         ("recv", self.receiver.kind(), self.address())
     }
 
-    fn attempt(&self, gate: Option<&mut Gate>, wakes: &mut Wakes) -> Tried {
+    fn attempt(&self, gate: Option<&mut ChannelState>, wakes: &mut Wakes) -> Tried {
         let room = self.room();
         match (&self.receiver.flavor, gate) {
             (Flavor::Channel(channel), Some(gate)) => {
@@ -178,7 +178,7 @@ impl<T> Arm for RecvArm<'_, T> {
                     Take::Empty => return Tried::NotReady,
                 }
             }
-            (Flavor::Source(source), _) => match source.take(sched::now()) {
+            (Flavor::Source(source), _) => match source.take(clock::now()) {
                 // SAFETY: as above.
                 Some(value) => unsafe { room.write(value) },
                 None => return Tried::NotReady,
@@ -191,7 +191,7 @@ impl<T> Arm for RecvArm<'_, T> {
         Tried::Ready
     }
 
-    fn is_ready(&self, gate: Option<&mut Gate>) -> bool {
+    fn is_ready(&self, gate: Option<&mut ChannelState>) -> bool {
         match (&self.receiver.flavor, gate) {
             // SAFETY: it is that of our door.
             (Flavor::Channel(channel), Some(gate)) => unsafe { channel.locked_by(gate) }.can_take(),
@@ -285,7 +285,7 @@ impl<'a, T> SendArm<'a, T> {
 }
 
 impl<T> Arm for SendArm<'_, T> {
-    fn door(&self) -> Option<&Door> {
+    fn door(&self) -> Option<&ChannelCore> {
         Some(self.channel.door())
     }
 
@@ -297,7 +297,7 @@ impl<T> Arm for SendArm<'_, T> {
         std::ptr::from_ref(self.channel).cast()
     }
 
-    fn attempt(&self, gate: Option<&mut Gate>, wakes: &mut Wakes) -> Tried {
+    fn attempt(&self, gate: Option<&mut ChannelState>, wakes: &mut Wakes) -> Tried {
         let Some(gate) = gate else { return Tried::NotReady };
         // SAFETY: it is that of our door.
         let content = match unsafe { self.channel.locked_by(gate) }.reserve(wakes) {
@@ -316,7 +316,7 @@ impl<T> Arm for SendArm<'_, T> {
         Tried::Ready
     }
 
-    fn is_ready(&self, gate: Option<&mut Gate>) -> bool {
+    fn is_ready(&self, gate: Option<&mut ChannelState>) -> bool {
         // SAFETY: it is that of our door.
         gate.is_some_and(|gate| unsafe { self.channel.locked_by(gate) }.can_put())
     }
@@ -348,7 +348,7 @@ impl<'a> CancelArm<'a> {
 }
 
 impl Arm for CancelArm<'_> {
-    fn door(&self) -> Option<&Door> {
+    fn door(&self) -> Option<&ChannelCore> {
         None
     }
 
@@ -356,25 +356,25 @@ impl Arm for CancelArm<'_> {
         ("cancel", "token", self.token.address())
     }
 
-    fn attempt(&self, _gate: Option<&mut Gate>, _wakes: &mut Wakes) -> Tried {
+    fn attempt(&self, _gate: Option<&mut ChannelState>, _wakes: &mut Wakes) -> Tried {
         if self.token.is_cancelled() { Tried::Ready } else { Tried::NotReady }
     }
 
-    fn is_ready(&self, _gate: Option<&mut Gate>) -> bool {
+    fn is_ready(&self, _gate: Option<&mut ChannelState>) -> bool {
         self.token.is_cancelled()
     }
 
     unsafe fn link(&self, node: &Node) -> bool {
         // SAFETY: the caller's duty.
-        unsafe { self.token.enlist(node) }
+        unsafe { self.token.core().enlist(node) }
     }
 
     fn unlink(&self, node: &Node) {
-        self.token.delist(node);
+        self.token.core().delist(node);
     }
 
     fn due(&self) -> Option<u64> {
-        self.token.deadline_nanos()
+        self.token.core().deadline()
     }
 
     fn was_chosen(&self) -> bool {

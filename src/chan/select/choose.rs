@@ -14,15 +14,15 @@
 //! Checked by: verification/loom/select.rs, proptests/runtime/select.rs.
 #![allow(unsafe_code)]
 
-use super::super::door::{Door, Gate};
-use super::super::until::Until;
 use super::arm::{AnyArm, Arm, Tried};
-use super::few::Few;
-use crate::lockfree::Rng;
-use crate::platform::LatchGuard;
-use crate::sched::seed;
+use super::few::ArrayVec;
+use crate::chan::door::{ChannelCore, ChannelState};
+use crate::chan::until::Until;
+use crate::sched::core::clock::seed;
+use crate::structures::BiasedLockGuard;
+use crate::structures::Rng;
 use crate::wait::limit::Outcome;
-use crate::wait::{Claim, Limit, Node, Wait, Wakes, trace};
+use crate::wait::{Claim, Node, Wait, WaitLimit, Wakes, trace};
 use std::panic::Location;
 
 type Place = &'static Location<'static>;
@@ -115,15 +115,15 @@ enum Looked {
 
 /// The locks of one arm's channel, or of all arms'. [V6]
 struct Locked<'a> {
-    guards: Few<LatchGuard<'a, Gate>>,
+    guards: ArrayVec<BiasedLockGuard<'a, ChannelState>>,
     /// For each arm the place of its channel's guard.
-    places: Few<u8>,
+    places: ArrayVec<u8>,
 }
 
 impl<'a> Locked<'a> {
     #[inline]
     fn new() -> Self {
-        Locked { guards: Few::new(), places: Few::new() }
+        Locked { guards: ArrayVec::new(), places: ArrayVec::new() }
     }
 
     /// Locks one arm's channel, if it has one, and tries that arm. The arm is a random one, so each of those
@@ -139,7 +139,7 @@ impl<'a> Locked<'a> {
     }
 
     fn lock(&mut self, arms: &[AnyArm<'a>]) {
-        let mut doors: Few<(&'a Door, u8)> = Few::new();
+        let mut doors: ArrayVec<(&'a ChannelCore, u8)> = ArrayVec::new();
         for (AnyArm(arm), at) in arms.iter().zip(0..) {
             self.places.push(u8::MAX);
             if let Some(door) = arm.door() {
@@ -161,14 +161,14 @@ impl<'a> Locked<'a> {
         self.guards.clear();
     }
 
-    fn gate(&mut self, arm: usize) -> Option<&mut Gate> {
+    fn gate(&mut self, arm: usize) -> Option<&mut ChannelState> {
         let place = usize::from(self.places[arm]);
         self.guards.get_mut(place).map(|guard| &mut **guard)
     }
 
     /// The first arm that is ready, in a random order.
     fn look(&mut self, arms: &[AnyArm<'_>], aim: Aim, wakes: &mut Wakes) -> Looked {
-        let mut order = Few::new();
+        let mut order = ArrayVec::new();
         (0..arms.len()).for_each(|arm| order.push(arm as u8));
         for at in 0..arms.len() {
             let left = arms.len() - at;
@@ -216,7 +216,7 @@ enum Waited {
 fn wait(
     arms: &[AnyArm<'_>],
     aim: Aim,
-    limit: Limit<'_>,
+    limit: WaitLimit<'_>,
     locked: &mut Locked<'_>,
     wakes: &mut Wakes,
     place: Place,
@@ -227,7 +227,7 @@ fn wait(
         Wait::refuse(place);
     };
     let wait = Wait::of(who);
-    let mut nodes = Few::new();
+    let mut nodes = ArrayVec::new();
     for (AnyArm(arm), number) in arms.iter().zip(0..) {
         let packet = if aim == Aim::Do { arm.packet() } else { std::ptr::null_mut() };
         nodes.push(Node::new(&wait, number, packet));
@@ -263,7 +263,7 @@ fn link_others_and_wait(
     arms: &[AnyArm<'_>],
     nodes: &[Node],
     wait: &Wait,
-    limit: Limit<'_>,
+    limit: WaitLimit<'_>,
     place: Place,
 ) -> (Outcome, bool) {
     let mut due = u64::MAX;
@@ -272,7 +272,7 @@ fn link_others_and_wait(
             continue;
         }
         // SAFETY: `wait`, which called this, unlinks it before this node's frame ends.
-        if !unsafe { arm.link(node) } && wait.give_up() {
+        if !unsafe { arm.link(node) } && wait.cancel_wait() {
             return (Outcome::TimedOut, true);
         }
         // After it was linked: a later change fires it.
@@ -325,6 +325,6 @@ fn take_later(
     unsafe { arm.take_later(sender, Some(own), &mut wakes) };
     locked.unlock();
     wakes.wake();
-    let _ = Limit::NONE.wait(&wait, place);
+    let _ = WaitLimit::NONE.wait(&wait, place);
     if arm.was_chosen() { Taken::Done } else { Taken::Again }
 }

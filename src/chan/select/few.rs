@@ -5,15 +5,15 @@ use super::MOST_ARMS;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
-pub(super) struct Few<T> {
+pub(super) struct ArrayVec<T> {
     things: [MaybeUninit<T>; MOST_ARMS],
     len: usize,
 }
 
-impl<T> Few<T> {
+impl<T> ArrayVec<T> {
     #[inline]
     pub(super) fn new() -> Self {
-        Few { things: [const { MaybeUninit::uninit() }; MOST_ARMS], len: 0 }
+        ArrayVec { things: [const { MaybeUninit::uninit() }; MOST_ARMS], len: 0 }
     }
 
     /// # Panics
@@ -31,7 +31,7 @@ impl<T> Few<T> {
     }
 }
 
-impl<T> Deref for Few<T> {
+impl<T> Deref for ArrayVec<T> {
     type Target = [T];
 
     #[inline]
@@ -41,7 +41,7 @@ impl<T> Deref for Few<T> {
     }
 }
 
-impl<T> DerefMut for Few<T> {
+impl<T> DerefMut for ArrayVec<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: the first `len` have been written.
@@ -49,7 +49,7 @@ impl<T> DerefMut for Few<T> {
     }
 }
 
-impl<T> Drop for Few<T> {
+impl<T> Drop for ArrayVec<T> {
     fn drop(&mut self) {
         self.clear();
     }

@@ -16,13 +16,13 @@ mod few;
 mod macros;
 pub mod written;
 
-use super::error::{RecvError, SelectTimeoutError, SendError, TrySelectError};
-use super::receiver::Receiver;
-use super::sender::Sender;
-use super::slot::Slot;
-use super::until::Until;
 use crate::cancel::CancelToken;
-use crate::time::Instant;
+use crate::chan::error::{RecvError, SelectTimeoutError, SendError, TrySelectError};
+use crate::chan::receiver::Receiver;
+use crate::chan::sender::Sender;
+use crate::chan::slot::Slot;
+use crate::chan::until::Until;
+use crate::wait::instant::Instant;
 use arm::{AnyArm, Arm, CancelArm, RecvArm, SendArm};
 use choose::{Aim, choose};
 use std::fmt;
@@ -216,7 +216,7 @@ impl<'a> Select<'a> {
     }
 
     fn choose(&mut self, aim: Aim, until: Option<Until<'_>>, place: Place) -> Option<usize> {
-        let mut arms = few::Few::new();
+        let mut arms = few::ArrayVec::new();
         for (_, arm) in &self.arms {
             // What an operation has left that was not finished, and not dropped either.
             arm.reset();

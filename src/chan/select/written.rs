@@ -6,15 +6,16 @@
 //! Checked by: verification/house/door.rs.
 #![forbid(unsafe_code)]
 
-use super::super::error::{RecvError, SendError};
-use super::super::receiver::Receiver;
-use super::super::sender::Sender;
-use super::super::until::Until;
+use super::arm;
 pub use super::arm::AnyArm;
-use super::arm::{self, Arm};
+use super::arm::Arm;
 use super::choose::{Aim, choose};
 use super::{MOST_ARMS, NO_ARM};
 use crate::cancel::CancelToken;
+use crate::chan::error::{RecvError, SendError};
+use crate::chan::receiver::Receiver;
+use crate::chan::sender::Sender;
+use crate::chan::until::Until;
 use std::ops::Deref;
 use std::panic::Location;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::net::cell::Way;
 use crate::net::common::{conversions, forward, settings, timeouts};
 use crate::net::io::{Io, Patience, refuse_in_model};
-use crate::sched;
+use crate::sched::core::clock;
 use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::os::unix::net;
@@ -98,7 +98,7 @@ impl UnixDatagram {
     /// As [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As there, and as [`UnixStream::read_cancel`](super::UnixStream::read_cancel) if the token is
+    /// As there, and as [`UnixStream::read_cancel`](crate::net::unix::UnixStream::read_cancel) if the token is
     /// cancelled.
     ///
     /// # Panics
@@ -144,7 +144,7 @@ impl UnixDatagram {
         };
         let until = |limit: std::time::Duration| {
             let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-            sched::now().saturating_add(nanos)
+            clock::now().saturating_add(nanos)
         };
         persist(Patience::AsSet, self.0.timeout(Way::Write).map(until), place, send)
     }

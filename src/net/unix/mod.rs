@@ -10,10 +10,10 @@ pub use listener::{Incoming, UnixListener};
 pub use std::os::unix::net::SocketAddr;
 pub use stream::UnixStream;
 
-use super::io::{Patience, cancelled};
-use crate::sched;
+use crate::net::io::{Patience, cancelled};
+use crate::sched::core::clock;
 use crate::wait::limit::Outcome;
-use crate::wait::{Limit, Wait};
+use crate::wait::{Wait, WaitLimit};
 use std::io::{self, ErrorKind};
 use std::panic::Location;
 use std::time::Duration;
@@ -22,10 +22,10 @@ const SHORTEST: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_millis(10);
 
 /// Tries again as long as `operation` says that there is no room, with growing pauses: there are two
-/// cases of which the kernel tells no poller. `give_up`: until when.
+/// cases of which the kernel tells no poller. `cancel_wait`: until when.
 fn persist<T>(
     patience: Patience<'_>,
-    give_up: Option<u64>,
+    cancel_wait: Option<u64>,
     place: &'static Location<'static>,
     mut operation: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
@@ -35,12 +35,12 @@ fn persist<T>(
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
             done => return done,
         }
-        if give_up.is_some_and(|give_up| sched::now() >= give_up) {
+        if cancel_wait.is_some_and(|cancel_wait| clock::now() >= cancel_wait) {
             return Err(ErrorKind::WouldBlock.into());
         }
-        let limit = Limit::after(pause).no_later_than(give_up);
+        let limit = WaitLimit::after(pause).no_later_than(cancel_wait);
         let limit = match patience {
-            Patience::Token(token) => Limit::token(token).no_later_than(limit.deadline()),
+            Patience::Token(token) => token.limit().no_later_than(limit.deadline()),
             _ => limit,
         };
         let outcome = limit.wait(&Wait::of_caller(place), place);

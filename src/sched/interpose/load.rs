@@ -7,7 +7,7 @@
 
 use super::is_goroutine;
 use super::real::{CLOSE, OPEN};
-use crate::context::{catch_up, has_blocks};
+use crate::fiber::{catch_up, has_blocks};
 use libc::{c_char, c_int, c_void};
 use std::arch::naked_asm;
 use std::cell::Cell;

@@ -24,8 +24,8 @@ mod real;
 #[cfg(not(target_feature = "crt-static"))]
 mod threads;
 
-use super::wired;
-use crate::context::own_pointer;
+use crate::fiber::own_pointer;
+use crate::sched::core::wired;
 
 /// Defines weak functions under the C library's names, which go on in ours.
 macro_rules! interpose {

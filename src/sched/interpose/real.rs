@@ -1,7 +1,8 @@
 //! The functions behind ours: the C library's, or those that another library has put before them
 //! (`LD_PRELOAD`). In a program that is linked statically nothing can be looked up: there is none.
 
-use super::raw::{self, Answer};
+use super::raw;
+use super::raw::Answer;
 use crate::platform::unmodelled::{AtomicPtr, Ordering};
 use libc::{c_int, c_long, c_void};
 use std::ffi::CStr;

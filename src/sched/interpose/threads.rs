@@ -2,11 +2,12 @@
 //! not know, so here it stands for the kernel thread that runs the goroutine. Of another goroutine nobody
 //! can say where it runs: it is no such thread.
 
-use super::raw::{self, thread_id};
+use super::raw;
+use super::raw::thread_id;
 use super::real::*;
 use super::{changed, is_goroutine};
-use crate::context::{own_pointer, stack_of};
-use crate::sched::enter::current_goroutine;
+use crate::fiber::{own_pointer, stack_of};
+use crate::sched::core::current::current_goroutine;
 use libc::{c_int, c_long, c_uint, c_void, clockid_t, pid_t, pthread_t};
 use std::ptr;
 

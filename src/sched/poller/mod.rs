@@ -10,28 +10,26 @@
 //! | `word` | who has the source of readiness |
 //! |---|---|
 //! | `FREE` | nobody |
-//! | `LOOKS` | somebody awake, for a moment |
-//! | `LOOKS` + 1 + seat | as above, and the worker of this seat wanted to wait |
-//! | `WAITS` | a worker that sleeps there, or that is just waking up |
+//! | `POLLING` | somebody awake, for a moment |
+//! | `POLLING` + 1 + seat | as above, and the worker of this seat wanted to wait |
+//! | `BLOCKED_IN_POLL` | a worker that sleeps there, or that is just waking up |
 //!
 //! [N3] While all workers of a runtime sleep, one of them waits in its poller, or is about to.
 //! [N4] What is ready, and is told of, reaches the cell that it is registered for and no other.
 //! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 
-pub(crate) mod deliver;
-pub mod slots;
-pub(crate) mod sockets;
+pub(crate) mod epoll;
+pub mod sinks;
 
-use super::roster::SeatId;
-use super::waiter::Wake;
 use crate::platform::atomic::{AtomicU32, Ordering};
-use crate::platform::{Arc, Bell, Mutex, Parker};
-pub use slots::{Key, Slots};
+use crate::platform::{Arc, Mutex, Notifier, Parker};
+use crate::sched::idle::WorkerId;
+pub use sinks::{Key, Slots};
 use std::time::Duration;
 
 const FREE: u32 = 0;
-const WAITS: u32 = 1;
-const LOOKS: u32 = 2;
+const BLOCKED_IN_POLL: u32 = 1;
+const POLLING: u32 = 2;
 
 /// What the kernel says about one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,13 +42,13 @@ pub struct Event {
     pub writable: bool,
     /// It has come to an end, or there are urgent bytes: one that gives fewer bytes than it was asked
     /// for may have more all the same.
-    pub odd: bool,
+    pub eof_or_oob: bool,
 }
 
 /// Who is told that a socket is ready.
-pub trait Sink: Send + Sync {
+pub trait EventHandler<W>: Send + Sync {
     /// Fires those who wait for what `event` says, and hands them to be woken. Never blocks.
-    fn ready(&self, event: Event, wakes: &mut Vec<Wake>);
+    fn ready(&self, event: Event, wakes: &mut Vec<W>);
 }
 
 /// Where events come from: the kernel, or a model's own.
@@ -61,14 +59,14 @@ pub trait Source: Send {
 }
 
 /// See the module.
-pub struct Poller<S> {
+pub struct Poller<S, W> {
     /// Written by read-modify-writes alone.
     word: AtomicU32,
     source: Mutex<(S, Vec<Event>)>,
     /// The sinks of those sockets.
-    pub slots: Mutex<Slots>,
+    pub slots: Mutex<Slots<W>>,
     /// Rung, it ends the wait of whoever waits in the source.
-    bell: Arc<dyn Bell>,
+    notifier: Arc<dyn Notifier>,
 }
 
 impl Source for Box<dyn Source> {
@@ -77,26 +75,26 @@ impl Source for Box<dyn Source> {
     }
 }
 
-impl<S: Source> Poller<S> {
+impl<S: Source, W> Poller<S, W> {
     /// A poller without sockets.
-    pub fn new(source: S, bell: Arc<dyn Bell>) -> Self {
+    pub fn new(source: S, notifier: Arc<dyn Notifier>) -> Self {
         Poller {
             word: AtomicU32::new(FREE),
             source: Mutex::new((source, Vec::new())),
             slots: Mutex::new(Slots::new()),
-            bell,
+            notifier,
         }
     }
 
     /// Waits in place of the worker of seat `id`, who is about to sleep, until a socket is ready, or
     /// `parker` is given a permit, which it takes, or `limit` is over. `None`: others see to the sockets,
     /// and the worker sleeps as if there were none. [N3]
-    pub fn rest(&self, id: SeatId, parker: &Parker, limit: Option<Duration>) -> Option<Vec<Wake>> {
+    pub fn block(&self, id: WorkerId, parker: &Parker, limit: Option<Duration>) -> Option<Vec<W>> {
         if !self.claim_wait(id) {
             return None;
         }
         let mut wakes = Vec::new();
-        parker.park_by(&self.bell, || self.take(limit, &mut wakes));
+        parker.park_by(&self.notifier, || self.take(limit, &mut wakes));
         // Relaxed: whoever claims it next goes through the source's lock.
         // mutant: drop end of the role
         self.word.swap(FREE, Ordering::Relaxed);
@@ -105,19 +103,19 @@ impl<S: Source> Poller<S> {
 
     /// Takes what is ready, unless somebody else sees to that. `again` makes a worker try to rest once
     /// more.
-    pub fn look(&self, again: impl FnOnce(SeatId)) -> Vec<Wake> {
+    pub fn look(&self, again: impl FnOnce(WorkerId)) -> Vec<W> {
         // Relaxed: the source's lock orders what it guards.
         let claim = |to| self.word.compare_exchange(FREE, to, Ordering::Relaxed, Ordering::Relaxed);
-        if claim(LOOKS).is_err() {
+        if claim(POLLING).is_err() {
             return Vec::new();
         }
         let mut wakes = Vec::new();
         self.take(Some(Duration::ZERO), &mut wakes);
         // Relaxed: the parker that is unparked carries the rest.
         let before = self.word.swap(FREE, Ordering::Relaxed);
-        // mutant: who wanted to wait is forgotten: replace before > LOOKS with false
-        if before > LOOKS {
-            again(before - LOOKS - 1);
+        // mutant: who wanted to wait is forgotten: replace before > POLLING with false
+        if before > POLLING {
+            again(before - POLLING - 1);
         }
         wakes
     }
@@ -130,24 +128,24 @@ impl<S: Source> Poller<S> {
 
     /// Who fails leaves a note with one who looks, who is awake and reads it when done; or somebody
     /// waits already, and that one, or a worker that it has told, claims again before it sleeps. [N3]
-    fn claim_wait(&self, id: SeatId) -> bool {
+    fn claim_wait(&self, id: WorkerId) -> bool {
         let mut seen = FREE;
         loop {
             let to = match seen {
-                FREE => WAITS,
-                LOOKS => LOOKS + 1 + id,
+                FREE => BLOCKED_IN_POLL,
+                POLLING => POLLING + 1 + id,
                 _ => return false,
             };
             // Relaxed: the word's own order is enough, see above; the source has a lock.
             match self.word.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return to == WAITS,
+                Ok(_) => return to == BLOCKED_IN_POLL,
                 Err(other) => seen = other,
             }
         }
     }
 
     /// By who has the word.
-    fn take(&self, limit: Option<Duration>, wakes: &mut Vec<Wake>) {
+    fn take(&self, limit: Option<Duration>, wakes: &mut Vec<W>) {
         let mut source = self.source.lock();
         let (source, events) = &mut *source;
         events.clear();
@@ -158,8 +156,8 @@ impl<S: Source> Poller<S> {
         wakes.reserve(events.len());
         let slots = self.slots.lock();
         for event in events {
-            if let Some(sink) = slots.get(event.key) {
-                sink.ready(*event, wakes);
+            if let Some(handler) = slots.get(event.key) {
+                handler.ready(*event, wakes);
             }
         }
     }

@@ -124,7 +124,7 @@ fn read(mut reader: PipeReader) -> u64 {
 
 /// Computes without a word, while others have to get on: some that have not begun, and a pair that
 /// wakes each other.
-pub fn hogs(ctx: &Ctx<'_>, life: &Life, rng: &mut Rng) {
+pub fn cpu_bound_workers(ctx: &Ctx<'_>, life: &Life, rng: &mut Rng) {
     let done = AtomicU64::new(0);
     let others = rng.within(1, 60);
     scope(|s| {

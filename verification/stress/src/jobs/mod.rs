@@ -54,7 +54,7 @@ const JOBS: [Job; 23] = [
     job("announced", 3, blocking::announced),
     job("asleep", 2, blocking::asleep),
     job("pipes", 2, blocking::pipes),
-    job("hogs", 2, blocking::hogs),
+    job("hogs", 2, blocking::cpu_bound_workers),
     job("panics", 2, ends::panics),
     job("unclaimed", 2, ends::unclaimed),
     job("unwinding", 2, ends::unwinding),

@@ -1,0 +1,350 @@
+//! Errors: small enums that say what to do and give values back.
+
+use crate::fiber::{StackError, ThreadLocalsError};
+use crate::sched::core::forked;
+use crate::sched::core::ready::SpawnRefusal;
+use crate::sched::goroutine::body::PanicPayload;
+use crate::sched::lifecycle::shutdown::Remaining;
+use std::error::Error;
+use std::{fmt, io};
+
+/// Why [`Builder::build`](crate::Builder::build) made no runtime.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The number of processors is zero, or beyond what the runtime can have.
+    Processors {
+        /// What was asked for.
+        asked: usize,
+        /// The largest number there can be.
+        most: usize,
+    },
+    /// The number of goroutines is zero, or beyond what the address space or the kernel's limit on
+    /// mappings allows at this stack size.
+    Goroutines {
+        /// What was asked for.
+        asked: usize,
+        /// The largest number there can be.
+        most: usize,
+    },
+    /// The cap on kernel threads is below one worker a processor, or beyond what the runtime can
+    /// have.
+    Threads {
+        /// What was asked for.
+        asked: usize,
+        /// The smallest number that works with these processors.
+        least: usize,
+        /// The largest number there can be.
+        most: usize,
+    },
+    /// The stacks can't be had.
+    Stack(StackError),
+    /// The machine grants no kernel thread.
+    Thread(io::Error),
+    /// The thread name holds a NUL byte.
+    ThreadName,
+    /// Goroutines can't have thread-locals of their own in this process.
+    ThreadLocals(ThreadLocalsError),
+}
+
+impl BuildError {
+    /// A machine that grants no thread says so in one way.
+    pub(crate) fn thread_locals(error: ThreadLocalsError) -> Self {
+        match error {
+            ThreadLocalsError::Thread { errno } => {
+                BuildError::Thread(io::Error::from_raw_os_error(errno))
+            }
+            error => BuildError::ThreadLocals(error),
+        }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::Processors { asked, most } => {
+                write!(f, "{asked} processors can't be had: ask for 1 to {most}")
+            }
+            BuildError::Goroutines { asked, most } => write!(
+                f,
+                "{asked} goroutines can't be had: ask for 1 to {most}, or for smaller stacks"
+            ),
+            BuildError::Threads { asked, least, most } => write!(
+                f,
+                "a cap of {asked} kernel threads can't be kept: ask for {least} to {most}, or for \
+                 fewer processors"
+            ),
+            BuildError::Stack(error) => error.fmt(f),
+            BuildError::Thread(error) => write!(
+                f,
+                "no kernel thread can be started ({error}): raise the limit on processes or threads"
+            ),
+            BuildError::ThreadLocals(error) => error.fmt(f),
+            BuildError::ThreadName => f.write_str("the thread name holds a NUL byte: remove it"),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            BuildError::Stack(error) => Some(error),
+            BuildError::Thread(error) => Some(error),
+            BuildError::ThreadLocals(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a goroutine was not spawned; gives the closure back.
+pub struct SpawnError<F> {
+    kind: SpawnErrorKind,
+    closure: F,
+}
+
+/// The reasons of a [`SpawnError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnErrorKind {
+    /// As many goroutines are alive as the runtime was built for.
+    Limit,
+    /// There is no stack for one more goroutine: the kernel refuses guards or address space.
+    Stack(StackError),
+    /// The runtime is shutting down.
+    ShuttingDown,
+    /// The caller is no goroutine, so there is no runtime to spawn on.
+    NoRuntime,
+    /// The caller is in the child of a `fork`, and the runtime is the parent's.
+    Forked,
+}
+
+impl<F> SpawnError<F> {
+    pub(crate) fn new(refusal: SpawnRefusal, closure: F) -> Self {
+        let kind = match refusal {
+            SpawnRefusal::Limit => SpawnErrorKind::Limit,
+            SpawnRefusal::Stack(error) => SpawnErrorKind::Stack(error),
+            SpawnRefusal::Stopping => SpawnErrorKind::ShuttingDown,
+            SpawnRefusal::Forked => SpawnErrorKind::Forked,
+        };
+        SpawnError { kind, closure }
+    }
+
+    pub(crate) fn no_runtime(closure: F) -> Self {
+        let is_orphan = forked::is_orphan();
+        let kind = if is_orphan { SpawnErrorKind::Forked } else { SpawnErrorKind::NoRuntime };
+        SpawnError { kind, closure }
+    }
+
+    /// Why.
+    pub fn kind(&self) -> SpawnErrorKind {
+        self.kind
+    }
+
+    /// The closure, which was not called.
+    pub fn into_closure(self) -> F {
+        self.closure
+    }
+}
+
+impl<F> fmt::Debug for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnError").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Display for SpawnError<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for SpawnErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SpawnErrorKind::Stack(error) => return error.fmt(f),
+            SpawnErrorKind::Limit => {
+                "the limit of goroutines is reached: join some first, or raise it with \
+                 `Builder::max_goroutines`"
+            }
+            SpawnErrorKind::ShuttingDown => "the runtime is shutting down: spawn before `shutdown`",
+            SpawnErrorKind::NoRuntime => {
+                "not in a goroutine: call `Runtime::go`, or call this within `Runtime::run`"
+            }
+            SpawnErrorKind::Forked => forked::ADVICE,
+        })
+    }
+}
+
+impl<F> Error for SpawnError<F> {}
+
+/// Why a goroutine has no result.
+pub struct JoinError(Cause);
+
+enum Cause {
+    Panicked(PanicPayload),
+    /// The id and name of the goroutine.
+    Abandoned(u64, Option<String>),
+}
+
+impl JoinError {
+    pub(crate) fn panicked(payload: PanicPayload) -> Self {
+        JoinError(Cause::Panicked(payload))
+    }
+
+    pub(crate) fn abandoned(id: u64, name: Option<&str>) -> Self {
+        JoinError(Cause::Abandoned(id, name.map(str::to_owned)))
+    }
+
+    /// Whether the goroutine panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Cause::Panicked(_))
+    }
+
+    /// Whether the runtime ended before the goroutine did.
+    pub fn is_abandoned(&self) -> bool {
+        matches!(self.0, Cause::Abandoned(..))
+    }
+
+    /// What the panic carried, to be given to [`std::panic::resume_unwind`]; the error itself if it
+    /// was no panic.
+    pub fn into_panic(self) -> Result<Box<dyn std::any::Any + Send + 'static>, JoinError> {
+        match self.0 {
+            Cause::Panicked(payload) => Ok(payload),
+            other => Err(JoinError(other)),
+        }
+    }
+}
+
+// SAFETY: shared references to it reach the payload only to look for the message of a panic, a `&str` or a
+// `String`, which are Sync.
+#[allow(unsafe_code)]
+unsafe impl Sync for JoinError {}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Panicked(payload) => match message(payload) {
+                Some(message) => write!(f, "the goroutine panicked: {message}"),
+                None => f.write_str("the goroutine panicked"),
+            },
+            Cause::Abandoned(id, name) => {
+                write!(f, "the runtime ended before goroutine {id}")?;
+                if let Some(name) = name {
+                    write!(f, " \"{name}\"")?;
+                }
+                f.write_str(": join it, or call `Runtime::shutdown`, before the runtime is dropped")
+            }
+        }
+    }
+}
+
+impl Error for JoinError {}
+
+/// A join ended before the goroutine did: its time ran out, or its token was cancelled. Gives the
+/// handle, a [`JoinHandle`](crate::JoinHandle) or [`ScopedJoinHandle`](crate::ScopedJoinHandle), back.
+pub struct StillRunning<H> {
+    pub(crate) handle: H,
+    pub(crate) cancelled: bool,
+}
+
+impl<H> StillRunning<H> {
+    /// The handle, to join again, or to detach by dropping it.
+    pub fn into_handle(self) -> H {
+        self.handle
+    }
+
+    /// Whether it was the token that ended the join, its deadline included.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+}
+
+impl<H> fmt::Debug for StillRunning<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StillRunning").field("cancelled", &self.cancelled).finish_non_exhaustive()
+    }
+}
+
+impl<H> fmt::Display for StillRunning<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = if self.cancelled { "the join was cancelled" } else { "the join timed out" };
+        write!(
+            f,
+            "{why}, and the goroutine goes on: join it again, or drop the handle to detach it"
+        )
+    }
+}
+
+impl<H> Error for StillRunning<H> {}
+
+fn message(payload: &PanicPayload) -> Option<&str> {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+/// Goroutines were alive when [`Runtime::shutdown`](crate::Runtime::shutdown) ran out of time.
+#[derive(Debug)]
+pub struct ShutdownError {
+    pub(crate) remaining: Vec<Remaining>,
+}
+
+impl ShutdownError {
+    pub(crate) fn unless_none(remaining: Vec<Remaining>) -> Result<(), ShutdownError> {
+        if remaining.is_empty() { Ok(()) } else { Err(ShutdownError { remaining }) }
+    }
+
+    /// Who was left, and where.
+    pub fn remaining(&self) -> &[Remaining] {
+        &self.remaining
+    }
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 10;
+        write!(f, "{} goroutines had not ended at the deadline", self.remaining.len())?;
+        for left in self.remaining.iter().take(SHOWN) {
+            write!(f, "; {}", left.id)?;
+            if let Some(name) = &left.name {
+                write!(f, " \"{name}\"")?;
+            }
+            write!(f, " {:?}", left.state)?;
+            if let Some(place) = left.place {
+                write!(f, " at {place}")?;
+            }
+        }
+        if self.remaining.len() > SHOWN {
+            write!(f, "; and {} more", self.remaining.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for ShutdownError {}
+
+/// [`Runtime::set_processors`](crate::Runtime::set_processors) was asked for none, or for more than
+/// the runtime can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResizeError {
+    pub(crate) asked: usize,
+    pub(crate) most: usize,
+}
+
+impl fmt::Display for ResizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (asked, most) = (self.asked, self.most);
+        write!(
+            f,
+            "{asked} processors can't be had: ask for 1 to {most}, or build the runtime with a larger \
+             `Builder::max_processors`"
+        )
+    }
+}
+
+impl Error for ResizeError {}

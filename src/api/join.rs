@@ -1,0 +1,354 @@
+//! Join handles: who waits for a goroutine, and takes its result.
+#![allow(unsafe_code)]
+
+use super::error::{JoinError, StillRunning};
+use super::handle::Goroutine;
+use crate::cancel::CancelToken;
+use crate::explore;
+use crate::in_model::goroutine::Cell;
+use crate::observe::fault;
+use crate::platform::foreign::Task;
+use crate::platform::{Arc, ModelOnly};
+use crate::sched::core::cell::Ref;
+use crate::sched::core::simulation;
+use crate::sched::core::wake_handle::{Unparker, WakeHandle};
+use crate::sched::goroutine::body::Outcome;
+use crate::sched::goroutine::join_word::{JoinWord, Joined};
+use crate::sched::suspend::park;
+use crate::wait;
+use crate::wait::instant::Instant;
+use crate::wait::{WaitLimit, trace};
+use std::panic::Location;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::{fmt, marker::PhantomData, mem::ManuallyDrop};
+
+/// The right to wait for a goroutine and to take its result.
+///
+/// Dropping it never suspends, and detaches the goroutine, which goes on. Its result is then dropped, and a panic
+/// is counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics).
+pub struct JoinHandle<T>(Whose<T>);
+
+// SAFETY: shared references to a handle reach no `T`.
+unsafe impl<T> Sync for JoinHandle<T> {}
+
+/// Whose handle it is.
+enum Whose<T> {
+    Real(Ref, PhantomData<T>),
+    /// One of a program under a checker.
+    Modelled(ModelOnly<Arc<Cell<T>>>),
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(goroutine: Ref) -> Self {
+        JoinHandle(Whose::Real(goroutine, PhantomData))
+    }
+
+    pub(crate) fn of_model(goroutine: ModelOnly<Arc<Cell<T>>>) -> Self {
+        JoinHandle(Whose::Modelled(goroutine))
+    }
+
+    fn word(&self) -> &JoinWord<WakeHandle> {
+        match &self.0 {
+            Whose::Real(goroutine, _) => &goroutine.join,
+            Whose::Modelled(cell) => &cell.get().join,
+        }
+    }
+
+    fn id(&self) -> u64 {
+        match &self.0 {
+            Whose::Real(goroutine, _) => goroutine.id(),
+            Whose::Modelled(cell) => cell.get().id().into(),
+        }
+    }
+
+    pub(crate) fn trace(&self, place: &'static Location<'static>) {
+        trace::on_goroutine("join", Some(self.id()), Some(place));
+    }
+
+    /// Waits for the goroutine to end: parks a calling goroutine, blocks a plain thread.
+    ///
+    /// # Errors
+    /// If it panicked, or if its runtime ended first.
+    ///
+    /// # Panics
+    /// If a goroutine joins itself, which could never end; inside [`no_suspend`](crate::no_suspend),
+    /// if it has to wait.
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        let place = Location::caller();
+        self.trace(place);
+        // Until the result is taken, a panic here drops the handle as usual.
+        let found = self.await_end(|| park::park(place));
+        self.finish(found)
+    }
+
+    /// As [`join`](Self::join), for at most so long. Where that time has passed already, this only
+    /// looks, and does not suspend: in a loop of such looks call [`yield_now`](crate::yield_now), or
+    /// the goroutine that is waited for may never have its turn.
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back. It can be joined again, and
+    /// dropping it detaches the goroutine.
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     let waits = selvedge::go(|| selvedge::park());
+    ///     let Err(error) = waits.join_timeout(Duration::from_millis(1)) else { panic!("it ended") };
+    ///     let waits = error.into_handle();
+    ///     waits.goroutine().unpark();
+    ///     assert!(waits.join().is_ok());
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn join_timeout(
+        self,
+        limit: Duration,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        self.join_within(WaitLimit::after(limit), Location::caller())
+    }
+
+    /// As [`join`](Self::join), until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`join_timeout`](Self::join_timeout).
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    #[track_caller]
+    pub fn join_deadline(
+        self,
+        deadline: impl Into<Instant>,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        self.join_within(WaitLimit::until(deadline.into().nanos()), Location::caller())
+    }
+
+    /// As [`join`](Self::join), until `token` is cancelled at the latest.
+    ///
+    /// # Errors
+    /// As [`join_timeout`](Self::join_timeout).
+    ///
+    /// # Panics
+    /// As [`join`](Self::join).
+    #[track_caller]
+    pub fn join_cancel(
+        self,
+        token: &CancelToken,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        self.join_within(token.limit(), Location::caller())
+    }
+
+    fn join_within(
+        self,
+        limit: WaitLimit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<Result<T, JoinError>, StillRunning<JoinHandle<T>>> {
+        match self.await_end_within(limit, place) {
+            Ok(found) => Ok(self.finish(found)),
+            Err(cancelled) => Err(StillRunning { handle: self, cancelled }),
+        }
+    }
+
+    /// What the end is, or whether the wait was cancelled before it.
+    pub(crate) fn await_end_within(
+        &self,
+        limit: WaitLimit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<Joined, bool> {
+        self.trace(place);
+        let word = self.word();
+        let mut cancelled = false;
+        if word.joined() == Joined::Waiting {
+            park::check_may_suspend(place);
+            // SAFETY: this is the one handle, which the caller consumes; `wake_of_caller` asks only who calls,
+            // and who is registered is the caller, or was.
+            let found = unsafe { word.join(|| self.wake_of_caller()) };
+            if found == Joined::Waiting {
+                let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
+                cancelled = outcome == wait::limit::Outcome::Cancelled;
+            }
+        }
+        // SAFETY: as above.
+        match unsafe { word.withdraw() } {
+            Joined::Waiting => Err(cancelled),
+            ended => Ok(ended),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn await_end(&self, wait: impl Fn()) -> Joined {
+        let word = self.word();
+        // SAFETY: as in `await_end_within`.
+        let mut found = unsafe { word.join(|| self.wake_of_caller()) };
+        while found == Joined::Waiting {
+            wait();
+            found = word.joined();
+        }
+        found
+    }
+
+    #[track_caller]
+    fn wake_of_caller(&self) -> WakeHandle {
+        let (wake, is_itself) = match &self.0 {
+            Whose::Real(goroutine, _) => {
+                check_here(goroutine, "join");
+                let wake = WakeHandle::of_caller(goroutine.shared);
+                let is_itself = wake.goroutine().is_some_and(|(own, _)| own == goroutine.ptr());
+                (wake, is_itself)
+            }
+            Whose::Modelled(cell) => {
+                let wake = WakeHandle::of_caller(std::ptr::null());
+                let is_itself = cell.get().is(&wake);
+                (wake, is_itself)
+            }
+        };
+        if is_itself {
+            panic!("a goroutine can't join itself: send the handle to somebody else");
+        }
+        wake
+    }
+
+    /// Takes the result, once the end has come.
+    pub(crate) fn finish(self, found: Joined) -> Result<T, JoinError> {
+        match found {
+            Joined::Done => {}
+            Joined::Abandoned => {
+                let goroutine = self.goroutine();
+                return Err(JoinError::abandoned(self.id(), goroutine.name()));
+            }
+            Joined::Waiting => unreachable!("the end has come"),
+        }
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
+        let outcome = unsafe { this.take_outcome() };
+        if fault("joined twice") {
+            drop(this.detach(false));
+        }
+        // SAFETY: taken out once; `this` is not used again.
+        drop(unsafe { std::ptr::read(&this.0) });
+        outcome.map_err(JoinError::panicked)
+    }
+
+    /// Whether the goroutine has ended, so that [`join`](Self::join) returns at once.
+    pub fn is_finished(&self) -> bool {
+        self.word().joined() != Joined::Waiting
+    }
+
+    /// The goroutine, to be unparked or asked for its name.
+    pub fn goroutine(&self) -> Goroutine {
+        Goroutine::of(match &self.0 {
+            Whose::Real(goroutine, _) => Unparker::Goroutine(goroutine.clone()),
+            Whose::Modelled(cell) => cell.get().waiter(),
+        })
+    }
+
+    /// For a future, which holds `handle` until it is ready.
+    pub(crate) fn poll(
+        handle: &mut Option<JoinHandle<T>>,
+        context: &Context<'_>,
+    ) -> Poll<Result<T, JoinError>> {
+        // Foreign code, which may panic: before the handle is taken out.
+        let task = Task::of(context.waker());
+        let own = handle.take().expect("a future that was ready is not polled again");
+        trace::on_goroutine("await", Some(own.id()), None);
+        if let Whose::Real(goroutine, _) = &own.0
+            && !own.is_finished()
+        {
+            check_here(goroutine, "await");
+        }
+        // Whoever polled before is not woken any more. [G5]
+        // SAFETY: this is the one handle. A waker that is dropped here can't reach it: it is ours until it goes
+        // back.
+        match unsafe { own.word().join(|| WakeHandle::of_task(task)) } {
+            Joined::Waiting => {
+                *handle = Some(own);
+                Poll::Pending
+            }
+            ended => Poll::Ready(own.finish(ended)),
+        }
+    }
+
+    /// A future goes: nobody is to be woken any more. What this finds is for the handle's own drop.
+    pub(crate) fn stop_waiting(&self) {
+        // SAFETY: this is the one handle, and its future, by which alone others could reach it, goes.
+        let _ = unsafe { self.word().withdraw() };
+    }
+
+    /// Detaches the goroutine: its outcome, if it has ended, which is the caller's to drop. Where that is a
+    /// panic, nobody will hear of it otherwise.
+    fn detach(&self, is_scoped: bool) -> Option<Outcome<T>> {
+        let goroutine = match &self.0 {
+            Whose::Real(goroutine, _) => goroutine.ptr(),
+            Whose::Modelled(cell) => return cell.get().detach(is_scoped),
+        };
+        if !goroutine.join.detach() {
+            return None;
+        }
+        // SAFETY: the result is there, and this was the one who could ask for it. [G2]
+        let outcome = unsafe { self.take_outcome() };
+        if let Err(payload) = &outcome {
+            // SAFETY: a cell that is out keeps its runtime's memory.
+            unsafe { &*goroutine.shared }.counters.count_panic();
+            if !is_scoped {
+                simulation::unheard(goroutine, explore::message(&**payload));
+            }
+        }
+        Some(outcome)
+    }
+
+    /// # Safety
+    /// The goroutine has left its result, and this is called once in the life of the handle.
+    unsafe fn take_outcome(&self) -> Outcome<T> {
+        let goroutine = match &self.0 {
+            Whose::Real(goroutine, _) => goroutine.ptr(),
+            Whose::Modelled(cell) => return cell.get().take_outcome(),
+        };
+        goroutine.note(crate::observe::specification::Event::Joined);
+        let body = goroutine.body.with_mut(|body| body);
+        // SAFETY: the body has run and left an `Outcome<T>`, which nobody else reads. [G2]
+        unsafe {
+            let outcome = (goroutine.vtable().output)(body).cast::<Outcome<T>>().read();
+            (goroutine.vtable().free)(body);
+            outcome
+        }
+    }
+
+    /// Does what `drop` would, for a scope's goroutine, but leaves the outcome to the caller.
+    pub(crate) fn forget(self) -> Option<Outcome<T>> {
+        let this = ManuallyDrop::new(self);
+        let outcome = this.detach(true);
+        // SAFETY: taken out once; `this` is not used again.
+        drop(unsafe { std::ptr::read(&this.0) });
+        outcome
+    }
+}
+
+/// Panics in the child of a fork, where a goroutine of the parent's never ends.
+#[track_caller]
+fn check_here(goroutine: &Ref, what: &str) {
+    // SAFETY: a cell that is out keeps its runtime's memory.
+    unsafe { &*goroutine.shared }.check_here(what);
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        // Foreign code, whose panic is the caller's. The reference goes all the same.
+        drop(self.detach(false));
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let goroutine = self.goroutine();
+        f.debug_struct("JoinHandle")
+            .field("id", &goroutine.id())
+            .field("name", &goroutine.name())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}

@@ -1,0 +1,359 @@
+//! The runtime.
+
+use super::builder::Builder;
+use super::error::{BuildError, ResizeError, ShutdownError, SpawnError};
+use super::go::Spawn;
+use super::join::JoinHandle;
+use crate::in_model::runtime::ModelRuntime;
+use crate::local;
+use crate::observe::broken;
+use crate::platform::Arc;
+use crate::sched::core::current::current_worker;
+use crate::sched::core::forked;
+use crate::sched::core::owner_state::Attributes;
+use crate::sched::core::ready::spawn;
+use crate::sched::core::runtime::Shared;
+use crate::sched::core::simulation::Simulation;
+use crate::sched::core::stacks::{StackKind, StackUse};
+use crate::sched::lifecycle::metrics::Metrics;
+use crate::sched::suspend::park;
+use std::fmt;
+use std::panic::{Location, resume_unwind};
+use std::time::Duration;
+
+/// A scheduler with its processors, kernel threads and goroutines.
+///
+/// Dropping it ends it at once, as the end of `main` does in Go: goroutines that have not begun are
+/// dropped, suspended ones are leaked with their stacks, and whoever joins them gets an error. Call
+/// [`shutdown`](Self::shutdown) to let them end first.
+///
+/// It may be dropped anywhere, also by its own goroutines, in a waker, in its watchdog's hook, or by a thread-local
+/// of one of its threads. A goroutine that does so goes on until it next suspends, and is then left behind. The
+/// drop waits for no goroutine, but for destructors: those of closures that have not begun, of the watchdog's
+/// hook, and of the thread-locals of its workers, except of workers that are in user code or the home of somebody
+/// suspended.
+///
+/// It does not outlive `fork`: in a child it spawns nothing and says so, and dropping it there does
+/// nothing. A child may build a runtime of its own.
+pub struct Runtime {
+    /// `None` once it was shut down.
+    scheduler: Option<Scheduler>,
+}
+
+enum Scheduler {
+    Own(Arc<Shared>),
+    /// That of the checked or simulated program that built it.
+    ModelRuntime(Arc<ModelRuntime>),
+}
+use Scheduler::{ModelRuntime as InModel, Own};
+
+impl Runtime {
+    /// An isolated runtime with one processor for each that this process may use.
+    ///
+    /// Isolated: each goroutine has thread-local variables of its own, so it is a thread to its code, and
+    /// any suspension may resume on another kernel thread, as in Go. Nothing that safe code does in a
+    /// goroutine can cause undefined behaviour, under one axiom: a goroutine is a thread in all that is
+    /// reached through the thread pointer, and what is reached through the kernel's thread is borrowed. It
+    /// must not be kept across a suspension outside of [`pinned`](crate::pinned). A goroutine that changes its
+    /// kernel thread through the C library (its signal mask, its alternate stack, a namespace, a priority) has
+    /// that thread for itself from then on: docs/kernel-thread.md lists what is covered, and what is not.
+    ///
+    /// # Errors
+    /// If the machine grants no thread or no memory; [`BuildError::ThreadLocals`] where goroutines can't
+    /// have thread-locals of their own, which needs Linux on x86-64 with the GNU C library.
+    pub fn new() -> Result<Runtime, BuildError> {
+        Builder::new().build()
+    }
+
+    /// An anchored runtime: once a goroutine has begun, it resumes only on the kernel thread that first ran
+    /// it, and shares the thread-locals of that thread with the other goroutines there.
+    ///
+    /// # Safety
+    /// Code on one thread nests, goroutines interleave. The caller promises, for all code that runs in its
+    /// goroutines, that none relies on nesting where it suspends: no value of a thread-local is initialized
+    /// by code that suspends, and nothing that is lent or set by way of a thread-local "until this returns"
+    /// (as `scoped-tls` does) spans a suspension.
+    ///
+    /// # Errors
+    /// If the machine grants no thread or no memory.
+    pub unsafe fn anchored() -> Result<Runtime, BuildError> {
+        // SAFETY: the caller's promise.
+        unsafe { Builder::new().build_anchored() }
+    }
+
+    /// A migrating runtime: any suspension may resume on another kernel thread, as in Go.
+    ///
+    /// # Safety
+    /// The caller promises, for all code that runs in its goroutines, that
+    /// - no function that suspends also touches a thread-local, after inlining: the compiler takes a
+    ///   thread-local's address for constant within a function, across any call;
+    /// - nothing derived from a thread-local (a reference, an `Rc` that others on the thread share)
+    ///   and no guard bound to its thread (`std::sync::MutexGuard`) is kept across a suspension.
+    ///
+    /// `HashMap::new()`, `println!` and many others touch thread-locals. Ways to keep the promise:
+    /// touch them in a function marked `#[inline(never)]` that doesn't suspend, or within
+    /// [`no_suspend`](crate::no_suspend) or [`pinned`](crate::pinned).
+    ///
+    /// # Errors
+    /// If the machine grants no thread or no memory.
+    pub unsafe fn migrating() -> Result<Runtime, BuildError> {
+        // SAFETY: the caller's promise.
+        unsafe { Builder::new().build_migrating() }
+    }
+
+    /// A builder.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Runs `f` as a goroutine and waits for it: blocks a plain thread, parks a goroutine (of
+    /// another runtime, or of this one). `f` may borrow, since the caller waits.
+    ///
+    /// Other goroutines may still be alive when it returns. It may be called again, and from
+    /// several threads.
+    ///
+    /// # Panics
+    /// If `f` panics, with its payload; if the runtime's limit of goroutines is reached.
+    ///
+    /// ```
+    /// let name = String::from("gopher");
+    /// let runtime = selvedge::Runtime::new()?;
+    /// assert_eq!(runtime.run(|| name.len()), 6);
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        let shared = match self.scheduler() {
+            Own(shared) => shared,
+            InModel(hosted) => return hosted.run(f),
+        };
+        // Panics on a thread that can't wait: before the spawn, as nothing may unwind between that and the
+        // wait.
+        drop(park::sleeper());
+        let place = Location::caller();
+        let attributes = Attributes { locals: local::inherited(), ..Attributes::default() };
+        // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
+        // since it is borrowed.
+        let goroutine =
+            match unsafe { spawn(shared, current_worker(), attributes, StackKind::PLAIN, f) } {
+                Ok(goroutine) => goroutine,
+                Err((refusal, _)) => panic!("run: {}", SpawnError::new(refusal, ())),
+            };
+        let goroutine = JoinHandle::<T>::new(goroutine);
+        let found = goroutine.await_end(|| park::park_without_fail(place));
+        match goroutine.finish(found) {
+            Ok(value) => value,
+            Err(error) => match error.into_panic() {
+                Ok(payload) => resume_unwind(payload),
+                Err(error) => broken("run", "a result", &error.to_string()),
+            },
+        }
+    }
+
+    /// Spawns a goroutine from any thread. As [`go`](fn@crate::api::go), which is faster in a goroutine.
+    ///
+    /// # Panics
+    /// If the runtime's limit of goroutines is reached.
+    #[track_caller]
+    pub fn go<T, F>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+    }
+
+    /// As [`go`](Self::go), with an error that gives the closure back.
+    ///
+    /// # Errors
+    /// If the limit of goroutines is reached.
+    #[track_caller]
+    pub fn try_go<T, F>(&self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.go_with(Spawn::new(), f)
+    }
+
+    /// As [`try_go`](Self::try_go), with a name or other traits.
+    ///
+    /// # Errors
+    /// As [`try_go`](Self::try_go).
+    #[track_caller]
+    pub fn go_with<T, F>(&self, attributes: Spawn, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match self.scheduler() {
+            Own(shared) => {
+                let stack = match attributes.stack() {
+                    Ok(stack) => stack,
+                    Err(refusal) => return Err(SpawnError::new(refusal, f)),
+                };
+                let attributes = attributes.attributes();
+                Spawn::on(attributes, stack, shared, current_worker(), f)
+            }
+            InModel(hosted) => hosted.go(|| attributes.try_go(f)),
+        }
+    }
+
+    /// The number of processors.
+    pub fn processors(&self) -> usize {
+        match self.scheduler() {
+            Own(shared) => shared.idle.active() as usize,
+            InModel(hosted) => hosted.processors(),
+        }
+    }
+
+    /// Changes the number of processors while goroutines run. Those given up are free once their
+    /// goroutine next suspends, or blocks, or has computed for some 10 ms while work waits.
+    ///
+    /// # Errors
+    /// If `processors` is zero, or more than [`Builder::max_processors`].
+    pub fn set_processors(&self, processors: usize) -> Result<(), ResizeError> {
+        let most = match self.scheduler() {
+            Own(shared) => shared.config.max_processors as usize,
+            InModel(hosted) => hosted.most_processors(),
+        };
+        if processors == 0 || processors > most {
+            return Err(ResizeError { asked: processors, most });
+        }
+        match self.scheduler() {
+            Own(shared) => {
+                shared.check_here("set_processors");
+                shared.resize(processors as u32);
+            }
+            InModel(hosted) => hosted.set_processors(processors),
+        }
+        Ok(())
+    }
+
+    /// What the runtime counts, as a snapshot of moving numbers.
+    pub fn metrics(&self) -> Metrics {
+        match self.scheduler() {
+            Own(shared) => {
+                shared.check_here("metrics");
+                shared.metrics()
+            }
+            InModel(hosted) => hosted.metrics(),
+        }
+    }
+
+    /// How much of their stacks goroutines have used, by their names; the largest first. Empty unless
+    /// [`Builder::measure_stacks`] was called.
+    ///
+    /// Goroutines count when they have ended. What is counted is how deep the stack was written to, to within
+    /// a page at its beginning. A frame whose lowest words were never written, such as a buffer that was not
+    /// filled, counts as less than it is: leave some room above what is said here.
+    ///
+    /// ```
+    /// let runtime = selvedge::Runtime::builder().measure_stacks(true).build()?;
+    /// let fill = || std::hint::black_box([1_u8; 50_000]).len();
+    /// let filler = selvedge::Spawn::new().name("filler");
+    /// runtime.go_with(filler, fill).unwrap().join().unwrap();
+    /// let used = &runtime.stack_use()[0];
+    /// assert_eq!(used.name.as_deref(), Some("filler"));
+    /// assert!(used.most > 50_000 && used.most < used.size);
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    pub fn stack_use(&self) -> Vec<StackUse> {
+        match self.scheduler() {
+            Own(shared) => {
+                shared.check_here("stack_use");
+                shared.stacks.uses()
+            }
+            InModel(_) => Vec::new(),
+        }
+    }
+
+    /// Waits until every goroutine has ended, then ends the runtime. Blocks the calling thread; in a
+    /// program under [`model`](crate::model), parks the goroutine, and ends nobody.
+    ///
+    /// One of its own goroutines waits for the others, suspended, and is then the one that is left. Within
+    /// [`blocking`](fn@crate::blocking) the goroutine that called that can't end either, so that this takes as
+    /// long as `limit` says.
+    ///
+    /// # Errors
+    /// If some are alive after `limit`: the runtime has then ended without them, as when it is
+    /// dropped, and the error says who they are and where they last suspended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let runtime = selvedge::Runtime::new()?;
+    /// runtime.go_with(selvedge::Spawn::new().name("stuck"), || loop { selvedge::park() }).unwrap();
+    /// let error = runtime.shutdown(Duration::from_millis(50)).unwrap_err();
+    /// assert_eq!(error.remaining()[0].name.as_deref(), Some("stuck"));
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    #[track_caller]
+    pub fn shutdown(mut self, limit: Duration) -> Result<(), ShutdownError> {
+        let shared = match self.scheduler.take().expect(TAKEN) {
+            Own(shared) => shared,
+            InModel(hosted) => {
+                return ShutdownError::unless_none(hosted.drain(limit, Location::caller()));
+            }
+        };
+        if !shared.is_here() {
+            // Not by `drop`, which would free what is the parent's.
+            std::mem::forget(shared);
+            forked::refuse("shutdown");
+        }
+        shared.drain(limit, Location::caller());
+        ShutdownError::unless_none(Shared::stop(&shared))
+    }
+
+    /// The scheduler, unless it is a model's.
+    pub(crate) fn own(&self) -> Option<&Arc<Shared>> {
+        match self.scheduler() {
+            Own(shared) => Some(shared),
+            InModel(_) => None,
+        }
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>) -> Runtime {
+        Runtime { scheduler: Some(Own(shared)) }
+    }
+
+    pub(crate) fn hosted(hosted: Arc<ModelRuntime>) -> Runtime {
+        Runtime { scheduler: Some(InModel(hosted)) }
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        self.scheduler.as_ref().expect(TAKEN)
+    }
+
+    /// Of one that is a simulation.
+    pub(crate) fn simulation(&self) -> Option<&Simulation> {
+        match self.scheduler() {
+            Own(shared) => shared.simulation.as_deref(),
+            InModel(_) => None,
+        }
+    }
+}
+
+const TAKEN: &str = "only `shutdown` and `drop` take it";
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(Own(shared)) = self.scheduler.take() {
+            if shared.is_here() {
+                let _ = Shared::stop(&shared);
+            } else {
+                // Its threads, for which `stop` would wait, are the parent's.
+                std::mem::forget(shared);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_here = self.own().is_none_or(|shared| shared.is_here());
+        let mut f = f.debug_struct("Runtime");
+        let f =
+            if is_here { f.field("metrics", &self.metrics()) } else { f.field("forked", &true) };
+        f.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,385 @@
+//! Scopes: goroutines that borrow from their parent's stack, and are always joined.
+//! Checked by: verification/shuttle/spawn.rs, proptests/runtime/children.rs.
+
+#[path = "scope_tests.rs"]
+#[cfg(test)]
+mod scope_tests;
+
+use super::error::{JoinError, SpawnError, StillRunning};
+use super::go::{Spawn, spawn_in_model};
+use super::handle::Goroutine;
+use super::join::JoinHandle;
+use crate::cancel::CancelToken;
+use crate::in_model::goroutine;
+use crate::platform::OnceLock;
+use crate::sched::core::current::current_worker;
+use crate::sched::core::forked;
+use crate::sched::core::owner_state::Attributes;
+use crate::sched::core::ready::spawn;
+use crate::sched::core::scope_state::ScopeState;
+use crate::sched::suspend::park;
+use crate::wait::instant::Instant;
+use crate::wait::{WaitLimit, trace};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
+#[derive(Debug)]
+pub struct Scope<'scope, 'env: 'scope> {
+    group: ScopeState,
+    /// Made when it is asked for.
+    token: OnceLock<CancelToken>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+/// Calls `f` with a scope whose goroutines may borrow whatever outlives the call, and returns once
+/// all of them have ended.
+///
+/// Waits by parking; in a [`no_suspend`](crate::no_suspend) section, or while the caller unwinds,
+/// by putting the kernel thread to sleep. A child may run on another runtime, if it is spawned there; where that
+/// runtime ends while the child is suspended, the child never ends, and this never returns.
+///
+/// # Panics
+/// If `f` panicked, or a goroutine that nobody joined did; and on a plain thread, which has no
+/// runtime: call it within [`Runtime::run`](crate::Runtime::run).
+///
+/// ```
+/// let mut numbers = vec![1, 2, 3, 4];
+/// selvedge::Runtime::new()?.run(|| {
+///     let (left, right) = numbers.split_at_mut(2);
+///     selvedge::scope(|s| {
+///         s.go(|| left.iter_mut().for_each(|n| *n *= 10));
+///         s.go(|| right.iter_mut().for_each(|n| *n *= 100));
+///     });
+/// });
+/// assert_eq!(numbers, [10, 20, 300, 400]);
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+#[track_caller]
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let is_goroutine = current_worker().is_some() || goroutine::is_here();
+    assert!(is_goroutine, "scope: not in a goroutine: call it within `Runtime::run`");
+    let place = Location::caller();
+    let scope = Scope {
+        group: ScopeState::new(),
+        token: OnceLock::new(),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    let children = Children { group: &scope.group, place };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    if result.is_err() {
+        // Also where no goroutine has asked for the token yet: whoever asks later finds it cancelled.
+        // mutant: drop word to the children
+        scope.cancel();
+    }
+    trace::plain("end of scope", place);
+    let child_panicked = children.wait();
+    match result {
+        Err(payload) => resume_unwind(payload),
+        Ok(value) if child_panicked => {
+            // Foreign code: before the panic, as a second one would abort.
+            drop(value);
+            panic!("a scoped goroutine panicked, and nobody joined it");
+        }
+        Ok(value) => value,
+    }
+}
+
+/// The duty to wait for the children of a scope. It is done by a destructor: whatever unwinds between the first
+/// spawn and the wait, the children have ended before it goes on. [G4] [Q2]
+struct Children<'a> {
+    group: &'a ScopeState,
+    place: &'static Location<'static>,
+}
+
+impl Children<'_> {
+    /// Waits; true if a child panicked and nobody joined it.
+    fn wait(self) -> bool {
+        let this = ManuallyDrop::new(self);
+        this.until_none_is_left();
+        this.group.has_panicked()
+    }
+
+    /// Parks the parent until no child is left.
+    fn until_none_is_left(&self) {
+        // mutant: drop wait for the children
+        while self.group.has_children() {
+            if forked::is_orphan() {
+                forked::end("the end of a scope in which `fork` was called");
+            }
+            park::park_without_fail(self.place);
+        }
+    }
+}
+
+impl Drop for Children<'_> {
+    fn drop(&mut self) {
+        self.until_none_is_left();
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// The token of the scope, for its goroutines to wait under. It is cancelled by
+    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics; not when a
+    /// goroutine does, whose panic may be joined. The first call allocates.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     selvedge::scope(|s| {
+    ///         let waits = s.go(|| selvedge::time::sleep_cancel(Duration::MAX, s.token()));
+    ///         s.cancel();
+    ///         assert!(waits.join().unwrap().is_err());
+    ///     });
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    pub fn token(&self) -> &CancelToken {
+        self.token.get().unwrap_or_else(|| {
+            let token = CancelToken::new();
+            self.token.get_or_init(|| token)
+        })
+    }
+
+    /// Asks the goroutines of the scope to end early: cancels [`token`](Self::token). Those that
+    /// don't look at it go on, and the scope waits for them.
+    pub fn cancel(&self) {
+        self.token().cancel();
+    }
+
+    /// Spawns a goroutine that the scope will wait for. Never suspends.
+    ///
+    /// # Panics
+    /// If the runtime's limit of goroutines is reached, or if it is shutting down.
+    #[track_caller]
+    pub fn go<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+    }
+
+    /// As [`go`](Self::go), with an error that gives the closure back.
+    ///
+    /// # Errors
+    /// If the limit is reached, or the runtime is shutting down.
+    #[track_caller]
+    pub fn try_go<F, T>(&'scope self, f: F) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.go_with(Spawn::new(), f)
+    }
+
+    /// As [`try_go`](Self::try_go), with a name, a stack size or other traits.
+    ///
+    /// ```
+    /// use selvedge::Spawn;
+    ///
+    /// let text = String::from("borrowed");
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     selvedge::scope(|s| {
+    ///         let traits = Spawn::new().name("counter").stack_size(1 << 20);
+    ///         assert_eq!(s.go_with(traits, || text.len()).unwrap().join().unwrap(), 8);
+    ///     });
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Spawn::try_go`].
+    #[track_caller]
+    pub fn go_with<F, T>(
+        &'scope self,
+        attributes: Spawn,
+        f: F,
+    ) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let place = Location::caller();
+        let stack = match attributes.stack() {
+            Ok(stack) => stack,
+            Err(refusal) => return Err(SpawnError::new(refusal, f)),
+        };
+        // Foreign code, which may panic: before the group counts.
+        let attributes = attributes.attributes();
+        // SAFETY: `scope` has the group in its frame, and waits before it returns, even by unwinding.
+        let member = unsafe { self.group.add_child() };
+        let attributes = Attributes { scope: Some(member), ..attributes };
+        let spawned = match current_worker() {
+            // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
+            // once the closure was consumed and its result dropped or left to the handle, which does
+            // not outlive 'scope. [G4]
+            Some(worker) => unsafe { spawn(worker.shared(), Some(worker), attributes, stack, f) }
+                .inspect(|goroutine| trace::spawned(goroutine, place))
+                .map(JoinHandle::new)
+                .map_err(|(refusal, f)| SpawnError::new(refusal, f)),
+            // SAFETY: as above.
+            None => unsafe { spawn_in_model(attributes, place, f) }.map_err(SpawnError::no_runtime),
+        };
+        match spawned {
+            Ok(handle) => Ok(ScopedJoinHandle { handle: Some(handle), group: &self.group }),
+            Err(error) => {
+                self.group.withdraw();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// The right to wait for a scoped goroutine and to take its result.
+#[derive(Debug)]
+pub struct ScopedJoinHandle<'scope, T> {
+    /// `None` once joined or dropped.
+    handle: Option<JoinHandle<T>>,
+    group: &'scope ScopeState,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// As [`JoinHandle::join`].
+    ///
+    /// # Errors
+    /// If the goroutine panicked.
+    #[track_caller]
+    pub fn join(mut self) -> Result<T, JoinError> {
+        let place = Location::caller();
+        self.handle().trace(place);
+        // The handle stays here: if this panics, the scope still hears of the goroutine's own panic.
+        let found = self.handle().await_end(|| park::park(place));
+        self.take().finish(found)
+    }
+
+    /// As [`JoinHandle::join_timeout`], which says why not to loop with no time to wait.
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back.
+    #[track_caller]
+    pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        self.join_within(WaitLimit::after(limit), Location::caller())
+    }
+
+    /// As [`JoinHandle::join_deadline`].
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back.
+    #[track_caller]
+    pub fn join_deadline(
+        self,
+        deadline: impl Into<Instant>,
+    ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        self.join_within(WaitLimit::until(deadline.into().nanos()), Location::caller())
+    }
+
+    /// As [`JoinHandle::join_cancel`].
+    ///
+    /// # Errors
+    /// If the goroutine goes on: the error gives the handle back.
+    #[track_caller]
+    pub fn join_cancel(
+        self,
+        token: &CancelToken,
+    ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        self.join_within(token.limit(), Location::caller())
+    }
+
+    fn join_within(
+        mut self,
+        limit: WaitLimit<'_>,
+        place: &'static Location<'static>,
+    ) -> Result<Result<T, JoinError>, StillRunning<Self>> {
+        match self.handle().await_end_within(limit, place) {
+            Ok(found) => Ok(self.take().finish(found)),
+            Err(cancelled) => Err(StillRunning { handle: self, cancelled }),
+        }
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        self.handle().is_finished()
+    }
+
+    /// As [`JoinHandle::goroutine`].
+    pub fn goroutine(&self) -> Goroutine {
+        self.handle().goroutine()
+    }
+
+    fn handle(&self) -> &JoinHandle<T> {
+        self.handle.as_ref().expect("only `join` and `drop` take it")
+    }
+
+    fn take(&mut self) -> JoinHandle<T> {
+        self.handle.take().expect("only `join` and `drop` take it")
+    }
+}
+
+/// Waits for a scoped goroutine from a future; made by `ScopedJoinHandle::into_future`, as `.await` does.
+///
+/// As [`JoinFuture`](crate::JoinFuture); it lives no longer than the scope, which waits for the goroutine
+/// all the same.
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is polled"]
+pub struct ScopedJoinFuture<'scope, T>(ScopedJoinHandle<'scope, T>);
+
+/// ```
+/// let text = String::from("as is");
+/// selvedge::Runtime::new()?.run(|| {
+///     selvedge::scope(|s| {
+///         let length = s.go(|| text.len());
+///         let twice = async { length.await.unwrap() * 2 };
+///         assert_eq!(selvedge::block_on(twice), 10);
+///     });
+/// });
+/// # Ok::<(), selvedge::BuildError>(())
+/// ```
+impl<'scope, T> IntoFuture for ScopedJoinHandle<'scope, T> {
+    type Output = Result<T, JoinError>;
+    type IntoFuture = ScopedJoinFuture<'scope, T>;
+
+    fn into_future(self) -> ScopedJoinFuture<'scope, T> {
+        ScopedJoinFuture(self)
+    }
+}
+
+// The result is not in the future: it is in the goroutine's cell.
+impl<T> Unpin for ScopedJoinFuture<'_, T> {}
+
+impl<T> Future for ScopedJoinFuture<'_, T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        JoinHandle::poll(&mut self.0.handle, context)
+    }
+}
+
+impl<T> Drop for ScopedJoinFuture<'_, T> {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0.handle {
+            handle.stop_waiting();
+        }
+    }
+}
+
+impl<T> Drop for ScopedJoinHandle<'_, T> {
+    fn drop(&mut self) {
+        let outcome = self.handle.take().and_then(JoinHandle::forget);
+        if matches!(outcome, Some(Err(_))) {
+            self.group.note_panic();
+        }
+        // Foreign code, whose panic is the caller's: after the scope has heard of the child's.
+        drop(outcome);
+    }
+}

@@ -1,0 +1,197 @@
+//! Sampled executions, by shuttle with schedulers of our own: a seed and a number name an execution.
+//! random: at each step, any that can run.   pct: the one with the highest priority; priorities are
+//! drawn at first sight, and at `depth - 1` random steps that of whoever runs becomes the lowest, as it
+//! does when it yields (Burckhardt et al., ASPLOS 2010).
+
+use super::{Plan, Search};
+use crate::observe::run_log;
+use crate::observe::run_log::Kind;
+use shuttle::scheduler::{Schedule, Scheduler, Task, TaskId};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Instant;
+
+/// Whether `Search::Every` is to be had.
+pub const EXHAUSTS: bool = false;
+/// Whether the others are.
+pub const SAMPLES: bool = true;
+pub(super) const MOST_THREADS: Option<u32> = None;
+/// Whether the log counts the steps of an execution.
+pub(super) const LEDGER_COUNTS: bool = false;
+
+const STACK_SIZE: usize = 256 * 1024;
+/// How long an execution is taken to be before one was seen.
+const FIRST_GUESS: u64 = 64;
+
+/// shuttle installs a panic hook at its first run, which prints whatever panics: let it do so now, and
+/// take its place.
+pub(super) fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        Runner::new(Sampler::new(Search::Random { seed: 0 }, 0, 1), config()).run(|| {});
+        std::panic::set_hook(usual);
+    });
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.stack_size = STACK_SIZE;
+    config.failure_persistence = FailurePersistence::None;
+    // The sampler counts for itself.
+    config.max_steps = MaxSteps::None;
+    config.silence_warnings = true;
+    config
+}
+
+/// Calls `body` once for each execution.
+pub(super) fn search(
+    plan: &Plan,
+    length: &Arc<AtomicU64>,
+    body: impl Fn() + Send + Sync + 'static,
+) {
+    let mut sampler = Sampler::new(plan.search, plan.first, plan.most.unwrap_or(u64::MAX));
+    sampler.steps = plan.steps as u64;
+    sampler.until = plan.within.and_then(|limit| Instant::now().checked_add(limit));
+    sampler.told = Arc::clone(length);
+    Runner::new(sampler, config()).run(body);
+}
+
+/// The log hears of everything first.
+pub(super) fn explain(_: &str, _: &str) -> Option<(Kind, String)> {
+    None
+}
+
+/// Calls `f`, whose thread has a roomy stack.
+pub fn roomy<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+struct Sampler {
+    search: Search,
+    next: u64,
+    left: u64,
+    until: Option<Instant>,
+    /// Steps that an execution may take; and has taken; and the most that one before took.
+    steps: u64,
+    taken: u64,
+    length: u64,
+    told: Arc<AtomicU64>,
+    random: SplitMix,
+    /// Priorities, the highest first to run; and where the next changes are.
+    ranks: HashMap<usize, u64>,
+    lowest: u64,
+    changes: Vec<u64>,
+}
+
+impl Sampler {
+    fn new(search: Search, first: u64, most: u64) -> Self {
+        let length = match search {
+            Search::Pct { length, .. } => length.unwrap_or(FIRST_GUESS),
+            _ => 0,
+        };
+        Sampler {
+            search,
+            next: first,
+            left: most,
+            until: None,
+            steps: u64::MAX,
+            taken: 0,
+            length,
+            told: Arc::default(),
+            random: SplitMix(0),
+            ranks: HashMap::new(),
+            lowest: u64::MAX / 2,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The priority of `task`, drawn when it is first asked for.
+    fn rank(&mut self, task: usize) -> u64 {
+        if let Some(rank) = self.ranks.get(&task) {
+            return *rank;
+        }
+        let rank = u64::MAX / 2 + (self.random.next() >> 2);
+        self.ranks.insert(task, rank);
+        rank
+    }
+
+    fn demote(&mut self, task: TaskId) {
+        self.lowest -= 1;
+        self.ranks.insert(task.into(), self.lowest);
+    }
+}
+
+impl Scheduler for Sampler {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        if self.left == 0 || self.until.is_some_and(|until| Instant::now() >= until) {
+            return None;
+        }
+        self.length = self.length.max(self.taken);
+        // Relaxed: read once the thread has spoken.
+        self.told.store(self.length, Ordering::Relaxed);
+        self.left -= 1;
+        self.taken = 0;
+        let (Search::Random { seed } | Search::Pct { seed, .. }) = self.search else {
+            unreachable!("whoever asks has looked at EXHAUSTS");
+        };
+        self.random = SplitMix(SplitMix(seed).next() ^ self.next.wrapping_mul(GOLDEN));
+        self.next += 1;
+        if let Search::Pct { depth, .. } = self.search {
+            self.ranks.clear();
+            self.lowest = u64::MAX / 2;
+            let mut changes: Vec<_> =
+                (1..depth).map(|_| self.random.next() % self.length.max(1)).collect();
+            changes.sort_unstable();
+            changes.reverse();
+            self.changes = changes;
+        }
+        Some(Schedule::new(0))
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
+        self.taken += 1;
+        if self.taken > self.steps {
+            run_log::fail(Kind::Limit, run_log::TOO_MANY_STEPS.to_owned());
+        }
+        let Search::Pct { .. } = self.search else {
+            let at = self.random.next() % runnable.len() as u64;
+            return Some(runnable[at as usize].id());
+        };
+        let changes = self.changes.last().is_some_and(|at| *at <= self.taken);
+        if changes {
+            self.changes.pop();
+        }
+        if let Some(current) = current.filter(|_| changes || is_yielding) {
+            self.demote(current);
+        }
+        let ids: Vec<_> = runnable.iter().map(|task| task.id()).collect();
+        ids.into_iter().max_by_key(|id| self.rank((*id).into()))
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.random.next()
+    }
+}
+
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A small generator whose numbers stay the same from release to release.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,387 @@
+//! Which words of a block the C library uses for what. A donor does one thing, and the words that have
+//! changed since are those of that thing. [C8]
+//! Checked by: src/fiber/thread_locals/tests.rs.
+
+use super::donor::{Donor, Order};
+use super::error::ThreadLocalsError;
+use super::pointer;
+use super::resolver::Resolver;
+use super::symbols::Symbols;
+use crate::platform::unmodelled::{AtomicUsize, Ordering};
+use std::ffi::c_void;
+use std::ptr;
+
+/// Bytes from the thread pointer.
+pub(super) type Offset = isize;
+
+/// The words of the kernel's restartable sequences, which change by themselves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rseq {
+    pub(super) from: Offset,
+    pub(super) to: Offset,
+    /// The C library registers it with the kernel, for each thread.
+    pub(super) is_used: bool,
+}
+
+/// Where the values of `pthread_setspecific` are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Specific {
+    /// The first 32 pairs of a sequence number and a value, in the control block.
+    pub(super) first: Offset,
+    /// Pointers to all blocks of 32 such pairs, the first one included.
+    pub(super) blocks: Offset,
+    /// Not 0 once a value was set; `None` if there is no such word.
+    pub(super) used: Option<Offset>,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(super) struct Learnt {
+    pub(super) errno: Offset,
+    /// The words of `malloc`: its cache and its arena, and those of a sanitizer. They stay with the kernel
+    /// thread.
+    pub(super) allocator: Vec<Offset>,
+    /// The list of destructors of thread-local variables: 0 while it is empty.
+    pub(super) destructors: Offset,
+    /// `None` if so many keys were in use that none of the first was free: then all keys are asked.
+    pub(super) specific: Option<Specific>,
+    /// Words that differ from the template's while a goroutine has a locale of its own, can't be
+    /// cancelled, has an error of `dlopen` to fetch, or a state of the resolver.
+    pub(super) settings: Vec<Offset>,
+    /// Words that own memory which the C library frees only at the end of a thread.
+    pub(super) owners: Vec<Offset>,
+    /// Those of them that are null or lead to a text made by `malloc`, and nothing else.
+    pub(super) texts: Vec<Offset>,
+    /// The keys of `std`'s hash maps: random numbers, which the next goroutine may use as a thread uses
+    /// them for its next map. To ask the kernel for others would take longer than all else.
+    pub(super) hash_keys: Vec<Offset>,
+    pub(super) resolver: Option<Resolver>,
+}
+
+/// The part of a block that images are taken of.
+#[derive(Clone, Copy)]
+pub(super) struct Range {
+    pub(super) below: usize,
+    pub(super) above: usize,
+    pub(super) rseq: Option<Rseq>,
+}
+
+impl Range {
+    /// The offset of a word of an image.
+    pub(super) fn offset(self, word: usize) -> Offset {
+        (word * 8) as isize - self.below as isize
+    }
+
+    /// The word of an image in which the offset lies.
+    pub(super) fn word(self, offset: Offset) -> usize {
+        (offset + self.below as isize) as usize / 8
+    }
+
+    pub(super) fn is_rseq(self, offset: Offset) -> bool {
+        self.rseq.is_some_and(|rseq| (rseq.from..rseq.to).contains(&offset))
+    }
+}
+
+/// Where restartable sequences are, by the two public variables of the C library that say so.
+pub(super) fn rseq() -> Option<Rseq> {
+    let offset = crate::fiber::thread_locals::symbols::variable::<isize>(c"__rseq_offset")?;
+    // 20 or 32 bytes, later more; 32 are the kernel's least, and what lies there is its own.
+    let size = crate::fiber::thread_locals::symbols::variable::<u32>(c"__rseq_size").unwrap_or(0);
+    let to = offset + size.max(32) as isize;
+    Some(Rseq { from: offset & !7, to: (to + 7) & !7, is_used: size > 0 })
+}
+
+/// Has the donor do one thing after another.
+pub(super) fn learn(
+    donor: &Donor,
+    range: Range,
+    symbols: &Symbols,
+    image: &[u64],
+) -> Result<Learnt, ThreadLocalsError> {
+    let mut trial = Trial { donor, range, errno: None };
+    trial.ask(errno_place);
+    // Relaxed: the donor's post orders it.
+    let errno = ANSWER.load(Ordering::Relaxed) as isize - donor.thread_pointer() as isize;
+    trial.errno = Some(errno & !7);
+    // Twice: the first call may set up more than the words that are carried.
+    let mut allocator = trial.ask(allocate);
+    allocator.extend(trial.ask(allocate));
+    allocator.retain(|&offset| offset < 0);
+    let destructors = trial.destructors(symbols)?;
+    let specific = trial.specific();
+    let mut settings = trial.ask(change_locale);
+    trial.ask(restore_locale);
+    settings.extend(trial.ask(forbid_cancellation));
+    trial.ask(allow_cancellation);
+    let hash_keys = trial.ask(make_hash_keys);
+    let mut owners = Vec::new();
+    let mut texts = Vec::new();
+    for describe in [describe_error as Order, describe_signal] {
+        let changed = trial.ask(describe);
+        // Relaxed: the donor waits.
+        let text = ANSWER.load(Ordering::Relaxed) as u64;
+        texts.extend(changed.iter().copied().filter(|&offset| trial.word(offset) == text));
+        owners.extend(changed);
+    }
+    // Where the text is a key's value, the key's destructor frees it.
+    let keys =
+        |offset: Offset| specific.is_none_or(|s| (s.first..s.first + 16 * 32).contains(&offset));
+    texts.retain(|&offset| !keys(offset));
+    let failed = trial.ask(fail_to_open);
+    settings.extend(&failed);
+    owners.extend(&failed);
+    owners.retain(|offset| !allocator.contains(offset));
+    settings.retain(|offset| !allocator.contains(offset));
+    if settings.is_empty() {
+        let what = "a thread's own locale leaves no trace in its block";
+        return Err(ThreadLocalsError::Layout { what, offset: 0 });
+    }
+    let resolver = Resolver::find(donor, range, image);
+    settings.extend(resolver.map(Resolver::options));
+    #[rustfmt::skip]
+    let learnt =
+        Learnt { errno, allocator, destructors, specific, settings, owners, texts, hash_keys, resolver };
+    Ok(learnt)
+}
+
+struct Trial<'a> {
+    donor: &'a Donor,
+    range: Range,
+    errno: Option<Offset>,
+}
+
+impl Trial<'_> {
+    fn ask(&self, order: Order) -> Vec<Offset> {
+        self.ask_with(order, 0)
+    }
+
+    /// The words that an order changes.
+    fn ask_with(&self, order: Order, argument: usize) -> Vec<Offset> {
+        let image = || self.donor.image(self.range.below, self.range.above);
+        let before = image();
+        self.donor.order(order, argument);
+        let after = image();
+        let differ = (0..before.len()).filter(|&word| before[word] != after[word]);
+        let offsets = differ.map(|word| self.range.offset(word));
+        offsets.filter(|&o| !self.range.is_rseq(o) && Some(o) != self.errno).collect()
+    }
+
+    fn word(&self, offset: Offset) -> u64 {
+        self.donor.image(self.range.below, self.range.above)[self.range.word(offset)]
+    }
+
+    /// The one word that is 0 before a destructor is registered and after it has run, and not between.
+    fn destructors(&self, symbols: &Symbols) -> Result<Offset, ThreadLocalsError> {
+        let mut changed = self.ask(register_destructor);
+        changed.retain(|&offset| self.word(offset) != 0);
+        // Relaxed: the donor's post orders it.
+        let ran = DESTRUCTORS_RUN.load(Ordering::Relaxed);
+        self.ask_with(call, symbols.call_destructors as *const () as usize);
+        changed.retain(|&offset| self.word(offset) == 0);
+        // Relaxed: the donor's post orders it.
+        if DESTRUCTORS_RUN.load(Ordering::Relaxed) != ran + 1 {
+            return Err(ThreadLocalsError::Symbol { name: "__call_tls_dtors" });
+        }
+        match changed[..] {
+            [offset] => Ok(offset),
+            _ => {
+                let what = "the list of a thread's destructors is not found";
+                Err(ThreadLocalsError::Layout { what, offset: changed.len() as isize })
+            }
+        }
+    }
+
+    fn specific(&self) -> Option<Specific> {
+        const VALUE: u64 = 0x5e1f_0001;
+        let mut key = 0;
+        // SAFETY: a place for a key.
+        if unsafe { libc::pthread_key_create(&mut key, None) } != 0 {
+            return None;
+        }
+        // Relaxed: the donor's post orders it.
+        KEY.store(key as usize, Ordering::Relaxed);
+        let changed = self.ask_with(set_specific, VALUE as usize);
+        let data: Vec<_> = changed.iter().filter(|&&o| self.word(o) == VALUE).collect();
+        let found = match data[..] {
+            [&data] if key < 32 => self.specific_at(data - 8 - 16 * key as isize, data, &changed),
+            _ => None,
+        };
+        self.ask_with(set_specific, 0);
+        // SAFETY: created above, and nobody has a value of it any more.
+        unsafe { libc::pthread_key_delete(key) };
+        found
+    }
+
+    fn specific_at(&self, first: Offset, data: Offset, changed: &[Offset]) -> Option<Specific> {
+        let pointer = (self.donor.thread_pointer() as isize + first) as u64;
+        let image = self.donor.image(self.range.below, self.range.above);
+        let mut pointers = (0..image.len()).filter(|&word| image[word] == pointer);
+        let (Some(word), None) = (pointers.next(), pointers.next()) else { return None };
+        let mut others = changed.iter().filter(|&&o| o != data && o != data - 8);
+        let used = match (others.next(), others.next()) {
+            (Some(&used), None) => Some(used),
+            _ => None,
+        };
+        Some(Specific { first, blocks: self.range.offset(word), used })
+    }
+}
+
+// ---- what a donor does ---------------------------------------------------------------------------
+
+/// What an order has found out.
+static ANSWER: AtomicUsize = AtomicUsize::new(0);
+/// How often `count_destructor` was called.
+static DESTRUCTORS_RUN: AtomicUsize = AtomicUsize::new(0);
+/// The key that `set_specific` uses.
+static KEY: AtomicUsize = AtomicUsize::new(0);
+/// The locale that `restore_locale` frees.
+static LOCALE: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" {
+    fn __cxa_thread_atexit_impl(
+        destructor: unsafe extern "C" fn(*mut c_void),
+        object: *mut c_void,
+        module: *const c_void,
+    ) -> libc::c_int;
+    static __dso_handle: u8;
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+    fn pthread_setcanceltype(kind: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+const ENABLE: libc::c_int = 0;
+const DISABLE: libc::c_int = 1;
+const DEFERRED: libc::c_int = 0;
+const ASYNCHRONOUS: libc::c_int = 1;
+
+/// What `uselocale` takes for the locale of the process: all bits set, by the C library's header.
+fn global_locale() -> libc::locale_t {
+    ptr::without_provenance_mut(usize::MAX)
+}
+
+unsafe fn errno_place(_: usize) {
+    // SAFETY: takes nothing.
+    // Relaxed: the donor's post orders it.
+    ANSWER.store(unsafe { libc::__errno_location() }.addr(), Ordering::Relaxed);
+}
+
+unsafe fn allocate(_: usize) {
+    // SAFETY: freed here. The black box keeps the compiler from leaving both calls out.
+    unsafe { libc::free(std::hint::black_box(libc::malloc(24))) };
+}
+
+unsafe extern "C" fn count_destructor(_: *mut c_void) {
+    // Relaxed: the donor's post orders it.
+    DESTRUCTORS_RUN.fetch_add(1, Ordering::Relaxed);
+}
+
+unsafe fn register_destructor(_: usize) {
+    // SAFETY: the destructor does nothing with its object, and belongs to this module.
+    unsafe {
+        __cxa_thread_atexit_impl(
+            count_destructor,
+            ptr::null_mut(),
+            (&raw const __dso_handle).cast(),
+        );
+    }
+}
+
+unsafe fn call(function: usize) {
+    // SAFETY: the caller passes a function that takes nothing and returns nothing.
+    unsafe {
+        let function =
+            std::mem::transmute::<*const (), unsafe extern "C" fn()>(function as *const ());
+        function();
+    }
+}
+
+unsafe fn set_specific(value: usize) {
+    // Relaxed: the donor's post orders it.
+    let key = KEY.load(Ordering::Relaxed) as libc::pthread_key_t;
+    // SAFETY: the key has no destructor, so the value is only a number.
+    unsafe { libc::pthread_setspecific(key, ptr::without_provenance(value)) };
+}
+
+unsafe fn change_locale(_: usize) {
+    // SAFETY: a new locale, which `restore_locale` frees.
+    unsafe {
+        let locale = libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), ptr::null_mut());
+        // Relaxed: the donor's post orders it.
+        LOCALE.store(locale.addr(), Ordering::Relaxed);
+        libc::uselocale(locale);
+    }
+}
+
+unsafe fn restore_locale(_: usize) {
+    // SAFETY: what `change_locale` made, which nobody uses any more.
+    unsafe {
+        libc::uselocale(global_locale());
+        // Relaxed: the donor's post orders it.
+        libc::freelocale(ptr::with_exposed_provenance_mut(LOCALE.load(Ordering::Relaxed)));
+    }
+}
+
+unsafe fn forbid_cancellation(_: usize) {
+    // SAFETY: nobody cancels a donor.
+    unsafe {
+        pthread_setcanceltype(ASYNCHRONOUS, ptr::null_mut());
+        pthread_setcancelstate(DISABLE, ptr::null_mut());
+    }
+}
+
+unsafe fn allow_cancellation(_: usize) {
+    // SAFETY: as above.
+    unsafe {
+        pthread_setcancelstate(ENABLE, ptr::null_mut());
+        pthread_setcanceltype(DEFERRED, ptr::null_mut());
+    }
+}
+
+unsafe fn make_hash_keys(_: usize) {
+    std::hint::black_box(std::hash::RandomState::new());
+}
+
+/// A number that has no text of its own, so that the answer is made for this thread.
+const NO_SUCH: libc::c_int = 100_000;
+
+unsafe fn describe_error(_: usize) {
+    // SAFETY: takes any number.
+    // Relaxed: the starter waits.
+    ANSWER.store(unsafe { libc::strerror(NO_SUCH) }.addr(), Ordering::Relaxed);
+}
+
+unsafe fn describe_signal(_: usize) {
+    // SAFETY: takes any number.
+    // Relaxed: the starter waits.
+    ANSWER.store(unsafe { libc::strsignal(NO_SUCH) }.addr(), Ordering::Relaxed);
+}
+
+unsafe fn fail_to_open(_: usize) {
+    #[cfg(not(target_feature = "crt-static"))]
+    // SAFETY: a C string.
+    unsafe {
+        libc::dlopen(c"/selvedge/no/such/library".as_ptr(), libc::RTLD_NOW);
+    }
+}
+
+/// Sets back, on the calling thread, what `Learnt::settings` shows.
+pub(super) fn restore_settings() {
+    // SAFETY: none takes a pointer that must be valid; a thread's own settings.
+    unsafe {
+        libc::uselocale(global_locale());
+        pthread_setcanceltype(DEFERRED, ptr::null_mut());
+        pthread_setcancelstate(ENABLE, ptr::null_mut());
+        #[cfg(not(target_feature = "crt-static"))]
+        {
+            // The first call hands the text out, the second frees it.
+            libc::dlerror();
+            libc::dlerror();
+        }
+    }
+}
+
+/// The thread that calls has its own pointer where the ABI says.
+pub(super) fn is_self_pointing() -> bool {
+    let at = ptr::with_exposed_provenance::<usize>(pointer::read());
+    // SAFETY: the control block begins at the thread pointer; the word at 16 points to itself as well.
+    unsafe { at.read() == pointer::read() && at.add(2).read() == pointer::read() }
+}

@@ -1,0 +1,128 @@
+//! The thread pointer of x86-64: the base of the segment FS.
+//!
+//! A program may write it by one instruction (`wrfsbase`) where the kernel allows that, else by a system
+//! call (`arch_prctl`). The kernel says so in the auxiliary vector. The processor's own word is not
+//! enough, because the instruction faults where the kernel has not enabled it.
+
+use crate::platform::unmodelled::{AtomicU8, Ordering};
+
+/// The bit of `AT_HWCAP2` by which the kernel says that FS may be written by an instruction.
+const HWCAP2_FSGSBASE: libc::c_ulong = 1 << 1;
+
+/// Set in a thread pointer that is to be written by a system call: pointers are multiples of 64.
+pub(in crate::fiber) const BY_SYSTEM_CALL: usize = 1;
+
+/// The calling thread's own pointer.
+#[inline(always)]
+pub fn read() -> usize {
+    let pointer: usize;
+    // SAFETY: by the ABI the word at the thread pointer is the thread pointer.
+    unsafe {
+        std::arch::asm!(
+            "mov {}, fs:0", out(reg) pointer, options(nostack, readonly, preserves_flags)
+        );
+    }
+    pointer
+}
+
+const UNKNOWN: u8 = 2;
+static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// For tests, before the first runtime: as on a kernel that does not allow the instruction.
+pub fn write_by_system_call() {
+    // Relaxed: as below.
+    KNOWN.store(BY_SYSTEM_CALL as u8, Ordering::Relaxed);
+}
+
+/// `BY_SYSTEM_CALL` if the kernel does not allow the instruction, else 0. Asked once a process.
+pub fn how_to_write() -> usize {
+    // Relaxed: every thread finds the same.
+    match KNOWN.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            // SAFETY: takes no pointer; 0 if the kernel doesn't say.
+            let allowed = unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_FSGSBASE != 0;
+            let how = if allowed { 0 } else { BY_SYSTEM_CALL };
+            KNOWN.store(how as u8, Ordering::Relaxed);
+            how
+        }
+        known => usize::from(known),
+    }
+}
+
+/// Calls `f` with these arguments while the calling kernel thread has the thread pointer `pointer`, and
+/// takes back the one that it has now.
+///
+/// # Safety
+/// - `pointer` is that of a complete block, or the kernel thread's own; no other kernel thread uses it
+///   meanwhile.
+/// - `f` returns: it must neither unwind nor switch stacks.
+#[inline]
+pub unsafe fn with(
+    pointer: usize,
+    f: unsafe extern "C" fn(usize, usize, usize),
+    arguments: [usize; 3],
+) {
+    let [first, second, third] = arguments;
+    // SAFETY: the caller's duties; `call_with` takes the pointer in the form of `how_to_write`.
+    unsafe { call_with(first, second, third, f, pointer | how_to_write()) }
+}
+
+/// # Safety
+/// As [`with`]; `tagged` has the bit `BY_SYSTEM_CALL` set where the instruction is not allowed.
+#[unsafe(naked)]
+unsafe extern "C" fn call_with(
+    first: usize,
+    second: usize,
+    third: usize,
+    f: unsafe extern "C" fn(usize, usize, usize),
+    tagged: usize,
+) {
+    std::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rbx",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbx, 0",
+        "push r12",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset r12, 0",
+        "push r13",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset r13, 0",
+        "mov rbx, fs:0", // the pointer to come back to
+        "test r8b, 1",
+        "jnz 3f",
+        "wrfsbase r8",
+        "call rcx",
+        "wrfsbase rbx",
+        "2:",
+        ".cfi_remember_state",
+        "pop r13",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore r13",
+        "pop r12",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore r12",
+        "pop rbx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbx",
+        "ret",
+        "3:", // by a system call, which changes RAX, RCX and R11
+        ".cfi_restore_state",
+        "mov r12, rcx",
+        "mov r13, rdi",
+        "mov r9, rsi",
+        "lea rsi, [r8 - 1]",
+        "mov edi, 0x1002", // ARCH_SET_FS
+        "mov eax, 158",    // arch_prctl
+        "syscall",
+        "mov rdi, r13",
+        "mov rsi, r9",
+        "call r12",
+        "mov rsi, rbx",
+        "mov edi, 0x1002",
+        "mov eax, 158",
+        "syscall",
+        "jmp 2b",
+        ".cfi_endproc",
+    )
+}

@@ -1,0 +1,281 @@
+//! Template: what a new block looks like.
+//! Two donors are compared word by word. A word that is equal in both is a constant. One that differs by
+//! the distance of the donors' thread pointers is a pointer into the block itself. The others are few, and
+//! each must be known: the vector of modules, the links of the C library's list of threads, the thread's
+//! number, its stack, its first function's argument. Any other word means that this C library is not
+//! understood, and there is no template. [C8]
+//! Checked by: src/fiber/thread_locals/tests.rs.
+
+use super::compare::Compared;
+use super::donor::{Donor, STACKS};
+use super::error::ThreadLocalsError;
+use super::late::{Loaded, loaded};
+use super::learn;
+use super::learn::{Learnt, Offset, Range};
+use super::pointer;
+use super::symbols::Symbols;
+use std::ptr;
+
+/// The word that points to the vector of modules, by the ABI.
+pub(super) const VECTOR: Offset = 8;
+/// The least run of zeros that is looked at before it is written, and the step in which it is.
+pub(super) const ZEROS: usize = 4096;
+
+/// See the module.
+pub(super) struct Template {
+    pub(super) range: Range,
+    /// Bytes to leave free below the thread pointer: what is used, and room for libraries to come.
+    pub(super) room: usize,
+    pub(super) align: usize,
+    pub(super) image: Vec<u64>,
+    /// Words that point into the block: what to add to the thread pointer.
+    pub(super) selves: Vec<(Offset, isize)>,
+    pub(super) stack_low: Vec<Offset>,
+    pub(super) stack_high: Vec<Offset>,
+    pub(super) stack_size: Vec<Offset>,
+    /// Two links, which point to themselves in a block that is in no list.
+    pub(super) list: Offset,
+    /// The thread's number, four bytes.
+    pub(super) number: Offset,
+    pub(super) vector: Vector,
+    /// The parts below the thread pointer that the next goroutine gets anew, and the words of `selves` that
+    /// lie there.
+    pub(super) renewed: Vec<(Offset, Offset)>,
+    pub(super) renewed_selves: Vec<(Offset, isize)>,
+    /// Parts that are made zero instead, page by page, and only where they are not: a large variable that
+    /// nobody touches takes no memory.
+    pub(super) zeros: Vec<(Offset, Offset)>,
+    /// There are modules whose variables lie elsewhere: they are made for each thread on demand.
+    pub(super) has_dynamic: bool,
+    /// All modules with thread-local variables.
+    pub(super) known: Vec<Loaded>,
+    pub(super) learnt: Learnt,
+    pub(super) symbols: Symbols,
+}
+
+/// The vector that leads to each module's variables: a count, a generation, then two words a module.
+pub(super) struct Vector {
+    pub(super) words: Vec<u64>,
+    pub(super) selves: Vec<(usize, isize)>,
+}
+
+/// A module's static thread-local variables.
+struct Module {
+    from: Offset,
+    to: Offset,
+    align: usize,
+    is_c_library: bool,
+}
+
+impl Template {
+    /// Tries again where another thread on a stack of its own has come between the donors in the C
+    /// library's list.
+    pub(super) fn make() -> Result<Template, ThreadLocalsError> {
+        const TRIES: usize = 4;
+        let mut stacks = STACKS.into_iter();
+        let mut stack = STACKS[0];
+        let mut tries = 1;
+        loop {
+            match Template::try_to_make(stack) {
+                // The variables have no room on so small a stack.
+                Err(ThreadLocalsError::Thread { errno: libc::EINVAL }) if stacks.len() > 0 => {
+                    stack = stacks.next().expect("just counted");
+                }
+                Err(_) if tries < TRIES => tries += 1,
+                made => return made,
+            }
+        }
+    }
+
+    fn try_to_make(stack: usize) -> Result<Template, ThreadLocalsError> {
+        if !learn::is_self_pointing() {
+            return Err(layout("the thread pointer does not point to itself", 0));
+        }
+        let symbols = Symbols::find()?;
+        let (one, two) = (Donor::start(stack)?, Donor::start(stack)?);
+        if one.above() != two.above() || one.above() > STACKS[0] / 4 {
+            return Err(layout("control blocks of different sizes", one.above() as isize));
+        }
+        let room = one.below().max(two.below());
+        let range = Range { below: room, above: one.above() & !7, rseq: learn::rseq() };
+        let vector = Vector::compare(&one, &two, range)?;
+        let loaded = loaded();
+        let modules = modules(&loaded, &vector);
+        // Restartable sequences have their words among the variables (2.41 and later) or in the control
+        // block.
+        let lowest =
+            modules.iter().map(|module| module.from).chain(range.rseq.map(|rseq| rseq.from));
+        let used = lowest.map(|from| -from).max().unwrap_or(0).max(0) as usize;
+        let range = Range { below: used.next_multiple_of(64), ..range };
+        let align = modules.iter().map(|module| module.align).max().unwrap_or(0).max(64);
+        let mut compared = Compared::new(&one, &two, range)?;
+        compared.set_rseq();
+        compared.check_guards()?;
+        let mut learnt = learn::learn(&two, range, &symbols, &compared.image)?;
+        learnt.allocator.append(&mut compared.kernel_threads);
+        let renewed = renewed(&modules, range, &learnt);
+        let [zeros, renewed] = split(&renewed, |from, to| {
+            runs_of_zeros(&compared.image[range.word(from)..range.word(to)], from)
+        });
+        let is_renewed =
+            |offset: &Offset| renewed.iter().any(|(from, to)| (from..to).contains(&offset));
+        let Compared { image, selves, stack_low, stack_high, stack_size, list, number, .. } =
+            compared;
+        let renewed_selves = selves.iter().copied().filter(|(at, _)| is_renewed(at)).collect();
+        let number = number.ok_or(layout("the thread's number is not found", 0))?;
+        let list = list.ok_or(layout("the links of the list of threads are not found", 0))?;
+        Ok(Template {
+            range,
+            room,
+            align,
+            image,
+            stack_low,
+            stack_high,
+            stack_size,
+            list,
+            number,
+            vector,
+            renewed_selves,
+            renewed,
+            zeros,
+            has_dynamic: modules.len() < loaded.len(),
+            known: loaded,
+            selves,
+            learnt,
+            symbols,
+        })
+    }
+}
+
+pub(super) fn layout(what: &'static str, offset: Offset) -> ThreadLocalsError {
+    ThreadLocalsError::Layout { what, offset }
+}
+
+impl Vector {
+    /// Where the variables of the module of this number are, if they lie in the block.
+    fn place_of(&self, number: usize) -> Option<Offset> {
+        let word = 2 * (number + 1);
+        self.selves.iter().find(|(at, _)| *at == word).map(|(_, distance)| *distance)
+    }
+
+    fn compare(one: &Donor, two: &Donor, range: Range) -> Result<Vector, ThreadLocalsError> {
+        let words = Vector::of(one, range);
+        let others = Vector::of(two, range);
+        if words.len() != others.len() || words.len() < 4 || words.len() > 1 << 16 {
+            return Err(layout("vectors of modules of different sizes", VECTOR));
+        }
+        let mut selves = Vec::new();
+        let inside = -(range.below as isize)..range.above as isize;
+        let pairs = words.iter().copied().zip(others).enumerate();
+        for (word, (a, b)) in pairs {
+            let distance = a.wrapping_sub(one.thread_pointer() as u64) as isize;
+            if a == b {
+                continue;
+            }
+            if !inside.contains(&distance)
+                || b.wrapping_sub(two.thread_pointer() as u64) as isize != distance
+            {
+                return Err(layout("a module's variables lie outside of the block", VECTOR));
+            }
+            selves.push((word, distance));
+        }
+        Ok(Vector { words, selves })
+    }
+
+    /// The words of a donor's vector.
+    pub(super) fn of(donor: &Donor, range: Range) -> Vec<u64> {
+        let pointer = donor.image(range.below, range.above)[range.word(VECTOR)];
+        let vector = ptr::with_exposed_provenance::<u64>(pointer as usize);
+        // SAFETY: by the ABI of the C library the word before holds the number of modules for which there
+        // is room; a word for the generation follows, and two words a module. The donor waits.
+        unsafe {
+            let modules = vector.sub(2).read_volatile() as usize;
+            let words = 2 * (modules.min(1 << 14) + 2);
+            (0..words).map(|word| vector.sub(2).add(word).read_volatile()).collect()
+        }
+    }
+}
+
+/// The modules whose variables lie in the block: the vector of a new thread says so.
+fn modules(all: &[Loaded], vector: &Vector) -> Vec<Module> {
+    let module = |loaded: &Loaded| {
+        // One that is not in the block is made for each thread that uses it, on demand.
+        let from = vector.place_of(loaded.number)?;
+        let to = from + loaded.bytes as isize;
+        Some(Module {
+            from: from & !7,
+            to: (to + 7) & !7,
+            align: loaded.align,
+            is_c_library: holds_errno(from..to),
+        })
+    };
+    all.iter().filter_map(module).collect()
+}
+
+/// Whether the calling thread's `errno` is among these variables.
+fn holds_errno(variables: std::ops::Range<Offset>) -> bool {
+    // SAFETY: takes nothing.
+    let errno = unsafe { libc::__errno_location() }.addr() as isize - pointer::read() as isize;
+    variables.contains(&errno)
+}
+
+/// Everything below the thread pointer but the C library's own variables. Where the program is linked
+/// statically these lie among the others: then all is renewed but the words that own memory, and those of
+/// the allocator. The keys of hash maps stay as well.
+fn renewed(modules: &[Module], range: Range, learnt: &Learnt) -> Vec<(Offset, Offset)> {
+    let words = |offsets: &[Offset]| offsets.iter().map(|&o| (o, o + 8)).collect::<Vec<_>>();
+    let mut kept = words(&learnt.hash_keys);
+    kept.extend(range.rseq.map(|rseq| (rseq.from, rseq.to)));
+    if cfg!(target_feature = "crt-static") {
+        kept.extend(words(&learnt.owners));
+        kept.extend(words(&learnt.allocator));
+    } else {
+        kept.extend(modules.iter().filter(|m| m.is_c_library).map(|m| (m.from, m.to)));
+    }
+    // The control block, from the pointer on, stays as it is.
+    kept.retain(|&(from, _)| from < 0);
+    kept.sort_unstable();
+    let mut parts = Vec::new();
+    let mut from = -(range.below as isize);
+    for (begin, end) in kept.into_iter().chain([(0, 0)]) {
+        if begin > from {
+            parts.push((from, begin));
+        }
+        from = from.max(end);
+    }
+    parts
+}
+
+/// Splits each part into those within it that `pick` returns, in order, and the rest.
+fn split(
+    parts: &[(Offset, Offset)],
+    pick: impl Fn(Offset, Offset) -> Vec<(Offset, Offset)>,
+) -> [Vec<(Offset, Offset)>; 2] {
+    let (mut picked, mut rest) = (Vec::new(), Vec::new());
+    for &(mut from, to) in parts {
+        for (begin, end) in pick(from, to).into_iter().chain([(to, to)]) {
+            if begin > from {
+                rest.push((from, begin));
+            }
+            if end > begin {
+                picked.push((begin, end));
+            }
+            from = end;
+        }
+    }
+    [picked, rest]
+}
+
+/// The runs of zeros that are a page or longer.
+fn runs_of_zeros(words: &[u64], from: Offset) -> Vec<(Offset, Offset)> {
+    let mut runs = Vec::new();
+    let mut at = 0;
+    for run in words.chunk_by(|&a, &b| (a == 0) == (b == 0)) {
+        if run[0] == 0 && run.len() * 8 >= ZEROS {
+            let begin = from + 8 * at as isize;
+            runs.push((begin, begin + 8 * run.len() as isize));
+        }
+        at += run.len();
+    }
+    runs
+}

@@ -1,0 +1,142 @@
+//! Giving back: the memory of stacks that nobody needs any more, and then their address space.
+//! idle: how many warm fibers were not needed lately.   trim: their memory goes back, in small batches.
+//! release: segments without a slot in use are unmapped, which frees their page tables as well.
+//! No lock is held while the kernel works: a slot on its way counts as in use. [C1] [C3]
+//! Checked by: src/fiber/segment_tests.rs.
+
+use super::segments::Claim;
+use super::stack_mapping::Mapping;
+use super::stack_pool::State;
+use super::thread_locals::Blocks;
+use super::{Fiber, StackPool};
+use std::collections::VecDeque;
+
+/// Fibers that `trim` takes at a time, so that a stack is missing from the warm ones for a short time only.
+const TRIM_BATCH: usize = 32;
+
+/// Segments that are no longer the arena's, unmapped when dropped.
+#[derive(Debug)]
+#[must_use = "dropping it takes a while"]
+pub struct Released(Vec<Mapping>);
+
+impl Released {
+    /// How many segments it is.
+    pub fn segments(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl StackPool {
+    /// How many warm fibers nobody has needed since this was last called.
+    pub fn idle(&self) -> usize {
+        let mut state = self.lock();
+        let warm = state.warm.len();
+        std::mem::replace(&mut state.fewest_warm, warm).min(warm)
+    }
+
+    /// How many fibers are warm.
+    pub fn warm(&self) -> usize {
+        self.lock().warm.len()
+    }
+
+    /// Gives the memory of warm fibers back to the kernel, the least recently used first, until
+    /// `keep` are left, at most `most` of them; returns how many it were. Their guards stay, and
+    /// their slots are used again before any fresh one of their segment.
+    pub fn trim(&self, keep: usize, most: usize) -> usize {
+        let mut trimmed = 0;
+        let mut batch = Vec::with_capacity(TRIM_BATCH);
+        loop {
+            let mut state = self.lock();
+            let surplus = state.warm.len().saturating_sub(keep);
+            let some = surplus.min(most - trimmed).min(TRIM_BATCH);
+            state.cool(some, self.blocks(), &mut batch);
+            drop(state);
+            if batch.is_empty() {
+                return trimmed;
+            }
+            trimmed += some;
+            self.discard(&mut batch);
+        }
+    }
+
+    /// Trims the warm fibers in segments where nothing else is in use, so that these segments can be
+    /// released; but not those in the segments of the first `low` slots.
+    pub fn gather(&self, low: usize) {
+        let mut scattered = self.lock().scattered(low, self.blocks());
+        self.discard(&mut scattered);
+    }
+
+    /// Takes out the segments in which nothing is in use, but for the lowest `kept`, as long as `least` slots
+    /// stay open [C5]; `least` is asked under the arena's lock. They are unmapped when the answer is dropped.
+    pub fn release(&self, kept: usize, least: impl FnOnce() -> usize) -> Released {
+        let mut state = self.lock();
+        let least = least();
+        Released(state.segments.release(kept, least))
+    }
+
+    /// The memory of slots that are out goes back, and they are trimmed.
+    fn discard(&self, batch: &mut Vec<Claim>) {
+        batch.iter().for_each(|claim| claim.slot.discard());
+        let mut state = self.lock();
+        for claim in batch.drain(..) {
+            state.segments.trimmed(claim.number);
+        }
+    }
+}
+
+impl State {
+    /// Takes the slots of the `count` fibers that were warm for the longest. A fiber at rest is forgotten:
+    /// nothing on its stack must be dropped (duty of entry).
+    fn cool(&mut self, count: usize, blocks: Option<&Blocks>, into: &mut Vec<Claim>) {
+        let State { warm, segments, .. } = self;
+        into.extend(warm.drain(..count).map(|fiber| {
+            retire(&fiber, blocks);
+            let number = fiber.slot() as u32;
+            Claim { number, slot: segments.slot(number), is_open: true }
+        }));
+        self.fewest_warm = self.fewest_warm.min(self.warm.len());
+    }
+
+    /// Takes the slots of the fibers that `gather` trims.
+    fn scattered(&mut self, low: usize, blocks: Option<&Blocks>) -> Vec<Claim> {
+        let plan = self.segments.plan;
+        let spared = plan.segment(low.saturating_sub(1) as u32);
+        let mut others = self.segments.used();
+        for fiber in &self.warm {
+            others[plan.segment(fiber.slot() as u32)] -= 1;
+        }
+        let leaves = |fiber: &Fiber| {
+            let segment = plan.segment(fiber.slot() as u32);
+            segment > spared && others[segment] == 0
+        };
+        let (left, stay): (VecDeque<_>, _) = self.warm.drain(..).partition(leaves);
+        self.warm = stay;
+        let segments = &self.segments;
+        let claim = |fiber: Fiber| {
+            retire(&fiber, blocks);
+            let number = fiber.slot() as u32;
+            Claim { number, slot: segments.slot(number), is_open: true }
+        };
+        left.into_iter().map(claim).collect()
+    }
+}
+
+/// Its memory is about to go.
+fn retire(fiber: &Fiber, blocks: Option<&Blocks>) {
+    // SAFETY: the fiber was warm, so it is at rest, and it is forgotten here; its slot is still there.
+    unsafe { fiber.end() };
+    if let Some(blocks) = blocks {
+        // SAFETY: the fiber was warm, so it is at rest, and it is forgotten here.
+        unsafe { fiber.retire(blocks) };
+    }
+}
+
+impl Drop for StackPool {
+    fn drop(&mut self) {
+        self.trim(0, usize::MAX);
+        drop(self.release(0, || 0));
+        // What is left has a stack that is out: a goroutine is suspended there for ever. [C3]
+        let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
+        state.segments.forget();
+    }
+}

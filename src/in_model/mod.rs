@@ -1,0 +1,4 @@
+//! in_model
+
+pub(crate) mod goroutine;
+pub(crate) mod runtime;

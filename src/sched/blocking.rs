@@ -1,0 +1,193 @@
+//! Blocking: `f` in place where that holds up nobody, else on a helper thread while the goroutine is
+//! parked.
+//!
+//! In place it holds up its neighbours at home, and its processor until the monitor comes, which on a
+//! busy machine may be a millisecond. So a goroutine whose last call was a long one goes to a helper,
+//! too; one that has made none does as the last of its worker did.
+//!
+//! in place: mark the section, run `f` in user code, enter the runtime; if the monitor retook the
+//!     processor meanwhile, requeue. Two stores and an entry where it did not.
+//! helper: queue the job, park; a helper runs it and unparks.
+//! [Q1] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
+//! Checked by: verification/loom/join.rs, verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
+
+use crate::observe::specification::Event;
+use crate::platform::atomic::{AtomicBool, Ordering};
+use crate::platform::clock;
+use crate::sched::core::cell::Ptr;
+use crate::sched::core::current::YIELD;
+use crate::sched::core::current::{RuntimeGuard, current, current_worker};
+use crate::sched::core::helper_queue::{AnyJob, Job, NoHelper};
+use crate::sched::core::owner_state::BlockingHint;
+use crate::sched::core::runtime::Shared;
+use crate::sched::core::wake_handle::Unparker;
+use crate::sched::core::worker::Worker;
+use crate::sched::goroutine::body::Outcome;
+use crate::sched::monitor::retake;
+use crate::sched::suspend::park;
+use crate::sched::suspend::park::unwinds;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+
+/// A call on a helper that is shorter than this would have done no harm in place.
+const SHORT: u64 = 50_000;
+
+/// Runs `f`, which may block its kernel thread.
+#[track_caller]
+pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
+    let place = Location::caller();
+    let Some((worker, goroutine)) = current() else { return f() };
+    let neighbours = worker.bound_count() - usize::from(goroutine.bound_to().is_some());
+    let may_park = !unwinds(worker) && goroutine.own.no_suspend.get() == 0;
+    let hint = match goroutine.own.hint.get() {
+        BlockingHint::Unknown => worker.hint.get(),
+        own => own,
+    };
+    let is_long = hint == BlockingHint::Long && may_park;
+    if worker.blocks().is_some() {
+        let _section = Section::begin(worker, goroutine, may_park);
+        let _released = if is_long { Released::by(worker, goroutine) } else { None };
+        return f();
+    }
+    // A simulation has no other thread.
+    let elsewhere = (neighbours > 0 && may_park || is_long) && worker.shared().simulation.is_none();
+    if elsewhere && worker.shared().fits_helper(goroutine.own.stack.get()) {
+        match on_helper(worker.shared(), goroutine, place, neighbours > 0, f) {
+            Ok(value) => return value,
+            Err(back) => f = back,
+        }
+    }
+    let _section = Section::begin(worker, goroutine, may_park);
+    f()
+}
+
+/// A goroutine that blocks its kernel thread, and says so.
+struct Section {
+    goroutine: Ptr,
+    may_park: bool,
+}
+
+impl Section {
+    #[inline]
+    fn begin(worker: &Worker, goroutine: Ptr, may_park: bool) -> Self {
+        goroutine.note(Event::Blocks(true));
+        goroutine.own.sections.set(goroutine.own.sections.get() + 1);
+        worker.show_section(true);
+        worker.shared().prompt_monitor();
+        Section { goroutine, may_park }
+    }
+}
+
+impl Drop for Section {
+    #[inline]
+    fn drop(&mut self) {
+        // `f` has called `fork`, and this is the child: no goroutine goes on here.
+        let Some(worker) = current_worker() else { return };
+        self.goroutine.note(Event::Blocks(false));
+        let sections = self.goroutine.own.sections.get() - 1;
+        self.goroutine.own.sections.set(sections);
+        worker.show_section(sections > 0);
+        let inside = RuntimeGuard::enter(worker);
+        let retaken = inside.held().is_none();
+        let was_short = self.goroutine.own.gave_up_for_nothing.replace(false);
+        let is_long = retaken && !was_short;
+        update_hint(
+            worker,
+            self.goroutine,
+            if is_long { BlockingHint::Long } else { BlockingHint::Short },
+        );
+        if retaken && self.may_park && !unwinds(worker) {
+            inside.switch(self.goroutine, YIELD);
+        }
+    }
+}
+
+/// A goroutine that is about to block for long, and has given its processor up instead of having it
+/// retaken later.
+struct Released {
+    goroutine: Ptr,
+    since: u64,
+}
+
+impl Released {
+    /// `None` if there was nothing to give up.
+    fn by(worker: &Worker, goroutine: Ptr) -> Option<Self> {
+        let proc = worker.proc.get()?;
+        // The goroutine is in user code, so its processor can be taken, by this thread as by another.
+        retake(worker.shared(), worker.id, proc, false)
+            .then(|| Released { goroutine, since: clock::now() })
+    }
+}
+
+/// Before the section's end, which finds no processor and takes that for a long call.
+impl Drop for Released {
+    fn drop(&mut self) {
+        if clock::now().saturating_sub(self.since) < SHORT {
+            self.goroutine.own.gave_up_for_nothing.set(true);
+        }
+    }
+}
+
+#[inline]
+fn update_hint(worker: &Worker, goroutine: Ptr, hint: BlockingHint) {
+    goroutine.own.hint.set(hint);
+    worker.hint.set(hint);
+}
+
+/// Gives `f` back if there is no helper; or, unless it `may_wait`, none that is free.
+fn on_helper<T: Send, F: FnOnce() -> T + Send>(
+    shared: &Shared,
+    goroutine: Ptr,
+    place: &'static Location<'static>,
+    may_wait: bool,
+    f: F,
+) -> Result<T, F> {
+    let (outcome, took) = elsewhere(place, |job| shared.helpers.submit(shared, job, may_wait), f)?;
+    let worker = current_worker().expect("a goroutine runs on a worker");
+    update_hint(
+        worker,
+        goroutine,
+        if took < SHORT { BlockingHint::Short } else { BlockingHint::Long },
+    );
+    match outcome {
+        Ok(value) => Ok(value),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// Runs `f` on the thread that gets the job by `submit`, while the caller waits: how it ended, and how
+/// many nanoseconds it took. Gives `f` back if the job is refused.
+pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
+    place: &'static Location<'static>,
+    submit: impl FnOnce(Job) -> Result<(), NoHelper>,
+    f: F,
+) -> Result<(Outcome<T>, u64), F> {
+    let mut f = Some(f);
+    let mut outcome: Option<Outcome<T>> = None;
+    let mut took = 0;
+    let done = AtomicBool::new(false);
+    let waiter = park::waiter();
+    let mut run = || {
+        let f = f.take().expect("a job is run once");
+        let start = clock::now();
+        outcome = Some(catch_unwind(AssertUnwindSafe(f)));
+        took = clock::now().saturating_sub(start);
+        // The frame that holds this closure may be gone once `done` is seen.
+        let waiter: Unparker = waiter.clone();
+        // Release: pairs with the Acquire below: the outcome is seen.
+        // mutant: drop done
+        done.store(true, Ordering::Release);
+        // mutant: drop wake of who waits
+        waiter.unpark();
+    };
+    let job: *mut (dyn FnMut() + Send + '_) = &mut run;
+    // SAFETY: only the lifetime changes; this frame waits for `done`. [Q1]
+    let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
+    if submit(job).is_err() {
+        return Err(f.take().expect("nobody has run the job"));
+    }
+    // Acquire: pairs with the Release above.
+    while !done.load(Ordering::Acquire) {
+        park::park_without_fail(place);
+    }
+    Ok((outcome.expect("the job has run"), took))
+}

@@ -1,0 +1,45 @@
+//! Reference: a counted reference to a goroutine. The last one that goes lets the cell be recycled. [G1]
+//! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
+
+use super::cell::{Goroutine, Ptr};
+
+/// A counted reference to a goroutine.
+pub(crate) struct Ref(Ptr);
+
+impl Ref {
+    /// Takes over a reference that is counted already.
+    pub(crate) fn adopt(ptr: Ptr) -> Self {
+        Ref(ptr)
+    }
+
+    /// One more reference, made from a live one.
+    pub(crate) fn new(ptr: Ptr) -> Self {
+        // mutant: drop reference
+        ptr.add_reference();
+        Ref(ptr)
+    }
+
+    pub(crate) fn ptr(&self) -> Ptr {
+        self.0
+    }
+}
+
+impl std::ops::Deref for Ref {
+    type Target = Goroutine;
+
+    fn deref(&self) -> &Goroutine {
+        &self.0
+    }
+}
+
+impl Clone for Ref {
+    fn clone(&self) -> Self {
+        Ref::new(self.0)
+    }
+}
+
+impl Drop for Ref {
+    fn drop(&mut self) {
+        crate::sched::core::cell_pool::drop_reference(self.0);
+    }
+}

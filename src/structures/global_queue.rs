@@ -1,0 +1,150 @@
+//! Injector: the FIFO that all processors share, a lock around a queue of pointers.
+//! push: lock, put, count, unlock.   pop: read the count; not zero: lock, take, count, unlock.
+//! Not lock-free on purpose: it is the slow path, one lock moves a whole batch, and the length is
+//! read without the lock, so that looking at an empty injector costs one load. The queue is of pointers,
+//! not of linked items: of a million that wait most have left the caches, and to unlink one would be to wait
+//! for memory, under the lock.
+//!
+//! [J1] An item leaves exactly once.
+//! [J2] Whoever pops an item sees what its pusher wrote.
+//! [J3] Items leave in the order in which their pushes took the lock; a batch stays together.
+//! [J4] `len` counts an item before it can be popped. So a zero that is read after a fence(SeqCst)
+//!      proves that every item whose pusher's fence(SeqCst) came earlier has been popped.
+//! All counting is done under the lock: counted late, a popper could take `len` below zero; uncounted
+//! late, it would keep idle workers looking for an item that is gone.
+//! Checked by: verification/loom/injector.rs, proptests/injector.rs.
+
+use super::fifo::Fifo;
+use crate::platform::atomic::{AtomicUsize, Ordering};
+use crate::platform::{Counter, Mutex};
+use crossbeam_utils::CachePadded;
+use std::ptr::NonNull;
+
+/// How many are taken under one lock, at most.
+pub const BATCH: usize = 32;
+
+/// A shared FIFO of items. Dropping it forgets the items.
+#[derive(Debug)]
+pub struct GlobalQueue<T> {
+    items: CachePadded<Mutex<Fifo<NonNull<T>>>>,
+    /// Written under the lock alone [J4]; by itself in its cache line, since idle workers watch it.
+    len: CachePadded<AtomicUsize>,
+    /// How often the lock was somebody else's.
+    contended: Counter,
+}
+
+// SAFETY: items are handed on whole, and the pushes' callers promise that they may be used on any thread.
+unsafe impl<T> Sync for GlobalQueue<T> {}
+// SAFETY: as above.
+unsafe impl<T> Send for GlobalQueue<T> {}
+
+impl<T> GlobalQueue<T> {
+    /// An empty injector.
+    pub fn new() -> Self {
+        GlobalQueue {
+            items: CachePadded::new(Mutex::new(Fifo::new())),
+            len: CachePadded::new(AtomicUsize::new(0)),
+            contended: Counter::new(),
+        }
+    }
+
+    /// Puts `item` behind all others.
+    ///
+    /// # Safety
+    /// - `item` is in no queue, stays alive until it is popped, and may be used on any thread.
+    pub unsafe fn push(&self, item: NonNull<T>) {
+        let mut items = self.items.lock_counting(&self.contended);
+        items.push(item);
+        // Relaxed: the lock publishes the item [J2]; the count is a hint that the caller's own
+        // fence(SeqCst) makes firm [J4]. An RMW, as for every word with several writers.
+        // mutant: drop count
+        self.len.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Puts a whole batch behind all others, in its own order, under one lock.
+    ///
+    /// # Safety
+    /// - Each item is in no queue and not twice in the batch, stays alive until it is popped, and
+    ///   may be used on any thread.
+    pub unsafe fn push_batch(&self, batch: &mut dyn Iterator<Item = NonNull<T>>) {
+        let mut items = self.items.lock_counting(&self.contended);
+        let mut n = 0;
+        for item in batch {
+            items.push(item);
+            n += 1;
+        }
+        // Relaxed: see `push`. [J4]
+        // mutant: drop count
+        self.len.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Takes the item that has waited longest. `None` is as firm as [`is_empty`](Self::is_empty).
+    pub fn pop(&self) -> Option<NonNull<T>> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut items = self.items.lock_counting(&self.contended);
+        let item = items.pop()?;
+        // Relaxed: see `push`. [J4]
+        // mutant: drop count
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        Some(item)
+    }
+
+    /// Takes up to `max` items, at most 32, under one lock, and hands them to `into`, the oldest first,
+    /// after the lock is free again; returns how many. `into` must not panic: the rest of the batch would
+    /// be forgotten.
+    pub fn pop_batch(&self, max: usize, into: &mut impl FnMut(NonNull<T>)) -> usize {
+        if max == 0 || self.is_empty() {
+            return 0;
+        }
+        let mut batch = [None; BATCH];
+        let n = self.detach(&mut batch[..max.min(BATCH)]);
+        batch[..n].iter().flatten().for_each(|item| into(*item));
+        n
+    }
+
+    /// Whether no item waits: a hint, one Relaxed load.
+    ///
+    /// After a `fence(SeqCst)` of the caller it is firm in one direction: `true` means that each
+    /// item whose pusher went through a `fence(SeqCst)` after its push, earlier in the one order of
+    /// all such fences, has been popped by somebody. [J4] Nothing else follows: an item may have
+    /// come since, and `false` may be out of date.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many items wait: a hint, as [`is_empty`](Self::is_empty).
+    #[inline]
+    pub fn len(&self) -> usize {
+        // Relaxed: no data rides on it; see `is_empty` for what a fence adds.
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// How often somebody had to wait for the lock.
+    pub fn contended(&self) -> u64 {
+        self.contended.get()
+    }
+
+    fn detach(&self, batch: &mut [Option<NonNull<T>>]) -> usize {
+        let mut items = self.items.lock_counting(&self.contended);
+        let mut n = 0;
+        while n < batch.len()
+            && let Some(item) = items.pop()
+        {
+            batch[n] = Some(item);
+            n += 1;
+        }
+        // Relaxed: see `push`. [J4]
+        // mutant: drop count
+        self.len.fetch_sub(n, Ordering::Relaxed);
+        n
+    }
+}
+
+impl<T> Default for GlobalQueue<T> {
+    fn default() -> Self {
+        GlobalQueue::new()
+    }
+}

@@ -1,0 +1,247 @@
+//! Stealing deque: the owner pushes at `tail`; the owner and thieves take at `head`. A bounded ring,
+//! first in first out for everybody, so that nothing starves.
+//!
+//! ```text
+//!                 released          claimed              tail
+//!   index   ·······│ a thief copies │ items to be taken  │ free ······   tail - released ≤ capacity
+//!                  └── unreleased ──┘
+//!   head = (claimed, unreleased)       one u64, each write an RMW
+//!   tail                               one u32, written by the owner alone
+//! ```
+//!
+//! push:  read head, ring not full; write the slot; publish tail.
+//! pop:   CAS claimed + 1; read the slot. (Ours, so `released` may move with it, unless a thief
+//!        copies: then unreleased + 1, and the thief's release covers this slot too.)
+//! steal: nobody copies; CAS claimed + n, unreleased = n; copy n slots out; release: unreleased = 0.
+//! A full ring: the owner steals half from itself and hands it over with the new item.
+//!
+//! [D1] An item leaves exactly once: each index is claimed by one CAS, and only its claimer reads
+//!      the slot.
+//! [D2] A visible slot has been written: whoever sees `tail` sees all slots below it.
+//! [D3] Items are claimed in the order of their pushes; a batch is handed on in that order.
+//! [D4] A slot is overwritten only after its last reader is done: `tail - released ≤ capacity`.
+//! [D5] At most one batch (thief or overflow) copies at a time: `unreleased != 0` keeps others out.
+//! [D6] `Steal::is_empty`, after a fence(SeqCst), is firm for all that was pushed before it.
+//! Indices are u32 and wrap; they start at the last one, so that every run crosses the wrap-around.
+//! Source: the run queues of Go (proc.go, `runqgrab`) and tokio (multi-thread `queue.rs`); there the
+//! head is a pair of indices, here an index and a distance, which makes the release one wait-free
+//! `fetch_and`.
+//! The ends are here, the ring and its claims in ring.rs.
+//! Checked by: verification/loom/deque.rs, proptests/deque.rs.
+
+use super::ring::{FIRST, Head, Ring};
+use crate::platform::Arc;
+use crate::platform::atomic::Ordering;
+use std::cell::Cell;
+use std::fmt;
+use std::iter;
+
+/// A new ring of `capacity` slots (a power of two, 2 or more) and its two ends.
+pub fn run_queue<T: Send>(capacity: usize) -> (Local<T>, Steal<T>) {
+    assert!(
+        capacity.is_power_of_two() && (2..=1 << 31).contains(&capacity),
+        "deque: capacity {capacity} must be a power of two from 2 to 2^31"
+    );
+    let ring = Arc::new(Ring::new(capacity));
+    (Local { ring: Arc::clone(&ring), tail: Cell::new(FIRST) }, Steal { ring })
+}
+
+/// The owner's end. It may move to another thread (which orders its uses), but has one user at a
+/// time.
+pub struct Local<T> {
+    ring: Arc<Ring<T>>,
+    /// What `Ring::tail` holds: the owner needs no atomic to know what it wrote itself.
+    tail: Cell<u32>,
+}
+
+impl<T: Send> Local<T> {
+    /// Puts `item` behind all others.
+    ///
+    /// A full ring keeps neither `item` nor its older half: `overflow` gets both in one batch, the
+    /// oldest first and `item` last. While a thief is copying, which makes room, it gets `item`
+    /// alone. What `overflow` leaves in the iterator is dropped.
+    #[inline]
+    pub fn push(&self, item: T, overflow: impl FnOnce(&mut dyn Iterator<Item = T>)) {
+        let tail = self.tail.get();
+        if self.room(tail) == 0 {
+            return self.push_full(item, overflow);
+        }
+        // SAFETY:
+        // - we are the owner;
+        // - there is room, so this slot has no reader left. [D4]
+        unsafe { self.ring.write(tail, item) };
+        self.publish(tail.wrapping_add(1));
+    }
+
+    /// Takes the item that has waited longest.
+    #[inline]
+    pub fn pop(&self) -> Option<T> {
+        let tail = self.tail.get();
+        // Relaxed: a stale head only makes the CAS fail.
+        let mut head = Head(self.ring.head.load(Ordering::Relaxed));
+        loop {
+            if head.claimed() == tail {
+                return None;
+            }
+            // Relaxed, both: we read what we wrote ourselves, and only our own later push can
+            // overwrite it, so this CAS publishes nothing. As an RMW it keeps the release sequence
+            // of the thieves' releases alive for `room`. [D1] [D4]
+            // mutant: pop beside a thief that copies: replace head.pop_one() with Head(head.0.wrapping_add(1 << 32))
+            match self.ring.head.compare_exchange_weak(
+                head.0,
+                head.pop_one().0,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                // SAFETY:
+                // - our CAS claimed this index, so nobody else reads it [D1];
+                // - it is below `tail`, so we wrote it [D2];
+                // - only our own next push could write it again. [D4]
+                Ok(_) => return Some(unsafe { self.ring.read(head.claimed()) }),
+                Err(now) => head = Head(now),
+            }
+        }
+    }
+
+    /// How many items wait; thieves may take some meanwhile.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // Relaxed: a hint, no data rides on it.
+        let head = Head(self.ring.head.load(Ordering::Relaxed));
+        self.tail.get().wrapping_sub(head.claimed()) as usize
+    }
+
+    /// Whether no item waits. Only thieves could make a `false` out of date.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many pushes fit for certain before the ring overflows.
+    #[inline]
+    pub fn free(&self) -> usize {
+        self.room(self.tail.get()) as usize
+    }
+
+    /// Another thief's end of this ring.
+    pub fn stealer(&self) -> Steal<T> {
+        Steal { ring: Arc::clone(&self.ring) }
+    }
+
+    /// Slots from `tail` on that may be written.
+    #[inline]
+    fn room(&self, tail: u32) -> u32 {
+        // Acquire: pairs with the Release of the thieves' `Claim::drop`, so that their reads of
+        // these slots are over before we write. [D4]
+        let head = Head(self.ring.head.load(Ordering::Acquire));
+        // mutant: room that a thief still reads: replace head.released() with head.claimed()
+        self.ring.capacity() - tail.wrapping_sub(head.released())
+    }
+
+    #[inline]
+    fn publish(&self, tail: u32) {
+        // Release: pairs with the Acquire in `Ring::claim`, so that the slots below are seen. [D2]
+        self.ring.tail.store(tail, Ordering::Release);
+        self.tail.set(tail);
+    }
+
+    #[cold]
+    fn push_full(&self, item: T, overflow: impl FnOnce(&mut dyn Iterator<Item = T>)) {
+        let half = self.ring.capacity() / 2;
+        // `None` while a thief copies. [D5] The claim stands until `overflow` has taken the last of
+        // it, so even a push from within `overflow` can't overwrite what it has yet to give. [D4]
+        let oldest = self.ring.claim(|available| available.min(half));
+        overflow(&mut oldest.into_iter().flatten().chain(iter::once(item)));
+    }
+}
+
+/// A thief's end.
+pub struct Steal<T> {
+    ring: Arc<Ring<T>>,
+}
+
+impl<T: Send> Steal<T> {
+    /// Moves half of the items, rounded up, to the thief's own deque, never more than that has room
+    /// for, and gives the oldest of them to run at once.
+    ///
+    /// `None` means that every item seen was already claimed, *or that another batch is being
+    /// copied* [D5]; to tell the two apart, ask [`is_empty`](Self::is_empty). Stealing from oneself
+    /// is allowed and only changes the order.
+    pub fn steal_half(&self, into: &Local<T>) -> Option<T> {
+        // SAFETY: the closure does nothing.
+        unsafe { self.steal_half_seen(into, |_, _| ()) }
+    }
+
+    /// As [`steal_half`](Self::steal_half); `seen` is shown each item that was claimed, in order and
+    /// before it is published again: true with the one that is given.
+    ///
+    /// # Safety
+    /// `seen` does not use `into`, whose room was measured before, and does not unwind.
+    #[inline]
+    pub unsafe fn steal_half_seen(&self, into: &Local<T>, seen: impl Fn(&T, bool)) -> Option<T> {
+        let mut tail = into.tail.get();
+        let room = into.room(tail);
+        // mutant: more than there is room for: replace room + 1 with u32::MAX
+        let mut claim = self.ring.claim(|available| available.div_ceil(2).min(room + 1))?;
+        let first = claim.next();
+        first.iter().for_each(|first| seen(first, true));
+        if claim.left() > 0 {
+            for item in claim.by_ref() {
+                seen(&item, false);
+                // SAFETY:
+                // - whoever has `into` is its owner, and `Owner` is not Sync;
+                // - the claim is no longer than its room, and one item stays out. [D4]
+                unsafe { into.ring.write(tail, item) };
+                tail = tail.wrapping_add(1);
+            }
+            drop(claim); // first give the victim its slots back
+            into.publish(tail);
+        }
+        first
+    }
+
+    /// Takes the oldest item. `None` as for [`steal_half`](Self::steal_half).
+    pub fn steal_one(&self) -> Option<T> {
+        self.ring.claim(|_| 1)?.next()
+    }
+
+    /// How many items wait: a hint.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // Relaxed, both, and `head` first: a stale head errs towards "not empty", a stale tail is
+        // what `is_empty` speaks of.
+        let head = Head(self.ring.head.load(Ordering::Relaxed));
+        let tail = self.ring.tail.load(Ordering::Relaxed);
+        let waiting = tail.wrapping_sub(head.claimed()) as i32;
+        (waiting.max(0) as u32).min(self.ring.capacity()) as usize
+    }
+
+    /// Whether no item waits: a hint, two Relaxed loads.
+    ///
+    /// After a `fence(SeqCst)` of the caller it is firm in one direction: `true` means that each
+    /// item whose pusher went through a `fence(SeqCst)` after its push, earlier in the one order of
+    /// all such fences, has been claimed by somebody. [D6] An item that a thief has claimed and not
+    /// yet published in its own deque is in neither: that thief is awake, and answers for it.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Clone for Steal<T> {
+    fn clone(&self) -> Self {
+        Steal { ring: Arc::clone(&self.ring) }
+    }
+}
+
+impl<T> fmt::Debug for Local<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner").field("capacity", &self.ring.capacity()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Steal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stealer").field("capacity", &self.ring.capacity()).finish_non_exhaustive()
+    }
+}

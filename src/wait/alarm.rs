@@ -1,0 +1,251 @@
+//! Alarm: wakes tasks that await a time, whatever executor runs them, with or without a runtime.
+//! One a process, and a kernel thread for it, which is started by the first task that awaits a time,
+//! and sleeps while nothing is due.
+//!
+//! arm (a poll): lock; take back the future's earlier entry; push; if the thread sleeps beyond the new
+//!     deadline, wake it.   disarm (a drop): lock; take back the entry.
+//! turn (the thread): lock; pop what is due; unlock; wake it.   Nothing is due: sleep until the
+//!     nearest deadline, letting go of the lock as it falls asleep.
+//! Wakers are the user's code: they are cloned, called and dropped without the lock, and what they throw
+//! does not leave them, or the thread would end. [Q2]
+//!
+//! [Z4] While an entry is there, the alarm is awake, or sleeps no longer than until its deadline, or
+//! its wake-up is in flight. An entry leaves once: it is woken, by the waker it was armed with last, or
+//! was taken back.
+//! In a model, time is a part of it, and `virtual_time` takes the place of all this.
+//! Checked by: verification/loom/alarm.rs, proptests/runtime/awaited.rs, proptests/model/time.rs.
+#![forbid(unsafe_code)]
+
+use crate::explore::virtual_time;
+use crate::fiber::overflow;
+use crate::platform::foreign::Task;
+use crate::platform::fork;
+use crate::platform::fork::Born;
+use crate::platform::poison::PoisonError;
+use crate::platform::{
+    Arc, Condvar, MODELLED, Mutex, MutexGuard, OfProcess, const_fn, thread, unmodelled,
+};
+use crate::sched::core::clock;
+use crate::sched::core::forked;
+use crate::structures::NEVER;
+use crate::structures::heap::{Heap, Ticket};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// So many are woken before the lock is taken again.
+const BATCH: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Alarm {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Items are the keys of `tasks`: an entry is in both, or in neither.
+    heap: Heap<u64>,
+    tasks: BTreeMap<u64, Task>,
+    /// Entries so far; their numbers are not used again.
+    armed: u64,
+    /// Until when the thread sleeps; 0 while it is awake, or somebody is waking it.
+    sleeps_until: u64,
+}
+
+/// Names an entry, which may have left.
+#[derive(Clone, Copy, Debug)]
+pub struct Armed {
+    number: u64,
+    ticket: Ticket,
+}
+
+impl Alarm {
+    const_fn! {
+        /// An alarm without an entry.
+        #[allow(clippy::new_without_default)]
+        pub fn new() -> Alarm {
+            let state =
+                State { heap: Heap::new(), tasks: BTreeMap::new(), armed: 0, sleeps_until: 0 };
+            Alarm { state: Mutex::new(state), wake: Condvar::new() }
+        }
+    }
+
+    /// Wakes `task` at `deadline`, once. In place of `before`, if that is still there. [Z4]
+    pub fn arm(&self, before: Option<Armed>, deadline: u64, task: impl Into<Task>) -> Armed {
+        let task = task.into();
+        let mut state = self.state.lock();
+        let replaced = before.and_then(|before| state.take(before));
+        state.armed += 1;
+        let number = state.armed;
+        let ticket = state.heap.push(deadline, number);
+        state.tasks.insert(number, task);
+        if deadline < state.sleeps_until {
+            // One is enough: whoever arms before it has the lock again finds it awake.
+            state.sleeps_until = 0;
+            // mutant: drop wake of the alarm
+            self.wake.notify_one();
+        }
+        drop(state);
+        drop(replaced);
+        Armed { number, ticket }
+    }
+
+    /// Takes an entry back: true. False if it has left: its waker was called, or is about to be. [Z4]
+    pub fn disarm(&self, armed: Armed) -> bool {
+        // The lock goes at the end of this statement, the waker after it.
+        let taken = self.state.lock().take(armed);
+        taken.is_some()
+    }
+
+    /// One turn of the alarm's thread: wakes some of what is due, or sleeps for want of it.
+    pub fn turn(&self, now: impl FnOnce() -> u64) {
+        let mut state = self.state.lock();
+        let now = now();
+        let due = state.pop_due(now);
+        if due.is_empty() {
+            return self.sleep(state, now);
+        }
+        drop(state);
+        due.into_iter().for_each(Task::wake);
+    }
+
+    fn sleep(&self, mut state: MutexGuard<'_, State>, now: u64) {
+        let nearest = state.heap.nearest();
+        state.sleeps_until = nearest;
+        let mut state = match nearest {
+            NEVER => self.wake.wait(state),
+            _ => self.wake.wait_timeout(state, Duration::from_nanos(nearest - now)).0,
+        };
+        state.sleeps_until = 0;
+    }
+
+    /// How many deadlines it keeps.
+    pub fn len(&self) -> usize {
+        self.state.lock().heap.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl State {
+    fn take(&mut self, armed: Armed) -> Option<Task> {
+        let task = self.tasks.remove(&armed.number)?;
+        // mutant: drop cancelling of the deadline
+        self.heap.cancel(armed.ticket, armed.number);
+        Some(task)
+    }
+
+    fn pop_due(&mut self, now: u64) -> Vec<Task> {
+        let mut due = Vec::new();
+        while due.len() < BATCH
+            && let Some(number) = self.heap.pop_due(now)
+        {
+            due.extend(self.tasks.remove(&number));
+        }
+        due
+    }
+}
+
+/// The process's alarm, once somebody needed it. Never in a model. The child of a fork starts its own.
+static ALARM: OfProcess<Arc<Alarm>> = OfProcess::new();
+
+/// # Panics
+/// If its thread can't be started; the next call tries again.
+#[track_caller]
+fn of_the_process() -> &'static Alarm {
+    match ALARM.get() {
+        Some(alarm) => alarm,
+        None => start(),
+    }
+}
+
+#[cold]
+#[track_caller]
+fn start() -> &'static Alarm {
+    static STARTING: OfProcess<unmodelled::Mutex<()>> = OfProcess::new();
+    // One at a time: a second alarm would have a thread for nothing.
+    let starting = STARTING.get_or_init(unmodelled::Mutex::default);
+    let turn = starting.lock().unwrap_or_else(PoisonError::into_inner);
+    if ALARM.get().is_none() {
+        fork::prepare();
+        let alarm = Arc::new(Alarm::new());
+        let own = Arc::clone(&alarm);
+        let born = Born::here();
+        let life = move || {
+            overflow::ensure_alternate_stack();
+            loop {
+                own.turn(clock::now);
+                forked::check_thread(born, "a waker has called `fork`, and returned");
+            }
+        };
+        if let Err(error) = thread::spawn("selvedge-alarm".to_owned(), life) {
+            // The panic hook may await a time, too. [Q3]
+            drop(turn);
+            panic!(
+                "the thread that wakes futures at their time can't be started: {error}; raise the \
+                 limit of threads, or wait in a goroutine, which needs no thread"
+            );
+        }
+        return ALARM.get_or_init(|| alarm);
+    }
+    ALARM.get().expect("it was there before")
+}
+
+/// A future's entry in the alarm of the process, or of the model: one at a time. Taken back on drop.
+#[derive(Debug, Default)]
+pub(crate) struct Reminder {
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In the alarm of the process in which it was armed.
+    Alarm(Born, Armed),
+    /// In the model's clock.
+    Model(u64),
+}
+
+impl Reminder {
+    /// Wakes `task` at `deadline`, and not the one that it was to wake before.
+    ///
+    /// # Panics
+    /// If the alarm's thread can't be started.
+    #[track_caller]
+    pub(crate) fn set(&mut self, deadline: u64, task: Task) {
+        if MODELLED || deadline == NEVER {
+            self.clear();
+            // Outside of a user's program a model has no clock: what is not due never will be.
+            let number = if MODELLED { virtual_time::set_task(task, deadline) } else { None };
+            self.place = number.map(Place::Model);
+            return;
+        }
+        let before = match self.place.take() {
+            Some(Place::Alarm(born, armed)) if born.is_here() => Some(armed),
+            _ => None,
+        };
+        let armed = of_the_process().arm(before, deadline, task);
+        self.place = Some(Place::Alarm(Born::here(), armed));
+    }
+
+    /// Wakes nobody any more.
+    pub(crate) fn clear(&mut self) {
+        match self.place.take() {
+            Some(Place::Alarm(born, armed)) if born.is_here() => {
+                of_the_process().disarm(armed);
+            }
+            Some(Place::Alarm(..)) => {}
+            Some(Place::Model(number)) => virtual_time::unset(number),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Reminder {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
