@@ -8,8 +8,11 @@
 //! verification/loom/relieve.rs, verification/loom/resize.rs, verification/loom/shutdown.rs,
 //! verification/shuttle/.
 
-use super::*;
+use super::idle_workers::*;
+use crate::observe::fault;
+use crate::observe::specification::Doing;
 use crate::platform::atomic::fence;
+use crate::platform::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A monitor's wait that is worth cutting short.

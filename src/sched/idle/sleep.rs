@@ -1,7 +1,10 @@
 //! A worker that found no work: search, sleep, queue, end. Protocol and invariants: the roster.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs.
 
-use super::*;
+use super::idle_workers::*;
+use crate::observe::fault;
+use crate::observe::specification::Doing;
+use crate::platform::atomic::Ordering;
 use crate::platform::atomic::fence;
 use crate::platform::thread;
 

@@ -2,7 +2,9 @@
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs,
 //! verification/loom/retake.rs, verification/shuttle/leave.rs.
 
-use super::*;
+use super::idle_workers::*;
+use crate::observe::specification::Doing;
+use crate::platform::atomic::Ordering;
 use crate::platform::atomic::fence;
 
 impl IdleWorkers {
