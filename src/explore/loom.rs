@@ -48,7 +48,7 @@ pub(super) fn explain(text: &str, file: &str) -> Option<(Kind, String)> {
         return Some((Kind::Deadlock, "everybody waits, and nobody will wake them".to_owned()));
     }
     if text.starts_with("Model exceeded maximum number of branches") {
-        return Some((Kind::Limit, run_log::TOO_MANY_STEPS.to_owned()));
+        return Some((Kind::Limit, run_log::log::TOO_MANY_STEPS.to_owned()));
     }
     let of_loom = file.contains("/loom-0.") || text.starts_with("Causality violation");
     of_loom.then(|| (Kind::Panic, format!("loom says: {text}")))

@@ -159,7 +159,7 @@ impl Scheduler for Sampler {
     ) -> Option<TaskId> {
         self.taken += 1;
         if self.taken > self.steps {
-            run_log::fail(Kind::Limit, run_log::TOO_MANY_STEPS.to_owned());
+            run_log::fail(Kind::Limit, run_log::log::TOO_MANY_STEPS.to_owned());
         }
         let Search::Pct { .. } = self.search else {
             let at = self.random.next() % runnable.len() as u64;

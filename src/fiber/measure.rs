@@ -1,5 +1,5 @@
 //! The figures that the comments of this directory, docs/stacks.md and docs/switch.md cite:
-//! `cargo test --release --lib context::measure -- --ignored --nocapture --test-threads=1`
+//! `cargo test --release --lib fiber::measure -- --ignored --nocapture --test-threads=1`
 //! and the same with `--features portable-switch`.
 //! Held constant: one kernel thread, default slots, light guards; each figure is the least of 5 runs, of a
 //! round trip the least of 50 short ones, so that others who use the machine spoil few of them.

@@ -37,7 +37,7 @@ pub(super) fn in_child(module: &str, test: &str, body: impl FnOnce()) -> Death {
         body();
         std::process::exit(0);
     }
-    let name = format!("context::{module}::{test}");
+    let name = format!("fiber::{module}::{test}");
     let child = Command::new(std::env::current_exe().expect("the test program"))
         .args([name.as_str(), "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)

@@ -1,0 +1,179 @@
+//! Explorer: explores one program, execution after execution.
+
+#[cfg(feature = "loom")]
+use super::loom as backend;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+use super::none as backend;
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+use super::shuttle as backend;
+use super::virtual_time;
+use crate::observe::run_log;
+use crate::observe::run_log::{Kind, Record, Rules};
+use crate::platform::{Arc, Parker, tls};
+pub use backend::{EXHAUSTS, SAMPLES, roomy};
+use std::any::Any;
+use std::io::Write;
+use std::panic::{
+    AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind, set_hook, take_hook,
+};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+/// Which executions are run.
+#[derive(Clone, Copy, Debug)]
+pub enum Search {
+    /// Each one that differs, with so many preemptions at most.
+    Every {
+        /// `None`: without a bound.
+        preemptions: Option<usize>,
+    },
+    /// At each step any goroutine.
+    Random {
+        /// Each execution has its own, made from this one and its number.
+        seed: u64,
+    },
+    /// Random priorities, and so many random places where one changes.
+    Pct {
+        /// As `Random`.
+        seed: u64,
+        /// The number of ordering constraints that a bug of this kind has.
+        depth: usize,
+        /// The most steps an execution had before; `None` to learn it.
+        #[allow(dead_code, reason = "shuttle alone reads it")]
+        length: Option<u64>,
+    },
+}
+
+/// What is to be explored.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Which executions.
+    pub search: Search,
+    /// The number of the first; only sampling can begin elsewhere than at 0.
+    pub first: u64,
+    /// So many at most.
+    pub most: Option<u64>,
+    /// For so long at most, about.
+    pub within: Option<Duration>,
+    /// Steps of the checker that an execution may take.
+    pub steps: usize,
+    /// What counts as a failure.
+    pub rules: Rules,
+}
+
+/// What was explored.
+#[derive(Debug)]
+pub struct Explored {
+    /// Executions begun.
+    pub executions: u64,
+    /// The longest execution before the last one, in steps; for `Pct`.
+    pub length: u64,
+    /// A cap may have ended it.
+    pub cut: bool,
+    /// In all.
+    pub took: Duration,
+    /// The failure that ended it.
+    pub failure: Option<Record>,
+}
+
+/// Runs the executions of `plan`, until one fails.
+pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
+    backend::prepare();
+    report_panics();
+    let start = Instant::now();
+    let begun = Arc::new(AtomicU64::new(0));
+    let length = Arc::new(AtomicU64::new(0));
+    let (tell, told) = channel();
+    let (count, longest) = (Arc::clone(&begun), Arc::clone(&length));
+    let thread = std::thread::Builder::new().name("selvedge-model".to_owned()).spawn(move || {
+        let body = move || {
+            // Relaxed: read when the thread has spoken or ended.
+            count.fetch_add(1, Ordering::Relaxed);
+            let most_steps = backend::LEDGER_COUNTS.then_some(plan.steps);
+            run(Rules { most_steps, ..plan.rules }, &tell, &*program);
+        };
+        // What of a panic nobody of the run has caught comes up to here.
+        let end = catch_unwind(AssertUnwindSafe(|| backend::search(&plan, &longest, body)));
+        run_log::raise_deferred_failure();
+        end.unwrap_or_else(|payload| resume_unwind(payload));
+        run_log::close();
+    });
+    let thread = thread.unwrap_or_else(|error| panic!("model: no kernel thread: {error}"));
+    // An error says that nobody is left to tell: the search has ended.
+    let failure = told.recv().ok().or_else(|| {
+        let message = "the checker itself panicked; what it said stands above".to_owned();
+        let run = run_log::Run::default();
+        thread.join().err().map(|_| Record { kind: Kind::Panic, message, run })
+    });
+    // Relaxed: as above.
+    let executions = begun.load(Ordering::Relaxed);
+    let took = start.elapsed();
+    let reached = |cap: Duration| took >= cap;
+    let cut = plan.most.is_some_and(|most| executions >= most) || plan.within.is_some_and(reached);
+    // Relaxed: as above.
+    let length = length.load(Ordering::Relaxed);
+    Explored { executions, length, cut, took, failure }
+}
+
+/// One execution, on the first of its model threads.
+fn run(rules: Rules, tell: &Sender<Record>, program: &(dyn Fn() + Send + Sync)) {
+    run_log::open(Rules { most_threads: backend::MOST_THREADS, ..rules }, tell.clone());
+    virtual_time::begin();
+    run_log::thread("the program itself");
+    let main = run_log::spawned(0, Some("main"), None);
+    tls::set_parker(Arc::new(Parker::of(main, Some("main".into()))));
+    if let Err(payload) = roomy(|| catch_unwind(AssertUnwindSafe(program))) {
+        run_log::panicked(main, message(&*payload));
+        run_log::fail(Kind::Panic, format!("goroutine {main} panicked: {}", message(&*payload)));
+    }
+    ended(main);
+}
+
+/// A goroutine of the run has ended, and touches nothing of the model any more but the clock.
+pub fn ended(goroutine: u32) {
+    if run_log::ended(goroutine) {
+        virtual_time::end();
+    }
+}
+
+/// What a panic said.
+pub fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("(its payload is no text)")
+}
+
+/// Panics within a run go to its log: most are found in hundreds of executions, or are expected.
+/// Those of the checker itself fail the run.
+pub fn report_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            let text = message(info.payload());
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            if !run_log::saw_panic(text, place) {
+                usual(info);
+            } else if let Some((kind, message)) =
+                backend::explain(text, info.location().map_or("", |place| place.file()))
+                && !run_log::defer_failure(kind, message)
+            {
+                end_process(text);
+            }
+        }));
+    });
+}
+
+/// A destructor has met the checker again, which panics as before: what follows is an abort without a
+/// word, or a wait without an end.
+fn end_process(text: &str) -> ! {
+    let message = format!(
+        "selvedge::model: the checker panics while a run unwinds from a panic of its own, and can't go \
+         on: {text}\nThe program is wrong, or beyond the checker; this process ends.\n"
+    );
+    // Past what a test harness captures, and would not show any more.
+    let _ = std::io::stderr().write_all(message.as_bytes());
+    std::process::exit(101)
+}

@@ -1,0 +1,109 @@
+//! Spec: what the scheduler tells the specification.
+
+use super::event::{Doing, Event};
+use super::history::{Breach, History};
+use crate::platform::SPEC;
+use crate::platform::unmodelled::Mutex;
+
+/// A goroutine, as the specification knows it: by the address of its cell.
+pub type Key = usize;
+
+/// One runtime's specification.
+pub struct Spec(Option<Box<Mutex<History>>>);
+
+/// Somebody who is no worker, or a worker in user code, is at work on the queues until this goes.
+#[must_use]
+pub struct Acting<'a> {
+    spec: &'a Spec,
+    unparks: Option<Key>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Spec::new()
+    }
+}
+
+impl Spec {
+    /// Of a runtime that has done nothing yet.
+    pub fn new() -> Self {
+        Spec(SPEC.then(Box::default))
+    }
+
+    /// One that is told nothing.
+    pub fn silent() -> Self {
+        Spec(None)
+    }
+
+    /// Something happens to a goroutine.
+    #[inline(always)]
+    pub fn note(&self, goroutine: Key, event: Event) {
+        if SPEC {
+            self.hold(|book| book.goroutine(goroutine, event));
+        }
+    }
+
+    /// Something happens to a worker or a processor.
+    #[inline(always)]
+    pub fn see(&self, doing: Doing) {
+        if SPEC {
+            self.hold(|book| book.doing(doing));
+        }
+    }
+
+    /// See [`Acting`].
+    #[inline(always)]
+    pub fn acting(&self) -> Acting<'_> {
+        if SPEC {
+            self.hold(History::begin_acting);
+        }
+        Acting { spec: self, unparks: None }
+    }
+
+    /// As [`acting`](Self::acting): the goroutine is given a permit.
+    #[inline(always)]
+    pub fn unparking(&self, goroutine: Key) -> Acting<'_> {
+        let mut acting = self.acting();
+        acting.unparks = Some(goroutine);
+        self.note(goroutine, Event::Unparks);
+        acting
+    }
+
+    /// Every goroutine has ended, says who waited for it. [E1]
+    #[inline(always)]
+    pub fn drained(&self) {
+        if SPEC {
+            self.hold(|book| book.drained());
+        }
+    }
+
+    /// The runtime has ended, and these are the goroutines that had not. [E1]
+    #[inline(always)]
+    pub fn ended(&self, left: impl Iterator<Item = Key>) {
+        if SPEC {
+            self.hold(|book| book.ended(left.collect()));
+        }
+    }
+
+    #[inline(never)]
+    fn hold(&self, rule: impl FnOnce(&mut History) -> Result<(), Breach>) {
+        let Some(book) = &self.0 else { return };
+        let mut book = book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Err(breach) = rule(&mut book) {
+            book.report(&breach);
+        }
+    }
+}
+
+impl Drop for Acting<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if !SPEC {
+            return;
+        }
+        if let Some(goroutine) = self.unparks {
+            self.spec.note(goroutine, Event::UnparkAction);
+        }
+        self.spec.hold(History::end_acting);
+    }
+}
