@@ -33,6 +33,38 @@ pub const LAYERS: &[&[&str]] = &[
 /// Imports that the list forbids and that are not cut yet: (from, to).
 const EXCEPTIONS: &[(&str, &str)] = &[];
 
+/// The table of docs/architecture.md has these rows, in this order, and the chapter names files that exist.
+pub fn architecture_shows_them(tree: &Tree) -> Vec<String> {
+    const CHAPTER: &str = "docs/architecture.md";
+    let Some((_, text)) = tree.files(CHAPTER, ".md").next() else {
+        return vec![format!("{CHAPTER}: is missing")];
+    };
+    let mut violations = Vec::new();
+    let table = text.split("<!-- layers: begin -->").nth(1).unwrap_or_default();
+    let table = table.split("<!-- layers: end -->").next().unwrap_or_default();
+    let shown = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #"));
+    let shown: Vec<Vec<&str>> =
+        shown.map(|line| line.split('`').skip(1).step_by(2).collect()).collect();
+    for (number, row) in LAYERS.iter().enumerate() {
+        let there = shown.get(number).is_some_and(|names| names.starts_with(row));
+        if !there {
+            violations.push(format!("{CHAPTER}: row {} is not {row:?}", number + 1));
+        }
+    }
+    if shown.len() != LAYERS.len() {
+        violations.push(format!("{CHAPTER}: {} rows of layers", shown.len()));
+    }
+    let is_of_path = |c: char| is_word(&c) || c == '/' || c == '.';
+    let words = text.split(|c| !is_of_path(c)).filter(|word| word.ends_with(".rs"));
+    for path in words {
+        let places = ["src/", "src/sched/"].map(|folder| format!("{folder}{path}"));
+        if !places.iter().any(|place| tree.files(place, ".rs").next().is_some()) {
+            violations.push(format!("{CHAPTER}: there is no {path}"));
+        }
+    }
+    violations
+}
+
 /// The row of a folder.
 fn row(folder: &str) -> Option<usize> {
     LAYERS.iter().position(|row| row.contains(&folder))

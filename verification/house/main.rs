@@ -42,6 +42,11 @@ fn imports_go_down() {
 }
 
 #[test]
+fn architecture_shows_the_layers() {
+    hold(layers::architecture_shows_them);
+}
+
+#[test]
 fn every_unsafe_says_why() {
     hold(rules::unsafe_says_why);
 }
