@@ -164,11 +164,10 @@ fn tree_of(text: &str) -> Vec<Vec<String>> {
         rest = rest.trim_start();
         if let Some(after) = rest.strip_prefix("::") {
             rest = after.trim_start();
-            continue;
-        }
-        if let Some(after) = rest.strip_prefix('{') {
-            prefixes.push(path.len());
-            rest = after.trim_start();
+            if let Some(after) = rest.strip_prefix('{') {
+                prefixes.push(path.len());
+                rest = after.trim_start();
+            }
             continue;
         }
         let prefix = prefixes.last().copied();
