@@ -91,8 +91,7 @@ impl Helpers {
     /// The main loop of a helper thread.
     pub(crate) fn main(&self, shared: &Shared, number: usize) {
         if let Some(locals) = local_values::of_thread() {
-            // The jobs belong to other goroutines. Their goroutine-local values are not available on this
-            // thread.
+            // The jobs belong to goroutines, and goroutine-local values are not available on this thread.
             locals.shut();
         }
         let born = Born::here();

@@ -3,7 +3,8 @@
 //! | goroutine | caller | goes to | wakes |
 //! |---|---|---|---|
 //! | new | worker with a processor | its run queue | a searcher, if a processor is idle |
-//! | unparked, stealable | worker with a processor | `run_next`; the displaced goroutine goes to the run queue | for the displaced one: a searcher, if a processor is idle |
+//! | unparked, stealable | worker with a processor | `run_next` | no worker |
+//! | displaced from `run_next` | the same worker | its run queue | a searcher, if a processor is idle |
 //! | unparked, bound to the caller | its own worker | the bound queue | no worker |
 //! | unparked, bound to another worker | any thread | that worker's remote queue | that worker, if it is parked |
 //! | stealable | any other thread | the global queue | a searcher, if a processor is idle |

@@ -83,8 +83,8 @@ impl Shared {
         let mut idle =
             IdleWorkers::new(config.processors, config.max_processors, config.max_threads);
         if config.simulated.is_some() {
-            // A simulation keeps the runnable goroutines in a list of its own. It chooses at random, so it
-            // has no fairness bound.
+            // A simulation keeps the runnable goroutines in a list of its own and is fair only by chance.
+            // So nothing is reported to the specification.
             idle.spec = Spec::silent();
         }
         let blocks = stack_pool.blocks();
