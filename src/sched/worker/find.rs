@@ -9,7 +9,7 @@
 //! second decision.
 //!
 //! [F2] A runnable goroutine waits for at most 4·(1 + those ahead of it in its queue) decisions of its
-//! processor, or 2·(...) in the bound queue. Each of these decisions may be extended by up to 16 for
+//! processor. In the bound queue the factor is 2. Each of these decisions may be extended by up to 16 for
 //! `run_next`, and all of them by 61/60 for the global queue. A goroutine in the global queue waits for 61
 //! decisions of some processor for each goroutine ahead of it.
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/fairness.rs.

@@ -35,8 +35,7 @@ impl Worker {
         if why != EXIT && self.shared().is_stopping() {
             return self.abandon(goroutine);
         }
-        // A wired goroutine has not passed control to another goroutine, so this function is called for its
-        // end.
+        // Only here, because a wired goroutine never passes control to another goroutine.
         if why == EXIT && goroutine.own.wired.get() != 0 {
             self.reap_wired(goroutine);
         }
