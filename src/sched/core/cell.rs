@@ -28,7 +28,7 @@ use crate::structures::{Link, Linked};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
-/// A pointer to a cell whose goroutine is alive or still has a reference.
+/// A pointer to a cell. Its goroutine is alive, or there is still a reference to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Ptr(NonNull<Goroutine>);

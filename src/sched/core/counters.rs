@@ -19,7 +19,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Counts a goroutine that panicked and whose result no thread will ask for.
+    /// Counts a goroutine that panicked, if no thread will ask for its result.
     pub(crate) fn count_panic(&self) {
         // Relaxed: only a count.
         self.panics.fetch_add(1, Ordering::Relaxed);

@@ -297,7 +297,7 @@ impl Shared {
         spawned.saturating_sub(finished) as usize
     }
 
-    /// Like `live`, but without goroutines that may have ended and whose last switch is not finished yet.
+    /// Like `live`, but without goroutines that may have ended, if their last switch is not finished yet.
     pub(crate) fn surely_live(&self) -> usize {
         self.live().saturating_sub(self.idle.reach())
     }

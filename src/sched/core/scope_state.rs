@@ -116,6 +116,6 @@ impl ScopeToken {
 
 impl std::fmt::Debug for ScopeState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Group")
+        f.write_str("ScopeState")
     }
 }

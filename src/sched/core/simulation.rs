@@ -184,8 +184,8 @@ fn fail_unheard(id: u64, said: &str) -> ! {
 pub(crate) fn refuse_in_place(worker: &Worker, goroutine: Ptr) {
     if worker.shared().simulation.is_some() {
         let message = format!(
-            "goroutine {} waits while it unwinds or inside `no_suspend`, which stops its kernel \
-             thread, the only one of a simulation: let it wait elsewhere",
+            "goroutine {} waits while it unwinds or inside `no_suspend`, which would block the only \
+             kernel thread of the simulation: let it wait elsewhere",
             goroutine.id()
         );
         run_log::fail(Kind::Limit, message);

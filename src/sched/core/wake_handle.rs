@@ -110,7 +110,7 @@ impl WakeHandle {
             Owned::Parked(Unparker::Thread(parker)) => {
                 WakeHandle(Tagged::of_thread(Arc::clone(parker)))
             }
-            _ => broken("again", "a goroutine by its id, or a thread", "somebody else"),
+            _ => broken("duplicate_counted", "a goroutine by id, or a thread", "another one"),
         }
     }
 
@@ -158,7 +158,7 @@ impl WakeHandle {
         match unsafe { whom.owned() } {
             Owned::Parked(waiter) => waiter.unpark(),
             Owned::Task(task) => task.wake(),
-            Owned::Nothing => broken("wake_counted", "an owned one", "one by its id"),
+            Owned::Nothing => broken("wake_counted", "an owned handle", "a handle by its id"),
         }
     }
 }
@@ -246,7 +246,7 @@ impl Tagged {
         Ptr::from_raw(self.pointer())
     }
 
-    /// Returns the id of a `GOROUTINE` handle whose id is known.
+    /// Returns the id of a `GOROUTINE` handle. The id must be known.
     #[inline]
     fn id(&self) -> u64 {
         self.with.addr() as u64

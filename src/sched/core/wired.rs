@@ -110,7 +110,7 @@ pub fn note_mask(now: Mask) {
 }
 
 /// Notes that the calling goroutine has set the alternate stack of its kernel thread.
-#[allow(dead_code, reason = "not where nothing is interposed")]
+#[allow(dead_code, reason = "unused where nothing is interposed")]
 pub(crate) fn note_stack(now: AlternateStack) {
     let Some((worker, goroutine)) = caller() else { return };
     note(worker, goroutine, STACK, worker.wiring.stack.get() == now);

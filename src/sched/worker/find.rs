@@ -66,8 +66,8 @@ impl Worker {
         found
     }
 
-    /// Returns the next goroutine if it is at hand. Called by a goroutine that would pass control to it
-    /// (`run`). If the worker's loop has more to do at this decision, returns `Due`.
+    /// Returns the next goroutine, if there is one in the worker's own queues. Called by a goroutine that would
+    /// pass control to it (`run`). If the worker's loop has more to do at this decision, returns `Due`.
     #[inline(always)]
     pub(crate) fn find_at_hand(&self, held: ProcessorGuard<'_>) -> AtHand {
         let is_due = held.local(|local| {

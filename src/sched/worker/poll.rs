@@ -122,7 +122,7 @@ impl Shared {
     fn own_goroutine(&self, wake: &WakeHandle) -> (Ptr, Option<u64>) {
         match wake.goroutine() {
             Some(own) if ptr::eq(own.0.shared, self) => own,
-            _ => broken("deliver", "a goroutine of this runtime", "somebody else"),
+            _ => broken("deliver", "a goroutine of this runtime", "another handle"),
         }
     }
 }

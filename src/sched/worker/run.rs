@@ -6,14 +6,16 @@
 //!                             └─ finds H
 //! ```
 //!
-//! A goroutine that leaves its stack looks for its successor itself: `find` (`find_at_hand`). If a successor is at
-//! hand, and the worker's loop has nothing else to do first, the goroutine passes control directly to it. So one write
-//! of the thread pointer and one switch of stacks suffice instead of two of each. The successor finishes the switch of
-//! the first goroutine, because no thread may resume a stack that is still in use. [S1] Until then `Worker::passed` says
-//! which switch must be finished.
+//! A goroutine that leaves its stack looks for its successor itself: `find` (`find_at_hand`). If the worker's own
+//! queues have a successor, and the worker's loop has nothing else to do first, the goroutine passes control
+//! directly to that successor. So one write of the thread pointer and one switch of stacks suffice, where the way
+//! through the loop needs two of each. The successor finishes the switch of the first goroutine, because no thread
+//! may resume a stack that is still in use. [S1] Until then `Worker::passed` says which switch must be finished.
+//!
 //! A worker that is alone [A2] or that simulates always goes back to its loop.
-//! The worker stays inside the runtime during all this. So a runtime that stops meanwhile waits until the successor is in
-//! user code, and then sees both goroutines. [T1]
+//! The worker stays inside the runtime during all this. So a runtime that stops meanwhile waits until the
+//! successor is in user code, and then sees both goroutines. [T1]
+//!
 //! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
 //! proptests/runtime/lifecycle.rs.
 

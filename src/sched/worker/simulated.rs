@@ -51,7 +51,7 @@ impl Worker {
         let State { steps, most_steps, .. } = *simulation.0.lock();
         if steps > most_steps {
             let message = format!(
-                "the simulation took {most_steps} steps and goes on: a loop that waits for nobody? \
+                "the simulation took {most_steps} steps and has not ended: is there a loop that polls? \
                  Let it park, or raise the limit with `Check::steps`"
             );
             run_log::fail(Kind::Limit, message);
