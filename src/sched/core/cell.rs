@@ -251,8 +251,8 @@ impl Goroutine {
     }
 
     pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
-        // Relaxed: the value is only reported. SAFETY: the pointer is null, or comes from a `&'static
-        // Location`.
+        // Relaxed: the value is only reported.
+        // SAFETY: the pointer is null, or comes from a `&'static Location`.
         unsafe { self.place.load(Ordering::Relaxed).as_ref() }
     }
 

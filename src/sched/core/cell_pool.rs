@@ -94,8 +94,8 @@ impl Pool {
         f(inner.out())
     }
 
-    /// Counts a goroutine that is about to end. After this, its joiner can rely on room for another
-    /// goroutine. [G3]
+    /// Counts one live goroutine less, because a goroutine is about to end. After this, its joiner can rely on
+    /// room for another goroutine. [G3]
     pub(crate) fn note_ending(&self) {
         if self.is_exact() {
             self.inner.lock().alive -= 1;

@@ -1,14 +1,14 @@
-//! Checks in the child of a `fork`, for code that continues there as if it were in the parent.
+//! Reports an error to code that continues in the child of a `fork` and uses the parent's runtime there.
 //!
 //! The child has one thread. A runtime of the parent is only memory in the child: a goroutine that is
 //! spawned there would never run, and a goroutine that is joined there would never end. If the forking
 //! thread ran a goroutine, the child's thread is a plain thread on that goroutine's stack
 //! (`platform::fork`).
 //!
-//! So each operation on a runtime that is off the hot paths asks [`Born`] first: a spawn by a thread that
-//! is not a worker, a join that would wait, a wake-up from outside, and `shutdown`. A plain thread that
-//! would wait without a limit asks, too: if the parent had a runtime and the child has none, the thread is
-//! told so, because it would wait for ever.
+//! So these operations ask [`Born`] first, off the hot paths: a spawn by a thread that is not a worker, a join
+//! that would wait, a wake-up from outside, and `shutdown`. A plain thread that would wait without a limit is
+//! checked, too: if the parent had a runtime and the child has none, the wait reports an error, because it
+//! would never end.
 //!
 //! Checked by: proptests/environment/fork.rs.
 #![forbid(unsafe_code)]

@@ -64,7 +64,7 @@ pub(crate) struct Shared {
     pub(crate) leavers: Leavers,
 }
 
-/// A thread of the runtime that is not a worker.
+/// A thread beside the workers: the monitor (`Watch`) or the timekeeper (`Clock`).
 #[derive(Clone, Copy)]
 pub(crate) enum Attendant {
     Watch,
@@ -297,7 +297,8 @@ impl Shared {
         spawned.saturating_sub(finished) as usize
     }
 
-    /// Like `live`, but without goroutines that may have ended, if their last switch is not finished yet.
+    /// Returns the number of goroutines that have certainly not ended. This is `live`, minus the largest number
+    /// of goroutines that may have ended before their last switch is finished.
     pub(crate) fn surely_live(&self) -> usize {
         self.live().saturating_sub(self.idle.reach())
     }

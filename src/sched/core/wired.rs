@@ -182,8 +182,9 @@ impl Worker {
         self.end_wiring(changes & FOR_GOOD != 0);
     }
 
-    /// Returns the next goroutine that is bound to this worker, which is alone. If none is runnable, gives
-    /// the processor away and sleeps. Then returns the reason for which the worker was woken.
+    /// Returns the next goroutine that is bound to this worker, which is alone. If none is runnable, or
+    /// if other goroutines have waited for a slice, gives the processor away and waits. Then returns the reason
+    /// for which the worker was woken. Also ends the thread if it is spoilt and no bound goroutine is left.
     #[cold]
     pub(crate) fn find_bound(
         &self,
