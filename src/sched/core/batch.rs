@@ -1,7 +1,12 @@
-//! Batch: goroutines that were readied together go to where they wait to run, with one wake-up for each
-//! home and one for all that may run anywhere.
-//! add: at home with the caller, its ring; at home elsewhere, that inbox; else aside.
-//! finish: wakes the last home; the stealable go to where every worker looks.
+//! A batch queues goroutines that were made runnable together. It performs one wake-up for each worker to
+//! which some of them are bound, and one for all goroutines that any worker may run.
+//!
+//! - `add` puts a goroutine that is bound to the calling worker in that worker's bound queue. It puts a
+//!   goroutine that is bound to another worker in that worker's remote queue. It keeps a stealable
+//!   goroutine aside.
+//! - `finish` wakes the last worker that got bound goroutines. It puts the stealable goroutines where every
+//!   worker looks.
+//!
 //! Checked by: verification/loom/poller.rs, verification/loom/sleepers.rs, verification/shuttle/sockets.rs,
 //! verification/shuttle/timers.rs.
 
@@ -12,7 +17,8 @@ use super::worker::Worker;
 use crate::sched::idle::{WakeReason, WorkerId};
 use crate::structures::List;
 
-/// The calling worker, inside the runtime, and its processor, if it has one.
+/// The calling worker, which is inside the runtime, and its processor, if it has one. `None` if the caller
+/// is not a worker.
 pub(crate) type Here<'a> = Option<(&'a Worker, Option<ProcessorGuard<'a>>)>;
 
 pub(crate) struct Batch<'a> {
@@ -23,13 +29,13 @@ pub(crate) struct Batch<'a> {
     home: bool,
 }
 
-/// Where a batch went.
+/// Says where the goroutines of a batch were put.
 #[must_use]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Batched {
-    /// Some to the ring of the worker that called.
+    /// Some are in the bound queue of the calling worker.
     pub(crate) home: bool,
-    /// Some to where every worker looks: somebody is still to be woken for it. [I1]
+    /// Some are where every worker looks. The caller must still wake a worker for them. [I1]
     pub(crate) stealable: bool,
 }
 
@@ -38,10 +44,10 @@ impl<'a> Batch<'a> {
         Batch { shared, here, stealable: List::new(), to_wake: None, home: false }
     }
 
-    /// One that was just readied, so it is in no queue. [S2]
+    /// Adds a goroutine. It was made runnable just now, so it is in no queue. [S2]
     pub(crate) fn add(&mut self, goroutine: Ptr) {
         let Some(home) = goroutine.bound_to() else {
-            // SAFETY: it was just readied.
+            // SAFETY: the goroutine was made runnable just now, so it is in no queue. [S2]
             return unsafe { self.stealable.push_back(goroutine.raw()) };
         };
         if let Some((worker, _)) = self.here
@@ -59,7 +65,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// To be called once all are added.
+    /// Queues the stealable goroutines and performs the last wake-up. The caller must call it after all
+    /// goroutines are added.
     pub(crate) fn finish(mut self) -> Batched {
         // mutant: drop wake of the last home
         if let Some(home) = self.to_wake {
@@ -70,7 +77,7 @@ impl<'a> Batch<'a> {
             let each = std::iter::from_fn(|| self.stealable.pop_front().map(Ptr::from_raw));
             match self.here.and_then(|(_, held)| held) {
                 Some(held) => each.for_each(|goroutine| held.push(self.shared, goroutine)),
-                // SAFETY: they left the list, so they are in no queue.
+                // SAFETY: the goroutines left the list, so they are in no queue.
                 None => unsafe { self.shared.inject_all(each) },
             }
         }
@@ -79,13 +86,16 @@ impl<'a> Batch<'a> {
 }
 
 impl Worker {
-    /// A worker that sleeps has readied a batch: what is for itself, or for anybody, it takes up.
+    /// Called by a worker that is about to block and has queued a batch. The worker wakes itself for
+    /// goroutines that are bound to it or stealable. Returns `None` if it did not get a processor in this
+    /// way.
     pub(crate) fn self_wake_for(&self, batched: Batched) -> Option<WakeReason> {
         if !batched.home && !batched.stealable {
             return None;
         }
         let up = self.shared().idle.self_wake(self.id, batched.home);
-        // It may have been granted one meanwhile, out of the queue and without a token. [I1]
+        // This worker may have been assigned a processor meanwhile as a queueing worker, which gets no
+        // searching token. So another worker must be woken. [I1]
         // mutant: drop wake for the stealable
         if batched.stealable && up.is_none() {
             self.shared().perform_wake(self.shared().idle.notify());

@@ -1,6 +1,9 @@
-//! Home: runnable goroutines that one worker alone may run. Its own thread queues them in the ring, others in
-//! the inbox, which it moves to the ring.
-//! [A1]: the worker. [B1], [I2]: the inbox, and who is woken for it.
+//! Bound goroutines: runnable goroutines that must run on one particular worker. The worker's own thread
+//! queues them in the bound queue. Other threads put them in the remote queue, from which the worker moves
+//! them to the bound queue.
+//!
+//! [A1] is kept by the worker, see `worker`. The remote queue keeps [B1]. [I2] says which worker is woken
+//! for it.
 //! Checked by: verification/loom/inbox.rs, verification/loom/idle.rs, proptests/runtime/lifecycle.rs.
 
 use super::cell::Ptr;
@@ -8,54 +11,56 @@ use super::worker::Worker;
 use crate::observe::specification::{Event, Place};
 use crate::platform::atomic::Ordering;
 
-/// So many in a ring are no longer in the nearest caches: what the next one touches is fetched while
-/// another runs.
+/// If the bound queue is at least this long, its cells are no longer in the nearest caches. `pop_bound`
+/// then fetches the memory of the next goroutine while the popped one runs.
 const COLD: usize = 128;
 
 impl Worker {
-    /// On this thread: queues a goroutine at home.
+    /// Queues a goroutine that is bound to this worker. Must be called on this worker's thread.
     pub(crate) fn push_bound(&self, goroutine: Ptr) {
         goroutine.note(Event::Queued(Place::BoundQueue(self.id)));
-        // SAFETY: this thread's own [A1]; the goroutine is in no other queue.
+        // SAFETY: only this worker's thread touches its bound queue [A1]. The goroutine is in no other
+        // queue.
         let len = unsafe {
             let ring = &mut *self.bound_queue.get();
             ring.push_back(goroutine.raw());
             ring.len()
         };
-        // Relaxed: the watchdog's count.
+        // Relaxed: only the watchdog reads this count.
         self.waiting.store(len, Ordering::Relaxed);
     }
 
     pub(crate) fn pop_bound(&self) -> Option<Ptr> {
-        // SAFETY: this thread's own.
+        // SAFETY: only this worker's thread touches its bound queue.
         let (popped, len) = unsafe {
             let ring = &mut *self.bound_queue.get();
             let popped = ring.pop_front();
             if ring.len() >= COLD
                 && let Some(next) = ring.front()
             {
-                // SAFETY: it is in this thread's own ring: begun, and nobody else's.
+                // SAFETY: the goroutine is in this worker's bound queue, so it has begun and no other
+                // thread uses it.
                 Ptr::from_raw(next).prefetch_next();
             }
             (popped, ring.len())
         };
-        // Relaxed: the watchdog's count.
+        // Relaxed: only the watchdog reads this count.
         self.waiting.store(len, Ordering::Relaxed);
         let popped = popped.map(Ptr::from_raw)?;
         popped.note(Event::Taken(Place::BoundQueue(self.id)));
         Some(popped)
     }
 
-    /// From any thread: queues a goroutine whose home this is.
+    /// Queues a goroutine that is bound to this worker. May be called on any thread.
     pub(crate) fn send_bound(&self, goroutine: Ptr) {
         goroutine.note(Event::Queued(Place::RemoteQueue(self.id)));
-        // Relaxed: the watchdog's count.
+        // Relaxed: only the watchdog reads this count.
         self.inbox_len.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: it was just unparked, so it is in no queue. [S2]
+        // SAFETY: the goroutine was unparked just now, so it is in no queue. [S2]
         unsafe { self.remote.push(goroutine.raw()) };
     }
 
-    /// On this thread: moves the inbox to the ring.
+    /// Moves the goroutines of the remote queue to the bound queue. Must be called on this worker's thread.
     pub(crate) fn drain_remote(&self) {
         if self.remote.is_empty() {
             return;
@@ -65,25 +70,26 @@ impl Worker {
             goroutine.note(Event::Taken(Place::RemoteQueue(self.id)));
             self.push_bound(goroutine);
         });
-        // Relaxed: the watchdog's count.
+        // Relaxed: only the watchdog reads this count.
         self.inbox_len.fetch_sub(drained, Ordering::Relaxed);
     }
 
-    /// On this thread: one more, or one fewer, started goroutine at home.
+    /// Changes the number of started goroutines that are bound to this worker. Must be called on this
+    /// worker's thread.
     pub(crate) fn add_bound(&self, change: isize) {
-        // Relaxed: written by this thread alone.
+        // Relaxed: only this thread writes the count.
         let bound_count = self.bound_count.load(Ordering::Relaxed);
         self.bound_count.store(bound_count.wrapping_add_signed(change), Ordering::Relaxed);
     }
 
-    /// Whether anything at home is runnable.
+    /// Returns whether a goroutine that is bound to this worker is runnable.
     pub(crate) fn has_work_at_home(&self) -> bool {
-        // SAFETY: asked by this thread alone.
+        // SAFETY: only this worker's thread calls this function.
         !self.remote.is_empty() || unsafe { !(*self.bound_queue.get()).is_empty() }
     }
 
     pub(crate) fn bound_count(&self) -> usize {
-        // Relaxed: this thread's own, or a report.
+        // Relaxed: the caller is this thread, which alone writes the count, or the value is only reported.
         self.bound_count.load(Ordering::Relaxed)
     }
 }

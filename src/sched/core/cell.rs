@@ -1,8 +1,11 @@
-//! Goroutine: the cell that stands for one, from its spawn until its last handle is gone.
-//! spawn: take a cell from the pool, write the closure, queue it.  run: the closure's place takes
-//! its result.  finish: publish the result by the join word, wake the joiner: [G2], [G5].
-//! [G1] A cell is recycled once its goroutine is dead and its last handle is gone.
-//! Cells are type-stable: their memory stays a cell's until the runtime and all handles are gone.
+//! The cell that represents a goroutine, from its spawn until its last handle is dropped.
+//!
+//! - Spawn: take a cell from the pool, write the closure into it, queue the cell.
+//! - Run: the result replaces the closure, in the same place.
+//! - End: publish the result through the join word, and wake the joiner: [G2], [G5].
+//!
+//! [G1] A cell is recycled after its goroutine has ended and its last handle was dropped. Cells are
+//! type-stable: their memory remains a cell's memory until the runtime and all handles are gone.
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 pub(crate) use super::handle::Ref;
@@ -25,12 +28,13 @@ use crate::structures::{Link, Linked};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
-/// A pointer to a cell whose goroutine is alive or referred to.
+/// A pointer to a cell. Its goroutine is alive, or there is still a reference to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Ptr(NonNull<Goroutine>);
 
-// SAFETY: a cell's shared fields are Sync; those of its owner pass along with the run queues.
+// SAFETY: the shared fields of a cell are Sync. Its owner's fields pass to the next owner through the run
+// queues.
 unsafe impl Send for Ptr {}
 // SAFETY: as above.
 unsafe impl Sync for Ptr {}
@@ -44,21 +48,21 @@ impl Ptr {
         self.0
     }
 
-    /// It will be readied soon: fetches what that touches.
+    /// Fetches what an unpark of the goroutine will touch. Called when an unpark is expected soon.
     #[inline]
     pub(crate) fn prefetch(self) {
         prefetch(&self.word);
         prefetch(&self.link);
     }
 
-    /// It is the first in the ring of the calling worker: fetches its stack, and the cell behind it, whose
-    /// turn for this comes next.
+    /// Fetches this goroutine's stack, and the cell behind it in the queue, which is fetched next in the
+    /// same way. Called for the first goroutine in the bound queue of the calling worker.
     ///
     /// # Safety
-    /// It has begun, and nobody else runs it.
+    /// The goroutine must have begun, and no other thread may run it.
     #[inline]
     pub(crate) unsafe fn prefetch_next(self) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees that no other thread uses the goroutine.
         if let Some(fiber) = unsafe { &*self.own.fiber.get() } {
             fiber.prefetch();
         }
@@ -72,52 +76,57 @@ impl std::ops::Deref for Ptr {
     type Target = Goroutine;
 
     fn deref(&self) -> &Goroutine {
-        // SAFETY: cells are type-stable, and whoever holds a `Ptr` keeps the runtime alive. [G1]
+        // SAFETY: cells are type-stable, and each holder of a `Ptr` keeps the runtime's memory in place.
+        // [G1]
         unsafe { self.0.as_ref() }
     }
 }
 
-/// Where in a cell the fiber is.
+/// The offset of the fiber in a cell.
 const FIBER: usize = std::mem::offset_of!(Goroutine, own.fiber);
 
-/// `home` of a goroutine that any worker may run.
+/// The value of `home` for a goroutine that any worker may run.
 const STEALABLE: u32 = u32::MAX;
 
-/// The cell, laid out as written: a cache line for its wakers, one for what it runs, one for its worker.
+/// The cell of a goroutine. Its fields are laid out in the written order: one cache line for its wakers,
+/// one for what it runs, and one for its worker.
 #[repr(C, align(64))]
 pub(crate) struct Goroutine {
     pub(crate) word: StateWord,
     link: Link<Goroutine>,
-    /// What its join handle waits for.
+    /// The join handle waits on this word.
     pub(crate) join: JoinWord<WakeHandle>,
-    /// Where it last suspended.
+    /// The source location at which the goroutine last suspended.
     place: AtomicPtr<Location<'static>>,
     pub(crate) shared: *const Shared,
     pub(crate) body: UnsafeCell<Payload>,
     vtable: UnsafeCell<&'static Vtable>,
     name: UnsafeCell<Option<Box<Name>>>,
     scope: UnsafeCell<Option<ScopeToken>>,
-    /// Touched by its worker alone.
+    /// Touched only by the worker that runs the goroutine, or by the goroutine itself.
     pub(crate) own: OwnerState,
     refs: AtomicU32,
-    /// The worker it must run on. Written by the worker that runs it; read by those that unparked it.
+    /// The worker that the goroutine is bound to. Written by the worker that runs the goroutine, and read
+    /// by threads that unparked it.
     home: AtomicU32,
 }
 
-// Three cache lines: a million at once are a matter of memory (docs/performance.md).
+// A cell takes three cache lines, because memory limits how many goroutines a program can have
+// (docs/performance.md).
 const _: () =
     assert!(MODELLED || cfg!(feature = "portable-switch") || size_of::<Goroutine>() <= 192);
 
-/// Boxed once more, as few have one: a word in the cell instead of two.
+/// Boxed twice, because few goroutines have a name: the field then takes one word of the cell instead of
+/// two.
 struct Name(Box<str>);
 
-// SAFETY: `own` is touched by the one worker that runs the goroutine [S1]; the cells guarded by the
-// join word and the reference count are touched as those say [G2]; the rest is atomic.
+// SAFETY: only the one worker that runs the goroutine touches `own` [S1]. The join word and the reference
+// count say which side may touch the cells that they guard [G2]. The other fields are atomic.
 unsafe impl Sync for Goroutine {}
 // SAFETY: as above.
 unsafe impl Send for Goroutine {}
 
-// SAFETY: a goroutine is in at most one run queue, or in the pool's list of free cells.
+// SAFETY: a goroutine is in at most one run queue, or its cell is in the pool's list of free cells.
 unsafe impl Linked for Goroutine {
     fn link(&self) -> &Link<Goroutine> {
         &self.link
@@ -125,7 +134,7 @@ unsafe impl Linked for Goroutine {
 }
 
 impl Goroutine {
-    /// An unused cell of `shared`'s pool.
+    /// Returns an unused cell for the pool of `shared`.
     pub(crate) fn vacant(shared: *const Shared) -> Self {
         Goroutine {
             word: StateWord::new(),
@@ -154,26 +163,27 @@ impl Goroutine {
         }
     }
 
-    /// Makes a vacant cell a goroutine with two references: its own, and its join handle's.
+    /// Makes a vacant cell a goroutine with two references: its own, and that of its join handle.
     ///
     /// # Safety
-    /// The caller has just taken the cell from the pool, and has put the body there.
+    /// The caller must have taken the cell from the pool just now, and must have written the body into it.
     pub(crate) unsafe fn init(&self, id: u64, attributes: Attributes, vtable: &'static Vtable) {
         self.word.reset(id);
-        // Relaxed, here and below: the cell is the caller's; the queue that takes it publishes.
+        // Relaxed, here and below: only the caller can reach the cell. The queue that takes the cell
+        // publishes it.
         self.refs.store(2, Ordering::Relaxed);
         self.home.store(STEALABLE, Ordering::Relaxed);
-        // SAFETY: the cell is the caller's, and its last goroutine has ended.
+        // SAFETY: only the caller can reach the cell, and its last goroutine has ended.
         unsafe { self.join.reset() };
         self.place.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: the cell is the caller's.
+        // SAFETY: only the caller can reach the cell.
         self.vtable.with_mut(|v| unsafe { *v = vtable });
         if let Some(own) = attributes.name {
-            // SAFETY: as above; the last goroutine's name was dropped when it was recycled.
+            // SAFETY: as above. The last goroutine's name was dropped when the cell was recycled.
             self.name.with_mut(|name| unsafe { *name = Some(Box::new(Name(own))) });
         }
         if attributes.scope.is_some() {
-            // SAFETY: as above; the last goroutine took its group along.
+            // SAFETY: as above. The last goroutine took its scope token out.
             self.scope.with_mut(|scope| unsafe { *scope = attributes.scope });
         }
         self.own.pins.set(0);
@@ -190,78 +200,82 @@ impl Goroutine {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        // SAFETY: constant while there is a reference.
+        // SAFETY: the name does not change while there is a reference.
         self.name.with(|name| unsafe { (*name).as_deref() }).map(|name| &*name.0)
     }
 
-    /// Tells the specification what happens to it.
+    /// Reports an event of this goroutine to the specification.
     #[inline(always)]
     pub(crate) fn note(&self, event: Event) {
-        // SAFETY: a cell that is out keeps its runtime's memory.
+        // SAFETY: a cell that is out of the pool keeps its runtime's memory in place.
         unsafe { &*self.shared }.idle.spec.note(self.key(), event);
     }
 
-    /// Tells the specification that somebody gives it a permit, until the answer goes.
+    /// Reports to the specification that a thread gives this goroutine a permit, until the returned value
+    /// is dropped.
     #[inline(always)]
     pub(crate) fn unparking(&self) -> Acting<'_> {
         // SAFETY: as above.
         unsafe { &*self.shared }.idle.spec.unparking(self.key())
     }
 
-    /// What the specification knows it by.
+    /// Returns the key by which the specification knows this goroutine.
     pub(crate) fn key(&self) -> crate::observe::specification::Key {
         ptr::from_ref(self) as usize
     }
 
-    /// The scope that waits for it, to be told once.
+    /// Takes the token of the scope that waits for this goroutine. Returns it at most once.
     pub(crate) fn take_scope(&self) -> Option<ScopeToken> {
-        // SAFETY: asked once, by the goroutine itself or by who drops its closure.
+        // SAFETY: called once, by the goroutine itself or by the thread that drops its closure.
         self.scope.with_mut(|scope| unsafe { (*scope).take() })
     }
 
     pub(crate) fn vtable(&self) -> &'static Vtable {
-        // SAFETY: constant while there is a reference.
+        // SAFETY: the table does not change while there is a reference.
         self.vtable.with(|vtable| unsafe { *vtable })
     }
 
-    /// The worker it must run on, if it has begun and is anchored or pinned. [A1]
+    /// Returns the worker that the goroutine is bound to, if it has begun and is anchored or pinned. [A1]
     #[inline]
     pub(crate) fn bound_to(&self) -> Option<u32> {
-        // Relaxed: written before it parked; the state word's Acquire brought it here.
+        // Relaxed: written before the goroutine parked. The Acquire of the state word made the write
+        // visible here.
         let home = self.home.load(Ordering::Relaxed);
         (home != STEALABLE).then_some(home)
     }
 
     pub(crate) fn bind_to(&self, home: Option<u32>) {
         self.note(Event::Home(home));
-        // Relaxed: see `home`.
+        // Relaxed: see `bound_to`.
         self.home.store(home.unwrap_or(STEALABLE), Ordering::Relaxed);
     }
 
     pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
-        // Relaxed: a report. SAFETY: null, or from a `&'static Location`.
+        // Relaxed: the value is only reported.
+        // SAFETY: the pointer is null, or comes from a `&'static Location`.
         unsafe { self.place.load(Ordering::Relaxed).as_ref() }
     }
 
     pub(crate) fn set_place(&self, place: &'static Location<'static>) {
-        // Relaxed: a report.
+        // Relaxed: the value is only reported.
         self.place.store(ptr::from_ref(place).cast_mut(), Ordering::Relaxed);
     }
 
-    /// Whether it has begun to run, and has a stack. For its worker, or when no worker runs.
+    /// Returns whether the goroutine has begun to run and has a stack. May be called by its worker, or when
+    /// no worker runs.
     pub(crate) fn has_begun(&self) -> bool {
-        // SAFETY: the caller is the only one at work on it.
+        // SAFETY: the caller is the only thread that uses this goroutine.
         unsafe { (*self.own.fiber.get()).is_some() }
     }
 
-    /// The body has left its result. [G2]
+    /// Publishes the result that the body has left, and wakes the joiner. [G2]
     pub(crate) fn complete(&self) -> Completed {
         tell(self.join.complete())
     }
 
-    /// The runtime has ended and this goroutine has not. Returns the joiner, which the caller must wake. One
-    /// whose result is there is in a destructor, or a waker, that comes after the body: its joiner keeps that
-    /// result.
+    /// Ends the join word of a goroutine that did not end before its runtime. Returns the joiner, which the
+    /// caller must wake. Returns `None` if the result is already there: such a goroutine is in a destructor
+    /// or a waker that runs after the body, and its joiner keeps the result.
     pub(crate) fn abandon(&self) -> Option<WakeHandle> {
         if !self.join.is_pending() {
             return None;
@@ -269,33 +283,36 @@ impl Goroutine {
         self.join.abandon().joiner
     }
 
-    /// Whether it has been spawned and has not ended. For when no worker is inside the runtime.
+    /// Returns whether the goroutine has been spawned and has not ended. Must be called when no worker is
+    /// inside the runtime.
     pub(crate) fn is_alive(&self) -> bool {
-        // Relaxed: what workers did, their claims and the roster's lock have brought here. One in user
-        // code may end just now: either answer will do, and until it enters the runtime it keeps the
-        // reference that keeps its name.
+        // Relaxed: the workers' retake gates and the lock of the idle-worker registry made their writes
+        // visible here. A goroutine in user code may end just now: both answers are then correct, and its
+        // name stays valid, because the goroutine keeps its reference until it enters the runtime.
         self.refs.load(Ordering::Relaxed) > 0 && (self.join.is_pending() || self.has_begun())
     }
 
     pub(crate) fn add_reference(&self) {
-        // Relaxed: a reference is made from another one.
+        // Relaxed: a new reference is made from an existing one.
         let before = self.refs.fetch_add(1, Ordering::Relaxed);
         if before == 0 || before > u32::MAX / 2 {
             broken("add_reference", "between 1 and 2^31 references", &before.to_string());
         }
     }
 
-    /// Gives one reference up; true if it was the last. [G1]
+    /// Drops one reference. Returns true if it was the last. [G1]
     #[must_use]
     pub(crate) fn drop_reference(&self) -> bool {
-        // Acquire: pairs with the Release below: everybody else's use of the cell comes before its reuse.
-        // Where one is left it is ours, so nobody can make another, or drop one.
+        // Acquire: pairs with the Release below, so that every other use of the cell comes before its
+        // reuse. If the count is 1, that reference is the caller's. So no other thread can add or drop a
+        // reference.
         if self.refs.load(Ordering::Acquire) == 1 {
-            // Relaxed: whoever takes the cell next gets it from us.
+            // Relaxed: the next user of the cell gets it from this thread.
             self.refs.store(0, Ordering::Relaxed);
             return true;
         }
-        // Release: our use of the cell comes before its reuse. Acquire: so does everybody else's.
+        // Release: this thread's use of the cell comes before its reuse. Acquire: every other use comes
+        // before it, too.
         let before = self.refs.fetch_sub(1, Ordering::AcqRel);
         if before == 0 {
             broken("drop_reference", "a reference", "none");
@@ -303,63 +320,65 @@ impl Goroutine {
         before == 1 || before == 2 && fault("cell used twice")
     }
 
-    /// Its own values, to be reached by itself alone. [Z2]
+    /// Returns the goroutine-local values. Only the goroutine itself may call this. [Z2]
     pub(crate) fn locals(&self) -> &LocalValues {
         if self.own.locals.get().is_null() {
             self.own.locals.set(Box::into_raw(Box::new(LocalValues::new())));
         }
-        // SAFETY: made just now or before, and freed by `end_locals`, when nobody uses it any more.
+        // SAFETY: made just now or earlier. `end_locals` frees it when no code uses it any more.
         unsafe { &*self.own.locals.get() }
     }
 
-    /// Whether it has values of its own, or had some that are gone.
+    /// Returns whether the goroutine has local values. Also true if it had some and their destructors have
+    /// run.
     #[inline]
     pub(crate) fn has_locals(&self) -> bool {
         !self.own.locals.get().is_null()
     }
 
-    /// Destroys its own values, those included that are made meanwhile. Called by itself when its body has
-    /// returned, and once more when all foreign code on its stack has; or by whoever drops a body that has
-    /// not begun. Never unwinds. [Z3] [Z5]
+    /// Destroys the goroutine-local values, including values that are made during the call. Never unwinds.
+    /// The goroutine calls it after its body has returned, and again after all foreign code on its stack
+    /// has returned. A thread that drops a body which has not begun calls it, too. [Z3] [Z5]
     pub(crate) fn end_locals(&self) {
         let locals = self.own.locals.get();
         if !locals.is_null() {
-            // SAFETY: the body, which used them, has returned, or will not run.
+            // SAFETY: the body, which used the values, has returned or will never run.
             unsafe { (*locals).destroy() };
             self.own.locals.set(ptr::null_mut());
-            // SAFETY: made by `Box::into_raw`, and nobody finds it any more.
+            // SAFETY: made by `Box::into_raw`, and no other code can find it any more.
             drop(unsafe { Box::from_raw(locals) });
         }
     }
 
-    /// Forgets what the last goroutine left. [G1]
+    /// Removes what the last goroutine left in the cell. [G1]
     ///
     /// # Safety
-    /// The last reference is gone, and the caller was the one that dropped it.
+    /// The last reference must be gone, and the caller must be the thread that dropped it.
     pub(crate) unsafe fn recycle(&self) {
-        // The next goroutine would find them, perhaps on another kernel thread. [Z5]
+        // Otherwise the next goroutine would find the values, perhaps on another kernel thread. [Z5]
         if (SPEC || cfg!(debug_assertions)) && self.has_locals() {
             broken("recycle", "no goroutine-local values", "those of the last goroutine");
         }
-        // SAFETY: nobody else has a reference.
+        // SAFETY: there is no other reference.
         self.name.with_mut(|name| drop(unsafe { (*name).take() }));
     }
 }
 
-/// What a goroutine learns when its result is there.
+/// Tells a goroutine what happened when it published its result.
 #[must_use]
 pub(crate) struct Completed {
-    /// Nobody will ever ask for the result: the caller drops it.
+    /// No thread will ask for the result. The caller must drop it.
     pub(crate) unclaimed: bool,
-    /// The joiner was a task, whose waker is the user's code, and has run.
+    /// The joiner was a task. Its waker, which is the user's code, has run.
     pub(crate) ran_waker: bool,
 }
 
-/// Wakes the joiner.
+/// Wakes the joiner of a goroutine that has ended.
 fn tell(end: End<WakeHandle>) -> Completed {
     let ran_waker = end.joiner.as_ref().is_some_and(WakeHandle::is_task);
     if let Some(joiner) = end.joiner {
-        // SAFETY: whoever ends it keeps its runtime in place, and a joiner known by its id is of the same one.
+        // SAFETY: the caller keeps the runtime in place while it ends a goroutine. A joiner that is known
+        // by its id belongs to the same runtime.
         // mutant: drop wake of the joiner
         unsafe { joiner.wake() };
     }

@@ -1,7 +1,8 @@
-//! Pool: the cells of a runtime's goroutines, taken and given back in batches.
-//! Cells come in chunks that are freed only with the runtime; a processor keeps some at hand.
-//! [G3] No more goroutines are alive than the limit; where the limit is large enough for processors
-//! to keep cells at hand, up to two chunks a processor more.
+//! The pool of a runtime's goroutine cells. Cells are taken and given back in batches. The pool allocates
+//! cells in chunks, which are freed only with the runtime. Each processor caches some cells.
+//!
+//! [G3] No more goroutines are alive than the limit. If the limit is large enough for processors to cache
+//! cells, up to two chunks more for each processor may be alive.
 //! Checked by: proptests/runtime/lifecycle.rs.
 
 use super::cell::{Goroutine, Ptr};
@@ -13,13 +14,15 @@ use crate::platform::{MODELLED, Mutex};
 use crate::sched::core::runtime::Shared;
 use std::ptr::NonNull;
 
-/// Cells that a processor keeps at hand, up to twice as many; and the least by which the pool grows.
+/// The number of cells that a processor caches (it may hold up to twice as many), and the smallest number
+/// by which the pool grows.
 pub(crate) const CHUNK: usize = if MODELLED { 4 } else { 64 };
-/// The pool grows by this part of itself,
+/// The pool grows by its size divided by this number, but by no more than `MOST`.
 const GROWTH: usize = 8;
-/// but by no more than this, since memory is asked for under the lock.
+/// The largest number of cells by which the pool grows at a time. It is limited because the allocation runs
+/// under the lock.
 const MOST: usize = if MODELLED { 4 } else { 1024 };
-/// Below this limit no processor keeps cells at hand, so that the limit is exact.
+/// If the limit is below this number, processors cache no cells, so that the limit is exact.
 const CACHED_FROM: usize = 4096;
 
 pub(crate) struct Pool {
@@ -31,9 +34,9 @@ struct Inner {
     free: Vec<Ptr>,
     chunks: Vec<Box<[Goroutine]>>,
     total: usize,
-    /// Goroutines spawned and not ended, where the limit is exact.
+    /// Goroutines that were spawned and have not ended. Counted only if the limit is exact.
     alive: usize,
-    /// Once the runtime has ended: how many cells are still out.
+    /// After the runtime has ended: the number of cells that are still out.
     closed: Option<usize>,
 }
 
@@ -44,8 +47,8 @@ impl Pool {
         Pool { inner: Mutex::new(inner), limit }
     }
 
-    /// How many cells a processor keeps at hand. None where stacks are scarce: each of them could be
-    /// spawned, so each would need one. [C5]
+    /// Returns how many cells a processor caches. Returns 0 if stacks are scarce, because each cached cell
+    /// could be spawned and would then need a stack. [C5]
     pub(crate) fn cache(&self, stack_pool: &StackPool) -> usize {
         if self.is_exact() || stack_pool.is_strained() { 0 } else { CHUNK }
     }
@@ -54,8 +57,8 @@ impl Pool {
         self.limit < CACHED_FROM
     }
 
-    /// A free cell, and up to a cache's worth more for `cache`. Refused at the limit [G3], or where stacks
-    /// are scarce and there is none for one more [C5].
+    /// Takes a free cell, and fills `cache` with more cells if there is a cache. Fails at the limit [G3],
+    /// or if stacks are scarce and there is none for one more goroutine [C5].
     pub(crate) fn take(
         &self,
         shared: &Shared,
@@ -67,7 +70,8 @@ impl Pool {
             return Err(SpawnRefusal::Limit);
         }
         if shared.stack_pool.is_strained() {
-            // A cell that is out is counted here until its goroutine is admitted there.
+            // A cell that is out is counted here until `admit` counts its goroutine among those with other
+            // stacks.
             let need = (inner.out() + 1).saturating_sub(shared.alive_elsewhere());
             shared.stack_pool.secure(need).map_err(SpawnRefusal::Stack)?;
         }
@@ -84,27 +88,28 @@ impl Pool {
         Ok(first)
     }
 
-    /// Calls `f` with the number of cells that are out, and lets none out meanwhile.
+    /// Calls `f` with the number of cells that are out. No cell is taken during the call.
     pub(crate) fn with_out<R>(&self, f: impl FnOnce(usize) -> R) -> R {
         let inner = self.inner.lock();
         f(inner.out())
     }
 
-    /// A goroutine is about to end: its joiner may count on there being room for another. [G3]
+    /// Counts one live goroutine less, because a goroutine is about to end. After this, its joiner can rely on
+    /// room for another goroutine. [G3]
     pub(crate) fn note_ending(&self) {
         if self.is_exact() {
             self.inner.lock().alive -= 1;
         }
     }
 
-    /// It has not ended yet, after all.
+    /// Undoes `note_ending`, because the goroutine has not ended yet.
     pub(crate) fn note_going_on(&self) {
         if self.is_exact() {
             self.inner.lock().alive += 1;
         }
     }
 
-    /// Takes cells back. True if the runtime has ended and these were the last.
+    /// Takes cells back. Returns true if the runtime has ended and no cell is out any more.
     #[must_use]
     pub(crate) fn give(&self, cells: impl Iterator<Item = Ptr>) -> bool {
         let mut inner = self.inner.lock();
@@ -120,7 +125,8 @@ impl Pool {
         }
     }
 
-    /// The runtime has ended, and all caches were given back. The number of cells still out.
+    /// Closes the pool after the runtime has ended and all caches were given back. Returns the number of
+    /// cells that are still out.
     pub(crate) fn close(&self) -> usize {
         let mut inner = self.inner.lock();
         let out = inner.out();
@@ -128,7 +134,7 @@ impl Pool {
         out
     }
 
-    /// Visits every cell. The caller says which of them mean something.
+    /// Calls `visit` for every cell. The caller must find out which cells are in use.
     pub(crate) fn each(&self, mut visit: impl FnMut(Ptr)) {
         let inner = self.inner.lock();
         for cell in inner.chunks.iter().flat_map(|chunk| chunk.iter()) {
@@ -138,7 +144,7 @@ impl Pool {
 }
 
 impl Inner {
-    /// Cells that are a goroutine's, or that a processor keeps at hand.
+    /// Returns the number of cells that goroutines use or processors cache.
     fn out(&self) -> usize {
         self.total - self.free.len()
     }
@@ -156,12 +162,12 @@ impl Inner {
     }
 }
 
-/// Gives up one reference; the last one recycles the cell. [G1]
+/// Drops one reference. Recycles the cell if it was the last. [G1]
 pub(crate) fn drop_reference(goroutine: Ptr) {
     if !goroutine.drop_reference() {
         return;
     }
-    // SAFETY: that was the last reference, and ours.
+    // SAFETY: the last reference is gone, and this thread dropped it.
     unsafe { goroutine.recycle() };
     let shared = goroutine.shared;
     if let Some(inside) = RuntimeGuard::enter_runtime(shared)
@@ -172,10 +178,10 @@ pub(crate) fn drop_reference(goroutine: Ptr) {
     Shared::give_cells(shared, std::iter::once(goroutine));
 }
 
-/// As [`drop_reference`], by a worker that is inside the runtime, and not in user code.
+/// Like [`drop_reference`], for a worker that is inside the runtime and not in user code.
 pub(crate) fn drop_reference_inside(goroutine: Ptr) {
     if goroutine.drop_reference() {
-        // SAFETY: that was the last reference, and ours.
+        // SAFETY: the last reference is gone, and this thread dropped it.
         unsafe { goroutine.recycle() };
         Shared::give_cells(goroutine.shared, std::iter::once(goroutine));
     }

@@ -1,10 +1,10 @@
-//! Clock: the time, and seeds for choices; a simulation has its own of both.
+//! The time, and seeds for random choices. A simulation provides both itself.
 //! Checked by: proptests/runtime/timers.rs, verification/shuttle/.
 
 use super::simulation;
 use crate::platform;
 
-/// The clock by which deadlines are kept, in nanoseconds.
+/// Returns the time by which deadlines are kept, in nanoseconds.
 #[inline]
 pub(crate) fn now() -> u64 {
     match simulation::now() {
@@ -13,7 +13,8 @@ pub(crate) fn now() -> u64 {
     }
 }
 
-/// A seed for choices: another one each time, unless a simulation runs, whose own seed decides.
+/// Returns a seed for random choices. It differs at each call, but in a simulation the simulation's seed
+/// determines it.
 pub(crate) fn seed() -> u64 {
     simulation::draw().unwrap_or_else(platform::seed)
 }

@@ -1,31 +1,32 @@
-//! Config: what a runtime is built from.
+//! The configuration from which a runtime is built.
 #![forbid(unsafe_code)]
 
 use crate::fiber::{Blocks, SlotLayout};
 use std::time::Duration;
 
-/// Whose thread-locals goroutines have, and where they may resume.
+/// Says which thread-locals a goroutine uses, and where it may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// Their own; on any worker. In a model they share those of their thread.
+    /// A goroutine has its own thread-locals and resumes on any worker. In a model it shares those of its
+    /// thread.
     Isolated,
-    /// Those of the worker that first ran them, on which alone they resume.
+    /// A goroutine uses the thread-locals of the worker that first ran it, and resumes only on that worker.
     Anchored,
-    /// Those of the worker that runs them, which may be any.
+    /// A goroutine uses the thread-locals of the worker that runs it, and resumes on any worker.
     Migrating,
 }
 
-/// What a runtime is built from; validated by the builder.
+/// The configuration of a runtime. The builder has validated it.
 pub(crate) struct Config {
     pub(crate) placement: Placement,
     pub(crate) processors: u32,
     pub(crate) max_processors: u32,
     pub(crate) layout: SlotLayout,
-    /// How goroutines get thread-locals of their own; `None` if they share those of their thread.
+    /// Makes thread-locals for goroutines. `None` if goroutines share those of their kernel thread.
     pub(crate) blocks: Option<&'static Blocks>,
-    /// Whether a stack may be used for which the kernel refuses a guard.
+    /// Whether a stack may be used if the kernel refuses to guard it.
     pub(crate) may_lack_guards: bool,
-    /// Whether it is told how much of their stacks goroutines use.
+    /// Whether the runtime measures how much of their stacks goroutines use.
     pub(crate) measure_stacks: bool,
     pub(crate) max_goroutines: usize,
     pub(crate) max_threads: usize,
@@ -33,30 +34,30 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
     pub(crate) abort_on_panic: bool,
     pub(crate) watchdog: Option<Watchdog>,
-    /// False in models, which retake when they choose.
+    /// Whether a monitor thread runs. False in models, which retake processors at points that they choose.
     pub(crate) monitor: bool,
     pub(crate) run_queue_capacity: usize,
-    /// How long a worker keeps its processor while others queue for one.
+    /// How long a worker keeps its processor while other workers queue for one.
     pub(crate) slice_nanos: u64,
-    /// The seed of a simulation.
+    /// For a simulation: its seed, and the largest number of steps.
     pub(crate) simulated: Option<(u64, u64)>,
 }
 
-/// A goroutine that holds up others, as the watchdog reports it.
+/// Describes a goroutine that delays others. The watchdog receives it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stall {
     /// The goroutine's id.
     pub id: u64,
-    /// Its name, if it has one.
+    /// The goroutine's name, if it has one.
     pub name: Option<String>,
-    /// For how long it has neither suspended nor called the runtime.
+    /// How long the goroutine has neither suspended nor called the runtime.
     pub elapsed: Duration,
-    /// Runnable goroutines that wait for its kernel thread, which is their home.
+    /// The number of runnable goroutines that are bound to this goroutine's kernel thread and wait for it.
     pub waiting: usize,
-    /// Whether it sleeps in the kernel, rather than computes.
+    /// True if the goroutine sleeps in the kernel, false if it computes.
     pub in_kernel: bool,
 }
 
-/// What the watchdog calls.
+/// The function that the watchdog calls.
 pub(crate) type Watchdog = Box<dyn Fn(&Stall) + Send + Sync>;

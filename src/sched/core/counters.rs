@@ -1,4 +1,4 @@
-//! Counters: what a runtime counts off any processor.
+//! Counters of a runtime for events that belong to no processor.
 //! Checked by: proptests/runtime/metrics.rs.
 #![forbid(unsafe_code)]
 
@@ -6,10 +6,10 @@ use crate::platform::Counter;
 use crate::platform::atomic::{AtomicU64, Ordering};
 use crate::structures::SpawnCounters;
 
-/// What happened off any processor, and what went wrong.
+/// Counts events that belong to no processor, and failures.
 #[derive(Default)]
 pub(crate) struct Counters {
-    /// Goroutines spawned and ended there.
+    /// Goroutines that were spawned or ended by a thread without a processor.
     pub(crate) spawn_counters: SpawnCounters,
     pub(crate) panics: AtomicU64,
     pub(crate) stalls: AtomicU64,
@@ -19,9 +19,9 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// A goroutine panicked, and nobody will ask for its result.
+    /// Counts a goroutine that panicked, if no thread will ask for its result.
     pub(crate) fn count_panic(&self) {
-        // Relaxed: a count.
+        // Relaxed: only a count.
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
-//! Entering the runtime: from here until the guard goes, the worker's processor stays its own.
-//! Protocol and invariant [H1]: the claim. The thread-local word is read by an outlined, opaque
-//! function only, and never kept across a switch.
+//! Entering the runtime, and finding the current worker and goroutine. While a `RuntimeGuard` exists, the
+//! worker's processor cannot be retaken. The protocol and the invariant [H1] are those of the retake gate
+//! (`idle/retake_gate.rs`). Only an outlined function, which is opaque to the compiler, reads the
+//! thread-local word. Its value must not be kept across a switch.
 //! Checked by: verification/loom/retake.rs, verification/loom/shutdown.rs.
 
 use super::cell::Ptr;
@@ -12,19 +13,22 @@ use crate::sched::idle::retake_gate::Entry;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-/// Why a goroutine leaves its stack: it has ended, it can run on at once, or it waits.
+/// Why a goroutine leaves its stack: it has ended (`EXIT`), it can resume at once (`YIELD`), or it waits
+/// (`PARK`).
 pub(crate) const EXIT: usize = 0;
 pub(crate) const YIELD: usize = 1;
 pub(crate) const PARK: usize = 2;
 
-/// The calling thread's worker. Its lifetime is the thread's: not to be kept across a switch.
+/// Returns the calling thread's worker. The reference is valid on this thread only, so the caller must not
+/// keep it across a switch.
 #[inline]
 pub(crate) fn current_worker<'a>() -> Option<&'a Worker> {
-    // SAFETY: the word is null, or the worker whose thread this is; the thread keeps the runtime.
+    // SAFETY: the word is null, or points to the worker of this thread. The thread keeps the runtime in
+    // place.
     unsafe { tls::worker().cast::<Worker>().as_ref() }
 }
 
-/// The calling thread's worker and the goroutine that it runs. See `current_worker`.
+/// Returns the calling thread's worker and the goroutine that it runs. See [`current_worker`].
 #[inline]
 pub(crate) fn current<'a>() -> Option<(&'a Worker, Ptr)> {
     let worker = current_worker()?;
@@ -32,21 +36,21 @@ pub(crate) fn current<'a>() -> Option<(&'a Worker, Ptr)> {
     Some((worker, Ptr::from_raw(goroutine)))
 }
 
-/// The goroutine that the calling thread runs.
+/// Returns the goroutine that the calling thread runs.
 #[inline]
 pub(crate) fn current_goroutine() -> Option<Ptr> {
     Some(current()?.1)
 }
 
-/// A worker inside the runtime.
+/// Proves that the calling worker is inside the runtime.
 pub(crate) struct RuntimeGuard<'a> {
     worker: &'a Worker,
-    /// Tied to the kernel thread.
+    /// Ties the guard to its kernel thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl<'a> RuntimeGuard<'a> {
-    /// Called by a goroutine in user code.
+    /// Enters the runtime. Called by a goroutine that is in user code.
     #[inline]
     pub(crate) fn enter(worker: &'a Worker) -> Self {
         // mutant: no check_revoked: replace worker.slot().gate.enter_runtime() == Entry::Disputed with worker.slot().gate.enter_runtime() == Entry::Disputed && false
@@ -56,20 +60,20 @@ impl<'a> RuntimeGuard<'a> {
         RuntimeGuard { worker, _thread: PhantomData }
     }
 
-    /// `None` unless the calling thread is one of this runtime's workers.
+    /// Enters the runtime `shared`. Returns `None` unless the calling thread is a worker of that runtime.
     #[inline]
     pub(crate) fn enter_runtime(shared: *const Shared) -> Option<Self> {
         let worker = current_worker()?;
         ptr::eq(worker.shared, shared).then(|| RuntimeGuard::enter(worker))
     }
 
-    /// The processor, unless it was retaken while the goroutine was in user code.
+    /// Returns the processor, unless it was retaken while the goroutine was in user code.
     #[inline]
     pub(crate) fn held(&self) -> Option<ProcessorGuard<'a>> {
         self.worker.held()
     }
 
-    /// Keeps a recycled cell at hand; false if there is no room for it here.
+    /// Caches a recycled cell. Returns false if this worker has no room for it.
     pub(crate) fn recycle(&self, cell: Ptr) -> bool {
         self.held().is_some_and(|held| held.keep_cell(self.worker.shared(), cell))
     }

@@ -1,12 +1,15 @@
-//! Forked: what code is told that goes on, in the child of a `fork`, as if it were in the parent.
+//! Reports an error to code that continues in the child of a `fork` and uses the parent's runtime there.
 //!
-//! The child has one thread. A runtime of the parent's is memory there, and nothing else: a goroutine that
-//! is spawned would never run, one that is joined never end. If the thread ran a goroutine, that is a
-//! plain thread in the child (`platform::fork`), whose stack is a goroutine's.
-//! So whoever asks a runtime for something asks [`Born`] first, off the hot paths: spawns by others
-//! than its workers, joins that would wait, wake-ups from outside, `shutdown`. And whoever waits, on a plain
-//! thread and without a limit, where there was a runtime and is none, is told so, rather than wait for
-//! ever.
+//! The child has one thread. A runtime of the parent is only memory in the child: a goroutine that is
+//! spawned there would never run, and a goroutine that is joined there would never end. If the forking
+//! thread ran a goroutine, the child's thread is a plain thread on that goroutine's stack
+//! (`platform::fork`).
+//!
+//! So these operations ask [`Born`] first, off the hot paths: a spawn by a thread that is not a worker, a join
+//! that would wait, a wake-up from outside, and `shutdown`. A plain thread that would wait without a limit is
+//! checked, too: if the parent had a runtime and the child has none, the wait reports an error, because it
+//! would never end.
+//!
 //! Checked by: proptests/environment/fork.rs.
 #![forbid(unsafe_code)]
 
@@ -15,19 +18,19 @@ use crate::platform::fork::Born;
 use crate::platform::tls;
 use crate::sched::core::runtime::Shared;
 
-/// After the name of what was called.
+/// The second part of each message. The first part names the function that was called.
 pub(crate) const ADVICE: &str = "a runtime does not outlive fork: its kernel threads are the parent's, \
                                  and none of its goroutines runs in the child; build a runtime in the \
                                  child, exec, or fork before the first runtime is built";
 
 impl Shared {
-    /// Whether its threads are this process's.
+    /// Returns whether the runtime's threads belong to this process.
     #[inline]
     pub(crate) fn is_here(&self) -> bool {
         self.born.is_here()
     }
 
-    /// Panics in the child of a fork.
+    /// Panics if the caller is in the child of a fork and the runtime is the parent's.
     #[inline]
     #[track_caller]
     pub(crate) fn check_here(&self, what: &str) {
@@ -37,7 +40,7 @@ impl Shared {
     }
 }
 
-/// Panics where the caller, a plain thread, would wait for ever, as it seems.
+/// Panics if the caller, a plain thread in the child of a fork, would probably wait for ever.
 #[inline]
 #[track_caller]
 pub(crate) fn check_wait(what: &str) {
@@ -46,7 +49,8 @@ pub(crate) fn check_wait(what: &str) {
     }
 }
 
-/// As [`check_wait`], where nothing may unwind, since others refer to the caller's stack.
+/// Like [`check_wait`], but ends the process. For callers that must not unwind, because other threads refer
+/// to the caller's stack.
 #[inline]
 pub(crate) fn check_wait_without_fail(what: &str) {
     if fork::is_bereft() {
@@ -54,8 +58,8 @@ pub(crate) fn check_wait_without_fail(what: &str) {
     }
 }
 
-/// Ends the process where a thread of the runtime, made in the process `born`, finds itself in a child:
-/// `what` has called `fork` on it, and returned.
+/// Ends the process if this thread of the runtime, which was made in the process `born`, is now in a child.
+/// `what` names the code that has called `fork` on this thread and returned.
 #[inline]
 pub(crate) fn check_thread(born: Born, what: &str) {
     if !born.is_here() {
@@ -63,7 +67,7 @@ pub(crate) fn check_thread(born: Born, what: &str) {
     }
 }
 
-/// Whether the caller is a goroutine that has called `fork`, in the child.
+/// Returns whether the caller is a goroutine that has called `fork`, in the child.
 pub(crate) fn is_orphan() -> bool {
     tls::is_orphan()
 }
@@ -74,7 +78,7 @@ pub(crate) fn refuse(what: &str) -> ! {
     panic!("{what}: {ADVICE}");
 }
 
-/// As [`refuse`], where nobody could catch a panic.
+/// Like [`refuse`], but ends the process, because no code could catch a panic there.
 #[cold]
 pub(crate) fn end(what: &str) -> ! {
     eprintln!("selvedge: {what}: {ADVICE}");

@@ -1,4 +1,4 @@
-//! Reference: a counted reference to a goroutine. The last one that goes lets the cell be recycled. [G1]
+//! A counted reference to a goroutine. The cell can be recycled after the last reference is dropped. [G1]
 //! Checked by: verification/loom/join.rs, proptests/runtime/lifecycle.rs.
 
 use super::cell::{Goroutine, Ptr};
@@ -7,12 +7,12 @@ use super::cell::{Goroutine, Ptr};
 pub(crate) struct Ref(Ptr);
 
 impl Ref {
-    /// Takes over a reference that is counted already.
+    /// Takes ownership of a reference that is already counted.
     pub(crate) fn adopt(ptr: Ptr) -> Self {
         Ref(ptr)
     }
 
-    /// One more reference, made from a live one.
+    /// Counts one more reference. The caller must hold a live one.
     pub(crate) fn new(ptr: Ptr) -> Self {
         // mutant: drop reference
         ptr.add_reference();

@@ -1,6 +1,9 @@
-//! Helper queue: jobs for the helper threads of a runtime, and the life of such a thread.
-//! submit: queue the job for a helper that is idle, or is started.   main: run jobs until none came for a while.
-//! [Q1] A job is run once; its submitter waits for it.
+//! The queue of jobs for a runtime's helper threads, and the main loop of such a thread.
+//!
+//! - `submit` queues the job for an idle helper, or starts a helper for it.
+//! - `main` runs jobs until none has arrived for a while.
+//!
+//! [Q1] A job is run once, and its submitter waits for it.
 //! Checked by: verification/shuttle/blocking.rs, proptests/runtime/blocking.rs.
 
 use super::forked;
@@ -13,20 +16,20 @@ use std::collections::VecDeque;
 
 pub(crate) type AnyJob = *mut (dyn FnMut() + Send + 'static);
 
-/// A closure on the stack of a goroutine, or thread, that waits for it.
+/// A closure on the stack of a goroutine or thread that waits until it has run.
 pub(crate) struct Job(pub(crate) AnyJob);
 
-// SAFETY: the closure is Send, and its owner waits.
+// SAFETY: the closure is Send, and its owner waits until it has run.
 unsafe impl Send for Job {}
 
-/// There is no thread for a job, and none can be started.
+/// No helper thread exists that can take the job, and none can be started.
 pub(crate) struct NoHelper;
 
 /// The helper threads of a runtime.
 pub(crate) struct Helpers {
     state: Mutex<State>,
     wake: Condvar,
-    /// While the runtime stops: one has left, or has taken up a job.
+    /// Notified while the runtime stops, when a helper has left or has taken a job.
     left: Condvar,
 }
 
@@ -35,22 +38,23 @@ struct State {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
-    /// Helpers that run a job.
+    /// The number of helpers that run a job.
     busy: usize,
-    /// By number, of those that have not left.
+    /// The handles of the helpers that have not left, by number.
     handles: Vec<Option<thread::JoinHandle>>,
     stopping: bool,
 }
 
 impl Job {
-    /// Runs it, on behalf of who waits for it. Never unwinds.
+    /// Runs the job, on behalf of the goroutine or thread that waits for it. Never unwinds.
     pub(crate) fn run(self) {
-        // SAFETY: its owner waits until the job has run, and there is one `Job` of it. [Q1]
+        // SAFETY: the owner of the closure waits until the job has run, and there is only one `Job` of it.
+        // [Q1]
         unsafe { (*self.0)() };
     }
 }
 
-/// Whether the calling thread is a helper, which may end.
+/// Returns whether the calling thread is a helper. A helper's thread may end.
 pub(crate) fn is_helper() -> bool {
     local_values::of_thread().is_some_and(|locals| locals.is_shut())
 }
@@ -60,12 +64,12 @@ impl Helpers {
         Helpers { state: Mutex::new(State::default()), wake: Condvar::new(), left: Condvar::new() }
     }
 
-    /// Queues a job for a helper that is free, or has just been started; if it `may_wait`, for any that
-    /// there is.
+    /// Queues a job for a helper that is idle or was started just now. If `may_wait` is set, the job may
+    /// also wait until a busy helper is free. Returns an error if there is no such helper.
     pub(crate) fn submit(&self, shared: &Shared, job: Job, may_wait: bool) -> Result<(), NoHelper> {
         let mut state = self.state.lock();
         let mut at_once = state.idle > state.jobs.len();
-        // Under the lock: whoever finds a helper counted can rely on it.
+        // Under the lock, so that a helper that is counted really exists for each other caller.
         if !at_once && shared.idle.add_helper() {
             at_once = state.start(shared);
             if !at_once {
@@ -77,17 +81,17 @@ impl Helpers {
             return Err(NoHelper);
         }
         state.jobs.push_back(job);
-        // Before the wake-up: it would begin by waiting for the lock.
+        // Before the notification, because otherwise the helper would first wait for the lock.
         drop(state);
         // mutant: drop wake of a helper
         self.wake.notify_one();
         Ok(())
     }
 
-    /// The life of a helper thread.
+    /// The main loop of a helper thread.
     pub(crate) fn main(&self, shared: &Shared, number: usize) {
         if let Some(locals) = local_values::of_thread() {
-            // Jobs are others': their goroutines' values stay at home.
+            // The jobs belong to goroutines, and goroutine-local values are not available on this thread.
             locals.shut();
         }
         let born = Born::here();
@@ -132,7 +136,7 @@ impl Helpers {
         self.wake.notify_all();
     }
 
-    /// One more runs a job, or has left.
+    /// Tells the thread that stops the runtime that one more helper runs a job or has left.
     fn tell_who_stops(&self, state: &State) {
         if state.stopping {
             // mutant: drop word to who stops
@@ -140,7 +144,8 @@ impl Helpers {
         }
     }
 
-    /// After `stop`: waits until none is left but those that run a job, for which nobody can wait.
+    /// Blocks the thread until each remaining helper runs a job. Must be called after `stop`. It does not
+    /// wait for jobs, because a job may never end.
     pub(crate) fn await_idle(&self) {
         let mut state = self.state.lock();
         while state.threads > state.busy {
@@ -150,7 +155,7 @@ impl Helpers {
 }
 
 impl State {
-    /// Starts one more helper; false if there is no thread for it.
+    /// Starts one more helper. Returns false if no thread can be started.
     fn start(&mut self, shared: &Shared) -> bool {
         let number = self.handles.iter().position(Option::is_none).unwrap_or(self.handles.len());
         let Ok(handle) = shared.start_helper(number) else { return false };

@@ -1,8 +1,10 @@
-//! Leavers: the handles of kernel threads that have left the runtime before its end: workers and helpers that
-//! were idle for long. They may still be at the destructors of their thread-locals, which are the user's
-//! code: so they are joined when the runtime ends, and forgotten once they are surely gone.
-//! [T6] When `stop` returns, every thread that has left is gone, its thread-locals destroyed. Those that
-//! have not are in user code, or are the home of suspended goroutines.
+//! The handles of kernel threads that have left the runtime before its end. These are workers and helpers
+//! that were idle for a long time. They may still run the destructors of their thread-locals, which are the
+//! user's code. So the runtime joins them when it ends. Before that, it drops the handles of those that are
+//! certainly gone.
+//!
+//! [T6] When `stop` returns, every thread that has left is gone, and its thread-locals are destroyed.
+//! Threads that have not left are in user code, or suspended goroutines are bound to them.
 //! Checked by: proptests/environment/threads.rs, verification/shuttle/blocking.rs.
 #![forbid(unsafe_code)]
 
@@ -15,7 +17,7 @@ impl Leavers {
         Leavers(Mutex::new(Vec::new()))
     }
 
-    /// A thread leaves, or has left: it runs nothing of the runtime's any more.
+    /// Adds a thread that leaves or has left. It runs nothing of the runtime any more.
     pub(crate) fn add(&self, leaver: thread::JoinHandle) {
         let mut leavers = self.0.lock();
         let before = std::mem::take(&mut *leavers);
@@ -23,9 +25,10 @@ impl Leavers {
         leavers.push(leaver);
     }
 
-    /// Waits until all of them are gone, the caller excepted. [T6]
+    /// Blocks the calling thread until all threads that left are gone, except the calling thread itself.
+    /// [T6]
     pub(crate) fn join(&self) {
-        // Not under the lock: a destructor may come back here.
+        // Without the lock, because a destructor on one of these threads may call this type again.
         let leavers = std::mem::take(&mut *self.0.lock());
         leavers.into_iter().for_each(|leaver| {
             leaver.join();

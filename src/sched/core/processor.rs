@@ -1,8 +1,11 @@
-//! Processor: the right to run goroutines, and the queues and caches that go with it.
-//! Its owner is the worker that holds it (or the monitor that has just seized it); thieves see the
-//! deque's other end and `run_next`.
-//! [P1] Only the owner touches `Local`: it passes from hand to hand under the roster's lock.
-//! [P2] `run_next` displaced or flushed goes to the deque: no goroutine is dropped.
+//! A processor: the right to run goroutines, with the queues and caches that belong to this right. Its
+//! owner is the worker that holds it, or the monitor while it is taking the processor from a worker. Other
+//! workers can reach only the stealing end of the run queue, and `run_next`.
+//!
+//! [P1] Only the owner touches `local`. The processor passes to the next owner under the lock of the
+//! idle-worker registry.
+//! [P2] A goroutine that is displaced or flushed from `run_next` goes to the run queue, so no goroutine is
+//! lost.
 //! Checked by: verification/loom/sched.rs, verification/loom/retake.rs, verification/shuttle/.
 
 use super::cell::{Goroutine, Ptr};
@@ -15,46 +18,48 @@ use crate::platform::{Counter, MODELLED};
 use crate::sched::idle::ProcId;
 use crate::structures::{Local, Rng, Slot, SpawnCounters, Steal, run_queue};
 
-/// How many stacks a processor keeps at hand before it gives half of them back.
+/// A processor gives half of its cached stacks back if it caches more than this number.
 pub(crate) const FIBER_CACHE: usize = if MODELLED { 4 } else { 64 };
 const ID_BATCH: u64 = 1024;
 
 pub(crate) struct Processor {
     pub(crate) id: ProcId,
     pub(crate) stealer: Steal<Ptr>,
-    /// The wake-up partner, to run next. It causes no wake-up; the monitor looks after it.
+    /// The goroutine that was unparked last and runs next. Putting a goroutine here wakes no worker. The
+    /// monitor makes sure that it is not left here.
     run_next: Slot<Goroutine>,
-    /// Goroutines spawned here, and ended here.
+    /// Goroutines that were spawned and that ended on this processor.
     pub(crate) spawn_counters: SpawnCounters,
-    /// How often its owner took work from another.
+    /// How often the owner has stolen goroutines from another processor.
     pub(crate) steals: Counter,
     local: UnsafeCell<ProcessorLocal>,
 }
 
-/// The owner's part.
+/// The part of a processor that only its owner touches.
 pub(crate) struct ProcessorLocal {
     pub(crate) run_queue: Local<Ptr>,
     pub(crate) cells: Vec<Ptr>,
     pub(crate) fibers: Vec<Fiber>,
     pub(crate) rng: Rng,
-    /// Decisions taken on this processor.
+    /// The number of decisions on this processor.
     pub(crate) decisions: u32,
     /// How often in a row `run_next` was preferred.
     pub(crate) streak: u32,
-    /// How often it was asked whether the ring or the deque goes first.
+    /// How often the owner has chosen between the bound queue and the run queue.
     pub(crate) turns: u32,
-    /// What `settle` put into the deque, alone and without a wake-up, is still there. [I1]
+    /// `finish_switch` pushed a goroutine into the empty run queue without a wake-up, and the goroutine may
+    /// still be there. [I1]
     pub(crate) unannounced: bool,
     next_id: u64,
     last_id: u64,
 }
 
-// SAFETY: `local` is the owner's alone [P1]; the rest is atomic or made for sharing.
+// SAFETY: only the owner touches `local` [P1]. The other fields are atomic or made for sharing.
 unsafe impl Sync for Processor {}
-// SAFETY: as above; everything in it is Send.
+// SAFETY: as above, and everything in it is Send.
 unsafe impl Send for Processor {}
 
-/// A processor in its owner's hands. [P1]
+/// A processor that the holder of this guard owns. [P1]
 #[derive(Clone, Copy)]
 pub(crate) struct ProcessorGuard<'a>(&'a Processor);
 
@@ -83,16 +88,17 @@ impl Processor {
         }
     }
 
-    /// The owner's view.
+    /// Returns the guard that gives access to the owner's part.
     ///
     /// # Safety
-    /// The caller owns the processor: its worker holds it and is inside the runtime, or it has
-    /// seized it and not yet released it, or no worker runs any more.
+    /// The caller must own the processor: its worker holds the processor and is inside the runtime, or the
+    /// caller has retaken the processor and has not released it, or no worker runs any more.
     pub(crate) unsafe fn held(&self) -> ProcessorGuard<'_> {
         ProcessorGuard(self)
     }
 
-    /// Takes the goroutine that was to run next: the owner, a thief, or the monitor.
+    /// Takes the goroutine out of `run_next`. May be called by the owner, by another worker, and by the
+    /// monitor.
     pub(crate) fn take_next(&self) -> Option<Ptr> {
         let taken = self.run_next.take().map(Ptr::from_raw)?;
         taken.note(Event::Taken(Place::Next(self.id)));
@@ -109,33 +115,33 @@ impl<'a> ProcessorGuard<'a> {
         self.0
     }
 
-    /// The owner's part; no call within may come back here.
+    /// Calls `f` with the owner's part. `f` must not call this function again.
     #[inline]
     pub(crate) fn local<R>(self, f: impl FnOnce(&mut ProcessorLocal) -> R) -> R {
-        // SAFETY: a `ProcessorGuard` is made for the owner alone [P1], and callers don't nest.
+        // SAFETY: only the owner gets a `ProcessorGuard` [P1], and calls of this function are not nested.
         self.0.local.with_mut(|local| f(unsafe { &mut *local }))
     }
 
-    /// Its deque, as the specification knows it.
+    /// Returns the name of this run queue in the specification.
     pub(crate) fn run_queue(self) -> Place {
         Place::RunQueue(self.0.id)
     }
 
-    /// Queues a stealable goroutine behind the others.
+    /// Queues a stealable goroutine at the end of the run queue.
     #[inline]
     pub(crate) fn push(self, shared: &Shared, goroutine: Ptr) {
         goroutine.note(Event::Queued(self.run_queue()));
         self.local(|local| {
             local.run_queue.push(goroutine, |batch| {
                 let taken = |goroutine: &Ptr| goroutine.note(Event::Taken(self.run_queue()));
-                // SAFETY: they just left the deque, so they are in no queue.
+                // SAFETY: the goroutines left the run queue just now, so they are in no queue.
                 unsafe { shared.inject_all(batch.inspect(taken)) }
             });
         });
     }
 
-    /// Puts a stealable goroutine next in line; true if that displaced one, which is now in the
-    /// deque for all to see. [P2]
+    /// Puts a stealable goroutine into `run_next`. Returns true if this displaced a goroutine, which is
+    /// then in the run queue, where every worker looks. [P2]
     pub(crate) fn push_next(self, shared: &Shared, goroutine: Ptr) -> bool {
         goroutine.note(Event::Queued(Place::Next(self.0.id)));
         match self.0.run_next.put(goroutine.raw()) {
@@ -150,8 +156,8 @@ impl<'a> ProcessorGuard<'a> {
         }
     }
 
-    /// Moves `run_next` to where every worker looks; the caller then notifies, or lets go of the
-    /// processor by a way that rechecks. [P2]
+    /// Moves the goroutine in `run_next` to the run queue, where every worker looks. The caller must then
+    /// notify, or release the processor in a way that rechecks the queues. [P2]
     pub(crate) fn flush_next(self, shared: &Shared) {
         if let Some(next) = self.0.take_next() {
             // mutant: drop push of run_next
@@ -159,7 +165,8 @@ impl<'a> ProcessorGuard<'a> {
         }
     }
 
-    /// Moves everything to the injector: the processor is about to be retired. As `flush_next`.
+    /// Moves all goroutines to the global queue, because the processor is about to be retired or released.
+    /// The caller has the same duty as with `flush_next`.
     pub(crate) fn drain(self, shared: &Shared) {
         // mutant: drop flush of run_next
         self.flush_next(shared);
@@ -167,7 +174,7 @@ impl<'a> ProcessorGuard<'a> {
             // mutant: drop hand-over of the run_queue
             while let Some(goroutine) = local.run_queue.pop() {
                 goroutine.note(Event::Taken(self.run_queue()));
-                // SAFETY: it just left the deque.
+                // SAFETY: the goroutine left the run queue just now, so it is in no queue.
                 unsafe { shared.inject(goroutine) };
             }
         });
@@ -199,7 +206,7 @@ impl<'a> ProcessorGuard<'a> {
         })
     }
 
-    /// Keeps a recycled cell at hand; false where the pool wants it back.
+    /// Caches a recycled cell. Returns false if the cell must go back to the pool.
     pub(crate) fn keep_cell(self, shared: &Shared, cell: Ptr) -> bool {
         let cache = shared.pool.cache(&shared.stack_pool);
         if cache == 0 {

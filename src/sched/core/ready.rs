@@ -1,14 +1,15 @@
-//! Submit: where a goroutine that has become runnable waits, and who is woken for it.
+//! Decides where a goroutine that has become runnable is queued, and which worker is woken for it.
 //!
 //! | goroutine | caller | goes to | wakes |
 //! |---|---|---|---|
-//! | new | worker with a processor | its deque | a searcher, if a processor is idle |
-//! | unparked, stealable | worker with a processor | `run_next`; the displaced one to the deque | as above, for the displaced one |
-//! | unparked, at home here | its own worker | the ring | nobody |
-//! | unparked, at home elsewhere | anyone | that worker's inbox | that worker, if parked |
-//! | stealable | anyone else | the injector | a searcher, if a processor is idle |
+//! | new | worker with a processor | its run queue | a searcher, if a processor is idle |
+//! | unparked, stealable | worker with a processor | `run_next` | no worker |
+//! | displaced from `run_next` | the same worker | its run queue | a searcher, if a processor is idle |
+//! | unparked, bound to the caller | its own worker | the bound queue | no worker |
+//! | unparked, bound to another worker | any thread | that worker's remote queue | that worker, if it is parked |
+//! | stealable | any other thread | the global queue | a searcher, if a processor is idle |
 //!
-//! Nothing here suspends the caller.
+//! No function of this file suspends the caller.
 //! Checked by: verification/loom/sched.rs, verification/loom/idle.rs, verification/loom/shutdown.rs,
 //! verification/shuttle/.
 
@@ -27,23 +28,23 @@ use crate::sched::goroutine::state::UnparkAction;
 use crate::sched::idle::{WakeAction, WorkerId};
 use std::ptr;
 
-/// Why a goroutine was not spawned.
+/// The reason why a goroutine was not spawned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SpawnRefusal {
     Limit,
     Stopping,
-    /// There is no stack for one more.
+    /// There is no stack for one more goroutine.
     Stack(StackError),
-    /// The caller is in the child of a fork, and the runtime is not.
+    /// The caller is in the child of a fork, and the runtime belongs to the parent.
     Forked,
 }
 
-/// Spawns a goroutine; gives the closure back where that is refused. `caller` is the calling thread's
-/// worker, if it is one.
+/// Spawns a goroutine. If the spawn is refused, returns the reason and the closure. `caller` is the calling
+/// thread's worker, if the thread is a worker.
 ///
 /// # Safety
-/// What `f` borrows and what it returns stays valid until the goroutine has ended, or is never
-/// reclaimed.
+/// What `f` borrows and what it returns must stay valid until the goroutine has ended, or its memory must
+/// never be reclaimed.
 pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
     caller: Option<&Worker>,
@@ -76,7 +77,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         return Err((SpawnRefusal::Stack(error), f));
     }
     let id = held.map_or_else(|| shared.take_ids(1), |held| held.next_id(shared));
-    // SAFETY: the cell is vacant and ours until it is queued.
+    // SAFETY: the cell is vacant, and only this thread can reach it until it is queued.
     unsafe {
         cell.body.with_mut(|body| Task::<F, T>::write(body, f));
         cell.init(id, attributes, Task::<F, T>::VTABLE);
@@ -91,7 +92,7 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         None => {
             // mutant: drop count
             shared.count_spawned();
-            // SAFETY: it is new, so it is in no queue.
+            // SAFETY: the goroutine is new, so it is in no queue.
             unsafe { shared.inject(cell) };
         }
     }
@@ -107,11 +108,12 @@ pub(crate) fn unpark(goroutine: &Ref) {
     apply(goroutine, goroutine.word.unpark());
 }
 
-/// As [`unpark`], without a reference: for the goroutine of this id, or, if that has ended since, for
-/// nobody. Never suspends.
+/// Like [`unpark`], but without a reference. Unparks the goroutine with this id, or does nothing if that
+/// goroutine has ended. Never suspends.
 ///
 /// # Safety
-/// The caller is on a worker of that goroutine's runtime: so the cell stays, whosever it is.
+/// The caller must be on a worker of that goroutine's runtime. This keeps the cell in place, whichever
+/// goroutine uses it now.
 #[inline]
 pub(crate) unsafe fn unpark_if(goroutine: Ptr, id: u64) {
     if SPEC && goroutine.id() != id {
@@ -121,17 +123,18 @@ pub(crate) unsafe fn unpark_if(goroutine: Ptr, id: u64) {
     apply(goroutine, goroutine.word.unpark_if(id));
 }
 
-/// Does what an unpark was told to. In the child of a fork, nothing for a goroutine of the parent's: it runs
-/// there, and here the locks of its runtime may be held by threads that don't exist.
+/// Performs the action that an unpark of the state word returned. In the child of a fork, it does nothing
+/// for a goroutine of the parent: that goroutine runs in the parent, and threads that do not exist in the
+/// child may have held the runtime's locks.
 #[inline]
 fn apply(goroutine: Ptr, action: UnparkAction) {
     match action {
         UnparkAction::Nothing => {}
         UnparkAction::Enqueue => ready(goroutine),
         UnparkAction::WakeInPlace => {
-            // Without a home it has seen its permit and gone on.
+            // If the goroutine is not bound, it has already consumed its permit and resumed.
             let Some(home) = goroutine.bound_to() else { return };
-            // SAFETY: a cell that is out keeps its runtime's memory.
+            // SAFETY: a cell that is out of the pool keeps its runtime's memory in place.
             let shared = unsafe { &*goroutine.shared };
             if !shared.is_here() {
                 return;
@@ -143,7 +146,7 @@ fn apply(goroutine: Ptr, action: UnparkAction) {
 }
 
 fn ready(goroutine: Ptr) {
-    // SAFETY: a parked goroutine's cell is out, and keeps its runtime's memory.
+    // SAFETY: the cell of a parked goroutine is out of the pool, so it keeps its runtime's memory in place.
     let shared = unsafe { &*goroutine.shared };
     match goroutine.bound_to().filter(|_| !fault("away from home")) {
         Some(home) => ready_bound(shared, goroutine, home),
@@ -153,7 +156,8 @@ fn ready(goroutine: Ptr) {
 
 #[inline]
 fn ready_bound(shared: &Shared, goroutine: Ptr, home: WorkerId) {
-    // The ring is the thread's, not its processor's: nothing is to be entered for it.
+    // The bound queue belongs to the thread and not to its processor, so the caller need not enter the
+    // runtime.
     if let Some(worker) = current_worker()
         && worker.id == home
         && ptr::eq(worker.shared, shared)
@@ -183,7 +187,7 @@ fn ready_anywhere(shared: &Shared, goroutine: Ptr) {
             }
         }
         None => {
-            // SAFETY: it was just unparked, so it is in no queue. [S2]
+            // SAFETY: the goroutine was unparked just now, so it is in no queue. [S2]
             unsafe { shared.inject(goroutine) };
             // mutant: nobody is woken for it: replace shared.idle.notify() with WakeAction::Nothing
             shared.idle.notify()

@@ -1,5 +1,5 @@
-//! Shared: one runtime as its threads see it. It lives in an `Arc` that every thread of its holds,
-//! and, once the runtime has ended, the cells that are still referred to.
+//! One runtime, as its threads see it. It is in an `Arc`. Each thread of the runtime holds a count of it.
+//! After the runtime has ended, the cells that still have references hold one count together.
 //! Checked by: verification/loom/shutdown.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
 use super::cell::{Goroutine, Ptr};
@@ -30,12 +30,12 @@ use std::io;
 
 /// The sockets that goroutines of a runtime wait for.
 pub(crate) type Sockets = epoll::Sockets<WakeHandle>;
-/// A socket's place among them.
+/// The registration of one socket.
 pub(crate) type Registration = epoll::Registration<WakeHandle>;
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    /// The process whose threads it has.
+    /// The process to which the runtime's threads belong.
     pub(crate) born: Born,
     pub(crate) simulation: Option<Box<Simulation>>,
     pub(crate) idle: IdleWorkers,
@@ -48,22 +48,23 @@ pub(crate) struct Shared {
     pub(crate) helpers: Helpers,
     pub(crate) counters: Counters,
     pub(crate) timers: Timers<Ptr>,
-    /// Once a goroutine has waited for one.
+    /// Made when a goroutine first waits for a socket.
     pub(crate) sockets: OnceLock<Arc<Sockets>>,
     next_id: AtomicU64,
-    /// Somebody waits for the last goroutine to end.
+    /// A thread or goroutine waits until the last goroutine has ended.
     draining: AtomicBool,
     pub(crate) drain: Mutex<()>,
     pub(crate) drained: Condvar,
     stopping: AtomicBool,
-    /// Those of the workers by their numbers, then those beside them: see `Attendant`.
+    /// The handles of the workers' threads, by worker number, followed by those of the other threads: see
+    /// `Attendant`.
     pub(crate) threads: Mutex<Vec<Option<thread::JoinHandle>>>,
-    /// Until the monitor's thread has taken it.
+    /// Present until the monitor's thread has taken it.
     pub(crate) watchdog: Mutex<Option<Watchdog>>,
     pub(crate) leavers: Leavers,
 }
 
-/// A thread that stands beside the workers.
+/// A thread beside the workers: the monitor (`Watch`) or the timekeeper (`Clock`).
 #[derive(Clone, Copy)]
 pub(crate) enum Attendant {
     Watch,
@@ -71,7 +72,8 @@ pub(crate) enum Attendant {
 }
 
 impl Shared {
-    /// A runtime without threads. The arena is made by the caller, who knows what a fiber runs.
+    /// Makes a runtime without threads. The caller makes the stack pool, because it knows the entry of a
+    /// fiber.
     pub(crate) fn new(mut config: Config, stack_pool: Arc<StackPool>) -> Arc<Shared> {
         fence::prepare();
         fork::prepare();
@@ -81,7 +83,8 @@ impl Shared {
         let mut idle =
             IdleWorkers::new(config.processors, config.max_processors, config.max_threads);
         if config.simulated.is_some() {
-            // A simulation holds those that it may choose from, and is fair by chance alone.
+            // A simulation keeps the runnable goroutines in a list of its own and is fair only by chance.
+            // So nothing is reported to the specification.
             idle.spec = Spec::silent();
         }
         let blocks = stack_pool.blocks();
@@ -119,18 +122,19 @@ impl Shared {
             config,
         };
         Arc::get_mut(&mut place).expect("nobody else has it yet").write(value);
-        // SAFETY: just written.
+        // SAFETY: the value was written just now.
         unsafe { place.assume_init() }
     }
 
     // ---- threads -----------------------------------------------------------------------------------
 
-    /// Where in `threads` its handle is.
+    /// Returns the index of this thread's handle in `threads`.
     pub(crate) fn place_of(&self, which: Attendant) -> usize {
         self.workers.len() + which as usize
     }
 
-    /// Does what the roster asked for: wakes a sleeper, or starts a thread.
+    /// Performs the wake-up that the idle-worker registry returned: wakes a sleeping worker, or starts a
+    /// thread.
     #[inline]
     pub(crate) fn perform_wake(&self, wake: WakeAction) {
         if wake != WakeAction::Nothing {
@@ -145,7 +149,7 @@ impl Shared {
             if may_start && self.start_worker(id).is_ok() {
                 return;
             }
-            // Relaxed: a count.
+            // Relaxed: only a count.
             self.counters.failed_starts.fetch_add(u64::from(may_start), Ordering::Relaxed);
             // mutant: a failed start is forgotten: replace self.idle.start_failed(id) with WakeAction::Nothing
             wake = self.idle.start_failed(id);
@@ -171,10 +175,12 @@ impl Shared {
                 this.drained.notify_all();
             }
             if has_residents {
-                // Goroutines are suspended here for ever, and may refer to thread-locals. [A1]
+                // Suspended goroutines are bound to this worker for ever, and they may refer to its
+                // thread-locals. [A1]
                 std::mem::forget(this);
                 if MODELLED {
-                    // A model has no detached threads, and tears no thread-locals down under anybody.
+                    // A model has no detached threads, and it destroys no thread-locals that goroutines
+                    // still use.
                     return;
                 }
                 let never = Parker::new();
@@ -184,45 +190,46 @@ impl Shared {
             }
         })?;
         let before = self.threads.lock()[id as usize].replace(handle);
-        // The seat's last thread was reaped.
+        // The last thread of this worker slot was reaped.
         before.into_iter().for_each(|before| self.leavers.add(before));
         Ok(())
     }
 
-    /// A helper thread has ended, or could not be started.
+    /// Called when a helper thread has ended or could not be started.
     pub(crate) fn remove_helper(&self) {
         let _acting = self.idle.spec.acting();
         self.perform_wake(self.idle.remove_helper(|| self.has_stealable_work()));
     }
 
-    /// Tries again what a failed thread start left undone.
+    /// Tries again what a failed start of a thread left undone.
     pub(crate) fn relieve(&self) {
         let _acting = self.idle.spec.acting();
         self.perform_wake(self.idle.relieve(|| self.has_stealable_work()));
     }
 
-    /// One more reference to this runtime.
+    /// Returns one more counted reference to this runtime.
     pub(crate) fn counted(&self) -> Arc<Shared> {
-        // SAFETY: a `Shared` is always in an `Arc`, of which somebody who called this has a count.
+        // SAFETY: a `Shared` is always in an `Arc`, and the caller has access through one of its counts.
         unsafe {
             Arc::increment_strong_count(self);
             Arc::from_raw(self)
         }
     }
 
-    /// Takes cells back. The last one of a runtime that has ended frees it. In the child of a fork they
-    /// are leaked: there the pool's lock may be held by a thread that doesn't exist.
+    /// Takes cells back. After the runtime has ended, the call that returns the last cell frees the
+    /// runtime. In the child of a fork it leaks the cells, because a thread that does not exist there may
+    /// have held the pool's lock.
     pub(crate) fn give_cells(this: *const Shared, cells: impl Iterator<Item = Ptr>) {
-        // SAFETY: a cell that is out keeps the runtime's memory.
+        // SAFETY: a cell that is out of the pool keeps the runtime's memory in place.
         if unsafe { (*this).is_here() && (*this).pool.give(cells) } {
-            // SAFETY: `close` forgot one count on behalf of the cells that were out.
+            // SAFETY: `close` left one count of the runtime to the cells that were out.
             drop(unsafe { Arc::from_raw(this) });
         }
     }
 
     // ---- sockets -------------------------------------------------------------------------------
 
-    /// The runtime's sockets, from now on attended to.
+    /// Returns the runtime's sockets. The first call makes them. Workers then poll them.
     pub(crate) fn sockets(&self) -> io::Result<&Arc<Sockets>> {
         if let Some(sockets) = self.sockets.get() {
             return Ok(sockets);
@@ -233,7 +240,8 @@ impl Shared {
 
     // ---- work ------------------------------------------------------------------------------------
 
-    /// Whether anything waits where every worker looks. After a fence, see [I1].
+    /// Returns whether a goroutine waits in a queue at which every worker looks. Must be called after a
+    /// fence: see [I1].
     pub(crate) fn has_stealable_work(&self) -> bool {
         let reach = self.idle.reach();
         // mutant: no look into the global_queue: replace self.global_queue.is_empty() with true
@@ -242,21 +250,21 @@ impl Shared {
             || self.processors[..reach].iter().any(|p| !p.stealer.is_empty())
     }
 
-    /// Puts a goroutine where every worker looks. The caller then wakes somebody. [I1]
+    /// Puts a goroutine into the global queue. The caller must then wake a worker. [I1]
     ///
     /// # Safety
-    /// It is runnable and in no queue.
+    /// The goroutine must be runnable and in no queue.
     pub(crate) unsafe fn inject(&self, goroutine: Ptr) {
         goroutine.note(Event::Queued(Place::GlobalQueue));
         self.counters.injected.more(1);
-        // SAFETY: the caller's duty; a cell that is out stays alive.
+        // SAFETY: the caller guarantees the conditions. A cell that is out stays alive.
         unsafe { self.global_queue.push(goroutine.raw()) };
     }
 
-    /// As [`inject`](Self::inject), for several at once.
+    /// Like [`inject`](Self::inject), for several goroutines at once.
     ///
     /// # Safety
-    /// Each is runnable and in no queue.
+    /// Each goroutine must be runnable and in no queue.
     pub(crate) unsafe fn inject_all(&self, goroutines: impl Iterator<Item = Ptr>) {
         let mut count = 0;
         let mut batch = goroutines.map(|goroutine| {
@@ -264,13 +272,13 @@ impl Shared {
             count += 1;
             goroutine.raw()
         });
-        // SAFETY: the caller's duty; cells that are out stay alive.
+        // SAFETY: the caller guarantees the conditions. Cells that are out stay alive.
         unsafe { self.global_queue.push_batch(&mut batch) };
         self.counters.injected.more(count);
     }
 
     pub(crate) fn take_ids(&self, count: u64) -> u64 {
-        // Relaxed: only uniqueness matters.
+        // Relaxed: ids only have to be unique.
         self.next_id.fetch_add(count, Ordering::Relaxed)
     }
 
@@ -282,28 +290,30 @@ impl Shared {
         self.counters.spawn_counters.end_shared();
     }
 
-    /// Goroutines spawned and not ended; exact when nothing moves, never too few.
+    /// Returns the number of goroutines that were spawned and have not ended. The result is exact if no
+    /// goroutine is spawned or ends during the call, and it is never too small.
     pub(crate) fn live(&self) -> usize {
         let (spawned, finished) = self.totals();
         spawned.saturating_sub(finished) as usize
     }
 
-    /// As `live`, without those that may have ended but are not yet settled.
+    /// Returns the number of goroutines that have certainly not ended. This is `live`, minus the largest number
+    /// of goroutines that may have ended before their last switch is finished.
     pub(crate) fn surely_live(&self) -> usize {
         self.live().saturating_sub(self.idle.reach())
     }
 
-    /// Goroutines spawned and ended so far.
+    /// Returns how many goroutines have been spawned and how many have ended.
     pub(crate) fn totals(&self) -> (u64, u64) {
         let places = self.processors.iter().map(|processor| &processor.spawn_counters);
         SpawnCounters::total(places.chain(std::iter::once(&self.counters.spawn_counters)))
     }
 
-    /// A goroutine has ended and is counted.
+    /// Called when a goroutine has ended and is counted. Wakes a thread that drains the runtime.
     #[inline]
     pub(crate) fn note_finished(&self) {
-        // Pairs with the heavy fence in `start_draining`: either that side sees our count, or we
-        // see that it waits.
+        // Pairs with the heavy fence in `start_draining`: either that side sees this count, or this side
+        // sees that a thread waits.
         fence::light();
         // Relaxed: ordered by the fence.
         // mutant: drop word to who drains
@@ -326,11 +336,11 @@ impl Shared {
     }
 
     pub(crate) fn set_stopping(&self) {
-        // Relaxed: see `is_stopping`; the roster's lock orders it for sleepers.
+        // Relaxed: see `is_stopping`. For sleeping workers, the lock of the idle-worker registry orders it.
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Announces a blocking section to a monitor that sleeps for long, if work waits.
+    /// Wakes the monitor for a blocking section, if the monitor sleeps for a long time and work waits.
     #[inline]
     pub(crate) fn prompt_monitor(&self) {
         if self.idle.monitor_is_lazy() && self.has_stealable_work() {

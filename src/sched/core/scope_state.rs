@@ -1,10 +1,14 @@
-//! Group: the children of a scope, and the parent that waits for them. It lies in the parent's frame.
-//! enter, before the spawn.   leave, after the child's result is stored, or dropped if unclaimed.
-//! [G4] `wait` returns only after every child has left: nothing of theirs refers to the parent's
-//! frame any more. So whom to wake is copied before a child leaves.
-//! [G7] A child that has left may find the parent gone, and the parent's runtime with it. A child on the
-//! same runtime keeps that in place, and knows the parent by its id; a child on another one counts a
-//! reference to the parent before it leaves.
+//! The state of a scope: its children, and the parent that waits for them. It lies in the parent's stack
+//! frame.
+//!
+//! - `add_child` is called before the spawn.
+//! - `child_ended` is called after the child's result is stored, or dropped if it is unclaimed.
+//!
+//! [G4] The scope's wait returns only after every child has left, so that no child refers to the parent's
+//! frame any more. For this reason a child copies the parent's wake handle before it leaves.
+//! [G7] When a child has left, the parent may already have ended, and the parent's runtime with it. A child
+//! on the same runtime keeps that runtime in place, and knows the parent by its id. A child on another
+//! runtime counts a reference to the parent before it leaves.
 //! Checked by: verification/loom/join.rs, src/api/scope_tests.rs, proptests/runtime/lifecycle.rs.
 
 use super::current::current_worker;
@@ -17,18 +21,19 @@ pub(crate) struct ScopeState {
     running: AtomicUsize,
     panicked: AtomicBool,
     parent: WakeHandle,
-    /// The address of the parent's runtime; 0 in a model, whose goroutines are threads.
+    /// The address of the parent's runtime. 0 in a model, in which goroutines are threads.
     runtime: usize,
 }
 
-/// A child's place in its group.
+/// The membership of one child in its scope.
 pub(crate) struct ScopeToken(NonNull<ScopeState>);
 
-// SAFETY: a group is shared by all its children: atomics, and whom to wake, which only is copied.
+// SAFETY: all children share the scope state. It consists of atomics and of a wake handle, which is only
+// copied.
 unsafe impl Send for ScopeToken {}
 
 impl ScopeState {
-    /// A group without children, whose parent is the caller.
+    /// Returns a scope state without children. The caller is the parent.
     pub(crate) fn new() -> Self {
         let runtime = current_worker().map_or(std::ptr::null(), |worker| worker.shared);
         ScopeState {
@@ -39,7 +44,8 @@ impl ScopeState {
         }
     }
 
-    /// Whom a child on the runtime at this address wakes, once it has left. Called before it leaves. [G7]
+    /// Returns a handle of the parent, which a child must wake after it has left. `runtime` is the address
+    /// of the child's runtime. Must be called before the child leaves. [G7]
     pub(crate) fn parent_for(&self, runtime: usize) -> WakeHandle {
         if runtime == self.runtime {
             self.parent.duplicate()
@@ -48,55 +54,58 @@ impl ScopeState {
         }
     }
 
-    /// One more child, which must leave.
+    /// Adds a child. The child must leave later.
     ///
     /// # Safety
-    /// The group stays where it is until no child is left.
+    /// The scope state must stay in place until every child has left.
     pub(crate) unsafe fn add_child(&self) -> ScopeToken {
-        // Relaxed: the parent counts its children itself, or a child that it waits for does.
+        // Relaxed: the caller is the parent, which counts its own children, or a child that the parent
+        // waits for.
         let before = self.running.fetch_add(1, Ordering::Relaxed);
         assert!(before < usize::MAX / 2, "too many goroutines in one scope");
         ScopeToken(NonNull::from(self))
     }
 
-    /// The child was not spawned after all, and its place is forgotten.
+    /// Removes a child that was not spawned after all.
     pub(crate) fn withdraw(&self) {
-        // Relaxed: nobody waits for it. The caller is the parent, or a child that has not left.
+        // Relaxed: this does not end a wait, because the caller is the parent or a child that has not left.
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A child has panicked, and its handle was dropped.
+    /// Notes that a child has panicked and that its handle was dropped.
     pub(crate) fn note_panic(&self) {
-        // Relaxed: the handle's holder is the parent, or a child that has not left yet.
+        // Relaxed: the holder of the handle is the parent, or a child that has not left yet.
         self.panicked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a child has not left yet.
+    /// Returns whether a child has not left yet.
     pub(crate) fn has_children(&self) -> bool {
-        // Acquire: pairs with the Release in `leave`. [G4]
+        // Acquire: pairs with the Release in `child_ended`. [G4]
         self.running.load(Ordering::Acquire) > 0
     }
 
-    /// Whether a child panicked and nobody joined it. Called once no child is left.
+    /// Returns whether a child panicked that was not joined. Must be called after every child has left.
     pub(crate) fn has_panicked(&self) -> bool {
-        // Relaxed: see `leave`.
+        // Relaxed: the Release in `child_ended` published it.
         self.panicked.load(Ordering::Relaxed)
     }
 }
 
 impl ScopeToken {
-    /// Called by the child, or by whoever drops its closure. `runtime` is the child's; null in a model.
+    /// Removes the child from its scope. Called by the child, or by the thread that drops its closure.
+    /// `runtime` is the child's runtime. It is null in a model.
     pub(crate) fn child_ended(self, runtime: *const Shared, unclaimed_panic: bool) {
         let scope = self.0.as_ptr();
-        // SAFETY: until the child has left, the group is there. Not by a reference, since it may be gone
-        // before this function returns.
+        // SAFETY: the scope state is in place until the child has left. A raw pointer is used instead of a
+        // reference, because the scope state may be gone before this function returns.
         unsafe {
             if unclaimed_panic {
                 // Relaxed: published by the Release below.
                 (*scope).panicked.store(true, Ordering::Relaxed);
             }
             let parent = (*scope).parent_for(runtime.addr());
-            // Release: pairs with the Acquire in `wait`: all that the child did is seen. [G4]
+            // Release: pairs with the Acquire in `has_children`, so that the parent sees all that the child
+            // did. [G4]
             if (*scope).running.fetch_sub(1, Ordering::Release) == 1 {
                 // mutant: drop wake of the parent
                 parent.wake();
@@ -107,6 +116,6 @@ impl ScopeToken {
 
 impl std::fmt::Debug for ScopeState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Group")
+        f.write_str("ScopeState")
     }
 }

@@ -1,11 +1,15 @@
-//! Simulation: a runtime of one worker that a seed steers, in virtual time, so that the same seed makes
-//! the same run. Its own worker's thread alone works on it.
-//! pick: take all that can run out of the queues; fire what is due; choose one of them by the seed. If
-//!     nobody can run, advance the clock to the nearest deadline; without one, the run is over.
-//! preempt (an operation that may suspend begins): a toss by the seed says who goes on.
-//! [K10] The choices are a function of the seed and of what the program does: no address, no real time
-//! and no other thread has a part in them.
-//! [K11] The clock never goes back; it leaps only when nobody can run, to the nearest deadline.
+//! A simulation: a runtime of one worker in virtual time. A seed determines every choice, so that the same
+//! seed gives the same run. Only the worker's own thread uses it.
+//!
+//! - `pick` (`worker/simulated.rs`) takes all runnable goroutines out of the queues, completes the timers
+//!   that are due, and chooses a goroutine by the seed. If no goroutine is runnable, it advances the clock
+//!   to the nearest deadline. If there is no deadline, the run is over.
+//! - `preempt` runs when an operation that may suspend begins. The seed decides which goroutine continues.
+//!
+//! [K10] The choices are a function of the seed and of what the program does. They depend on no address, no
+//! real time and no other thread.
+//! [K11] The clock never goes back. It leaps only when no goroutine can run, and only to the nearest
+//! deadline.
 //! Checked by: proptests/model/simulate.rs.
 
 use super::cell::{Goroutine, Ptr};
@@ -18,9 +22,9 @@ use crate::structures::Rng;
 use std::panic::Location;
 use std::ptr;
 
-/// Far enough from zero that an instant before the run can be told.
+/// The time at which a run starts. It is far enough from zero for an instant before the run.
 pub(crate) const START: u64 = 1_000_000_000_000;
-/// What runs until it suspends takes less than so many nanoseconds.
+/// A goroutine takes less than this number of nanoseconds of virtual time until it suspends.
 const STEP: u32 = 2_000;
 
 const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
@@ -30,20 +34,20 @@ pub(crate) struct Simulation(pub(crate) Mutex<State>);
 
 pub(crate) struct State {
     pub(crate) rng: Rng,
-    /// One operation in so many is where somebody else goes on. Its own for each seed: some bugs need
-    /// many switches, and some need few.
+    /// On average, one operation in this number switches to another goroutine. The number depends on the
+    /// seed, because some bugs need many switches, and some need few.
     pub(crate) switch_in: u32,
     pub(crate) runnable: Vec<Ptr>,
-    /// Who was chosen last.
+    /// The goroutine that was chosen last, and its id.
     pub(crate) last: Option<(Ptr, u64)>,
     pub(crate) now: u64,
     pub(crate) steps: u64,
-    /// A loop that polls never ends where nobody else can run.
+    /// The limit of steps. Without it, a polling loop would never end if no other goroutine can run.
     pub(crate) most_steps: u64,
     pub(crate) digest: u64,
 }
 
-/// What a run came to.
+/// The totals of a run.
 pub(crate) struct Totals {
     pub(crate) steps: u64,
     pub(crate) elapsed: u64,
@@ -80,7 +84,7 @@ impl State {
         self.digest = (self.digest ^ word).wrapping_mul(FNV_PRIME);
     }
 
-    /// Somebody of those who can run.
+    /// Chooses a runnable goroutine.
     pub(crate) fn choose(&mut self) -> Option<Ptr> {
         let count = u32::try_from(self.runnable.len()).expect("fewer goroutines than 2^32");
         if count == 0 {
@@ -95,21 +99,21 @@ impl State {
         Some(chosen)
     }
 
-    /// Whether somebody else goes on where an operation begins.
+    /// Decides whether to switch to another goroutine at the beginning of an operation.
     pub(crate) fn toss(&mut self, place: &Location<'_>) -> bool {
         let switch = self.rng.below(self.switch_in) == 0;
         self.mix(u64::from(place.line()) << 1 | u64::from(switch));
         switch
     }
 
-    /// It is `now`. [K11]
+    /// Sets the clock to `now`, unless it is already later. [K11]
     pub(crate) fn advance(&mut self, now: u64) {
         self.now = self.now.max(now);
         self.mix(self.now);
     }
 }
 
-/// The simulation that the calling thread works on.
+/// Returns the simulation to which the calling thread belongs.
 pub(crate) fn here<'a>() -> Option<&'a Simulation> {
     if MODELLED || !run_log::any_open() {
         return None;
@@ -117,29 +121,31 @@ pub(crate) fn here<'a>() -> Option<&'a Simulation> {
     current_worker()?.shared().simulation.as_deref()
 }
 
-/// Whether the caller is a goroutine of a simulation.
+/// Returns whether the caller is a goroutine of a simulation.
 pub(crate) fn is_here() -> bool {
     here().is_some()
 }
 
-/// The time there. `None` elsewhere, at the cost of a look at one flag where nothing is simulated.
+/// Returns the virtual time in a simulation, and `None` elsewhere. If there is no simulation in the
+/// process, it only reads one flag.
 #[inline]
 pub(crate) fn now() -> Option<u64> {
     if run_log::any_open() { here().map(Simulation::now) } else { None }
 }
 
-/// Whether it is a goroutine of the simulation that the caller is part of.
+/// Returns whether the goroutine belongs to the same simulation as the caller.
 pub(crate) fn is_of_caller(goroutine: &Goroutine) -> bool {
     let own = |worker: &Worker| ptr::eq(worker.shared, goroutine.shared);
     here().is_some() && current_worker().is_some_and(own)
 }
 
-/// A number that the seed decides. `None` outside of a simulation.
+/// Returns a random number that the seed determines. Returns `None` outside a simulation.
 pub(crate) fn draw() -> Option<u64> {
     here().map(|simulation| simulation.0.lock().rng.next())
 }
 
-/// A goroutine has ended; by a panic, of which perhaps nobody will hear.
+/// Records that a goroutine has ended. `panicked` says whether by a panic, and `unheard` whether no other
+/// goroutine will receive that panic.
 #[inline]
 pub(crate) fn ends(goroutine: Ptr, panicked: bool, unheard: bool) {
     if run_log::any_open() {
@@ -162,7 +168,7 @@ fn ends_slow(goroutine: Ptr, panicked: bool, unheard: bool) {
     run_log::ends(id as u32);
 }
 
-/// The join handle of a goroutine that has panicked goes unused.
+/// Fails the run, because the join handle of a goroutine that panicked was not used.
 pub(crate) fn unheard(goroutine: Ptr, said: &str) {
     if here().is_some() {
         fail_unheard(goroutine.id(), said);
@@ -173,12 +179,13 @@ fn fail_unheard(id: u64, said: &str) -> ! {
     run_log::fail(Kind::Panic, format!("goroutine {id} panicked, and nobody joined it: {said}"))
 }
 
-/// A goroutine that unwinds, or must not suspend, would stop the only thread there is.
+/// Fails the run if a goroutine would block the only thread of the simulation, because it unwinds or must
+/// not suspend.
 pub(crate) fn refuse_in_place(worker: &Worker, goroutine: Ptr) {
     if worker.shared().simulation.is_some() {
         let message = format!(
-            "goroutine {} waits while it unwinds or inside `no_suspend`, which stops its kernel \
-             thread, the only one of a simulation: let it wait elsewhere",
+            "goroutine {} waits while it unwinds or inside `no_suspend`, which would block the only \
+             kernel thread of the simulation: let it wait elsewhere",
             goroutine.id()
         );
         run_log::fail(Kind::Limit, message);

@@ -1,8 +1,12 @@
-//! Stacks: where a goroutine's stack comes from. Most have the runtime's stack size and come from its arena, by
-//! way of the processors' caches. Others come from an arena for their size, which is made at first use.
-//! Their goroutines, and all where stacks are measured, are *special*: a byte of the cell says so.
-//! spawn of one with a size of its own: count it, and make sure that there is an open slot for it [C5].
-//! begin: take a stack.   end: note what was used of it, give it back, count one less.
+//! Decides where a goroutine's stack comes from. Most stacks have the runtime's stack size. They come from
+//! the runtime's stack pool, through the processors' caches. For each other size, a stack pool is made at
+//! first use. A goroutine is *special* if its stack has another size, or if stacks are measured. A byte of
+//! its cell says so.
+//!
+//! - Spawn with a size: count the goroutine, and make sure that there is an open slot for it [C5].
+//! - First run: take a stack.
+//! - End: note how much of the stack was used, give it back, and count one goroutine less.
+//!
 //! Checked by: proptests/runtime/stacks.rs.
 
 use super::cell::Ptr;
@@ -19,24 +23,25 @@ use crate::platform::{Arc, Mutex, OnceLock, thread};
 use std::collections::HashMap;
 use std::io;
 
-/// Where a goroutine's stack comes from: the size, or 0 for the runtime's own size, and whether its use is
-/// measured.
+/// Says where a goroutine's stack comes from: one of the sizes, or 0 for the runtime's own size. Also says
+/// whether its use is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StackKind(u8);
 
-/// In a `StackKind`: measured.
+/// The bit of a `StackKind` that says that the stack's use is measured.
 const MEASURED: u8 = 0x80;
-/// The smallest size; each further one is four times as large.
+/// The smallest size. Each further size is four times as large.
 const SMALLEST: usize = 64 << 10;
 pub(crate) const SIZES: usize = 8;
-/// Names beyond so many are counted as none.
+/// If more names than this are known, goroutines with further names are counted as goroutines without a
+/// name.
 const NAMES: usize = 10_000;
 
 impl StackKind {
     /// The runtime's own size, not measured.
     pub(crate) const PLAIN: StackKind = StackKind(0);
 
-    /// For stacks of at least so many bytes.
+    /// Returns the kind for stacks of at least this number of bytes.
     pub(crate) fn of(bytes: usize) -> Result<StackKind, StackError> {
         if !(MIN_STACK_SIZE..=MAX_STACK_SIZE).contains(&bytes) {
             return Err(StackError::Size { asked: bytes });
@@ -45,7 +50,7 @@ impl StackKind {
         Ok(StackKind(fourfold as u8 + 1))
     }
 
-    /// The same, measured if `measured`.
+    /// Returns the same kind, with measuring if `measured` is set.
     fn measured(self, measured: bool) -> StackKind {
         StackKind(self.0 | if measured { MEASURED } else { 0 })
     }
@@ -55,53 +60,54 @@ impl StackKind {
         self.0 & MEASURED != 0
     }
 
-    /// Which of the sizes, if it is not the runtime's own.
+    /// Returns the index of the size, or `None` for the runtime's own size.
     #[inline]
     fn size(self) -> Option<usize> {
         usize::from(self.0 & !MEASURED).checked_sub(1)
     }
 }
 
-/// The bytes of a stack of this size.
+/// Returns the number of bytes of a stack of this size.
 fn bytes_of(size: usize) -> usize {
     (SMALLEST << (2 * size)).min(MAX_STACK_SIZE)
 }
 
-/// Arenas for stacks of other sizes, and what was measured.
+/// The stack pools for other sizes, and the measured uses.
 pub(crate) struct Stacks {
     sized: [Sized; SIZES],
     uses: Mutex<HashMap<Option<Box<str>>, StackUse>>,
 }
 
-/// Stacks of one size.
+/// The stack pool of one size.
 struct Sized {
     stack_pool: OnceLock<Arc<StackPool>>,
-    /// Goroutines that have such a stack, or will get one.
+    /// The number of goroutines that have a stack of this size or will get one.
     alive: AtomicUsize,
 }
 
-/// How much of their stacks goroutines of one name have used. See
+/// Says how much of their stacks goroutines of one name have used. See
 /// [`Runtime::stack_use`](crate::Runtime::stack_use).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StackUse {
-    /// The name; `None` for those without one, and for those of the 10,001st name and on.
+    /// The name. `None` for goroutines without a name, and for goroutines with any name after the first
+    /// 10,000 names.
     pub name: Option<String>,
-    /// How many goroutines of this name have ended.
+    /// The number of goroutines of this name that have ended.
     pub goroutines: u64,
-    /// The most bytes that one of them has used of its stack.
+    /// The largest number of bytes that one of these goroutines has used of its stack.
     pub most: usize,
-    /// The bytes that the stack of that one had.
+    /// The size in bytes of that goroutine's stack.
     pub size: usize,
 }
 
 impl Shared {
-    /// How many stacks a runtime of these sizes can have in use or at hand.
+    /// Returns how many stacks a runtime of this size can have in use or in caches.
     pub(crate) fn stacks(max_goroutines: usize, max_processors: u32) -> usize {
         max_goroutines + (2 * cell_pool::CHUNK + FIBER_CACHE + 1) * max_processors as usize
     }
 
-    /// Room for every goroutine's stack.
+    /// Makes a stack pool with room for every goroutine's stack.
     pub(crate) fn make_stack_pool(
         config: &Config,
         entry: Entry,
@@ -119,7 +125,7 @@ impl Shared {
         }
     }
 
-    /// The arena of stacks of this kind.
+    /// Returns the stack pool for this kind, and makes it if needed.
     fn pool_of(&self, kind: StackKind) -> Result<&Arc<StackPool>, StackError> {
         let Some(size) = kind.size() else { return Ok(&self.stack_pool) };
         let place = &self.stacks.sized[size].stack_pool;
@@ -134,24 +140,25 @@ impl Shared {
             Some(blocks) => StackPool::isolated(plan, self.stack_pool.entry(), blocks)?,
             None => StackPool::of(plan, self.stack_pool.entry())?,
         };
-        // Another thread may have been quicker: then this one, of which nothing was used, goes.
+        // If another thread made the pool first, this one is dropped. None of its stacks was used.
         Ok(place.get_or_init(|| stack_pool))
     }
 
-    /// All arenas that there are, by number, the runtime's own first.
+    /// Returns all existing stack pools with their numbers. The runtime's own pool is the first.
     pub(crate) fn stack_pools(&self) -> impl Iterator<Item = (usize, &Arc<StackPool>)> {
         let sized = self.stacks.sized.iter().map(|sized| sized.stack_pool.get());
         let all = std::iter::once(Some(&self.stack_pool)).chain(sized);
         all.enumerate().filter_map(|(number, stack_pool)| Some((number, stack_pool?)))
     }
 
-    /// The goroutine that is about to be spawned in this cell shall have a stack of its own size. If there is
-    /// none, the cell goes back to the pool.
+    /// Assigns a stack size of its own to the goroutine that is about to be spawned in this cell. If there
+    /// is no stack for it, returns the error and gives the cell back to the pool.
     #[cold]
     pub(crate) fn admit(&self, cell: Ptr, kind: StackKind) -> Result<(), StackError> {
         let admitted = self.pool_of(kind).and_then(|stack_pool| {
             let Some(size) = kind.size() else { return Ok(()) };
-            // Relaxed: `secure` takes the arena's lock, under which `release` reads this.
+            // Relaxed: `secure` takes the stack pool's lock, and `release` reads this count under the same
+            // lock.
             let alive = self.stacks.sized[size].alive.fetch_add(1, Ordering::Relaxed) + 1;
             let admitted = if alive > stack_pool.slots() {
                 Err(StackError::Exhausted { slots: stack_pool.slots() })
@@ -172,27 +179,27 @@ impl Shared {
         admitted
     }
 
-    /// A goroutine that was admitted has ended.
+    /// Uncounts a goroutine that was admitted and has ended.
     fn renounce_stack(&self, kind: StackKind) {
         if let Some(size) = kind.size() {
-            // Relaxed: a count.
+            // Relaxed: only a count.
             self.stacks.sized[size].alive.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// How many goroutines have a stack of this one of the sizes, or count on one.
+    /// Returns how many goroutines have a stack of this size or rely on getting one.
     pub(crate) fn alive_on(&self, size: usize) -> usize {
-        // Relaxed: read under the arena's lock, which a spawn takes after it has counted itself.
+        // Relaxed: read under the stack pool's lock, which a spawn takes after it has counted itself.
         self.stacks.sized[size].alive.load(Ordering::Relaxed)
     }
 
-    /// How many goroutines need no stack of the runtime's own size.
+    /// Returns how many goroutines need no stack of the runtime's own size.
     pub(crate) fn alive_elsewhere(&self) -> usize {
         (0..SIZES).map(|size| self.alive_on(size)).sum()
     }
 
-    /// Stacks of the runtime's own size, at least one. Where stacks are measured, there is never one at hand, so
-    /// each goroutine comes here, and is special from now on.
+    /// Takes at least one stack of the runtime's own size. If stacks are measured, the caches stay empty.
+    /// So each goroutine gets its stack here, and is special from now on.
     #[cold]
     pub(crate) fn take_plain(
         &self,
@@ -205,7 +212,7 @@ impl Shared {
         Ok(())
     }
 
-    /// A stack for a special goroutine.
+    /// Takes a stack for a special goroutine.
     #[cold]
     pub(crate) fn take_special(&self, goroutine: Ptr) -> Result<Fiber, StackError> {
         let mut one = Vec::with_capacity(1);
@@ -215,26 +222,27 @@ impl Shared {
         Ok(one.pop().expect("the arena gave one"))
     }
 
-    /// The stack of a goroutine that has ended goes back to its arena.
+    /// Gives the stack of a goroutine that has ended back to its pool.
     ///
     /// # Safety
-    /// The fiber is at rest, and was this goroutine's.
+    /// The fiber must be suspended, and must have been this goroutine's fiber.
     #[cold]
     pub(crate) unsafe fn give_stack(&self, goroutine: Ptr, fiber: Fiber) {
         let kind = goroutine.own.stack.get();
         let stack_pool = self.pool_of(kind).expect("the stack came from there");
         if kind.is_measured() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller guarantees that the fiber is suspended and was this goroutine's.
             let used = unsafe { stack_pool.repaint(&fiber) };
             self.stacks.note(goroutine.name(), used, stack_pool.layout().usable(), 0);
         }
         stack_pool.give(std::iter::once(fiber));
         self.renounce_stack(kind);
-        // As in each vacant cell.
+        // Each vacant cell has this kind.
         goroutine.own.stack.set(StackKind::PLAIN);
     }
 
-    /// Called by a measured goroutine before its end is told, so that its joiner finds what it has used.
+    /// Measures the calling goroutine's stack. Called before its end is published, so that its joiner finds
+    /// the result.
     #[cold]
     pub(crate) fn measure_caller(&self, goroutine: Ptr) {
         let stack_pool =
@@ -244,13 +252,13 @@ impl Shared {
         }
     }
 
-    /// Whether what a goroutine with such a stack may call fits a helper's stack as well.
+    /// Returns whether a helper's stack is large enough for a call by a goroutine with this kind of stack.
     pub(crate) fn fits_helper(&self, kind: StackKind) -> bool {
         kind.size().is_none_or(|size| bytes_of(size) <= self.config.layout.usable())
     }
 
-    /// Starts the helper of this number. Its stack is as large as a goroutine's, so that a call succeeds or
-    /// fails the same wherever it runs.
+    /// Starts the helper with this number. Its stack is as large as a goroutine's, so that a call does not
+    /// depend on the thread on which it runs.
     pub(crate) fn start_helper(&self, number: usize) -> io::Result<thread::JoinHandle> {
         let this = self.counted();
         let name = format!("{}-helper", self.config.thread_name);
@@ -267,7 +275,7 @@ impl Stacks {
         Stacks { sized: std::array::from_fn(|_| sized()), uses: Mutex::new(HashMap::new()) }
     }
 
-    /// `count` more goroutines of this name have used so much of stacks of this size.
+    /// Records that `count` more goroutines of this name have used `used` bytes of stacks of `size` bytes.
     fn note(&self, name: Option<&str>, used: usize, size: usize, count: u64) {
         let mut uses = self.uses.lock();
         let is_known = |name: &str| uses.contains_key(&Some(Box::from(name)));
@@ -282,7 +290,7 @@ impl Stacks {
         }
     }
 
-    /// What was measured; the largest first.
+    /// Returns the measured uses. The largest is the first.
     pub(crate) fn uses(&self) -> Vec<StackUse> {
         let mut all: Vec<_> = self.uses.lock().values().cloned().collect();
         all.sort_by(|one, other| other.most.cmp(&one.most).then_with(|| one.name.cmp(&other.name)));

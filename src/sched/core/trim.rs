@@ -1,7 +1,7 @@
-//! Trim: the memory of stacks that a burst left behind goes back to the kernel, busy or not.
-//! Every `LOOK_EVERY` the arena says how many warm stacks nobody has needed since the last look. So many,
-//! beyond `KEPT`, lose their memory, in small pieces; then segments that are free are unmapped.
-//! The monitor does it. As long as there is something to do, it does not rest.
+//! Gives the memory of stacks that are no longer needed back to the kernel, whether the runtime is busy or
+//! idle. Every `LOOK_EVERY` nanoseconds the stack pool says how many warm stacks were not needed since the
+//! last look. All of these beyond `KEPT` lose their memory, in small steps. Then free segments are
+//! unmapped. The monitor does this work. It does not sleep for long while there is work of this kind.
 //! Checked by: proptests/runtime/memory.rs.
 
 use crate::fiber::{StackError, StackPool};
@@ -13,31 +13,32 @@ use crate::sched::core::stacks::SIZES;
 use std::io::Write;
 use std::time::Duration;
 
-/// Warm stacks of one size that stay, needed or not: to touch so many again takes some 0.5 ms.
+/// The number of warm stacks of one size that are always kept. To touch this number of stacks again takes
+/// about 0.5 ms.
 const KEPT: usize = 128;
-/// Large stacks that stay have no more bytes than this.
+/// The kept stacks of one size have no more bytes than this.
 const KEPT_BYTES: usize = 64 << 20;
-/// How long a stack must have been of no use.
+/// The time for which a stack must not have been needed, in nanoseconds.
 const LOOK_EVERY: u64 = 250_000_000;
-/// Stacks that lose their memory in one step, which takes about a millisecond.
+/// The number of stacks that lose their memory in one step. A step takes about a millisecond.
 const AT_ONCE: usize = 256;
-/// Between two steps.
+/// The pause between two steps.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// One turn for each arena.
+/// The state of trimming, with one `Turn` for each stack pool.
 #[derive(Default)]
 pub(crate) struct Trimmer([Turn; SIZES + 1]);
 
 #[derive(Default)]
 struct Turn {
-    /// Stacks that are still to lose their memory.
+    /// The number of stacks that must still lose their memory.
     idle: usize,
     next_look: u64,
 }
 
 impl Trimmer {
-    /// Does a part of what there is to do. After what time to call it again; `None` if nothing is left to do
-    /// until goroutines have run.
+    /// Does one step of the work. Returns the time after which the caller must call again. Returns `None`
+    /// if there is nothing to do until goroutines have run.
     pub(crate) fn step(&mut self, shared: &Shared, nothing_runs: bool) -> Option<Duration> {
         let turns = shared.stack_pools().map(|(number, stack_pool)| {
             self.0[number]
@@ -76,11 +77,11 @@ impl Turn {
 }
 
 impl Shared {
-    /// Unmaps segments of the arena of this number in which nothing is in use. Of an arena that is strained, as
-    /// many slots stay open as goroutines count on. [C5]
+    /// Unmaps segments of this stack pool in which no stack is in use. If the pool is strained, as many
+    /// slots stay open as goroutines rely on. [C5]
     fn release_stacks(&self, number: usize, stack_pool: &StackPool) {
         let is_strained = stack_pool.is_strained();
-        // Dropped, and with that unmapped, without the pool's lock.
+        // Dropped, and so unmapped, after the pool's lock is released.
         let _free = match number.checked_sub(1) {
             None => self.pool.with_out(|out| {
                 let least = || out.saturating_sub(self.alive_elsewhere());
@@ -92,12 +93,12 @@ impl Shared {
         };
     }
 
-    /// Says, not too often, that a goroutine waits for a stack.
+    /// Reports that a goroutine waits for a stack. It prints at most one message in `SELDOM` nanoseconds.
     pub(crate) fn report_postponed(&self, goroutine: Ptr, error: &StackError) {
         const SELDOM: u64 = 10_000_000_000;
         static LAST: AtomicU64 = AtomicU64::new(0);
         let now = clock::now().max(1);
-        // Relaxed: at worst two threads say it.
+        // Relaxed: at worst, two threads print the message.
         let last = LAST.load(Ordering::Relaxed);
         if last != 0 && now.saturating_sub(last) < SELDOM {
             return;

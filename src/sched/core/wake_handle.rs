@@ -1,4 +1,4 @@
-//! Waiter: whom to wake: a goroutine, a plain thread, or a future's task.
+//! Handles by which a waiting goroutine, plain thread or future's task is woken.
 //! Checked by: verification/loom/join.rs, verification/loom/wait.rs.
 
 use super::cell::{Goroutine, Ptr, Ref};
@@ -13,7 +13,8 @@ use std::num::NonZero;
 use std::ptr::{self, NonNull};
 use std::task::{RawWakerVTable, Waker};
 
-/// Whom to unpark: the contract between the scheduler and everything above it.
+/// Unparks a goroutine or a thread. This type is the contract between the scheduler and the modules above
+/// it.
 #[derive(Clone)]
 pub(crate) enum Unparker {
     Goroutine(Ref),
@@ -29,8 +30,8 @@ impl Unparker {
     }
 }
 
-/// One who waits, and whom somebody will wake. A goroutine is not counted: it can't end while it
-/// waits.
+/// A goroutine, thread or task that is parked and that another one will wake. A goroutine is not counted,
+/// because it cannot end while it is parked.
 pub(crate) struct ParkedRef(Tagged);
 
 impl ParkedRef {
@@ -47,13 +48,14 @@ impl ParkedRef {
         ParkedRef(Tagged::of_task(task))
     }
 
-    /// Holds on to it, for when it waits no more.
+    /// Converts the reference to a handle that stays valid after the wait has ended.
     ///
     /// # Safety
-    /// It waits. The answer stays with the calling thread or goroutine.
+    /// The goroutine, thread or task must be parked. The returned handle must stay with the calling thread
+    /// or goroutine.
     #[inline]
     pub(crate) unsafe fn into_wake(self) -> WakeHandle {
-        // As it is where it is a thread or a task.
+        // A thread or a task needs no change, because its reference is already owned.
         let ParkedRef(mut whom) = self;
         if whom.tag() == GOROUTINE {
             let goroutine = whom.goroutine();
@@ -64,13 +66,15 @@ impl ParkedRef {
     }
 }
 
-/// Somebody to wake, once the lock is released under which that was decided; whether or not it waits
-/// still. A goroutine of the waker's own runtime is known by its id, any other is counted.
+/// A goroutine, thread or task to wake after the lock is released under which this was decided. The wait
+/// may have ended meanwhile. A goroutine of the waker's own runtime is known by its id. Any other goroutine
+/// is counted.
 #[must_use]
 pub struct WakeHandle(Tagged);
 
 impl WakeHandle {
-    /// The calling goroutine or thread, for who is in the runtime `shared`, or has it in its hands.
+    /// Returns a wake handle for the calling goroutine or thread. The waker must be in the runtime
+    /// `shared`, or must keep that runtime in place by other means.
     #[inline]
     pub(crate) fn of_caller(shared: *const Shared) -> WakeHandle {
         WakeHandle(match current_goroutine() {
@@ -84,7 +88,7 @@ impl WakeHandle {
         WakeHandle(Tagged::of_task(task))
     }
 
-    /// The same goroutine, known by its id, or the same thread, once more.
+    /// Returns another handle for the same thread, or for the same goroutine by its id.
     #[inline]
     pub(crate) fn duplicate(&self) -> WakeHandle {
         if self.0.tag() == GOROUTINE {
@@ -93,33 +97,35 @@ impl WakeHandle {
         self.duplicate_counted()
     }
 
-    /// As [`again`](Self::again), with a count of its own where it is a goroutine: which is there still.
+    /// Like [`duplicate`](Self::duplicate), but for a goroutine the new handle has a count of its own. The
+    /// goroutine must still be there.
     #[cold]
     pub(crate) fn duplicate_counted(&self) -> WakeHandle {
         if self.0.tag() == GOROUTINE {
             return WakeHandle(Tagged::counted(self.0.goroutine()));
         }
-        // SAFETY: what it owns stays its own: only a count is added.
+        // SAFETY: the original keeps what it owns, because this temporary is not dropped. Only a count is
+        // added.
         match &*ManuallyDrop::new(unsafe { self.0.owned() }) {
             Owned::Parked(Unparker::Thread(parker)) => {
                 WakeHandle(Tagged::of_thread(Arc::clone(parker)))
             }
-            _ => broken("again", "a goroutine by its id, or a thread", "somebody else"),
+            _ => broken("duplicate_counted", "a goroutine by id, or a thread", "another one"),
         }
     }
 
-    /// Whether it is a task, so that to wake it, or to drop it, runs the user's code.
+    /// Returns whether the handle is a task's. If so, waking or dropping it runs the user's code.
     pub(crate) fn is_task(&self) -> bool {
         self.0.tag() == TASK
     }
 
-    /// Whether it is the thread with this parker.
+    /// Returns whether the handle is that of the thread with this parker.
     pub(crate) fn is_thread(&self, parker: &Arc<Parker>) -> bool {
         self.0.tag() == THREAD && ptr::eq(self.0.pointer().as_ptr(), Arc::as_ptr(parker))
     }
 
-    /// The goroutine, if it is one, for who readies many: with its id, or, where this holds a counted
-    /// reference, without.
+    /// Returns the goroutine, if the handle is a goroutine's. For callers that make many goroutines
+    /// runnable at once. The id is `None` if the handle holds a counted reference.
     pub(crate) fn goroutine(&self) -> Option<(Ptr, Option<u64>)> {
         match self.0.tag() {
             GOROUTINE => Some((self.0.goroutine(), Some(self.0.id()))),
@@ -128,16 +134,17 @@ impl WakeHandle {
         }
     }
 
-    /// Never unwinds, and suspends only if a task's waker does. [Q2]
+    /// Wakes the goroutine, thread or task. Never unwinds. Suspends only if a task's waker does. [Q2]
     ///
     /// # Safety
-    /// The runtime in which the calling thread or goroutine was when it got this is still there: whoever got
-    /// it wakes by it before it leaves that runtime, and gives it to nobody else.
+    /// The runtime in which the calling thread or goroutine was when it got this handle must still be
+    /// there. So the caller must call this before it leaves that runtime, and must not give the handle
+    /// away.
     #[inline]
     pub unsafe fn wake(self) {
         if self.0.tag() == GOROUTINE {
-            // SAFETY: the caller may have moved to another worker since, but not to another runtime,
-            // and keeps that in place.
+            // SAFETY: the caller may have moved to another worker meanwhile, but not to another runtime,
+            // and it keeps that runtime in place.
             unsafe { unpark_if(self.0.goroutine(), self.0.id()) }
         } else {
             self.wake_counted();
@@ -147,30 +154,33 @@ impl WakeHandle {
     #[cold]
     fn wake_counted(self) {
         let whom = ManuallyDrop::new(self.0);
-        // SAFETY: it is never dropped, so what it owns is taken once.
+        // SAFETY: `whom` is never dropped, so what it owns is taken only once.
         match unsafe { whom.owned() } {
             Owned::Parked(waiter) => waiter.unpark(),
             Owned::Task(task) => task.wake(),
-            Owned::Nothing => broken("wake_counted", "an owned one", "one by its id"),
+            Owned::Nothing => broken("wake_counted", "an owned handle", "a handle by its id"),
         }
     }
 }
 
-/// Two words, so that they pass in registers. As an enum it would be three, put together on the stack word
-/// by word and copied from there as a whole: the load waits for the stores to leave the processor's store
-/// buffer, longer than all else takes here (measured: docs/channels.md).
+/// Two words, so that the handle is passed in registers. As an enum it would take three words. The compiler
+/// would write them to the stack one by one and then copy them by a wider load, which must wait until the
+/// stores have left the store buffer. That wait takes longer than all else here (measured:
+/// docs/channels.md).
 struct Tagged {
-    /// A pointer, with what it is in its lowest bits.
+    /// A pointer, with the tag in its lowest bits.
     whom: NonNull<()>,
-    /// What goes with it.
+    /// The second word. Its meaning depends on the tag.
     with: *const (),
 }
 
+/// The tags, and the meaning of both words for each tag.
+///
 /// | tag | whom | with |
 /// |---|---|---|
 /// | `GOROUTINE` | a cell | the goroutine's id, once it is known |
-/// | `COUNTED` | a cell, and a reference to it | |
-/// | `THREAD` | what `Arc::into_raw` gave | |
+/// | `COUNTED` | a cell, and a counted reference to it | |
+/// | `THREAD` | what `Arc::into_raw` returned | |
 /// | `TASK` | a waker's table | its data |
 const GOROUTINE: usize = 0;
 const COUNTED: usize = 1;
@@ -181,12 +191,13 @@ const TAGS: usize = 3;
 const _: () = assert!(align_of::<Goroutine>() > TAGS);
 const _: () = assert!(align_of::<Parker>() > TAGS);
 const _: () = assert!(align_of::<RawWakerVTable>() > TAGS);
-// An id takes the place of a pointer.
+// An id is stored in a word that is otherwise a pointer.
 const _: () = assert!(size_of::<usize>() >= size_of::<u64>());
 
-// SAFETY: what it stands for is Send: a cell's pointer, a reference to one, a shared parker, a waker.
+// SAFETY: all that it stands for is Send: a pointer to a cell, a reference to a cell, a shared parker, a
+// waker.
 unsafe impl Send for Tagged {}
-// SAFETY: shared, it only is read, and all of these are Sync.
+// SAFETY: a shared reference allows only reads, and all of these types are Sync.
 unsafe impl Sync for Tagged {}
 
 impl Tagged {
@@ -195,7 +206,8 @@ impl Tagged {
         Tagged { whom: whom.map_addr(|address| address | tag), with }
     }
 
-    /// By who is in its runtime, or has that in its hands: so the cell stays, whosever it is.
+    /// Makes a handle for a goroutine by its id. The waker must be in the goroutine's runtime, or must keep
+    /// it in place. This keeps the cell in place, whichever goroutine uses it later.
     #[inline]
     fn by_id(goroutine: Ptr) -> Self {
         let id = ptr::without_provenance(goroutine.id() as usize);
@@ -228,24 +240,24 @@ impl Tagged {
         self.whom.with_addr(NonZero::new(address).expect("a pointer")).cast()
     }
 
-    /// Of `GOROUTINE` and `COUNTED`.
+    /// Returns the goroutine of a `GOROUTINE` or `COUNTED` handle.
     #[inline]
     fn goroutine(&self) -> Ptr {
         Ptr::from_raw(self.pointer())
     }
 
-    /// Of `GOROUTINE`, once it is known.
+    /// Returns the id of a `GOROUTINE` handle. The id must be known.
     #[inline]
     fn id(&self) -> u64 {
         self.with.addr() as u64
     }
 
-    /// What it owns.
+    /// Returns what the handle owns.
     ///
     /// # Safety
-    /// Once, and it is not dropped.
+    /// The caller must call this at most once for each handle, and must then not drop the handle.
     unsafe fn owned(&self) -> Owned {
-        // SAFETY: each pointer is what the tag says, and what it owns is the caller's.
+        // SAFETY: the tag says what each pointer is, and the caller takes over what it owns.
         unsafe {
             match self.tag() {
                 COUNTED => Owned::Parked(Unparker::Goroutine(Ref::adopt(self.goroutine()))),
@@ -275,15 +287,15 @@ impl Drop for Tagged {
 impl Tagged {
     #[cold]
     fn drop_owned(&mut self) {
-        // SAFETY: it is being dropped, so nobody else takes what it owns.
+        // SAFETY: the handle is being dropped, so no other code takes what it owns.
         drop(unsafe { self.owned() });
     }
 }
 
-/// What a wait says on a thread that can not wait.
+/// The panic message of a wait on a thread that cannot wait.
 pub(crate) const GONE: &str = "a thread whose thread-locals are gone can't wait for goroutines";
 
-/// The parker of the calling thread.
+/// Returns the parker of the calling thread.
 pub(crate) fn thread_parker() -> Arc<Parker> {
     tls::parker().expect(GONE)
 }

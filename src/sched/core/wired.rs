@@ -1,15 +1,20 @@
-//! Wired: a goroutine that has changed its kernel thread (its namespaces, its signal mask, ...) has that
-//! thread for itself, as after Go's `LockOSThread`.
-//! wire (the goroutine): its worker becomes its home, and the worker is *alone*.
-//! alone (its worker): runs goroutines at home only; gives its processor away whenever none is runnable,
-//!     or others have waited for a slice.
-//! unwire (the goroutine): it has taken its change back.   bury: its worker takes back what it can, or the
-//!     kernel thread ends, and another one takes its place.
-//! A thread that is alone starts no other threads of the runtime, since they would inherit what was changed:
-//! the monitor does, in its place.
-//! A simulation has one kernel thread, and wires nobody.
-//! [A2] While a goroutine is wired, no other one runs on its kernel thread, but those that are pinned there.
-//! [A3] No goroutine runs on a kernel thread that a wired one has changed for good, once that has ended.
+//! Wired goroutines. A goroutine that has changed its kernel thread (its namespaces, its signal mask, ...)
+//! is wired: it has that thread for itself, as after Go's `LockOSThread`.
+//!
+//! - `wire` (the goroutine): the goroutine becomes bound to its worker, and the worker is *alone*.
+//! - A worker that is alone runs only goroutines that are bound to it. It gives its processor away when
+//!   none of them is runnable, or when other goroutines have waited for a slice.
+//! - `unwire` (the goroutine): the goroutine has taken its change back.
+//! - `reap_wired` (its worker, at the goroutine's end): the worker undoes the change if it can. Otherwise
+//!   the kernel thread ends, and another thread takes its place.
+//!
+//! A thread that is alone starts no other threads of the runtime, because they would inherit the change.
+//! The monitor starts them instead. A simulation has one kernel thread and wires no goroutine.
+//!
+//! [A2] While a goroutine is wired, no other goroutine runs on its kernel thread, except those that are
+//! pinned there.
+//! [A3] No goroutine runs on a kernel thread that a wired goroutine has changed for good, after that
+//! goroutine has ended.
 //! Checked by: verification/loom/wired.rs, proptests/kernel/wired.rs.
 
 use super::cell::Ptr;
@@ -23,41 +28,42 @@ use crate::platform::{MODELLED, thread_id};
 use crate::sched::idle::{Sources, WakeReason};
 use std::cell::Cell;
 
-/// What a goroutine has changed of its kernel thread: a set of these.
+/// A set of flags that say what a goroutine has changed of its kernel thread.
 pub type Change = u8;
-/// The signal mask. It is taken back at the latest when the goroutine ends.
+/// The signal mask. It is restored at the latest when the goroutine ends.
 pub const MASK: Change = 1;
-/// The alternate stack of signal handlers. As `MASK`.
+/// The alternate stack of signal handlers. It is restored at the latest when the goroutine ends.
 pub const STACK: Change = 2;
-/// Anything else.
+/// Any other change. It cannot be undone.
 pub const FOR_GOOD: Change = 4;
 
-/// Which goroutines a worker runs.
+/// Says which goroutines a worker runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Those of its processor, and those that are at home here.
+    /// The goroutines of its processor, and those that are bound to this worker.
     Usual,
-    /// Those that are at home here: see `wired`.
+    /// Only goroutines that are bound to this worker, because the worker is alone: see `wired`.
     AtHome,
-    /// Whichever the seed of a simulation says.
+    /// The goroutines that the seed of a simulation chooses.
     BySeed,
 }
 
-/// Of a worker: what wired goroutines have made of its kernel thread. Its thread's own.
+/// What wired goroutines have changed of a worker's kernel thread. Only that thread touches it.
 #[derive(Default)]
 pub(crate) struct Wiring {
-    /// Goroutines that are wired here.
+    /// The number of goroutines that are wired here.
     goroutines: Cell<usize>,
-    /// One that is wired no more has changed it for good.
+    /// A goroutine that is no longer wired here has changed the thread for good.
     is_spoiled: Cell<bool>,
-    /// How the thread began. In a simulation it has no number.
+    /// The state of the thread at its start. In a simulation `kernel_id` is not set.
     kernel_id: Cell<u32>,
     mask: Cell<Mask>,
     stack: Cell<AlternateStack>,
 }
 
-/// The calling goroutine, if it has thread-locals of its own, and so may be wired; and its worker. In a
-/// simulation there is none, nor in the child of a `vfork`, which has its parent's memory.
+/// Returns the calling goroutine and its worker, if the goroutine may be wired, which means that it has its
+/// own thread-locals. Returns `None` in a simulation, and in the child of a `vfork`, which shares its
+/// parent's memory.
 fn caller<'a>() -> Option<(&'a Worker, Ptr)> {
     let (worker, goroutine) = current()?;
     let config = &worker.shared().config;
@@ -66,7 +72,8 @@ fn caller<'a>() -> Option<(&'a Worker, Ptr)> {
     .then_some((worker, goroutine))
 }
 
-/// The calling goroutine has changed its kernel thread. Takes no lock, since a signal handler may do so.
+/// Notes that the calling goroutine has changed its kernel thread. Takes no lock, because a signal handler
+/// may call it.
 pub fn wire(change: Change) {
     let Some((worker, goroutine)) = caller() else { return };
     let before = goroutine.own.wired.get();
@@ -83,7 +90,7 @@ pub fn wire(change: Change) {
     worker.set_alone(true);
 }
 
-/// The calling goroutine has taken a change back.
+/// Notes that the calling goroutine has taken a change back.
 fn unwire(worker: &Worker, goroutine: Ptr, change: Change) {
     let left = goroutine.own.wired.get() & !change;
     goroutine.own.wired.set(left);
@@ -96,14 +103,14 @@ fn unwire(worker: &Worker, goroutine: Ptr, change: Change) {
     }
 }
 
-/// The calling goroutine has set its kernel thread's signal mask.
+/// Notes that the calling goroutine has set the signal mask of its kernel thread.
 pub fn note_mask(now: Mask) {
     let Some((worker, goroutine)) = caller() else { return };
     note(worker, goroutine, MASK, worker.wiring.mask.get() == now);
 }
 
-/// The calling goroutine has set its kernel thread's alternate stack.
-#[allow(dead_code, reason = "not where nothing is interposed")]
+/// Notes that the calling goroutine has set the alternate stack of its kernel thread.
+#[allow(dead_code, reason = "unused where nothing is interposed")]
 pub(crate) fn note_stack(now: AlternateStack) {
     let Some((worker, goroutine)) = caller() else { return };
     note(worker, goroutine, STACK, worker.wiring.stack.get() == now);
@@ -119,8 +126,8 @@ fn note(worker: &Worker, goroutine: Ptr, change: Change, is_as_before: bool) {
     }
 }
 
-/// Whether the calling goroutine has its kernel thread for itself, which the thread that starts a child
-/// in its place has not.
+/// Returns whether the calling goroutine has its kernel thread for itself. A thread that starts a child
+/// process on its behalf does not have these changes.
 pub(crate) fn is_wired() -> bool {
     caller().is_some_and(|(_, goroutine)| goroutine.own.wired.get() != 0)
 }
@@ -130,7 +137,7 @@ impl Worker {
         self.choice.get()
     }
 
-    /// The thread begins.
+    /// Prepares the wiring at the start of the worker's thread.
     pub(crate) fn prepare_wiring(&self) {
         if self.shared().simulation.is_some() {
             self.choice.set(Choice::BySeed);
@@ -142,7 +149,7 @@ impl Worker {
         }
     }
 
-    /// Whether a goroutine is wired here, or one was that has spoilt the thread.
+    /// Returns whether a goroutine is wired here, or was wired here and has spoilt the thread.
     pub(crate) fn is_alone(&self) -> bool {
         self.choice() == Choice::AtHome
     }
@@ -161,7 +168,7 @@ impl Worker {
         }
     }
 
-    /// A wired goroutine has ended here.
+    /// Undoes what a wired goroutine has changed, because the goroutine has ended here.
     #[cold]
     pub(crate) fn reap_wired(&self, goroutine: Ptr) {
         let changes = goroutine.own.wired.take();
@@ -175,8 +182,9 @@ impl Worker {
         self.end_wiring(changes & FOR_GOOD != 0);
     }
 
-    /// The next goroutine at home, for a worker that is alone; without one, what the worker learns when it
-    /// next has a processor.
+    /// Returns the next goroutine that is bound to this worker, which is alone. If none is runnable, or
+    /// if other goroutines have waited for a slice, gives the processor away and waits. Then returns the reason
+    /// for which the worker was woken. Also ends the thread if it is spoilt and no bound goroutine is left.
     #[cold]
     pub(crate) fn find_bound(
         &self,
@@ -208,7 +216,7 @@ impl Worker {
         }
     }
 
-    /// What this processor has in its queues will not be run here.
+    /// Wakes a worker for the goroutines in this processor's queues, because this worker will not run them.
     fn announce_others(&self, held: ProcessorGuard<'_>) {
         let shared = self.shared();
         let next = held.processor().has_next();
@@ -220,7 +228,7 @@ impl Worker {
         }
     }
 
-    /// Puts the processor down, and what waits in its queues where every worker looks.
+    /// Releases the processor, and moves the goroutines in its queues to where every worker looks.
     pub(crate) fn give_away(&self, held: ProcessorGuard<'_>) {
         let shared = self.shared();
         held.local(|local| local.unannounced = false);
@@ -230,18 +238,18 @@ impl Worker {
         }
     }
 
-    /// The kernel thread ends, as nobody else may run on it.
+    /// Ends the kernel thread, because no other goroutine may run on it.
     fn resign(&self, held: ProcessorGuard<'_>) -> WakeReason {
         self.give_away(held);
-        // Before the seat is vacant: it is the next thread's then.
+        // Before the worker slot becomes vacant, because from then on the slot belongs to the next thread.
         self.wiring.is_spoiled.set(false);
         self.set_alone(false);
         self.shared().idle.resign(self.id)
     }
 }
 
-/// Whether the calling thread may start others, which inherit what a wired goroutine has changed. In a
-/// model they inherit nothing, and there is no monitor to do it.
+/// Returns whether the calling thread may start other threads. They would inherit what a wired goroutine
+/// has changed. In a model they inherit nothing, and there is no monitor that could start them instead.
 pub(crate) fn may_start_threads() -> bool {
     MODELLED || !current_worker().is_some_and(Worker::is_alone)
 }

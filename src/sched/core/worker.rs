@@ -1,10 +1,12 @@
-//! Worker: a kernel thread that runs goroutines while it holds a processor.
+//! The data of a worker: a kernel thread that runs goroutines while it holds a processor. What a worker
+//! does is in `sched/worker/`.
 //!
-//! loop: attend to what the roster wants; find a goroutine; run it (`run`) until it, or one to which it has
-//! passed on, comes back; settle that; if the processor was retaken, wait for one.
+//! The worker's loop: handle a resched request; find a goroutine; run it (`run`) until it, or a goroutine
+//! to which it passed control, comes back; finish that switch. If the processor was retaken, wait for a
+//! processor.
 //!
-//! [A1] A goroutine with a home resumes on that worker alone, and the thread of a worker with
-//! started goroutines at home never ends.
+//! [A1] A bound goroutine resumes only on the worker that it is bound to. The thread of a worker with
+//! started bound goroutines never ends.
 //! [F1] A queueing worker gets a processor after at most one slice of each worker ahead of it.
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
@@ -26,48 +28,50 @@ pub(crate) struct Worker {
     pub(crate) id: WorkerId,
     pub(crate) shared: *const Shared,
     slot: *const WorkerSlot,
-    /// How goroutines get thread-locals of their own; `None` if they share the worker's.
+    /// Makes thread-locals for goroutines. `None` if goroutines share those of the worker.
     blocks: Option<&'static Blocks>,
-    /// Goroutines at home here that somebody else unparked.
+    /// The remote queue: goroutines that are bound to this worker and that another thread unparked.
     pub(crate) remote: RemoteQueue<Goroutine>,
     pub(crate) inbox_len: AtomicUsize,
-    /// Goroutines resumed so far: the monitor sees by it whether the worker gets on.
+    /// The number of resumes so far. The monitor sees from it whether the worker makes progress.
     pub(crate) ticks: AtomicU32,
     pub(crate) current: AtomicPtr<Goroutine>,
-    /// In a section announced by `blocking`.
+    /// Whether the running goroutine is in a section that `blocking` announced.
     section: AtomicBool,
-    /// Started goroutines whose home this is. Written by this thread alone, as `waiting` is.
+    /// The number of started goroutines that are bound to this worker. Only this worker's thread writes it,
+    /// and `waiting`.
     pub(crate) bound_count: AtomicUsize,
     pub(crate) waiting: AtomicUsize,
-    /// Puts the thread to sleep beneath a goroutine that unwinds.
+    /// Blocks the thread beneath a goroutine that parks while it unwinds.
     pub(crate) in_place: Parker,
-    /// The thread's clock and kernel id, while there is one.
+    /// The clock and the kernel id of the worker's thread, while there is a thread.
     pub(crate) thread: Mutex<Option<Thread>>,
-    /// This thread's own.
+    /// This field and the following fields are touched only by the worker's own thread.
     pub(crate) proc: Cell<Option<ProcId>>,
     pub(crate) bound_queue: UnsafeCell<List<Goroutine>>,
-    /// When it first ran something since it was granted its processor: each grant is good for one
-    /// goroutine at least. [F1]
+    /// The time at which the worker first ran a goroutine after it was assigned its processor. So each
+    /// assignment suffices for at least one goroutine. [F1]
     pub(crate) slice_start: Cell<Option<u64>>,
-    /// What has just passed on to another goroutine, and why it left: see `run`.
+    /// The goroutine that passed control to another one just now, and the reason why it left: see `run`.
     pub(crate) passed: Cell<Option<(Ptr, usize)>>,
     pub(crate) choice: Cell<Choice>,
     pub(crate) wiring: Wiring,
-    /// Of the last blocking call here.
+    /// The hint from the last blocking call on this worker.
     pub(crate) hint: Cell<BlockingHint>,
-    /// Of the last sleep: see `idle`.
+    /// Whether the last sleep was brief: see `park_worker`.
     pub(crate) slept_briefly: Cell<bool>,
 }
 
-/// What the monitor knows a kernel thread by.
+/// Identifies a kernel thread for the monitor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thread {
     pub(crate) clock: Option<CpuClock>,
     pub(crate) kernel_id: u32,
 }
 
-// SAFETY: `proc`, `ring`, `slice_start`, `passed`, `choice`, `wiring`, `habit` and `slept_briefly` are touched by the worker's
-// own thread alone; the rest is atomic or locked; the pointers lead to the runtime, which outlives its workers.
+// SAFETY: only the worker's own thread touches `proc`, `bound_queue`, `slice_start`, `passed`, `choice`,
+// `wiring`, `hint` and `slept_briefly`. The other fields are atomic or locked. The pointers lead to the
+// runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
 // SAFETY: as above.
 unsafe impl Send for Worker {}
@@ -106,16 +110,16 @@ impl Worker {
 
     // ---- processors --------------------------------------------------------------------------------
 
-    /// Its processor, while it is inside the runtime.
+    /// Returns the worker's processor, if it has one. Must be called inside the runtime.
     #[inline]
     pub(crate) fn held(&self) -> Option<ProcessorGuard<'_>> {
         let proc = self.proc.get()?;
-        // SAFETY: `proc` is what the roster granted and no dispute took away, and callers are on
+        // SAFETY: `proc` was assigned by the idle-worker registry and was not taken since. The caller is on
         // this thread, inside the runtime. [H1]
         Some(unsafe { self.shared().processors[proc as usize].held() })
     }
 
-    /// Asks the roster whether the processor is gone.
+    /// Asks the idle-worker registry whether the processor was retaken.
     #[cold]
     pub(crate) fn check_revoked(&self) {
         if self.shared().idle.check_revoked(self.id) && !fault("no processor") {
@@ -131,14 +135,15 @@ impl Worker {
 
     // ---- for the monitor ----------------------------------------------------------------------------
 
-    /// On this thread: whether what runs has announced that it may block.
+    /// Says whether the running goroutine has announced that it may block. Must be called on this worker's
+    /// thread.
     pub(crate) fn show_section(&self, in_section: bool) {
-        // Relaxed: the monitor's hint.
+        // Relaxed: a hint for the monitor.
         self.section.store(in_section, Ordering::Relaxed);
     }
 
     pub(crate) fn in_section(&self) -> bool {
-        // Relaxed: this thread's own, or a hint.
+        // Relaxed: the caller is this thread, or uses the value as a hint.
         self.section.load(Ordering::Relaxed)
     }
 
@@ -148,13 +153,13 @@ impl Worker {
     }
 
     pub(crate) fn current(&self) -> *const Goroutine {
-        // Relaxed: this thread's own, or read under a claim.
+        // Relaxed: the caller is this thread, or has retaken the processor through the retake gate.
         self.current.load(Ordering::Relaxed)
     }
 
-    /// Runnable goroutines at home that wait for this worker.
+    /// Returns the number of runnable goroutines that are bound to this worker and wait for it.
     pub(crate) fn waiting(&self) -> usize {
-        // Relaxed: a report.
+        // Relaxed: the value is only reported.
         self.waiting.load(Ordering::Relaxed) + self.inbox_len.load(Ordering::Relaxed)
     }
 
@@ -163,7 +168,7 @@ impl Worker {
     }
 
     pub(crate) fn slot(&self) -> &WorkerSlot {
-        // SAFETY: the runtime's roster outlives its workers.
+        // SAFETY: the runtime's idle-worker registry outlives its workers.
         unsafe { &*self.slot }
     }
 

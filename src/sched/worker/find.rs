@@ -1,15 +1,17 @@
-//! Find: which goroutine runs next.
+//! Decides which goroutine a worker runs next.
 //!
-//! Order at a decision: every 61st looks at the injector first; then `run_next`, at most 16 times in
-//! a row; then the ring at home or the deque; then the injector. Without any: search, that is, steal
-//! half of somebody's deque, starting from a random victim.
+//! The order at a decision: first, at every 61st decision, the global queue. Then `run_next`, at most 16
+//! times in a row. Then the bound queue or the run queue. Then the global queue. If all are empty, the
+//! worker searches: it steals half of another processor's run queue, and begins with a random victim.
 //!
-//! The deque goes before the ring every fourth time, so that others find there what has not begun and
-//! has no home yet; with one processor every second time.
+//! The run queue goes before the bound queue at every fourth decision, so that other workers find
+//! goroutines there that have not begun and are not bound yet. With one processor it goes first at every
+//! second decision.
 //!
-//! [F2] A runnable goroutine waits for at most 4·(1 + those ahead of it in its queue) decisions of
-//! its processor, 2· in the ring, each stretched by up to 16 for `run_next`, and all by 61/60 for the
-//! injector; one in the injector for 61 decisions of some processor for each goroutine ahead of it.
+//! [F2] A runnable goroutine waits for at most 4·(1 + those ahead of it in its queue) decisions of its
+//! processor. In the bound queue the factor is 2. Each of these decisions may be extended by up to 16 for
+//! `run_next`, and all of them by 61/60 for the global queue. A goroutine in the global queue waits for 61
+//! decisions of some processor for each goroutine ahead of it.
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/fairness.rs.
 
 use crate::observe::broken;
@@ -27,23 +29,25 @@ const INJECTOR_EVERY: u32 = 61;
 const DEQUE_EVERY: u32 = 4;
 const DEQUE_EVERY_ALONE: u32 = 2;
 const RUN_NEXT_STREAK: u32 = 16;
-/// Rounds over all victims before a searcher sleeps.
+/// The number of rounds over all victims before a searching worker sleeps.
 const ROUNDS: u32 = if MODELLED { 1 } else { 4 };
-/// A sleep is brief, in nanoseconds, if it takes little longer than to go to sleep and to be woken.
+/// A sleep is brief if it takes less than this number of nanoseconds, which is little longer than falling
+/// asleep and being woken.
 const BRIEF: u64 = 50_000;
-/// How often who lingers looks: some 10 µs.
+/// The number of polling iterations before a worker parks (about 10 µs).
 const LINGER: u32 = 1024;
 
-/// What `find_at_hand` has found.
+/// The result of `find_at_hand`.
 pub(crate) enum AtHand {
     Found(Ptr),
     Nothing,
-    /// The loop has its turn.
+    /// The worker's loop must make this decision.
     Due,
 }
 
 impl Worker {
-    /// The next goroutine of this processor, or of this home.
+    /// Returns the next goroutine from this processor's queues, from the bound queue, or from the global
+    /// queue.
     pub(crate) fn find(&self, held: ProcessorGuard<'_>) -> Option<Ptr> {
         self.note_decision(held);
         let decision = held.local(|local| {
@@ -62,8 +66,8 @@ impl Worker {
         found
     }
 
-    /// The next goroutine, if it is at hand and its turn has come: for one that passes on to it (`run`). A decision
-    /// at which the loop has more to do is left to that.
+    /// Returns the next goroutine, if there is one in the worker's own queues. Called by a goroutine that would
+    /// pass control to it (`run`). If the worker's loop has more to do at this decision, returns `Due`.
     #[inline(always)]
     pub(crate) fn find_at_hand(&self, held: ProcessorGuard<'_>) -> AtHand {
         let is_due = held.local(|local| {
@@ -88,7 +92,8 @@ impl Worker {
         self.shared().idle.spec.see(Doing::Decides { worker: self.id, processor });
     }
 
-    /// What was put into the deque without a wake-up stays there if something else was found. [I1]
+    /// Wakes a worker if a goroutine that was pushed without a wake-up stays in the run queue, because
+    /// another one was found. [I1]
     #[inline(always)]
     fn announce(&self, held: ProcessorGuard<'_>, from_deque: bool) {
         // mutant: drop wake for what was left behind
@@ -105,8 +110,8 @@ impl Worker {
         self.take_share(held, true)
     }
 
-    /// What the processor or the home has: the wake-up partner, or a queued one; and whether that came from the
-    /// deque.
+    /// Returns the next goroutine of the processor or of the worker: that in `run_next`, or a queued one.
+    /// Also returns whether it came from the run queue.
     #[inline(always)]
     fn find_own(&self, held: ProcessorGuard<'_>) -> (Option<Ptr>, bool) {
         match self.find_next(held) {
@@ -115,7 +120,7 @@ impl Worker {
         }
     }
 
-    /// The wake-up partner.
+    /// Returns the goroutine in `run_next`, unless it was preferred too often in a row.
     #[inline(always)]
     fn find_next(&self, held: ProcessorGuard<'_>) -> Option<Ptr> {
         let shared = self.shared();
@@ -130,7 +135,8 @@ impl Worker {
         None
     }
 
-    /// The ring or the deque; and whether it came from the deque.
+    /// Returns a goroutine from the bound queue or the run queue. Also returns whether it came from the run
+    /// queue.
     #[inline(always)]
     fn find_queued(&self, held: ProcessorGuard<'_>) -> (Option<Ptr>, bool) {
         // mutant: drop look into the inbox
@@ -148,24 +154,25 @@ impl Worker {
         (self.pop_bound(), false)
     }
 
-    /// A share of the injector: one to run, the others to the deque. A function of its own, so that
-    /// decisions don't pay for its registers.
+    /// Takes a share of the global queue: one goroutine to run, and others that go to the run queue. This
+    /// is a function of its own, so that a decision does not save the registers that it uses.
     #[inline(never)]
     fn take_share(&self, held: ProcessorGuard<'_>, has_own: bool) -> Option<Ptr> {
         let shared = self.shared();
         let (first, moved) = from_global_queue(shared, held, has_own);
         // mutant: drop wake for what came along
         if moved > 1 {
-            // While they were on their way nobody saw them. [I1]
+            // No worker could see these goroutines while they moved from one queue to the other. [I1]
             shared.perform_wake(shared.idle.notify());
         }
         first
     }
 
-    /// Looks for work elsewhere, as one of the few that do at a time; and lingers, where that pays.
+    /// Searches for work on other processors. Only a limited number of workers do so at a time. Spins
+    /// before it gives up, if that is worthwhile.
     pub(crate) fn search(&self, held: ProcessorGuard<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
-        // In a simulation whoever runs was picked by the seed, the first one too.
+        // In a simulation, the seed chooses each goroutine, including the first one.
         if shared.simulation.is_some() {
             return None;
         }
@@ -189,8 +196,9 @@ impl Worker {
         self.spin_before_park(held, searching)
     }
 
-    /// For as long as a wake-up takes: waits for what others send home, and looks now and then whether
-    /// there is something to steal. It keeps its processor, so to everybody else it is at work. [I1]
+    /// Spins for about as long as a wake-up costs. It polls this worker's remote queue and, at every 16th
+    /// iteration, the queues from which it can steal. The worker keeps its processor, so other workers
+    /// still count it as busy. [I1]
     fn spin_before_park(&self, held: ProcessorGuard<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
         if !self.may_spin() {
@@ -218,13 +226,14 @@ impl Worker {
         None
     }
 
-    /// Whether it lingers before it sleeps: somebody may send one of its own goroutines home, and the last
-    /// time that came so soon that the sleep was not worth it. Who looks after sockets waits there.
+    /// Returns whether the worker spins before it sleeps. It does so if another thread may unpark a
+    /// goroutine that is bound to it, and if its last sleep was brief. If sockets are in use, it waits at
+    /// the sockets instead.
     fn may_spin(&self) -> bool {
         self.slept_briefly.get() && self.has_residents() && self.shared().sockets.get().is_none()
     }
 
-    /// Sleeps, since there is nothing to run.
+    /// Sleeps, because there is nothing to run.
     pub(crate) fn park_worker(&self, searching: bool) -> WakeReason {
         let sleep = || self.shared().idle.sleep(self.id, self.proc.take(), searching, self);
         if MODELLED {
@@ -234,7 +243,8 @@ impl Worker {
         let before = now();
         let awake = sleep();
         let after = now();
-        // Whom its own timer has woken would have lingered for nothing.
+        // If the worker's own timer ended the sleep, spinning would not have helped, so such a sleep does
+        // not count as brief.
         self.slept_briefly.set(after.saturating_sub(before) < BRIEF && after < due);
         awake
     }
@@ -266,7 +276,7 @@ impl Worker {
                     goroutine.note(Event::Queued(held.run_queue()));
                 }
             };
-            // SAFETY: `moved` tells the specification alone, which knows no deque.
+            // SAFETY: `moved` only reports to the specification, which does not touch the run queue.
             let stolen = held
                 .local(|local| unsafe { victim.stealer.steal_half_seen(&local.run_queue, moved) });
             if stolen.is_some() {
@@ -281,13 +291,14 @@ impl Worker {
 }
 
 impl ProcessorLocal {
-    /// Whether `run_next` may go before the others once more.
+    /// Returns whether `run_next` may go before the other queues once more.
     fn prefer_next(&mut self) -> bool {
         self.streak += 1;
         self.streak <= RUN_NEXT_STREAK
     }
 
-    /// Whose turn it is; asked whenever `run_next` did not go first, so that neither starves.
+    /// Returns whether the bound queue goes before the run queue. Called at each decision at which
+    /// `run_next` did not go first, so that neither queue starves.
     fn home_is_first(&mut self, alone: impl FnOnce() -> bool) -> bool {
         self.streak = 0;
         self.turns = self.turns.wrapping_add(1);
@@ -297,9 +308,10 @@ impl ProcessorLocal {
     }
 }
 
-/// One to run, and a fair share of the others for the deque; and how many these were together. Who has
-/// work of its own takes one alone from a long queue: that is mostly of goroutines that have not begun, and
-/// the more of them are under way, the more stacks.
+/// Takes one goroutine to run from the global queue, and moves a fair share of the others to the run queue.
+/// Also returns how many were taken in total. If the global queue is long, a worker that has work of its
+/// own takes only one: most goroutines in a long queue have not begun, and the more goroutines begin, the
+/// more stacks are needed.
 fn from_global_queue(
     shared: &Shared,
     held: ProcessorGuard<'_>,

@@ -1,7 +1,13 @@
-//! Settle: what becomes of a goroutine that has just switched out. Runs on the worker's own stack, or on that of the
-//! goroutine to which it has passed on (`run`), so that nobody can resume a stack that is still in use. [S1]
-//! yield: requeue.   park: `begin_park`, or requeue if a permit came first.   exit: recycle.
-//! Where it is requeued: at home if it has one, else in the deque, else (no processor) the injector.
+//! Finishes a switch: decides what happens to a goroutine that has left its stack just now. This code runs
+//! on the worker's own stack, or on the stack of the goroutine to which control was passed (`run`). So no
+//! thread can resume a stack that is still in use. [S1]
+//!
+//! - Yield: the goroutine is queued again.
+//! - Park: `begin_park`. If a permit came first, the goroutine is queued again.
+//! - Exit: the goroutine is recycled.
+//!
+//! A bound goroutine is queued again in the bound queue. Any other goroutine goes to the run queue, or to
+//! the global queue if the worker has no processor.
 //! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
 //! proptests/runtime/lifecycle.rs.
 
@@ -19,7 +25,7 @@ use crate::sched::core::worker::Worker;
 use crate::sched::goroutine::state::BeginPark;
 use std::time::Duration;
 
-/// Between two attempts of a worker to get a stack that the kernel refuses.
+/// The pause of a worker between two attempts to get a stack that the kernel refuses.
 const POSTPONE_PAUSE: Duration = Duration::from_micros(200);
 
 impl Worker {
@@ -29,15 +35,15 @@ impl Worker {
         if why != EXIT && self.shared().is_stopping() {
             return self.abandon(goroutine);
         }
-        // One that is wired has not passed on.
+        // Only here, because a wired goroutine never passes control to another goroutine.
         if why == EXIT && goroutine.own.wired.get() != 0 {
             self.reap_wired(goroutine);
         }
         self.finish_switch_of(goroutine, why, false);
     }
 
-    /// As `settle`, while the runtime does not stop. `another`: this worker will run another one next, whatever
-    /// is in the queues.
+    /// Like `finish_switch`, for a runtime that does not stop. `another` says that this worker will run
+    /// another goroutine next, whatever is in the queues.
     #[inline(always)]
     pub(crate) fn finish_switch_of(&self, goroutine: Ptr, why: usize, another: bool) {
         match why {
@@ -52,15 +58,18 @@ impl Worker {
         }
     }
 
-    /// The runtime stops: nobody will resume it, and its joiner learns so. [T2] [T3]
+    /// Abandons the goroutine, because the runtime stops. It will not be resumed, and its joiner is told
+    /// so. [T2] [T3]
     #[cold]
     fn abandon(&self, goroutine: Ptr) {
-        // Its joiner is unparked as user code would do it, which may enter the runtime.
+        // Unparking the joiner may enter the runtime, so the worker must leave the runtime first, as user
+        // code would have.
         self.slot().gate.exit_to_user();
         // mutant: the joiner gets no word: replace goroutine.abandon() with None::<crate::sched::core::wake_handle::WakeHandle>
         let joiner = goroutine.abandon();
         if let Some(joiner) = joiner {
-            // SAFETY: the worker keeps the runtime in place, and a joiner known by its id is of it.
+            // SAFETY: the worker keeps the runtime in place. A joiner that is known by its id belongs to
+            // that runtime.
             unsafe { joiner.wake() };
         }
         std::mem::forget(RuntimeGuard::enter(self));
@@ -76,7 +85,8 @@ impl Worker {
                 || held.local(|local| local.run_queue.is_empty()) && !held.processor().has_next();
             let alone = !another && is_alone();
             held.push(shared, goroutine);
-            // One alone is ours to run again; `find` announces it if something else goes first. [I1]
+            // If the goroutine is the only one, this worker will run it again. `find` announces it if
+            // another goroutine goes first. [I1]
             // mutant: drop note that it was not announced
             held.local(|local| local.unannounced = alone);
             // mutant: drop wake for who goes on
@@ -84,15 +94,16 @@ impl Worker {
                 shared.perform_wake(shared.idle.notify());
             }
         } else {
-            // SAFETY: it has just switched out, so it is in no queue.
+            // SAFETY: the goroutine left its stack just now, so it is in no queue.
             unsafe { shared.inject(goroutine) };
             // mutant: drop wake for who has no processor
             shared.perform_wake(shared.idle.notify());
         }
     }
 
-    /// It is about to run for the first time: it gets a stack and, if anchored, a home. [A1] False if there
-    /// is no stack; then it is queued again.
+    /// Prepares a goroutine for its first run: gives it a stack and, if the runtime is anchored, binds it
+    /// to this worker.
+    /// [A1] Returns false if there is no stack. The goroutine is then queued again.
     pub(crate) fn prepare(&self, held: ProcessorGuard<'_>, goroutine: Ptr) -> bool {
         let shared = self.shared();
         let fiber = held.local(|local| {
@@ -116,37 +127,38 @@ impl Worker {
             goroutine.bind_to(Some(self.id));
             self.add_bound(1);
         }
-        // SAFETY: this worker's own while it runs it.
+        // SAFETY: only this worker touches the field while it runs the goroutine.
         unsafe { *goroutine.own.fiber.get() = Some(fiber) };
         true
     }
 
-    /// There is no stack for a goroutine that was accepted: it waits at the end of the queue. Either
-    /// another processor has a stack at hand and takes it up, or a goroutine ends meanwhile. The pause
-    /// keeps this worker from asking the kernel without end.
+    /// Queues a spawned goroutine again, at the end of the global queue, because there is no stack for it.
+    /// Either another processor has a stack in its cache and runs the goroutine, or another goroutine ends
+    /// meanwhile. The pause limits how often this worker asks the kernel.
     #[cold]
     fn postpone(&self, goroutine: Ptr, error: &StackError) {
         let shared = self.shared();
         shared.report_postponed(goroutine, error);
-        // SAFETY: it has just been taken out of a queue, and has not begun.
+        // SAFETY: the goroutine was taken out of a queue just now, and has not begun.
         unsafe { shared.inject(goroutine) };
         shared.perform_wake(shared.idle.notify());
         Parker::new().park_timeout(POSTPONE_PAUSE);
     }
 
-    /// It has ended: its stack serves the next one, its cell too unless somebody refers to it.
+    /// Reclaims a goroutine that has ended. Its stack serves the next goroutine. Its cell does, too, unless
+    /// there is still a reference to it.
     fn reap(&self, goroutine: Ptr) {
         goroutine.note(Event::Exited);
         let shared = self.shared();
         if goroutine.bound_to().is_some() {
             self.add_bound(-1);
         }
-        // SAFETY: this worker's own: the goroutine has switched out for good.
+        // SAFETY: the goroutine has left its stack for good, so the stack belongs to this worker.
         let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
         let held = self.held();
         match held {
             Some(held) => keep_fiber(shared, held, goroutine, fiber),
-            // SAFETY: it has switched out for good; `begin` took its stack.
+            // SAFETY: the goroutine has left its stack for good. `prepare` gave it this stack.
             None => unsafe { shared.give_stack(goroutine, fiber) },
         }
         match held {
@@ -164,7 +176,7 @@ impl Worker {
         if !goroutine.drop_reference() {
             return;
         }
-        // SAFETY: that was the last reference, and ours. [G1]
+        // SAFETY: the last reference is gone, and this thread dropped it. [G1]
         unsafe { goroutine.recycle() };
         if !held.is_some_and(|held| held.keep_cell(shared, goroutine)) {
             Shared::give_cells(shared, std::iter::once(goroutine));
@@ -174,14 +186,14 @@ impl Worker {
 
 fn keep_fiber(shared: &Shared, held: ProcessorGuard<'_>, goroutine: Ptr, fiber: Fiber) {
     if goroutine.own.stack.get() != StackKind::PLAIN {
-        // SAFETY: it has switched out for good; `begin` took its stack.
+        // SAFETY: the goroutine has left its stack for good. `prepare` gave it this stack.
         return unsafe { shared.give_stack(goroutine, fiber) };
     }
     held.local(|local| {
         local.fibers.push(fiber);
         if local.fibers.len() > FIBER_CACHE {
             let half = local.fibers.len() / 2;
-            // The coldest go back.
+            // The stacks that were cached longest ago are given back.
             shared.stack_pool.give(local.fibers.drain(..half));
         }
     });

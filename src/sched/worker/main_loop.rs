@@ -1,5 +1,5 @@
-//! Main loop: the life of a worker's kernel thread.   `impl Worker`.
-//! work: find a goroutine; run it until it leaves its stack; again. Without a processor, or without work: `sleep`.
+//! The life of a worker's kernel thread (`impl Worker`). `work` finds a goroutine, runs it until it leaves
+//! its stack, and repeats this. If the worker has no processor or no work, it sleeps.
 //! Checked by: verification/loom/sched.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
 use crate::fiber::overflow;
@@ -12,10 +12,10 @@ use std::ptr;
 impl Worker {
     // ---- the thread ------------------------------------------------------------------------------
 
-    /// The life of the worker's kernel thread.
+    /// Runs the worker's kernel thread until the worker is stopped or reaped.
     pub(crate) fn main(&self) -> WakeReason {
         overflow::ensure_alternate_stack();
-        // SAFETY: this thread holds the runtime, and with it the worker.
+        // SAFETY: this thread keeps the runtime, and so the worker, in place.
         unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
         let this = Thread::this();
         *self.thread.lock() = Some(this);
@@ -32,17 +32,18 @@ impl Worker {
             };
         }
         let mut known = self.thread.lock();
-        // A reaped worker's seat may have a new thread already.
+        // The worker slot of a reaped worker may already belong to a new thread.
         if known.is_some_and(|thread| thread.kernel_id == this.kernel_id) {
             *known = None;
         }
         drop(known);
-        // SAFETY: null.
+        // SAFETY: a null pointer is allowed.
         unsafe { tls::set_worker(ptr::null()) };
         awake
     }
 
-    /// Runs goroutines until there is none, or the processor is gone.
+    /// Runs goroutines until there is none, or until the processor is gone. Returns the reason for which
+    /// the worker was then woken.
     fn work(&self, mut searching: bool) -> WakeReason {
         let shared = self.shared();
         loop {
@@ -77,10 +78,10 @@ impl Worker {
 
     // ---- processors --------------------------------------------------------------------------------
 
-    /// The processor was retaken while a goroutine ran, or is given up here: wait for one, if there
-    /// is need of it.
+    /// Waits for a processor if one is needed. The processor was retaken while a goroutine ran, or this
+    /// function releases it.
     fn reacquire_processor(&self) -> WakeReason {
-        // One that is alone does not look for shared work again before it sleeps.
+        // A worker that is alone does not look for shared work again before it sleeps.
         if self.is_alone()
             && let Some(held) = self.held()
         {
@@ -97,7 +98,7 @@ impl Worker {
         }
     }
 
-    /// Somebody queues for a processor, or the runtime shrinks or stops.
+    /// Handles a resched request: another worker queues for a processor, or the runtime shrinks or stops.
     #[cold]
     fn handle_resched(&self, searching: &mut bool) -> Option<WakeReason> {
         let shared = self.shared();
@@ -117,7 +118,7 @@ impl Worker {
             // mutant: drop flush of run_next
             held.flush_next(shared);
         }
-        // Another's, when we wait for a processor. [I1]
+        // The goroutines in the queues are for other workers while this one waits for a processor. [I1]
         // mutant: drop wake for what is handed over
         shared.perform_wake(shared.idle.notify());
         Some(self.reacquire_processor())

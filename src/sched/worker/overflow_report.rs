@@ -1,4 +1,4 @@
-//! What a stack overflow and a panic say about the goroutine that they happened in, or of the runtime itself.
+//! Names the goroutine in the messages of a stack overflow and of a panic.
 //! Checked by: proptests/runtime/faults.rs, proptests/runtime/children.rs.
 
 use crate::fiber::overflow;
@@ -6,7 +6,7 @@ use crate::fiber::overflow::Report;
 use crate::platform::{MODELLED, OnceLock, panicking};
 use crate::sched::core::current::current_goroutine;
 
-/// Installs the handler of overflows and the panic hook; once a process.
+/// Installs the handler of stack overflows and the panic hook. Does so once in a process.
 pub(crate) fn install() {
     overflow::install(describe);
     if !MODELLED {
@@ -14,11 +14,11 @@ pub(crate) fn install() {
     }
 }
 
-/// Before a panic in a goroutine is reported, says which goroutine it is: to `std` it is a thread without
-/// a name. The report itself is that of the hook that was there.
+/// Installs a panic hook that names the goroutine before the panic is reported, because to `std` a
+/// goroutine is a thread without a name. The previous hook then makes the report itself.
 fn name_panics() {
     static DONE: OnceLock<()> = OnceLock::new();
-    // A hook can't be set by a thread that panics: the next runtime does it.
+    // A thread that panics cannot set a hook, so the next runtime sets it.
     if panicking() {
         return;
     }
@@ -35,14 +35,15 @@ fn say_who_panics() {
     use std::io::Write;
     let Some(goroutine) = current_goroutine() else { return };
     let id = goroutine.id();
-    // Nobody is told if there is no standard error.
+    // The message is lost if there is no standard error.
     let _ = match goroutine.name() {
         Some(name) => writeln!(std::io::stderr(), "goroutine {id} {name:?}:"),
         None => writeln!(std::io::stderr(), "goroutine {id}:"),
     };
 }
 
-/// For the handler of overflows, which is a signal handler: no allocation, no lock.
+/// Describes the goroutine for the handler of stack overflows. This runs in a signal handler, so it must
+/// not allocate and must not take a lock.
 fn describe(report: &mut Report) {
     let Some(goroutine) = current_goroutine() else { return report.text("a goroutine") };
     report.text("goroutine ");

@@ -1,8 +1,13 @@
-//! Deliver: goroutines whose sockets are ready go to where they wait to run, a whole batch at a time;
-//! and when workers and the monitor look.
-//! rest (a worker that sleeps): what is for this worker, or for anybody, it takes up itself.
-//! look (a worker): when its own queues are empty, before it looks elsewhere; and every 61st decision.
-//! look (the monitor): while all processors are busy; where one is idle it sends a worker to wait.
+//! Polls sockets, and queues the goroutines whose sockets are ready, a whole batch at a time. Also decides
+//! when workers and the monitor poll.
+//!
+//! - A worker that sleeps (`block_at_sockets`) waits at the sockets. It takes goroutines that are bound to
+//!   it, or stealable, itself.
+//! - A worker between two goroutines (`look_at_sockets`) polls when its own queues are empty, before it
+//!   searches on other processors, and at every 61st decision.
+//! - The monitor (`see_to_sockets`) polls while all processors are busy. If a processor is idle, it sends a
+//!   worker to wait at the sockets.
+//!
 //! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 
 use crate::observe::broken;
@@ -20,8 +25,9 @@ use std::ptr;
 use std::time::Duration;
 
 impl Worker {
-    /// It is about to sleep: waits for sockets instead, if nobody does, for `limit` at most. `Some(None)`:
-    /// it was woken, or has woken others, or that time is over.
+    /// Waits at the sockets for at most `limit`, instead of sleeping. Returns `None` if there are no
+    /// sockets or another thread waits there. Returns `Some(None)` if the worker was woken, if it woke only
+    /// others, or if the time is over.
     pub(crate) fn block_at_sockets(
         &self,
         parker: &Parker,
@@ -36,7 +42,8 @@ impl Worker {
         Some(self.self_wake_for(shared.deliver(wakes, Some((self, None)))))
     }
 
-    /// Between two goroutines: takes what is ready. True if something came of it for this worker.
+    /// Polls the sockets between two goroutines. Returns true if a goroutine is now runnable that this
+    /// worker can run.
     pub(crate) fn look_at_sockets(&self, held: ProcessorGuard<'_>) -> bool {
         let shared = self.shared();
         let Some(sockets) = shared.sockets.get() else { return false };
@@ -54,15 +61,15 @@ impl Worker {
 }
 
 impl Shared {
-    /// The monitor's part: nobody waits at the sockets, as all who could are busy, or asleep since
-    /// before somebody was needed there.
+    /// Polls the sockets for the monitor, if no worker waits there. This happens if all workers are busy,
+    /// or sleep since before a worker was needed at the sockets.
     pub(crate) fn see_to_sockets(&self) {
         let Some(sockets) = self.sockets.get().filter(|own| own.poller.is_unattended()) else {
             return;
         };
         let _acting = self.idle.spec.acting();
         if self.idle.idle_processors() > 0 {
-            // It will find nothing to do, and go there.
+            // The woken worker will find no work, and will then wait at the sockets.
             return self.perform_wake(self.idle.wake_searcher());
         }
         let wakes = sockets.poller.look(|slot| self.idle.slot(slot).parker.unpark());
@@ -71,11 +78,11 @@ impl Shared {
         }
     }
 
-    /// Gives each its permit, and puts it where it waits to run. `here`: the calling worker, inside the
+    /// Gives each goroutine its permit and queues it. `here` is the calling worker, which is inside the
     /// runtime, and its processor.
     fn deliver(&self, wakes: Vec<WakeHandle>, here: Here<'_>) -> Batched {
         let mut batch = Batch::new(self, here);
-        // To the specification, each of them is unparked until all are in their queues.
+        // For the specification, each goroutine is being unparked until all are in their queues.
         let mut unparks = Vec::new();
         for wake in &wakes {
             let (goroutine, id) = self.own_goroutine(wake);
@@ -100,7 +107,8 @@ impl Shared {
         drop(unparks);
         wakes.into_iter().for_each(|wake| {
             let (goroutine, id) = self.own_goroutine(&wake);
-            // Not by its own drop, which enters the runtime as user code does.
+            // The handle is not dropped in the usual way, because its drop enters the runtime as user code
+            // does.
             std::mem::forget(wake);
             if id.is_none() {
                 drop_reference_inside(goroutine);
@@ -109,11 +117,12 @@ impl Shared {
         batched
     }
 
-    /// Nobody else is told by this poller. With its id, or, counted, without.
+    /// Returns the goroutine of this handle, with its id or, if the handle is counted, without. Each handle
+    /// that this runtime's poller returns is that of a goroutine of this runtime.
     fn own_goroutine(&self, wake: &WakeHandle) -> (Ptr, Option<u64>) {
         match wake.goroutine() {
             Some(own) if ptr::eq(own.0.shared, self) => own,
-            _ => broken("deliver", "a goroutine of this runtime", "somebody else"),
+            _ => broken("deliver", "a goroutine of this runtime", "another handle"),
         }
     }
 }

@@ -1,18 +1,21 @@
-//! Run: the switch to a goroutine and away from it.
+//! The switch to a goroutine and away from it.
 //!
 //! ```text
 //!   worker's loop ──resume──► G ──pass──► H ──suspend──► worker's loop
-//!                             │           └─ settles G, then goes on
+//!                             │           └─ finishes the switch of G, then continues
 //!                             └─ finds H
 //! ```
 //!
-//! A goroutine that leaves its stack looks for its successor itself, and goes on at it without the worker's loop,
-//! if there is one at hand and the loop has nothing else to do first: `find` (`find_at_hand`). So one write of the
-//! thread pointer, and one switch of stacks, suffice instead of two. The successor settles the goroutine, because no thread
-//! may resume a stack that is still in use. [S1] Until then `Worker::passed` says what is to be settled.
-//! A worker that is alone [A2] or simulates always goes back to the loop.
-//! The worker stays inside the runtime all the while, so a runtime that stops meanwhile waits until the successor is in
-//! user code, and then sees both. [T1]
+//! A goroutine that leaves its stack looks for its successor itself: `find` (`find_at_hand`). If the worker's own
+//! queues have a successor, and the worker's loop has nothing else to do first, the goroutine passes control
+//! directly to that successor. So one write of the thread pointer and one switch of stacks suffice, where the way
+//! through the loop needs two of each. The successor finishes the switch of the first goroutine, because no thread
+//! may resume a stack that is still in use. [S1] Until then `Worker::passed` says which switch must be finished.
+//!
+//! A worker that is alone [A2] or that simulates always goes back to its loop.
+//! The worker stays inside the runtime during all this. So a runtime that stops meanwhile waits until the
+//! successor is in user code, and then sees both goroutines. [T1]
+//!
 //! Checked by: verification/loom/sched.rs, verification/loom/shutdown.rs, verification/shuttle/,
 //! proptests/runtime/lifecycle.rs.
 
@@ -29,24 +32,25 @@ use crate::sched::core::wired::Choice;
 use crate::sched::core::worker::Worker;
 use std::ptr::{self, NonNull};
 
-/// The argument of a resume is the goroutine; or, if another one has passed on, the worker and this bit.
+/// The argument of a resume is the goroutine. If another goroutine passed control, the argument is the
+/// worker, with this bit set.
 const PASSED: usize = 1;
 const _: () = assert!(align_of::<Worker>() > PASSED && align_of::<Goroutine>() > PASSED);
 
-/// What comes after a goroutine.
+/// What runs after a goroutine that leaves its stack.
 enum Next {
-    /// This one, to which it can pass on.
+    /// This goroutine. Control can pass directly to it.
     Other(Ptr),
-    /// It yields, and nobody else waits here: nothing switches.
+    /// The same goroutine continues without a switch, because it yields and no other goroutine waits here.
     Itself,
-    /// The worker's loop has to find out.
+    /// The worker's loop decides.
     Loop,
 }
 
 impl Worker {
-    /// Lets goroutines run, this one first, until one goes back to the loop. Inlined, since a frame between
-    /// `work`'s loop and the switch would return once a switch, and cost two mispredicted returns:
-    /// context/switch/mod.rs.
+    /// Runs this goroutine, and then those to which control is passed, until one of them goes back to the
+    /// worker's loop. Inlined, because a stack frame between the loop in `work` and the switch would return
+    /// once for each switch. That would cost two mispredicted returns: see `src/fiber/switch/mod.rs`.
     #[inline(always)]
     pub(crate) fn run(&self, held: ProcessorGuard<'_>, goroutine: Ptr) {
         if !goroutine.has_begun() && !self.prepare(held, goroutine) {
@@ -59,15 +63,16 @@ impl Worker {
         goroutine.note(Event::Resumed(self.id));
         // mutant: drop departure to user code
         self.slot().gate.exit_to_user();
-        // SAFETY: the goroutine is in no queue and not parked, so it is this worker's; it has
-        // begun, so it has a fiber, at rest. [S1]
+        // SAFETY: the goroutine is in no queue and not parked, so it belongs to this worker. It has begun,
+        // so it has a fiber, and that fiber is suspended. [S1]
         let (why, at) = unsafe {
             let argument = goroutine.raw().as_ptr().cast();
             (*fiber_of(goroutine)).go(argument, self.own_thread_locals())
         };
         let back = NonNull::new(self.current().cast_mut()).expect("a goroutine has come back");
         let back = Ptr::from_raw(back);
-        // SAFETY: as above: `current` is what this worker runs, so it is what has just suspended.
+        // SAFETY: as above. `current` is the goroutine that this worker runs, so it is the one that
+        // suspended just now.
         unsafe { (*fiber_of(back)).is_back(at, self.blocks()) };
         // Relaxed: as in `show`. The goroutine entered the runtime before it switched.
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
@@ -78,10 +83,11 @@ impl Worker {
         self.finish_switch(back, why);
     }
 
-    /// What runs next, for the monitor and for `current`.
+    /// Publishes which goroutine runs next, for the monitor and for `current`.
     #[inline(always)]
     fn show(&self, goroutine: Ptr) {
-        // Relaxed: the monitor reads these as hints, or under a claim.
+        // Relaxed: the monitor reads these as hints, or after it has retaken the processor through the
+        // retake gate.
         self.current.store(goroutine.raw().as_ptr(), Ordering::Relaxed);
         self.ticks.store(self.ticks.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         let in_section = goroutine.own.sections.get() > 0;
@@ -95,7 +101,7 @@ impl Worker {
         self.blocks().map(|blocks| (blocks, ptr::from_ref(self).cast()))
     }
 
-    /// What runs after the calling goroutine, which leaves its stack for this reason.
+    /// Decides what runs after the calling goroutine, which leaves its stack for the reason `why`.
     #[inline(never)]
     fn successor(&self, why: usize) -> Next {
         let shared = self.shared();
@@ -113,26 +119,28 @@ impl Worker {
         }
     }
 
-    /// Leaves the stack of `goroutine`, which runs and calls this, for that of `next`. Returns the argument of its
-    /// next resume, as [`Suspender::suspend`](crate::fiber::Suspender::suspend) does.
+    /// Switches from the stack of `goroutine`, which is the caller, to the stack of `next`. Returns the
+    /// argument of the caller's next resume, like [`Suspender::suspend`](crate::fiber::Suspender::suspend).
     ///
     /// # Safety
-    /// `next` is this worker's: in no queue, not parked, begun, its fiber at rest. [S1]
+    /// `next` must belong to this worker: it is in no queue and not parked, it has begun, and its fiber is
+    /// suspended. [S1]
     #[inline(always)]
     unsafe fn pass(&self, goroutine: Ptr, why: usize, next: Ptr) -> *mut () {
         self.passed.set(Some((goroutine, why)));
         self.show(next);
         let argument = ptr::from_ref(self).map_addr(|address| address | PASSED).cast_mut().cast();
-        // SAFETY: both are this worker's, and stay in their cells until `next` is on its own stack and settles
-        // `goroutine`. Whichever of the runtime's arenas their stacks are of, the blocks are the same.
+        // SAFETY: both fibers belong to this worker. They stay in their cells until `next` is on its own
+        // stack and finishes the switch of `goroutine`. All stack pools of the runtime use the same blocks.
         unsafe {
             Fiber::pass(fiber_of(goroutine), fiber_of(next), argument, self.own_thread_locals())
         }
     }
 
-    /// On the stack of `goroutine`, to which another one has just passed on: settles that, and goes to user code.
-    /// The worker is inside the runtime and has a processor, so a runtime that stops sees later what was queued or parked
-    /// here; nothing has to be stranded, which would call foreign code on the wrong stack. [T1]
+    /// Finishes the switch of the goroutine that passed control to `goroutine` just now, and goes to user
+    /// code. Runs on the stack of `goroutine`. The worker is inside the runtime and has a processor, so a
+    /// runtime that stops sees later what is queued or parked here. So no goroutine needs to be abandoned
+    /// here. To abandon one would call foreign code on the wrong stack. [T1]
     #[inline(never)]
     fn finish_predecessor(&self, goroutine: Ptr) {
         let (before, why) = self.passed.take().expect("a goroutine has passed on");
@@ -145,22 +153,23 @@ impl Worker {
 }
 
 impl RuntimeGuard<'_> {
-    /// Suspends the goroutine that calls this: another one goes on, or its worker's loop. Returns in the goroutine,
-    /// in user code, perhaps on another kernel thread.
+    /// Suspends the calling goroutine. Another goroutine continues, or the worker's loop. Returns when the
+    /// goroutine is resumed, in user code, and perhaps on another kernel thread.
     #[inline]
     pub(crate) fn switch(self, goroutine: Ptr, why: usize) {
         let argument = self.leave(goroutine, why);
         goes_on(goroutine, argument);
     }
 
-    /// The goroutine that calls this has ended: returns the next one that its stack serves, or that it runs after
-    /// another stack has passed on to this.
+    /// Leaves the stack of the calling goroutine. If the goroutine has ended, the call returns the argument
+    /// for the next goroutine that this stack serves. Otherwise it returns the argument of the goroutine's
+    /// next resume.
     #[inline]
     pub(crate) fn leave(self, goroutine: Ptr, why: usize) -> *mut () {
         let worker = self.worker();
         std::mem::forget(self);
         match worker.successor(why) {
-            // SAFETY: it was taken out of a queue, so it is this worker's; it has begun.
+            // SAFETY: the goroutine was taken out of a queue, so it belongs to this worker. It has begun.
             Next::Other(next) => unsafe { worker.pass(goroutine, why, next) },
             Next::Itself => {
                 worker.shared().idle.spec.see(Doing::Stays(worker.id));
@@ -172,33 +181,36 @@ impl RuntimeGuard<'_> {
     }
 }
 
+/// Returns the fiber of a goroutine.
+///
 /// # Safety
-/// It has begun, and is the calling worker's.
+/// The goroutine must have begun, and must belong to the calling worker.
 #[inline(always)]
 unsafe fn fiber_of(goroutine: Ptr) -> *mut Fiber {
-    // SAFETY: the caller's.
+    // SAFETY: the caller guarantees that the goroutine belongs to the calling worker.
     let fiber = unsafe { &mut *goroutine.own.fiber.get() };
     fiber.as_mut().expect("it has begun")
 }
 
 #[inline(always)]
 fn suspend(goroutine: Ptr, why: usize) -> *mut () {
-    // SAFETY: set by the fiber that this goroutine runs on, and valid while it does; the caller is what
-    // runs on it.
+    // SAFETY: the fiber on which this goroutine runs has set the pointer, which is valid while the
+    // goroutine runs. The caller runs on this fiber.
     unsafe { (*goroutine.own.suspender.get()).suspend(why) }
 }
 
-/// The calling thread's worker, if this argument of a resume says that another goroutine has passed on. Not to be kept
-/// across a switch.
+/// Returns the calling thread's worker, if this argument of a resume says that another goroutine passed
+/// control. The caller must not keep the reference across a switch.
 #[inline(always)]
 fn passed_by<'a>(argument: *mut ()) -> Option<&'a Worker> {
     let is_passed = argument.addr() & PASSED != 0;
     let worker = argument.map_addr(|address| address & !PASSED).cast::<Worker>();
-    // SAFETY: then it is the worker of the thread that has just switched, which keeps the runtime.
+    // SAFETY: in this case it is the worker of the thread that switched just now. The thread keeps the
+    // runtime in place.
     is_passed.then(|| unsafe { &*worker })
 }
 
-/// The goroutine that begins on the calling stack, by the argument of its resume.
+/// Returns the goroutine that begins on the calling stack, from the argument of its resume.
 pub(crate) fn named(argument: *mut ()) -> Ptr {
     let raw = match passed_by(argument) {
         Some(worker) => worker.current().cast_mut(),
@@ -207,7 +219,8 @@ pub(crate) fn named(argument: *mut ()) -> Ptr {
     Ptr::from_raw(NonNull::new(raw).expect("a goroutine to run"))
 }
 
-/// A goroutine begins or goes on, on its own stack and thread-locals: settles the one that has passed on to it, if any.
+/// Finishes the switch of the goroutine that passed control to this one, if there is one. Called when a
+/// goroutine begins or continues, on its own stack and thread-locals.
 #[inline(always)]
 pub(crate) fn goes_on(goroutine: Ptr, argument: *mut ()) {
     if let Some(worker) = passed_by(argument) {

@@ -1,4 +1,4 @@
-//! Simulated: which goroutine runs next where a seed chooses.   `impl Worker`.
+//! Chooses the goroutine that runs next in a simulation, by its seed (`impl Worker`).
 //! Checked by: proptests/model/simulate.rs.
 
 use crate::observe::run_log;
@@ -11,12 +11,13 @@ use crate::sched::suspend::park_until::fire_timers;
 use crate::structures::NEVER;
 
 impl Worker {
-    /// The next goroutine of a simulation. Does not return if the run has failed. [K10]
+    /// Returns the next goroutine of a simulation, or `None` if the run is over. Does not return if the run
+    /// has failed. [K10]
     #[cold]
     pub(crate) fn pick(&self, held: ProcessorGuard<'_>) -> Option<Ptr> {
         let simulation = self.shared().simulation.as_deref().expect("it is one");
         let last = simulation.0.lock().last.take();
-        // A cell that is another goroutine's by now was given up by one that has ended.
+        // If the cell belongs to another goroutine now, the one that was chosen last has ended.
         if let Some((goroutine, id)) = last
             && goroutine.id() == id
             && goroutine.word.is_parked()
@@ -31,7 +32,7 @@ impl Worker {
                 fire_timers(self.shared(), now);
                 continue;
             }
-            // In its own statement: the lock is not kept.
+            // A statement of its own, so that the lock is released at once.
             let chosen = simulation.0.lock().choose();
             if let Some(chosen) = chosen {
                 return Some(self.chosen(chosen, simulation));
@@ -50,7 +51,7 @@ impl Worker {
         let State { steps, most_steps, .. } = *simulation.0.lock();
         if steps > most_steps {
             let message = format!(
-                "the simulation took {most_steps} steps and goes on: a loop that waits for nobody? \
+                "the simulation took {most_steps} steps and has not ended: is there a loop that polls? \
                  Let it park, or raise the limit with `Check::steps`"
             );
             run_log::fail(Kind::Limit, message);
@@ -58,7 +59,7 @@ impl Worker {
         goroutine
     }
 
-    /// Takes all that can run out of the queues, in their order.
+    /// Takes all runnable goroutines out of the queues, in their order.
     fn gather(&self, held: ProcessorGuard<'_>, simulation: &Simulation) {
         self.drain_remote();
         let mut state = simulation.0.lock();
