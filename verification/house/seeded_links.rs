@@ -90,7 +90,7 @@ fn citation_outside_of_docs_that_does_not_resolve() {
     let bad = "See `src/a.rs` (`end`).";
     sees(rule, "CONTRIBUTING.md: there is no `end` in src/a.rs", &[("CONTRIBUTING.md", bad), code]);
     sees(rule, ".github/a.md", &[(".github/a.md", "`src/b.rs`"), code]);
-    let good = ("README.md", "See `src/a.rs` (`begin`).");
+    let good = ("README.md", "See `src/a.rs` (`begin`), and `src/*.rs`.");
     passes(rule, &[good, code, ("docs/a.md", bad), ("CHANGELOG.md", bad)]);
 }
 
