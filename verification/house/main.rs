@@ -9,10 +9,12 @@
 //! | no test is ignored, no file of tests left out; models take no time, and say what runs | `checks` |
 //! | each file with an ordering names its check | `checks` |
 //! | each invariant has code and a check; each citation resolves | `docs` |
+//! | each link, anchor and name of a task resolves; the book has each chapter | `links` |
 //! | a dependent can't name the inside, unless it asks for `internals` | `door` |
 //!
 //! The last rule asks the compiler. Each other one is a function from a tree of files to violations: here it is
-//! held against the real tree, and in `seeded` against trees with one violation, which it must see.
+//! held against the real tree, and in `seeded` and `seeded_links` against trees with one violation, which it must
+//! see.
 #![forbid(unsafe_code)]
 
 mod checks;
@@ -20,14 +22,20 @@ mod docs;
 mod door;
 mod layers;
 mod lexer;
+mod links;
 mod rules;
 mod seeded;
+mod seeded_links;
 mod tree;
 
 use tree::Tree;
 
 fn hold(rule: fn(&Tree) -> Vec<String>) {
-    let violations = rule(&Tree::of_this_repository());
+    hold_in(&Tree::of_this_repository(), rule);
+}
+
+fn hold_in(tree: &Tree, rule: fn(&Tree) -> Vec<String>) {
+    let violations = rule(tree);
     assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
 }
 
@@ -78,7 +86,7 @@ fn invariants_have_code_and_checks() {
 
 #[test]
 fn every_chapter_is_in_the_table_of_contents() {
-    hold(docs::chapters_are_listed);
+    hold(links::chapters_are_listed);
 }
 
 #[test]
@@ -104,4 +112,29 @@ fn models_say_what_they_are() {
 #[test]
 fn orderings_have_a_check() {
     hold(checks::orderings_have_a_check);
+}
+
+#[test]
+fn links_resolve() {
+    hold_in(&links::whole_tree(), links::links_resolve);
+}
+
+#[test]
+fn the_book_has_each_chapter() {
+    hold(links::the_book_has_each_chapter);
+}
+
+#[test]
+fn chapters_stay_in_the_book() {
+    hold(links::chapters_stay_in_the_book);
+}
+
+#[test]
+fn citations_outside_of_docs_resolve() {
+    hold_in(&links::whole_tree(), links::citations_outside_of_docs_resolve);
+}
+
+#[test]
+fn tasks_that_documents_name_exist() {
+    hold_in(&links::whole_tree(), links::tasks_exist);
 }
