@@ -10,7 +10,7 @@
 //! | [`heap`] | its owner | its owner | by deadline |
 //!
 //! The deque, the injector and the heap hold values, or pointers; the others are intrusive: they chain items
-//! by the [`Link`] inside each item and never allocate. [`rng`] picks victims, [`tally`] counts. docs/deque.md tells the whole story.
+//! by the [`Link`] inside each item and never allocate. [`rng`] picks victims, [`tally`] counts. docs/run-queue.md tells the whole story.
 
 pub(crate) mod bias;
 pub mod biased_lock;
