@@ -72,7 +72,7 @@ impl Fiber {
     pub unsafe fn resume(&mut self, argument: *mut (), own: Option<(&Blocks, *const ())>) -> usize {
         // SAFETY: the caller's duties; nothing on the fiber passes on.
         unsafe {
-            let (why, at) = self.go(argument, own);
+            let (why, at) = Fiber::go(self, argument, own);
             self.is_back(at, own.map(|(blocks, _)| blocks));
             why
         }
@@ -83,21 +83,22 @@ impl Fiber {
     /// the words, before anything else.
     ///
     /// # Safety
-    /// As said, and as for `resume`.
+    /// As said, and as for `resume`. `this` is valid until the fiber goes on; when this returns, the fiber may have
+    /// passed on and be another thread's, so no reference to it is kept across the jump.
     #[inline(always)]
     pub unsafe fn go(
-        &mut self,
+        this: *mut Self,
         argument: *mut (),
         own: Option<(&Blocks, *const ())>,
     ) -> (usize, usize) {
         let Some((blocks, resumer)) = own else {
             // SAFETY: the caller's duties; the thread pointer stays.
-            return unsafe { self.stack.resume(argument, [0; 2]) };
+            return unsafe { Resumable::resume(&raw const (*this).stack, argument, [0; 2]) };
         };
         // SAFETY: the caller's duties; the block above the stack is the fiber's own.
         unsafe {
-            let to = blocks.set_out(self.stack.link(), resumer);
-            self.stack.resume(argument, to)
+            let to = blocks.set_out((*this).stack.link(), resumer);
+            Resumable::resume(&raw const (*this).stack, argument, to)
         }
     }
 

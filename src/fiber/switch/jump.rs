@@ -89,20 +89,31 @@ impl Resumable {
     /// on the way there and the one to take on the way back, in the form of `thread_locals::pointer`; both
     /// are 0 if the thread pointer stays.
     ///
+    /// When this returns, `this` may lead to something else: another thread may have run the stack to its end, if it
+    /// has passed on. So it is read before the jump only.
+    ///
     /// # Safety
+    /// - `this` is valid until the stack goes on.
     /// - The stack is still there, and what is on it may run on this kernel thread.
     /// - The first pointer is 0 or that of this stack's own block, the second 0 or the calling kernel
     ///   thread's own.
     #[inline(always)]
-    pub unsafe fn resume(&mut self, argument: *mut (), pointers: [usize; 2]) -> (usize, usize) {
-        // SAFETY: `sp` is where this stack suspended last, and the memory is the caller's duty. A sanitizer
-        // sees the same stack come back: where there is one, nothing passes.
-        unsafe {
-            let kept = self.told().leaves();
-            let back = arch::resume(self.sp.get(), self.link, argument, pointers);
-            self.told().is_back(kept);
-            back
+    pub unsafe fn resume(
+        this: *const Self,
+        argument: *mut (),
+        pointers: [usize; 2],
+    ) -> (usize, usize) {
+        // SAFETY: `this` is valid now.
+        let (sp, link) = unsafe { ((*this).sp.get(), (*this).link) };
+        // SAFETY: the stack is still there.
+        let kept = unsafe { told(link) }.leaves();
+        // SAFETY: `sp` is where this stack suspended last, and the memory is the caller's duty.
+        let back = unsafe { arch::resume(sp, link, argument, pointers) };
+        if sanitizer::IS_ON {
+            // SAFETY: where a sanitizer is, no stack passes on (`PASSES`), so this one is back and still there.
+            unsafe { told(link) }.is_back(kept);
         }
+        back
     }
 
     /// It has suspended, with this stack pointer.
@@ -146,16 +157,18 @@ impl Resumable {
     /// As said.
     pub unsafe fn end(&self) {
         // SAFETY: the caller's duty.
-        unsafe { self.told() }.ends();
+        unsafe { told(self.link) }.ends();
     }
+}
 
-    /// # Safety
-    /// The stack is still there.
-    #[inline(always)]
-    unsafe fn told(&self) -> &Told {
-        // SAFETY: `prepare` wrote it, and only shared references to it are made.
-        unsafe { &(*std::ptr::with_exposed_provenance::<Suspender>(self.link)).told }
-    }
+/// What the sanitizer knows of the stack with this link.
+///
+/// # Safety
+/// The stack is still there, and stays as long as the reference is used.
+#[inline(always)]
+unsafe fn told<'a>(link: usize) -> &'a Told {
+    // SAFETY: `prepare` wrote it, and only shared references to it are made.
+    unsafe { &(*std::ptr::with_exposed_provenance::<Suspender>(link)).told }
 }
 
 impl Suspender {

@@ -64,11 +64,17 @@ impl Resumable {
     /// # Safety
     /// The stack is still there, and what is on it may run on this kernel thread.
     #[inline(always)]
-    pub unsafe fn resume(&mut self, argument: *mut (), _pointers: [usize; 2]) -> (usize, usize) {
+    pub unsafe fn resume(
+        this: *const Self,
+        argument: *mut (),
+        _pointers: [usize; 2],
+    ) -> (usize, usize) {
+        // SAFETY: the caller's duties; here no stack passes on, so this one comes back, and nobody else has it.
+        let this = unsafe { &mut *this.cast_mut() };
         // SAFETY: the stack is still there, by the caller's duty, and `prepare` wrote this.
-        let told = unsafe { self.told.as_ref() };
+        let told = unsafe { this.told.as_ref() };
         let kept = told.leaves();
-        let result = self.coroutine.resume(argument);
+        let result = this.coroutine.resume(argument);
         told.is_back(kept);
         match result {
             CoroutineResult::Yield(why) => (why, 0),

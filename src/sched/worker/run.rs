@@ -67,7 +67,7 @@ impl Worker {
         // so it has a fiber, and that fiber is suspended. [S1]
         let (why, at) = unsafe {
             let argument = goroutine.raw().as_ptr().cast();
-            (*fiber_of(goroutine)).go(argument, self.own_thread_locals())
+            Fiber::go(fiber_of(goroutine), argument, self.own_thread_locals())
         };
         let back = NonNull::new(self.current().cast_mut()).expect("a goroutine has come back");
         let back = Ptr::from_raw(back);
