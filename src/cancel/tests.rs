@@ -1,4 +1,4 @@
-//! What only the tree itself can show: how large its tables are. [Y2]
+//! Tests of the tree's internals: how large its tables are. [Y2]
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use super::CancelToken;
