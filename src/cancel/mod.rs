@@ -225,7 +225,7 @@ impl fmt::Debug for CancelToken {
 
 /// A guard that cancels a token when it is dropped. Made by [`CancelToken::cancel_on_drop`].
 #[derive(Debug)]
-#[must_use = "dropped at once, it cancels at once"]
+#[must_use = "if unused, the token is cancelled at once"]
 pub struct CancelGuard(Option<CancelToken>);
 
 impl CancelGuard {

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fmt;
 
 const CLOSED_TO_SEND: &str =
-    "the channel is closed, or has no receiver any more: take the value out of the error";
-const CLOSED_TO_RECEIVE: &str = "the channel is empty, and closed or without a sender";
+    "the channel is closed or has no receiver: take the value out of the error";
+const CLOSED_TO_RECEIVE: &str = "the channel is empty, and it is closed or has no sender";
 
 /// The channel is closed, or all its receivers are gone. Holds the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ macro_rules! send_error {
                 }
             }
 
-            #[doc = concat!("Whether ", $what, ".")]
+            #[doc = concat!("Returns whether ", $what, ".")]
             pub fn $is_other(&self) -> bool {
                 matches!(self, $error::$other(_))
             }
@@ -133,21 +133,21 @@ send_error!(
     Full,
     is_full,
     "there was no room",
-    "the channel is full, or nobody waits to receive: use send to wait, or drop the value"
+    "the channel is full or no receiver waits: use send to wait, or drop the value"
 );
 send_error!(
     SendTimeoutError,
     Timeout,
     is_timeout,
     "the time ran out",
-    "the time ran out before there was room, or a receiver: take the value out of the error"
+    "the time ran out before there was room or a receiver: take the value out of the error"
 );
 send_error!(
     SendCancelError,
     Cancelled,
     is_cancelled,
     "the token was cancelled",
-    "cancelled before there was room, or a receiver: take the value out of the error"
+    "the token was cancelled before there was room or a receiver: take the value out of the error"
 );
 
 impl<T> fmt::Debug for SendError<T> {
@@ -176,7 +176,7 @@ impl Error for RecvError {}
 macro_rules! recv_error {
     ($error:ident, $other:ident, $is_other:ident, $what:literal, $message:literal) => {
         impl $error {
-            #[doc = concat!("Whether ", $what, ".")]
+            #[doc = concat!("Returns whether ", $what, ".")]
             pub fn $is_other(&self) -> bool {
                 *self == $error::$other
             }
@@ -225,7 +225,7 @@ recv_error!(
     Cancelled,
     is_cancelled,
     "the token was cancelled",
-    "cancelled before a value came"
+    "the token was cancelled before a value came"
 );
 
 /// No arm of a select was ready.

@@ -1,4 +1,4 @@
-//! Channels: they carry values from senders to receivers. Each value goes to exactly one receiver.
+//! Channels carry values from senders to receivers. Each value goes to exactly one receiver.
 //!
 //! The semantics are those of Go's channels, and the names are those of crossbeam-channel. Both ends can be cloned,
 //! sent to other threads and shared. Goroutines, plain threads and futures can use them at the same time.
@@ -79,7 +79,7 @@ use channel::{Channel, UNBOUNDED};
 /// assert_eq!(rx.recv(), Ok("first"));
 /// ```
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    assert!(capacity != UNBOUNDED, "no memory holds a buffer of {capacity}: call unbounded()");
+    assert!(capacity != UNBOUNDED, "a buffer of {capacity} does not fit in memory: use unbounded()");
     ends(Channel::new(capacity))
 }
 

@@ -48,10 +48,10 @@ impl fmt::Display for AccessError {
                  the destructors of others"
             }
             Unreachable::Making => {
-                "the first value of a goroutine-local asks for itself: compute it without"
+                "the first value of a goroutine-local asks for itself: compute it without that"
             }
             Unreachable::Elsewhere => {
-                "goroutine-local values can't be reached within `blocking`: take what is needed before"
+                "goroutine-local values can't be reached within `blocking`: read them before it"
             }
         })
     }
@@ -152,7 +152,7 @@ impl<T: 'static> LocalKey<Cell<T>> {
     /// Sets the value. If there is no value yet, the initial value is not computed.
     ///
     /// # Panics
-    /// This function and the ones below panic under the same conditions as [`with`](Self::with).
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn set(&'static self, value: T) {
         self.with_first(Cell::new(value), |cell, unused| {
@@ -163,6 +163,9 @@ impl<T: 'static> LocalKey<Cell<T>> {
     }
 
     /// Returns a copy of the value.
+    ///
+    /// # Panics
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn get(&'static self) -> T
     where
@@ -172,6 +175,9 @@ impl<T: 'static> LocalKey<Cell<T>> {
     }
 
     /// Takes the value, and leaves the default of its type.
+    ///
+    /// # Panics
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn take(&'static self) -> T
     where
@@ -181,6 +187,9 @@ impl<T: 'static> LocalKey<Cell<T>> {
     }
 
     /// Sets the value, and returns the previous one.
+    ///
+    /// # Panics
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
@@ -199,12 +208,18 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     }
 
     /// Calls `f` with a mutable borrow.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
         self.with(|cell| f(&mut cell.borrow_mut()))
     }
 
     /// Sets the value. If there is no value yet, the initial value is not computed.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn set(&'static self, value: T) {
         self.with_first(RefCell::new(value), |cell, unused| {
@@ -215,6 +230,9 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     }
 
     /// Takes the value, and leaves the default of its type.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn take(&'static self) -> T
     where
@@ -224,6 +242,9 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     }
 
     /// Sets the value, and returns the previous one.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))

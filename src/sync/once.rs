@@ -258,7 +258,7 @@ impl Drop for Running<'_> {
 #[track_caller]
 fn poisoned() -> ! {
     panic!(
-        "its initialization has panicked before: a `Once` can do it again, by `call_once_force`; \
+        "the initialization has panicked before: a `Once` can run again by `call_once_force`, but \
          a `LazyLock` can't"
     );
 }

@@ -8,7 +8,7 @@
 //! | bit | meaning | set by | cleared by |
 //! |---|---|---|---|
 //! | `LOCKED` | held, or handed over | the one that locks | the one that unlocks |
-//! | `QUEUED` | nodes are linked | a waiter, under the queue's lock | the one that unlinks the last node, under that lock |
+//! | `QUEUED` | nodes are linked | a waiter, under the queue's lock | unlinking the last node, under that lock |
 //! | `WOKEN` | a waiter was woken and has not decided yet | the one that unlocks | the woken waiter |
 //! | `HANDED` | the lock belongs to the woken waiter | the one that unlocks | the woken waiter |
 //! | from `PASS` up | unlocks since the queue was last served | the one that unlocks | the woken waiter |

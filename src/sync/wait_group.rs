@@ -52,7 +52,7 @@ impl Default for Group {
 }
 
 /// One unit of work of a [`WaitGroup`]. The unit is done when this is dropped.
-#[must_use = "if unused, it is done at once"]
+#[must_use = "if unused, the unit of work is done at once"]
 #[derive(Debug)]
 pub struct WaitGuard(WaitGroup);
 
@@ -225,7 +225,7 @@ fn out_of_range(count: usize, delta: isize) -> ! {
     if delta < 0 {
         panic!(
             "WaitGroup: {count} under way, and {} done: call `add` before the work begins, and \
-             `done` once for each that was added",
+             `done` once for each unit added",
             delta.unsigned_abs()
         );
     }

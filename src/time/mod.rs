@@ -1,4 +1,4 @@
-//! Time: waiting for a time.
+//! Waiting for a time: sleeps, timers and tickers.
 //!
 //! | | |
 //! |---|---|
@@ -158,7 +158,7 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 fn first_and_period(period: Duration) -> (u64, u64) {
     assert!(
         !period.is_zero(),
-        "a tick of period zero would never let anybody wait: give a longer one"
+        "a tick of period zero would always be due: use a longer period"
     );
     let first = Instant::now().saturating_add(period).nanos();
     (first, u64::try_from(period.as_nanos()).unwrap_or(u64::MAX))

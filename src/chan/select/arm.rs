@@ -307,7 +307,7 @@ impl<T> Arm for SendArm<'_, T> {
             Some(Content::Taker(receiver)) => self.channel.owe(receiver, &self.slot),
             Some(content) => content,
             None => {
-                // A partner may have left other content in the slot, so it is set anew.
+                // A partner may have left other content in the slot, so it is set again.
                 // SAFETY: the arm is on no list, so the slot is ours.
                 unsafe { self.slot.replace(Content::Unmade) };
                 return Tried::NotReady;

@@ -9,8 +9,8 @@
 ///
 /// | arm | when it is ready |
 /// |---|---|
-/// | `recv(receiver) -> result => body` | there is a value, or no value will come; `result` is what [`recv`](crate::chan::Receiver::recv) returns |
-/// | `send(sender, value) -> result => body` | there is room or a receiver, or the channel is closed; `result` is what [`send`](crate::chan::Sender::send) returns |
+/// | `recv(receiver) -> result => body` | there is a value, or none will come; `result` is that of [`Receiver::recv`] |
+/// | `send(sender, value) -> result => body` | there is room or a receiver, or it is closed; `result` is that of [`Sender::send`] |
 /// | `cancel(token) => body` | the [`CancelToken`](crate::CancelToken) is cancelled |
 /// | `default => body`, or `default() => body` | no other arm is ready now |
 /// | `default(duration) => body` | no other arm has become ready for this time |
@@ -45,6 +45,9 @@
 /// ```compile_fail
 /// selvedge::select! {}
 /// ```
+///
+/// [`Receiver::recv`]: crate::chan::Receiver::recv
+/// [`Sender::send`]: crate::chan::Sender::send
 #[macro_export]
 macro_rules! select {
     () => { ::core::compile_error!("select with no arm would wait for ever: add an arm") };

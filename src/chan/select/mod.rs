@@ -34,7 +34,7 @@ use std::time::Duration;
 pub const MOST_ARMS: usize = 64;
 
 const NO_ARM: &str =
-    "select with no arm would wait for ever: add one, or use try_select, or a time limit";
+    "a select with no arm would wait for ever: add an arm, or use try_select or a time limit";
 
 type Place = &'static Location<'static>;
 
