@@ -163,11 +163,37 @@ impl CancelToken {
     ///
     /// # Errors
     /// Returns an error if the token is cancelled.
+    ///
+    /// ```
+    /// use selvedge::{CancelToken, Cancelled};
+    ///
+    /// fn sum(numbers: &[u64], token: &CancelToken) -> Result<u64, Cancelled> {
+    ///     let mut sum = 0;
+    ///     for part in numbers.chunks(1000) {
+    ///         token.check()?;
+    ///         sum += part.iter().sum::<u64>();
+    ///     }
+    ///     Ok(sum)
+    /// }
+    ///
+    /// let token = CancelToken::new();
+    /// assert_eq!(sum(&[1, 2], &token), Ok(3));
+    /// token.cancel();
+    /// assert_eq!(sum(&[1, 2], &token), Err(Cancelled));
+    /// ```
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
     }
 
     /// Returns the reason why the token is cancelled, or `None` if it is not cancelled.
+    ///
+    /// ```
+    /// use selvedge::{CancelReason, CancelToken};
+    /// use std::time::Duration;
+    ///
+    /// let token = CancelToken::with_timeout(Duration::ZERO);
+    /// assert_eq!(token.reason(), Some(CancelReason::DeadlinePassed));
+    /// ```
     pub fn reason(&self) -> Option<CancelReason> {
         self.0.reason()
     }

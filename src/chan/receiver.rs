@@ -112,6 +112,14 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     /// Panics under the same conditions as `recv`.
+    ///
+    /// ```
+    /// use selvedge::chan::{RecvTimeoutError, bounded};
+    /// use std::time::Duration;
+    ///
+    /// let (_tx, rx) = bounded::<i32>(1);
+    /// assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+    /// ```
     #[track_caller]
     pub fn recv_timeout(&self, limit: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_until(Until::After(limit), Location::caller(), timed)

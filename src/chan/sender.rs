@@ -77,6 +77,16 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// Panics under the same conditions as `send`.
+    ///
+    /// ```
+    /// use selvedge::chan::{SendTimeoutError, bounded};
+    /// use std::time::Duration;
+    ///
+    /// let (tx, _rx) = bounded(1);
+    /// tx.send(1).unwrap();
+    /// let limit = Duration::from_millis(1);
+    /// assert_eq!(tx.send_timeout(2, limit), Err(SendTimeoutError::Timeout(2)));
+    /// ```
     #[track_caller]
     pub fn send_timeout(&self, value: T, limit: Duration) -> Result<(), SendTimeoutError<T>> {
         self.send_until(value, Until::After(limit), Location::caller())

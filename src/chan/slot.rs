@@ -13,7 +13,7 @@
 //! | `Value` | receiver | sender | the value lies in the room |
 //! | `Value` | sender | itself | it waits with its value in the room; if its wait is completed, the channel is closed |
 //! | `Nothing` | sender | receiver | the value was taken, or was put into the buffer |
-//! | `Unmade` | sending select | itself | it waits, and makes its value once chosen; if completed: the channel is closed |
+//! | `Unmade` | sending select | itself | it waits, and makes its value once chosen; completed: the channel is closed |
 //! | `Reserved` | sending select | receiver | it was chosen, and a place in the buffer is reserved for its value |
 //! | `Taker` | sending select | receiver, or itself | it was chosen, and this receiver waits for its value |
 //! | `Owed` | receiver | select, or itself | it is claimed by this select, which makes the value |

@@ -44,7 +44,7 @@ impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Unreachable::Gone => {
-                "the goroutine-local value was destroyed, since its goroutine ends: don't use it in \
+                "the goroutine-local value was destroyed because its goroutine ends: don't use it in \
                  the destructors of others"
             }
             Unreachable::Making => {
@@ -104,6 +104,18 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Panics
     /// Panics if the value cannot be reached; see [`AccessError`].
+    ///
+    /// ```
+    /// selvedge::goroutine_local! {
+    ///     static NAME: String = String::from("unnamed");
+    /// }
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     let length = selvedge::go(|| NAME.with(|name| name.len()));
+    ///     assert_eq!(length.join().unwrap(), 7);
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         match self.reach(self.make) {

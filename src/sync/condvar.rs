@@ -163,6 +163,17 @@ impl Condvar {
     ///
     /// # Errors
     /// Returns the same error as [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use selvedge::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (ready, changed) = (Mutex::new(false), Condvar::new());
+    /// let guard = ready.lock().unwrap();
+    /// let limit = Duration::from_millis(1);
+    /// let (guard, result) = changed.wait_timeout_while(guard, limit, |ready| !*ready).unwrap();
+    /// assert!(result.timed_out() && !*guard);
+    /// ```
     #[track_caller]
     pub fn wait_timeout_while<'a, T: ?Sized>(
         &self,

@@ -142,6 +142,16 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     /// Returns [`LockError::TimedOut`] if the time runs out, and an error that holds the guard if a holder panicked.
+    ///
+    /// ```
+    /// use selvedge::sync::{LockError, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let mutex = Mutex::new(0);
+    /// let _guard = mutex.lock().unwrap();
+    /// let second = mutex.lock_timeout(Duration::from_millis(1));
+    /// assert!(matches!(second, Err(LockError::TimedOut)));
+    /// ```
     #[track_caller]
     pub fn lock_timeout(
         &self,

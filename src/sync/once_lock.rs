@@ -98,6 +98,18 @@ impl<T> OnceLock<T> {
     }
 
     /// Waits until the value is set, and returns it.
+    ///
+    /// ```
+    /// use selvedge::sync::OnceLock;
+    ///
+    /// static ADDRESS: OnceLock<String> = OnceLock::new();
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     selvedge::go(|| ADDRESS.set("localhost".to_owned()));
+    ///     assert_eq!(ADDRESS.wait(), "localhost");
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn wait(&self) -> &T {
         self.wait_limited(WaitLimit::NONE, Location::caller())

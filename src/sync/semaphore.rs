@@ -183,6 +183,15 @@ impl SemaphorePermit<'_> {
     }
 
     /// Never gives the permits back. From now on the semaphore has that many permits less.
+    ///
+    /// ```
+    /// use selvedge::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.add_permits(2);
+    /// semaphore.acquire(1).forget();
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// ```
     pub fn forget(self) {
         *self.semaphore.total.lock() -= self.count;
         mem::forget(self);

@@ -129,6 +129,17 @@ impl WaitGroup {
     ///
     /// # Errors
     /// Returns [`WaitError::TimedOut`] if the time runs out.
+    ///
+    /// ```
+    /// use selvedge::sync::{WaitError, WaitGroup};
+    /// use std::time::Duration;
+    ///
+    /// let (group, limit) = (WaitGroup::new(), Duration::from_millis(1));
+    /// let work = group.guard();
+    /// assert_eq!(group.wait_timeout(limit), Err(WaitError::TimedOut));
+    /// drop(work);
+    /// assert_eq!(group.wait_timeout(limit), Ok(()));
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), WaitError> {
         self.wait_limited(WaitLimit::after(limit), Location::caller())

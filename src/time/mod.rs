@@ -104,6 +104,15 @@ pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cance
 ///
 /// # Panics
 /// Panics under the same conditions as [`sleep`].
+///
+/// ```
+/// use selvedge::time::{self, Instant};
+/// use std::time::Duration;
+///
+/// let deadline = Instant::now() + Duration::from_millis(1);
+/// time::sleep_until(deadline);
+/// assert!(Instant::now() >= deadline);
+/// ```
 #[track_caller]
 pub fn sleep_until(deadline: impl Into<Instant>) {
     trace::plain("sleep", Location::caller());

@@ -10,15 +10,16 @@
 /// | arm | when it is ready |
 /// |---|---|
 /// | `recv(receiver) -> result => body` | there is a value, or none will come; `result` is that of [`Receiver::recv`] |
-/// | `send(sender, value) -> result => body` | there is room or a receiver, or it is closed; `result` is that of [`Sender::send`] |
+/// | `send(sender, value) -> result => body` | there is room, or a receiver; `result` is that of [`Sender::send`] |
 /// | `cancel(token) => body` | the [`CancelToken`](crate::CancelToken) is cancelled |
 /// | `default => body`, or `default() => body` | no other arm is ready now |
 /// | `default(duration) => body` | no other arm has become ready for this time |
 ///
-/// If several arms are ready at once, one of them is chosen at random. Exactly one arm performs its operation. The
-/// channel expressions are evaluated once each, from first to last. The value of a send is evaluated only after its
-/// arm was chosen, so the bodies of the other arms can still use it. The same channel may be in several arms, and
-/// there can be up to 64 arms. [`never`](crate::chan::never) switches an arm off.
+/// An arm that sends is ready, too, if its channel is closed. If several arms are ready at once, one of them is chosen
+/// at random. Exactly one arm performs its operation. The channel expressions are evaluated once each, from first to
+/// last. The value of a send is evaluated only after its arm was chosen, so the bodies of the other arms can still use
+/// it. The same channel may be in several arms, and there can be up to 64 arms. [`never`](crate::chan::never) switches
+/// an arm off.
 ///
 /// Parks a goroutine or blocks a plain thread while it waits. Allocates nothing.
 ///

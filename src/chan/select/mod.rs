@@ -142,6 +142,17 @@ impl<'a> Select<'a> {
     ///
     /// # Errors
     /// Returns an error if no arm is ready.
+    ///
+    /// ```
+    /// use selvedge::chan::{Select, bounded};
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.try_select().is_err());
+    /// tx.send(7).unwrap();
+    /// assert_eq!(select.try_select().unwrap().recv(&rx), Ok(7));
+    /// ```
     #[track_caller]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'_>, TrySelectError> {
         match self.choose(Aim::Do, None, Location::caller()) {
