@@ -79,7 +79,7 @@ use channel::{Channel, UNBOUNDED};
 /// assert_eq!(rx.recv(), Ok("first"));
 /// ```
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    assert!(capacity != UNBOUNDED, "a buffer of {capacity} does not fit in memory: use unbounded()");
+    assert!(capacity != UNBOUNDED, "a buffer of {capacity} exceeds memory: call unbounded()");
     ends(Channel::new(capacity))
 }
 

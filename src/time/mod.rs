@@ -167,7 +167,7 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 fn first_and_period(period: Duration) -> (u64, u64) {
     assert!(
         !period.is_zero(),
-        "a tick of period zero would always be due: use a longer period"
+        "a tick of period zero would always be due: use a period longer than zero"
     );
     let first = Instant::now().saturating_add(period).nanos();
     (first, u64::try_from(period.as_nanos()).unwrap_or(u64::MAX))
