@@ -4,9 +4,9 @@
 //! poll: if the wait is completed, return what the slot tells. If the node is linked, set the task to wake, under the
 //!     lock. Otherwise put or take; or, under the same lock, link the node.
 //! drop: cancel the wait and unlink the node. If the wait was completed, a received value goes back into the channel.
-//!     If the wait is claimed by a select that is making its value, leave the select, under the lock; the value is
-//!     then for the next receiver. So a drop never waits. It must not, because the select's own user code may drop the
-//!     future.
+//!     If the wait is claimed by a select that is making its value, leave the select, under the lock. The value is
+//!     then for the next receiver. So a drop never waits. A drop must not wait, because the user code that makes the
+//!     select's value may drop the future.
 //! The task's waker is foreign code. It is cloned before anything has changed, and dropped without unwinding.
 //! Invariants: [V4], [V10], [X3], [Q2].
 //! [V8] A future is woken for each change that it waits for, by the waker of its last poll.
@@ -157,7 +157,7 @@ impl<T> Future for SendAsync<'_, T> {
             let Some(content) = place.poll(channel, cx.waker()) else { return Poll::Pending };
             place.phase.set(Phase::Done);
             return Poll::Ready(match content {
-                // SAFETY: the slot says that the value is there, and it was emptied by `poll`, so the value is read
+                // SAFETY: the slot said that the value is there, and `poll` has emptied the slot, so the value is read
                 // only once.
                 Content::Value => Err(SendError(unsafe { place.room().read() })),
                 _ => Ok(()),

@@ -144,8 +144,8 @@ impl<T: 'static> LocalKey<T> {
         Ok(value.downcast_ref().expect("a value of its key's type"))
     }
 
-    /// Calls `f` with the value and `None` if there was no value, after `first` has become the value. Otherwise calls
-    /// `f` with the value and `first`.
+    /// If there is no value, makes `first` the value, and calls `f` with it and `None`. Otherwise calls `f` with the
+    /// value and `Some(first)`.
     #[track_caller]
     fn with_first<R>(&'static self, first: T, f: impl FnOnce(&T, Option<T>) -> R) -> R {
         let mut first = Some(first);

@@ -104,7 +104,7 @@ impl Once {
         self.state.load(Ordering::Acquire) == COMPLETE
     }
 
-    /// Waits until the action is done by somebody.
+    /// Waits until somebody has done the action. Parks a goroutine or blocks a plain thread.
     ///
     /// # Panics
     /// Panics if a closure panicked. Also panics inside [`no_suspend`](crate::no_suspend) if it would wait.

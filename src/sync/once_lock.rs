@@ -97,7 +97,7 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// Waits until the value is set, and returns it.
+    /// Waits until the value is set, and returns it. Parks a goroutine or blocks a plain thread.
     ///
     /// ```
     /// use selvedge::sync::OnceLock;
