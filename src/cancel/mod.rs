@@ -19,11 +19,11 @@ use std::time::Duration;
 
 /// A token that asks its holders to stop. Clones are the same token.
 ///
-/// Tokens form trees. Cancelling a token cancels its descendants, but not its ancestors. Each waiting function of this
-/// crate has a variant that takes a token, such as [`Receiver::recv_cancel`], [`JoinHandle::join_cancel`],
-/// [`sleep_cancel`] and [`park_cancel`]. In a select, [`done`](Self::done) gives a channel that can stand beside other
-/// channels. Code that computes should call [`is_cancelled`](Self::is_cancelled) or [`check`](Self::check) from time
-/// to time. A [`blocking`](fn@crate::blocking) call cannot be ended early, because it is in the kernel.
+/// Tokens form trees. Cancelling a token cancels its descendants, but not its ancestors. Most waiting functions of
+/// this crate have a variant that takes a token, such as [`Receiver::recv_cancel`], [`JoinHandle::join_cancel`],
+/// [`sleep_cancel`] and [`park_cancel`]. In a select, [`done`](Self::done) gives a channel that can stand beside
+/// other channels. Code that computes should call [`is_cancelled`](Self::is_cancelled) or [`check`](Self::check) from
+/// time to time. A [`blocking`](fn@crate::blocking) call cannot be ended early, because it is in the kernel.
 ///
 /// A cancelled token stays cancelled, and children that are made of it later are cancelled too.
 ///

@@ -212,8 +212,7 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     /// Calls `f` with a shared borrow.
     ///
     /// # Panics
-    /// Panics if the value is mutably borrowed, and under the same conditions as [`with`](Self::with). The functions
-    /// below also panic if the value is borrowed at all.
+    /// Panics if the value is mutably borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         self.with(|cell| f(&cell.borrow()))

@@ -9,9 +9,9 @@
 //! | [`RwLock`], [`Semaphore`] | the one that has waited longest; consecutive waiting readers are admitted together |
 //! | [`Barrier`], [`Once`], [`OnceLock`], [`LazyLock`], [`WaitGroup`] | all at the same time |
 //!
-//! Each waiting function has variants with `_timeout`, `_deadline` and `_cancel`. The last one takes a [`CancelToken`]
-//! that ends the wait. A waiter that was given what it waits for does not lose it if its time runs out just then: the
-//! call succeeds.
+//! Most waiting functions have variants with `_timeout`, `_deadline` and `_cancel`. The last one takes a
+//! [`CancelToken`] that ends the wait. A waiter that was given what it waits for does not lose it if its time runs
+//! out just then: the call succeeds.
 
 mod barrier;
 mod condvar;
