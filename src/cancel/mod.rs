@@ -1,6 +1,7 @@
-//! Cancellation: a tree of tokens with deadlines. What is given a token returns early, with an error,
-//! once the token or one above it is cancelled, or its deadline has passed. Nothing is unwound.
-//! How: `tree`. Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
+//! Cancellation: a tree of tokens with deadlines. A call that is given a token returns early, with an error, when the
+//! token or an ancestor of it is cancelled, or when its deadline has passed. No stack is unwound. The tree itself is
+//! in `src/wait/token.rs`.
+//! Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
 #[cfg(test)]
 mod tests;
@@ -16,15 +17,15 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// Tells those who were given it to stop. Clones are the same token.
+/// A token that asks its holders to stop. Clones are the same token.
 ///
-/// Tokens form trees: cancelling one cancels all below it, and none above. Whatever waits, here, has a
-/// variant that takes a token: [`Receiver::recv_cancel`], [`JoinHandle::join_cancel`],
-/// [`sleep_cancel`], [`park_cancel`]; in a select, [`done`](Self::done) is a channel like others.
-/// Code that computes asks [`is_cancelled`](Self::is_cancelled), or [`check`](Self::check), now and
-/// then. What can't be ended early is [`blocking`](fn@crate::blocking): the kernel has it.
+/// Tokens form trees. Cancelling a token cancels its descendants, but not its ancestors. Most waiting functions of
+/// this crate have a variant that takes a token, such as [`Receiver::recv_cancel`], [`JoinHandle::join_cancel`],
+/// [`sleep_cancel`] and [`park_cancel`]. In a select, [`done`](Self::done) gives a channel that can stand beside
+/// other channels. Code that computes should call [`is_cancelled`](Self::is_cancelled) or [`check`](Self::check) from
+/// time to time. A [`blocking`](fn@crate::blocking) call cannot be ended early, because it is in the kernel.
 ///
-/// A token that was cancelled stays so, and so is every child made of it later.
+/// A cancelled token stays cancelled, and children that are made of it later are cancelled too.
 ///
 /// ```
 /// use selvedge::{CancelToken, Runtime, chan, go};
@@ -58,7 +59,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct CancelToken(Arc<Token>);
 
-/// The token is cancelled, or its deadline has passed.
+/// The error that says that the token is cancelled, or that its deadline has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
@@ -70,7 +71,7 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// Of kind [`Other`](std::io::ErrorKind::Other), with the `Cancelled` within.
+/// Makes an error of kind [`Other`](std::io::ErrorKind::Other) that contains the `Cancelled`.
 impl From<Cancelled> for std::io::Error {
     fn from(cancelled: Cancelled) -> Self {
         std::io::Error::other(cancelled)
@@ -78,57 +79,70 @@ impl From<Cancelled> for std::io::Error {
 }
 
 impl CancelToken {
-    /// A token without a parent and without a deadline.
+    /// Makes a token without a parent and without a deadline.
     pub fn new() -> Self {
         CancelToken(Token::root(None))
     }
 
-    /// A token without a parent, cancelled at the latest when so much time has passed.
+    /// Makes a token without a parent that is cancelled after `limit` at the latest.
     pub fn with_timeout(limit: Duration) -> Self {
         CancelToken::with_deadline(Instant::now().saturating_add(limit))
     }
 
-    /// A token without a parent, cancelled at the latest at `deadline`.
+    /// Makes a token without a parent that is cancelled at `deadline` at the latest.
     pub fn with_deadline(deadline: impl Into<Instant>) -> Self {
         CancelToken(Token::root(Some(deadline.into().nanos())))
     }
 
-    /// A token that is cancelled when this one is; cancelling it leaves this one alone.
+    /// Makes a child token. It is cancelled when this token is cancelled. Cancelling the child does not cancel this
+    /// token.
     ///
-    /// Costs an allocation and this token's lock. When the last clone is dropped nothing of it stays
-    /// here.
+    /// Costs an allocation and the lock of this token. After the last clone of the child is dropped, this token keeps
+    /// nothing of it.
+    ///
+    /// ```
+    /// use selvedge::CancelToken;
+    ///
+    /// let server = CancelToken::new();
+    /// let (first, second) = (server.child(), server.child());
+    /// first.cancel();
+    /// assert!(!server.is_cancelled() && !second.is_cancelled());
+    /// server.cancel();
+    /// assert!(second.is_cancelled());
+    /// ```
     pub fn child(&self) -> Self {
         CancelToken(self.0.child(None))
     }
 
-    /// As [`child`](Self::child), cancelled at the latest when so much time has passed.
+    /// Makes a child token like [`child`](Self::child) that is cancelled after `limit` at the latest.
     pub fn child_with_timeout(&self, limit: Duration) -> Self {
         self.child_with_deadline(Instant::now().saturating_add(limit))
     }
 
-    /// As [`child`](Self::child), cancelled at the latest at `deadline`, or at this one's if that is
-    /// earlier.
+    /// Makes a child token like [`child`](Self::child) that is cancelled at the latest at `deadline`, or at the
+    /// deadline of this token if that is earlier.
     pub fn child_with_deadline(&self, deadline: impl Into<Instant>) -> Self {
         CancelToken(self.0.child(Some(deadline.into().nanos())))
     }
 
-    /// Cancels this token and all below it: whoever waits under one of them is woken, and returns
-    /// with an error. Doing it twice is doing it once.
+    /// Cancels this token and its descendants. Every call that waits under one of them is woken, and returns with an
+    /// error. Calling this again has no effect.
     ///
-    /// When it returns, all of them are cancelled, also where another call was under way. What
-    /// happened before is seen by whoever finds a token cancelled. Never suspends. Costs time in the
-    /// number of tokens below and of those who wait, not in their depth.
+    /// When this returns, all of these tokens are cancelled, even if another `cancel` call was in progress. A thread
+    /// that finds a token cancelled sees what happened before it was cancelled. Never suspends. The time grows with
+    /// the number of descendants and of waiters, but not with the depth of the tree.
     pub fn cancel(&self) {
         trace::quick("cancel", "token", self.address());
         self.0.cancel();
     }
 
-    /// What tells it from others.
+    /// Returns the identity of the token.
     pub(crate) fn address(&self) -> *const () {
         (&raw const *self.0).cast()
     }
 
-    /// Cancels the token when the guard is dropped, as when its frame is left by `?` or by a panic.
+    /// Returns a guard that cancels the token when it is dropped, for example when its frame is left by `?` or by a
+    /// panic.
     ///
     /// ```
     /// let token = selvedge::CancelToken::new();
@@ -139,40 +153,67 @@ impl CancelToken {
         CancelGuard(Some(self.clone()))
     }
 
-    /// Whether it, or one above it, was cancelled, or its deadline has passed. One load; with a
-    /// deadline, a look at the clock as well.
+    /// Returns whether this token or an ancestor was cancelled, or its deadline has passed. Costs one load, and a look
+    /// at the clock if there is a deadline.
     pub fn is_cancelled(&self) -> bool {
         self.0.is_cancelled(clock::now)
     }
 
-    /// [`is_cancelled`](Self::is_cancelled), for `?`.
+    /// Does the same as [`is_cancelled`](Self::is_cancelled), for use with `?`.
     ///
     /// # Errors
-    /// If it is.
+    /// Returns an error if the token is cancelled.
+    ///
+    /// ```
+    /// use selvedge::{CancelToken, Cancelled};
+    ///
+    /// fn sum(numbers: &[u64], token: &CancelToken) -> Result<u64, Cancelled> {
+    ///     let mut sum = 0;
+    ///     for part in numbers.chunks(1000) {
+    ///         token.check()?;
+    ///         sum += part.iter().sum::<u64>();
+    ///     }
+    ///     Ok(sum)
+    /// }
+    ///
+    /// let token = CancelToken::new();
+    /// assert_eq!(sum(&[1, 2], &token), Ok(3));
+    /// token.cancel();
+    /// assert_eq!(sum(&[1, 2], &token), Err(Cancelled));
+    /// ```
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
     }
 
-    /// Why it is cancelled; `None` if it isn't.
+    /// Returns the reason why the token is cancelled, or `None` if it is not cancelled.
+    ///
+    /// ```
+    /// use selvedge::{CancelReason, CancelToken};
+    /// use std::time::Duration;
+    ///
+    /// let token = CancelToken::with_timeout(Duration::ZERO);
+    /// assert_eq!(token.reason(), Some(CancelReason::DeadlinePassed));
+    /// ```
     pub fn reason(&self) -> Option<CancelReason> {
         self.0.reason()
     }
 
-    /// When it is cancelled at the latest: its own deadline, or an earlier one above it.
+    /// Returns when the token is cancelled at the latest. This is its own deadline, or an earlier deadline of an
+    /// ancestor.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline().map(Instant::from_nanos)
     }
 
-    /// How long it is until the deadline; zero if that has passed.
+    /// Returns the time that is left until the deadline, which is zero if the deadline has passed. Returns `None` if
+    /// there is no deadline.
     pub fn remaining(&self) -> Option<Duration> {
         Some(self.deadline()?.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits until it is cancelled, or its deadline has passed. Parks a goroutine, blocks a plain
-    /// thread.
+    /// Waits until the token is cancelled or its deadline has passed. Parks a goroutine or blocks a plain thread.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), unless it is cancelled already.
+    /// Panics inside [`no_suspend`](crate::no_suspend), unless the token is cancelled already.
     #[track_caller]
     pub fn wait(&self) {
         let place = Location::caller();
@@ -182,12 +223,12 @@ impl CancelToken {
         }
     }
 
-    /// What a wait under it needs.
+    /// Returns the part of the token that waits need.
     pub(crate) fn core(&self) -> &Arc<Token> {
         &self.0
     }
 
-    /// The limit of a wait that ends when it is cancelled.
+    /// Returns a limit for waits that end when the token is cancelled.
     pub(crate) fn limit(&self) -> WaitLimit<'_> {
         WaitLimit::token(&self.0)
     }
@@ -208,13 +249,13 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// Cancels a token when it is dropped; made by [`CancelToken::cancel_on_drop`].
+/// A guard that cancels a token when it is dropped. Made by [`CancelToken::cancel_on_drop`].
 #[derive(Debug)]
-#[must_use = "dropped at once, it cancels at once"]
+#[must_use = "if unused, the token is cancelled at once"]
 pub struct CancelGuard(Option<CancelToken>);
 
 impl CancelGuard {
-    /// Lets the token be.
+    /// Drops the guard without cancelling the token.
     pub fn disarm(mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! What only the tree itself can show: how large its tables are. [Y2]
+//! Tests of the tree's internals: how large its tables are. [Y2]
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use super::CancelToken;
@@ -19,13 +19,13 @@ fn a_million_children_that_go_leave_nothing() {
             drop(child.child());
         }
     }
-    assert_eq!(token.slots(), 2, "as many as there were at a time");
+    assert_eq!(token.slots(), 2, "the table has as many slots as there were children at a time");
     token.cancel();
     assert!(stays.is_cancelled());
     for _ in 0..1_000 {
         assert!(token.child().is_cancelled());
     }
-    assert_eq!(token.slots(), 2, "who is born cancelled is not linked");
+    assert_eq!(token.slots(), 2, "a child of a cancelled token is not linked");
 }
 
 #[test]

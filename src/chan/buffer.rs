@@ -1,10 +1,10 @@
-//! Buffer: the values of a channel that nobody has received yet: a ring that grows and shrinks. Values are
-//! moved in from where they lie and out to where they shall lie, so that a large one takes no room on the
-//! stack in between.
-//! push: one memcpy; full, it doubles.   pop: one memcpy; every so many, a look whether it is an eighth full:
-//! then it is cut to twice of what it holds. Both O(1), amortized. So an unbounded channel that was drained
-//! gives its memory back.
-//! Behind the channel's lock.
+//! Buffer: a ring that holds the values that were sent but not received, and that grows and shrinks. Values are moved
+//! in and out by pointer, so that a large value takes no room on the stack in between.
+//! push: costs one memcpy. A full buffer doubles its capacity.
+//! pop: costs one memcpy. From time to time it checks whether at most an eighth of the buffer is used, and then
+//!     shrinks the buffer to twice its content.
+//! Both cost O(1), amortized. An unbounded channel that was drained returns its memory.
+//! The buffer is guarded by the channel's lock.
 //! Checked by: src/chan/buffer_tests.rs, proptests/runtime/channels.rs.
 #![allow(unsafe_code)]
 
@@ -12,40 +12,40 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-/// The least room that is allocated once there is a value.
+/// The smallest capacity that is allocated for a first value.
 const LEAST: usize = 4;
-/// A buffer of fewer bytes is not cut.
+/// A buffer of at most this many bytes is not shrunk.
 const SMALL: usize = 64 << 10;
 
 pub(super) struct Buffer<T> {
     start: NonNull<T>,
-    /// How many values fit.
+    /// The number of values that fit.
     room: usize,
-    /// Where the first value is. Below `room`, or 0.
+    /// The index of the first value. It is below `room`, or 0.
     head: usize,
     len: usize,
-    /// When `head` comes here, it wraps around, or it is time to see whether the buffer should be cut.
+    /// When `head` reaches this index, it wraps around, or the buffer checks whether to shrink.
     turn: usize,
-    /// It is never cut below this room.
+    /// The capacity is never shrunk below this number of values.
     kept: usize,
     _values: PhantomData<T>,
 }
 
-// SAFETY: it owns its values.
+// SAFETY: the buffer owns its values.
 unsafe impl<T: Send> Send for Buffer<T> {}
 
 impl<T> Buffer<T> {
-    /// So many values are few.
+    /// A buffer with a capacity of at most this number of values is not shrunk.
     const FEW: usize = match size_of::<T>() {
         0 => usize::MAX,
         size if size > SMALL / LEAST => LEAST,
         size => SMALL / size,
     };
 
-    /// An empty buffer that has room for `kept` values, and always will have.
+    /// Makes an empty buffer that always has room for `kept` values.
     ///
     /// # Panics
-    /// If that is more than an address space.
+    /// Panics if that many values do not fit into the address space.
     pub(super) fn new(kept: usize) -> Self {
         let start = NonNull::dangling();
         let room = if size_of::<T>() == 0 { usize::MAX } else { 0 };
@@ -62,7 +62,7 @@ impl<T> Buffer<T> {
         self.len
     }
 
-    /// How many values fit before it grows.
+    /// Returns the number of values that fit before the buffer grows.
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
         self.room
@@ -71,13 +71,13 @@ impl<T> Buffer<T> {
     /// Moves a value in behind the others.
     ///
     /// # Safety
-    /// `value` points to a value, which is the buffer's from here on.
+    /// `value` must point to a value. The buffer owns that value after the call.
     #[inline]
     pub(super) unsafe fn push_back(&mut self, value: *const T) {
         if self.len == self.room {
             self.grow();
         }
-        // SAFETY: a free place; the value is ours, and elsewhere.
+        // SAFETY: the place is free. The value is ours, and lies outside of the buffer.
         unsafe { ptr::copy_nonoverlapping(value, self.place(self.len), 1) };
         self.len += 1;
     }
@@ -85,28 +85,28 @@ impl<T> Buffer<T> {
     /// Moves a value in before the others.
     ///
     /// # Safety
-    /// As [`push_back`](Self::push_back).
+    /// The caller must meet the same conditions as for [`push_back`](Self::push_back).
     pub(super) unsafe fn push_front(&mut self, value: *const T) {
         if self.len == self.room {
             self.grow();
         }
         self.head = if self.head == 0 { self.room - 1 } else { self.head - 1 };
-        // SAFETY: as in `push_back`.
+        // SAFETY: as in `push_back`, the place is free and the value is ours.
         unsafe { ptr::copy_nonoverlapping(value, self.place(0), 1) };
         self.len += 1;
         self.set_turn();
     }
 
-    /// Moves the first value out to `into`; false if there is none.
+    /// Moves the first value out to `into`. Returns false if there is none.
     ///
     /// # Safety
-    /// `into` is a place for a value, which is the caller's if the answer is true.
+    /// `into` must be a place for a value. The caller owns the value there if the result is true.
     #[inline]
     pub(super) unsafe fn pop_front(&mut self, into: *mut T) -> bool {
         if self.len == 0 {
             return false;
         }
-        // SAFETY: the first value; it is counted no more.
+        // SAFETY: this is the first value, and the buffer no longer counts it after the next lines.
         unsafe { ptr::copy_nonoverlapping(self.place(0), into, 1) };
         self.head += 1;
         self.len -= 1;
@@ -116,19 +116,19 @@ impl<T> Buffer<T> {
         true
     }
 
-    /// The place of the value that has so many before it.
+    /// Returns the place of the value that has `at` values before it.
     #[inline]
     fn place(&self, at: usize) -> *mut T {
-        // Where values have no size, the room is all numbers, and any sum will do.
+        // For values without a size, `room` is the largest number, and any index is right.
         let mut index = self.head.wrapping_add(at);
         if at > 0 && index >= self.room {
             index -= self.room;
         }
-        // SAFETY: below `room`.
+        // SAFETY: the index is below `room`.
         unsafe { self.start.as_ptr().add(index) }
     }
 
-    /// Every so many values that leave.
+    /// Called when `head` reaches `turn`: wraps around, or shrinks the buffer if it is nearly empty.
     #[cold]
     fn turn(&mut self) {
         if self.head == self.room {
@@ -156,22 +156,23 @@ impl<T> Buffer<T> {
         }
         let doubled = old.checked_mul(2).expect("a buffer is smaller than the address space");
         let (before, after) = (layout::<T>(old), layout::<T>(doubled));
-        // SAFETY: allocated with the layout of the old room.
+        // SAFETY: the memory was allocated with the layout of the old capacity.
         let start = unsafe { realloc(self.start.as_ptr().cast(), before, after.size()) };
         let Some(start) = NonNull::new(start.cast()) else { handle_alloc_error(after) };
         self.start = start;
         self.room = doubled;
         self.set_turn();
-        // It was full: what had wrapped around follows what had not.
-        // SAFETY: both lie within the new room, and don't overlap, since that is twice the old one.
+        // The buffer was full. The part that had wrapped around now follows the other part.
+        // SAFETY: both parts lie within the new memory. They do not overlap, because the new memory is twice the old
+        // one.
         unsafe { ptr::copy_nonoverlapping(start.as_ptr(), start.as_ptr().add(old), wrapped) };
     }
 
-    /// Moves everything to a new allocation, in which it fits.
+    /// Moves everything to a new allocation, which must have room for it.
     #[cold]
     fn resize(&mut self, room: usize) {
         let layout = layout::<T>(room);
-        // SAFETY: of a size that is not zero, since neither a value's nor `room` is.
+        // SAFETY: the size is not zero, because neither the size of a value nor `room` is zero.
         let Some(start) = NonNull::<T>::new(unsafe { alloc(layout) }.cast()) else {
             handle_alloc_error(layout)
         };
@@ -191,32 +192,32 @@ impl<T> Buffer<T> {
 
     fn free(&mut self) {
         if size_of::<T>() > 0 && self.room > 0 {
-            // SAFETY: allocated with this layout.
+            // SAFETY: the memory was allocated with this layout.
             unsafe { dealloc(self.start.as_ptr().cast(), layout::<T>(self.room)) };
         }
     }
 }
 
 /// # Panics
-/// If that is more than an address space.
+/// Panics if that many values do not fit into the address space.
 fn layout<T>(room: usize) -> Layout {
     Layout::array::<T>(room).expect("a buffer is smaller than the address space")
 }
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        /// Frees the memory though a destructor panics.
+        /// Frees the memory even if a destructor panics.
         struct Memory<'a, T>(&'a mut Buffer<T>);
         impl<T> Drop for Memory<'_, T> {
             fn drop(&mut self) {
                 self.0.free();
             }
         }
-        /// Dropped though a destructor of the other piece panics.
+        /// Drops its values even if a destructor of the other piece panics.
         struct Piece<T>(*mut [T]);
         impl<T> Drop for Piece<T> {
             fn drop(&mut self) {
-                // SAFETY: its values are dropped here alone.
+                // SAFETY: these values are dropped only here.
                 unsafe { ptr::drop_in_place(self.0) };
             }
         }

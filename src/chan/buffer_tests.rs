@@ -1,4 +1,5 @@
-//! Unit tests of the buffer: the same as `VecDeque`, but for where its values lie and what it keeps.
+//! Unit tests of the buffer. It must act like `VecDeque`, except for where it moves values and how much memory it
+//! keeps.
 
 use super::buffer::Buffer;
 use std::cell::Cell;
@@ -7,24 +8,24 @@ use std::mem::{self, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn push<T>(buffer: &mut Buffer<T>, value: T) {
-    // SAFETY: forgotten here.
+    // SAFETY: the value is forgotten on the next line.
     unsafe { buffer.push_back(&raw const value) };
     mem::forget(value);
 }
 
 fn push_front<T>(buffer: &mut Buffer<T>, value: T) {
-    // SAFETY: forgotten here.
+    // SAFETY: the value is forgotten on the next line.
     unsafe { buffer.push_front(&raw const value) };
     mem::forget(value);
 }
 
 fn pop<T>(buffer: &mut Buffer<T>) -> Option<T> {
     let mut into = MaybeUninit::uninit();
-    // SAFETY: a place for it; and it is read only if it is there.
+    // SAFETY: `into` is a place for a value, and it is read only if a value was moved there.
     unsafe { buffer.pop_front(into.as_mut_ptr()).then(|| into.assume_init()) }
 }
 
-/// The next of a sequence that looks random.
+/// Returns the next number of a pseudorandom sequence.
 fn draw(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
@@ -36,7 +37,7 @@ fn any_sequence_does_as_in_a_deque() {
         let mut state = seed;
         let mut buffer = Buffer::new(kept);
         let mut oracle = VecDeque::new();
-        // Tides: now more come, now more go.
+        // The buffer fills in one phase and drains in the next one.
         for step in 0..3000_u64 {
             let tide = if (step / 500) % 2 == 0 { 70 } else { 30 };
             match draw(&mut state) % 100 {
@@ -52,12 +53,12 @@ fn any_sequence_does_as_in_a_deque() {
             }
             assert_eq!(buffer.len(), oracle.len());
         }
-        // What is left is dropped with the buffer; the leak checkers see to it.
+        // The values that are left are dropped with the buffer, which the leak checkers verify.
         drop(buffer);
     }
 }
 
-/// As `any_sequence_does_as_in_a_deque`, with values so large that the buffer is cut again and again.
+/// Does the same as `any_sequence_does_as_in_a_deque`, with values so large that the buffer shrinks again and again.
 #[test]
 fn a_buffer_that_is_cut_again_and_again_loses_nothing() {
     let mut buffer: Buffer<[u64; 512]> = Buffer::new(0);
@@ -93,7 +94,7 @@ fn a_drained_buffer_gives_its_memory_back() {
         (0..1_000_000_u64).for_each(|n| push(&mut buffer, n));
         assert!(buffer.room() >= 1_000_000);
         (0..1_000_000).for_each(|n| assert_eq!(pop(&mut buffer), Some(n)));
-        // 64 KiB.
+        // 8192 values of 8 bytes are 64 KiB.
         assert!(buffer.room() <= 8192, "round {round}: {} places are left", buffer.room());
     }
 }
@@ -108,7 +109,7 @@ fn what_was_asked_for_is_kept() {
         (0..100_000).for_each(|n| assert_eq!(pop(&mut buffer), Some(n)));
         assert_eq!(buffer.room(), 100_000);
     }
-    // Values that were given back come on top.
+    // Values that are given back may exceed the capacity.
     (0..150_000_u64).for_each(|n| push_front(&mut buffer, n));
     (0..150_000_u64).rev().for_each(|n| assert_eq!(pop(&mut buffer), Some(n)));
     assert_eq!(buffer.room(), 100_000);
@@ -143,7 +144,7 @@ fn each_value_is_dropped_once_though_one_panics() {
         let mut buffer = Buffer::new(8);
         (0..6).for_each(|_| push(&mut buffer, Counted(&dropped, false)));
         (0..4).for_each(|_| drop(pop(&mut buffer)));
-        // In two pieces.
+        // The values now lie in two pieces.
         (0..10 - buffer.len()).for_each(|n| push(&mut buffer, Counted(&dropped, n + 2 == bad)));
         dropped.set(0);
         let outcome = catch_unwind(AssertUnwindSafe(|| drop(buffer)));

@@ -1,4 +1,4 @@
-//! Cancelled: a token as a channel, and as a future that ends when the token is cancelled. [V9]
+//! Cancelled: a token used as a channel, and as a future that becomes ready when the token is cancelled. [V9]
 //! Checked by: verification/loom/alarm.rs, proptests/runtime/awaited.rs.
 #![allow(unsafe_code)]
 
@@ -15,12 +15,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 impl CancelToken {
-    /// As [`wait`](Self::wait), to be awaited by any executor: ready when the token is cancelled, or its
-    /// deadline has passed.
+    /// Returns a future that waits like [`wait`](Self::wait). It becomes ready when the token is cancelled or its
+    /// deadline has passed. Any executor can await it.
     ///
     /// # Panics
-    /// The future panics when it is polled again after it was ready; and, if there is a deadline, as
-    /// [`sleep_async`](crate::time::sleep_async).
+    /// The future panics if it is polled again after it was ready. If the token has a deadline, the future also panics
+    /// under the same conditions as that of [`sleep_async`](crate::time::sleep_async).
     ///
     /// ```
     /// use selvedge::{CancelToken, block_on};
@@ -34,14 +34,28 @@ impl CancelToken {
         CancelledAsync::new(self.core())
     }
 
-    /// A channel that gives `()` as soon as it is cancelled, and from then on whenever it is asked:
-    /// for a select, where it stands beside others.
+    /// Returns a receiver that has a value `()` at any time after the token is cancelled, as often as it is asked. It
+    /// is meant for a select, where it can stand beside other receivers.
+    ///
+    /// ```
+    /// use selvedge::{CancelToken, chan};
+    ///
+    /// let token = CancelToken::new();
+    /// let (_tx, numbers) = chan::bounded::<i32>(1);
+    /// token.cancel();
+    /// let stopped = token.done();
+    /// let done = selvedge::select! {
+    ///     recv(numbers) -> _ => false,
+    ///     recv(stopped) -> _ => true,
+    /// };
+    /// assert!(done);
+    /// ```
     pub fn done(&self) -> Receiver<()> {
         Receiver::of_source(Arc::<Token>::clone(self.core()))
     }
 }
 
-/// What `done` receives from.
+/// The source of the receiver that `done` returns.
 impl Source<()> for Token {
     fn take(&self, now: u64) -> Option<()> {
         self.is_cancelled(|| now).then_some(())
@@ -60,7 +74,7 @@ impl Source<()> for Token {
     }
 }
 
-/// Ends when a token is cancelled. See
+/// A future that becomes ready when a token is cancelled. See
 /// [`CancelToken::cancelled_async`](crate::cancel::CancelToken::cancelled_async).
 #[must_use = "a future waits only when it is awaited"]
 pub struct CancelledAsync<'a>(SourceFuture<'a, ()>);
@@ -75,7 +89,7 @@ impl Future for CancelledAsync<'_> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: the field is pinned as we are: nothing moves it before it is dropped.
+        // SAFETY: the field is pinned because `self` is pinned, and nothing moves the field before it is dropped.
         unsafe { self.into_ref().map_unchecked(|own| &own.0) }.poll(cx.waker())
     }
 }

@@ -1,99 +1,100 @@
-//! What can go wrong with a channel. An error of a send gives the value back.
+//! The errors of channels. The error of a send returns the value.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
 use std::fmt;
 
 const CLOSED_TO_SEND: &str =
-    "the channel is closed, or has no receiver any more: take the value out of the error";
-const CLOSED_TO_RECEIVE: &str = "the channel is empty, and closed or without a sender";
+    "the channel is closed or has no receiver: take the value out of the error";
+const CLOSED_TO_RECEIVE: &str = "the channel is empty, and it is closed or has no sender";
 
 /// The channel is closed, or all its receivers are gone. Holds the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
-/// Why [`Sender::try_send`](crate::chan::Sender::try_send) did not send. Holds the value.
+/// The reason why [`Sender::try_send`](crate::chan::Sender::try_send) did not send. Holds the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
-    /// There is no room, or, without a buffer, nobody who waits to receive.
+    /// The buffer has no room, or, without a buffer, no receiver waits.
     Full(T),
     /// The channel is closed, or all its receivers are gone.
     Disconnected(T),
 }
 
-/// Why a send with a time limit did not send. Holds the value.
+/// The reason why a send with a time limit did not send. Holds the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
-    /// The time ran out first.
+    /// The time ran out before the value was sent.
     Timeout(T),
     /// The channel is closed, or all its receivers are gone.
     Disconnected(T),
 }
 
-/// Why [`Sender::send_cancel`](crate::chan::Sender::send_cancel) did not send. Holds the value.
+/// The reason why [`Sender::send_cancel`](crate::chan::Sender::send_cancel) did not send. Holds the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendCancelError<T> {
-    /// The token was cancelled first.
+    /// The token was cancelled before the value was sent.
     Cancelled(T),
     /// The channel is closed, or all its receivers are gone.
     Disconnected(T),
 }
 
-/// The channel is empty, and closed or without a sender: nothing will come any more.
+/// The channel is empty and either closed or without a sender. No value will come any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
 
-/// Why [`Receiver::try_recv`](crate::chan::Receiver::try_recv) received nothing.
+/// The reason why [`Receiver::try_recv`](crate::chan::Receiver::try_recv) received nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
-    /// Nothing is there now.
+    /// The channel has no value now.
     Empty,
-    /// Nothing will come any more.
+    /// No value will come any more.
     Disconnected,
 }
 
-/// Why a receive with a time limit received nothing.
+/// The reason why a receive with a time limit received nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
-    /// The time ran out first.
+    /// The time ran out before a value came.
     Timeout,
-    /// Nothing will come any more.
+    /// No value will come any more.
     Disconnected,
 }
 
-/// Why [`Receiver::recv_cancel`](crate::chan::Receiver::recv_cancel) received nothing.
+/// The reason why [`Receiver::recv_cancel`](crate::chan::Receiver::recv_cancel) received nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvCancelError {
-    /// The token was cancelled first.
+    /// The token was cancelled before a value came.
     Cancelled,
-    /// Nothing will come any more.
+    /// No value will come any more.
     Disconnected,
 }
 
 impl<T> SendError<T> {
-    /// The value that was not sent.
+    /// Returns the value that was not sent.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
-/// The value, and which variant it is; Debug and Display, neither of which asks anything of `T`.
+/// Defines the methods of a send error that tell its variant and return its value, and implements Debug and Display.
+/// These implementations require nothing of `T`.
 macro_rules! send_error {
     ($error:ident, $other:ident, $is_other:ident, $what:literal, $message:literal) => {
         impl<T> $error<T> {
-            /// The value that was not sent.
+            /// Returns the value that was not sent.
             pub fn into_inner(self) -> T {
                 match self {
                     $error::$other(value) | $error::Disconnected(value) => value,
                 }
             }
 
-            #[doc = concat!("Whether ", $what, ".")]
+            #[doc = concat!("Returns whether ", $what, ".")]
             pub fn $is_other(&self) -> bool {
                 matches!(self, $error::$other(_))
             }
 
-            /// Whether the channel is closed, or all its receivers are gone.
+            /// Returns whether the channel is closed or all its receivers are gone.
             pub fn is_disconnected(&self) -> bool {
                 matches!(self, $error::Disconnected(_))
             }
@@ -132,21 +133,21 @@ send_error!(
     Full,
     is_full,
     "there was no room",
-    "the channel is full, or nobody waits to receive: use send to wait, or drop the value"
+    "the channel is full or no receiver waits: use send to wait, or drop the value"
 );
 send_error!(
     SendTimeoutError,
     Timeout,
     is_timeout,
     "the time ran out",
-    "the time ran out before there was room, or a receiver: take the value out of the error"
+    "the time ran out before there was room or a receiver: take the value out of the error"
 );
 send_error!(
     SendCancelError,
     Cancelled,
     is_cancelled,
     "the token was cancelled",
-    "cancelled before there was room, or a receiver: take the value out of the error"
+    "the token was cancelled before there was room or a receiver: take the value out of the error"
 );
 
 impl<T> fmt::Debug for SendError<T> {
@@ -171,16 +172,16 @@ impl fmt::Display for RecvError {
 
 impl Error for RecvError {}
 
-/// As `send_error`, where there is no value.
+/// Defines the same as `send_error` for errors without a value.
 macro_rules! recv_error {
     ($error:ident, $other:ident, $is_other:ident, $what:literal, $message:literal) => {
         impl $error {
-            #[doc = concat!("Whether ", $what, ".")]
+            #[doc = concat!("Returns whether ", $what, ".")]
             pub fn $is_other(&self) -> bool {
                 *self == $error::$other
             }
 
-            /// Whether nothing will come any more.
+            /// Returns whether no value will come any more.
             pub fn is_disconnected(&self) -> bool {
                 *self == $error::Disconnected
             }
@@ -224,7 +225,7 @@ recv_error!(
     Cancelled,
     is_cancelled,
     "the token was cancelled",
-    "cancelled before a value came"
+    "the token was cancelled before a value came"
 );
 
 /// No arm of a select was ready.

@@ -1,12 +1,13 @@
-//! Futures that send and receive. The future itself holds the wait, the node, the slot and the value that a
-//! parked caller has in its frame; a pinned future stays where it is until it was dropped.
+//! Futures that send and receive. The future itself holds what a parked caller has in its frame: the wait, the node,
+//! the slot and the value. A pinned future stays in place until it is dropped.
 //!
-//! poll: fired → what the slot says.   linked → set the task to wake, under the lock.
-//!       else put, or take; or link, under the same lock.
-//! drop: give up and unlink.   fired → a received value goes back into the channel.
-//!       claimed by a select that makes its value → leave it, under the lock: the value is for the next one.
-//!       So a drop never waits: the select may be what drops it.
-//! The task's waker is foreign code: it is cloned before anything has changed, and dropped without unwinding.
+//! poll: if the wait is completed, return what the slot tells. If the node is linked, set the task to wake, under the
+//!     lock. Otherwise put or take; or, under the same lock, link the node.
+//! drop: cancel the wait and unlink the node. If the wait was completed, a received value goes back into the channel.
+//!     If the wait is claimed by a select that is making its value, leave the select, under the lock. The value is
+//!     then for the next receiver. So a drop never waits. A drop must not wait, because the user code that makes the
+//!     select's value may drop the future.
+//! The task's waker is foreign code. It is cloned before anything has changed, and dropped without unwinding.
 //! Invariants: [V4], [V10], [X3], [Q2].
 //! [V8] A future is woken for each change that it waits for, by the waker of its last poll.
 //! Checked by: verification/loom/chan_async.rs, proptests/runtime/chan_async.rs.
@@ -29,22 +30,22 @@ use std::pin::Pin;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
-/// Which of a channel's lists.
+/// Selects one of a channel's two lists.
 type Which = fn(&mut ChannelState) -> &mut List;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// On no list.
+    /// The node is on no list.
     Begins,
-    /// Linked, or claimed, or fired.
+    /// The node is linked, or claimed, or its wait is completed.
     Waits,
     Done,
 }
 
-/// A wait that outlives the call that began it.
+/// A wait that continues between polls.
 struct Place<T> {
     phase: Cell<Phase>,
-    /// It leads to `room` once the wait has begun.
+    /// Points to `room` once the wait has begun.
     slot: Slot<T>,
     room: UnsafeCell<MaybeUninit<T>>,
     wait: UnsafeCell<Option<Wait>>,
@@ -64,13 +65,14 @@ impl<T> Place<T> {
         }
     }
 
-    /// A new wait of a task, on no list.
+    /// Makes a new wait for a task, with a node that is on no list.
     ///
     /// # Safety
-    /// The place is pinned, and on no list. Once the node is linked or claimed, the phase is `Waits`.
+    /// The place must be pinned, and its node must be on no list. When the caller links or claims the node, it must
+    /// set the phase to `Waits`.
     unsafe fn begin(&self, task: Task) -> &Node {
         self.slot.lie_at(self.room());
-        // SAFETY: on no list, so nobody else looks at wait or node.
+        // SAFETY: the node is on no list, so nobody else accesses the wait or the node.
         unsafe {
             let wait = (*self.wait.get()).insert(Wait::of_task(task));
             (*self.node.get()).insert(Node::new(wait, 0, self.slot.packet()))
@@ -81,45 +83,46 @@ impl<T> Place<T> {
         self.room.get().cast()
     }
 
-    /// What has come, once it was fired.
+    /// Returns the content of the slot if the wait is completed. Otherwise makes `waker` the waker to wake.
     fn poll(&self, channel: &Channel<T>, waker: &Waker) -> Option<Content<T>> {
         let wait = self.wait();
         if wait.fired().is_none() {
             let task = Task::of(waker);
             let locked = channel.lock();
-            // Who fires it holds the lock.
+            // A waker that completes the wait holds this lock, so the check and `set_task` are one step.
             let before = if wait.fired().is_none() { wait.set_task(task) } else { None };
             drop(locked);
             drop(before);
             wait.fired()?;
         }
         self.phase.set(Phase::Begins);
-        // SAFETY: the wait has ended. [X2]
+        // SAFETY: the wait has ended, so the slot is ours. [X2]
         Some(unsafe { self.slot.take() })
     }
 
-    /// Ends the wait: what is in the slot then.
+    /// Ends the wait, and returns the content of the slot after that.
     fn leave(&self, channel: &Channel<T>, which: Which) -> Content<T> {
         if self.phase.replace(Phase::Done) == Phase::Waits {
             let wait = self.wait();
             let mut locked = channel.lock();
             if wait.cancel_wait() {
-                // SAFETY: in phase `Waits` there is one, and the list's lock is held.
+                // SAFETY: in phase `Waits` there is a node, and the list's lock is held.
                 if let Some(node) = unsafe { &*self.node.get() } {
                     which(&mut locked.gate).unlink(node);
                 }
             } else if wait.fired().is_none() {
-                // Whoever fires it would hold the lock.
+                // The wait is claimed but not completed. A waker that completes it would need this lock, so it is a
+                // select that owes the value.
                 // mutant: it is not told: replace channel.leave(&self.slot) with ()
                 channel.leave(&self.slot);
             }
         }
-        // SAFETY: the wait has ended. [X2]
+        // SAFETY: the wait has ended, so the slot is ours. [X2]
         unsafe { self.slot.take() }
     }
 
     fn wait(&self) -> &Wait {
-        // SAFETY: written by `begin` alone, which is not called meanwhile.
+        // SAFETY: only `begin` writes the wait, and `begin` is not called while this reference exists.
         unsafe { &*self.wait.get() }.as_ref().expect("a future that waits has a wait")
     }
 
@@ -129,11 +132,11 @@ impl<T> Place<T> {
     }
 }
 
-/// Sends when it is awaited. See [`Sender::send_async`](crate::chan::Sender::send_async).
+/// A future that sends a value. See [`Sender::send_async`](crate::chan::Sender::send_async).
 #[must_use = "a future sends only when it is awaited"]
 pub struct SendAsync<'a, T> {
     channel: &'a Channel<T>,
-    /// Until it was sent, or given back, its room has the value, and its slot says so.
+    /// Its room has the value, and its slot says so, until the value is sent or returned.
     place: Place<T>,
 }
 
@@ -154,29 +157,30 @@ impl<T> Future for SendAsync<'_, T> {
             let Some(content) = place.poll(channel, cx.waker()) else { return Poll::Pending };
             place.phase.set(Phase::Done);
             return Poll::Ready(match content {
-                // SAFETY: the slot says that it is there, and said so for the last time.
+                // SAFETY: the slot said that the value is there, and `poll` has emptied the slot, so the value is read
+                // only once.
                 Content::Value => Err(SendError(unsafe { place.room().read() })),
                 _ => Ok(()),
             });
         }
         trace::polls("await send on", "channel", channel);
-        // Foreign code, which may panic: before the value is taken out.
+        // Cloning the waker is foreign code and may panic, so it happens before the value is taken out.
         let task = Task::of(cx.waker());
         let mut wakes = Wakes::new();
         let mut locked = channel.lock();
-        // SAFETY: it has not begun, so its value is in the room, and the slot says so until it was sent.
+        // SAFETY: the wait has not begun, so the value is in the room, and the slot says so until the value is sent.
         let put = unsafe { locked.put(place.room(), &mut wakes) };
         if put != Put::Full {
-            // SAFETY: on no list.
+            // SAFETY: the node is on no list, so the slot is ours.
             unsafe { place.slot.take() };
         }
         let result = match put {
             Put::Done => Poll::Ready(Ok(())),
-            // SAFETY: it was not sent, and the slot says no more that it is there.
+            // SAFETY: the value was not sent, and the slot no longer says that it is there.
             Put::Closed => Poll::Ready(Err(SendError(unsafe { place.room().read() }))),
             Put::Full => {
                 place.phase.set(Phase::Waits);
-                // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
+                // SAFETY: the place is pinned, the node is on no list, and `Drop` unlinks it. [X3]
                 unsafe { locked.gate.senders.link(place.begin(task)) };
                 Poll::Pending
             }
@@ -193,13 +197,13 @@ impl<T> Future for SendAsync<'_, T> {
 impl<T> Drop for SendAsync<'_, T> {
     fn drop(&mut self) {
         if let Content::Value = self.place.leave(self.channel, |gate| &mut gate.senders) {
-            // SAFETY: a value that was not taken; it is dropped without the lock.
+            // SAFETY: nobody took the value. The lock is not held here.
             unsafe { ptr::drop_in_place(self.place.room()) };
         }
     }
 }
 
-/// Receives when it is awaited. See [`Receiver::recv_async`](crate::chan::Receiver::recv_async).
+/// A future that receives a value. See [`Receiver::recv_async`](crate::chan::Receiver::recv_async).
 #[must_use = "a future receives only when it is awaited"]
 pub struct RecvAsync<'a, T> {
     origin: Origin<'a, T>,
@@ -207,7 +211,7 @@ pub struct RecvAsync<'a, T> {
 
 enum Origin<'a, T> {
     Channel(&'a Channel<T>, Place<T>),
-    /// What comes with time.
+    /// A source, which becomes ready at some time.
     Source(SourceFuture<'a, T>),
 }
 
@@ -230,7 +234,7 @@ impl<T> Future for RecvAsync<'_, T> {
         match &self.into_ref().get_ref().origin {
             Origin::Channel(channel, place) => {
                 place.check_not_done();
-                // SAFETY: pinned; `Drop` unlinks it. [X3]
+                // SAFETY: the place is pinned, and `Drop` unlinks its node. [X3]
                 let result = unsafe { poll_recv(channel, place, cx.waker()) };
                 if result.is_ready() {
                     place.phase.set(Phase::Done);
@@ -238,7 +242,8 @@ impl<T> Future for RecvAsync<'_, T> {
                 result
             }
             Origin::Source(timely) => {
-                // SAFETY: it is pinned as we are: nothing moves it before it is dropped.
+                // SAFETY: the field is pinned because `self` is pinned, and nothing moves the field before it is
+                // dropped.
                 let timely = unsafe { Pin::new_unchecked(timely) };
                 timely.poll(cx.waker()).map(Ok)
             }
@@ -247,7 +252,7 @@ impl<T> Future for RecvAsync<'_, T> {
 }
 
 /// # Safety
-/// The place is pinned, and left before it goes.
+/// The place must be pinned, and the caller must call `leave` on it before it goes.
 unsafe fn poll_recv<T>(
     channel: &Channel<T>,
     place: &Place<T>,
@@ -257,7 +262,7 @@ unsafe fn poll_recv<T>(
         match place.poll(channel, waker) {
             None => return Poll::Pending,
             Some(Content::Again) => {}
-            // SAFETY: it was received.
+            // SAFETY: the slot says that a value was received.
             Some(Content::Value) => return Poll::Ready(Ok(unsafe { place.room().read() })),
             Some(_) => return Poll::Ready(Err(RecvError)),
         }
@@ -268,18 +273,19 @@ unsafe fn poll_recv<T>(
     let mut locked = channel.lock();
     // SAFETY: the room is free.
     let result = match unsafe { locked.take(place.room(), &mut wakes) } {
-        // SAFETY: it was received.
+        // SAFETY: `take` has moved a value into the room.
         Take::Value => Poll::Ready(Ok(unsafe { place.room().read() })),
         Take::Closed => Poll::Ready(Err(RecvError)),
         Take::Empty => {
             place.phase.set(Phase::Waits);
-            // SAFETY: pinned, on no list; `Drop` unlinks it. [X3]
+            // SAFETY: the place is pinned, the node is on no list, and `Drop` unlinks it. [X3]
             unsafe { locked.gate.receivers.link(place.begin(task)) };
             Poll::Pending
         }
         Take::Later(sender) => {
             place.phase.set(Phase::Waits);
-            // SAFETY: pinned, on no list; `Drop` leaves the select, unless the claim was fired. [X3] [V10]
+            // SAFETY: the place is pinned and the node is on no list. `Drop` leaves the select unless the claim was
+            // completed. [X3] [V10]
             let own = unsafe { Claim::of_own(place.begin(task)) };
             channel.take_later(sender, Some(own), &mut wakes);
             Poll::Pending
@@ -295,7 +301,7 @@ impl<T> Drop for RecvAsync<'_, T> {
         if let Origin::Channel(channel, place) = &self.origin
             && let Content::Value = place.leave(channel, |gate| &mut gate.receivers)
         {
-            // SAFETY: it was received, and nobody has read it.
+            // SAFETY: the value was received, and nobody has read it.
             unsafe { channel.give_back(place.room()) };
         }
     }

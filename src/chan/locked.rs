@@ -1,5 +1,5 @@
-//! Locked: what is done under a channel's lock. The operations, and the invariants: at the head of `channel.rs`.
-//! Values are passed by pointer; each function that moves one says by its answer whether it did.
+//! Locked: the operations under a channel's lock. The head of `channel.rs` describes them and the invariants.
+//! Values are passed by pointer. The result of each function that moves a value tells whether it moved the value.
 //! Invariants: [V1] to [V5].
 //! Checked by: verification/loom/chan.rs, verification/loom/select.rs, proptests/runtime/chan_oracle.rs.
 #![allow(unsafe_code)]
@@ -20,7 +20,7 @@ pub(crate) struct Locked<'a, T, G = BiasedLockGuard<'a, ChannelState>> {
 }
 
 impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
-    /// The gate is that of the channel's door.
+    /// Makes a view of `channel` as locked. `gate` must be the state that is guarded by the lock of `channel`.
     #[inline]
     pub(super) fn new(gate: G, channel: &'a Channel<T>) -> Self {
         Locked { gate, channel }
@@ -28,14 +28,15 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
 
     #[inline]
     pub(super) fn buffer<R>(&mut self, f: impl FnOnce(&mut Buffer<T>) -> R) -> R {
-        // SAFETY: the lock is held, and `self` borrowed exclusively.
+        // SAFETY: the lock is held, and `self` is borrowed exclusively.
         self.channel.buffer.with_mut(|buffer| f(unsafe { &mut *buffer }))
     }
 
-    /// Sends into the buffer, if there is room and nobody waits to receive: what most do that have a buffer.
+    /// Sends into the buffer if there is room and no receiver waits. This is the most frequent case for channels with
+    /// a buffer. Returns whether the value was sent.
     ///
     /// # Safety
-    /// `value` points to a value, which is the channel's if the answer is true.
+    /// `value` must point to a value. The channel owns that value if the result is true.
     #[inline]
     pub(crate) unsafe fn put_alone(&mut self, value: *const T) -> bool {
         // mutant: past who waits to receive: replace self.gate.receivers.is_empty() with true
@@ -43,52 +44,52 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
         if self.gate.closed || !is_alone || !self.has_room() {
             return false;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `value` points to a value, which the buffer now owns.
         self.buffer(|buffer| unsafe { buffer.push_back(value) });
         true
     }
 
-    /// Receives from the buffer, if there is a value and nobody waits to send.
+    /// Receives from the buffer if there is a value and no sender waits. Returns whether a value was received.
     ///
     /// # Safety
-    /// `into` is a place for a value, which is the caller's if the answer is true.
+    /// `into` must be a place for a value. The caller owns the value there if the result is true.
     #[inline]
     pub(crate) unsafe fn take_alone(&mut self, into: *mut T) -> bool {
         // mutant: past who waits to send: replace self.gate.senders.is_empty() with true
         let is_alone = self.gate.senders.is_empty();
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `into` is a place for a value.
         is_alone && self.buffer(|buffer| unsafe { buffer.pop_front(into) })
     }
 
-    /// Sends, or says why that can't be done now.
+    /// Sends the value if no wait is needed; the result tells what happened.
     ///
     /// # Safety
-    /// `value` points to a value, which is the channel's if the answer is `Done`.
+    /// `value` must point to a value. The channel owns that value if the result is `Done`.
     #[inline(always)]
     pub(crate) unsafe fn put(&mut self, value: *const T, wakes: &mut Wakes) -> Put {
         if self.gate.closed {
             return Put::Closed;
         }
         if let Some(receiver) = self.claim_receiver(wakes) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `value` points to a value, which the receiver now owns.
             unsafe { self.hand(receiver, value, wakes) };
             return Put::Done;
         }
         if self.has_room() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `value` points to a value, which the buffer now owns.
             self.buffer(|buffer| unsafe { buffer.push_back(value) });
             return Put::Done;
         }
         Put::Full
     }
 
-    /// Receives, or says why that can't be done now.
+    /// Receives a value if no wait is needed; the result tells what happened.
     ///
     /// # Safety
-    /// `into` is a place for a value, which is the caller's if the answer is `Value`.
+    /// `into` must be a place for a value. The caller owns the value there if the result is `Value`.
     #[inline(always)]
     pub(crate) unsafe fn take(&mut self, into: *mut T, wakes: &mut Wakes) -> Take {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises that `into` is a place for a value.
         if self.buffer(|buffer| unsafe { buffer.pop_front(into) }) {
             // mutant: drop word to who waits for room
             if !self.gate.senders.is_empty() {
@@ -99,7 +100,8 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
         let nobody = self.gate.senders.is_empty();
         match if nobody { None } else { self.claim_sender(wakes) } {
             Some((sender, Content::Value)) => {
-                // SAFETY: the sender's value, which is ours as its slot was; the caller's place.
+                // SAFETY: the sender's slot was ours, so its value is ours. The caller promises that `into` is a place
+                // for a value.
                 unsafe { ptr::copy_nonoverlapping(self.room_of(&sender), into, 1) };
                 wakes.push(sender.complete());
                 Take::Value
@@ -110,19 +112,20 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
         }
     }
 
-    /// Lets waiting senders in as far as there is room. [V2]
+    /// Admits waiting senders while there is room: moves their values into the buffer, or reserves places for them.
+    /// [V2]
     fn admit(&mut self, wakes: &mut Wakes) {
         while self.has_room() {
             let Some((sender, content)) = self.claim_sender(wakes) else { return };
             match content {
                 Content::Value => {
                     let value = self.room_of(&sender);
-                    // SAFETY: the sender's value, which is ours as its slot was.
+                    // SAFETY: the sender's slot was ours, so its value is ours.
                     self.buffer(|buffer| unsafe { buffer.push_back(value) });
                 }
                 _ => {
                     self.gate.reserved += 1;
-                    // SAFETY: claimed, so its slot is ours. [X1]
+                    // SAFETY: the sender is claimed by us, so its slot is ours. [X1]
                     unsafe { Slot::of_claim(self.channel, &sender).replace(Content::Reserved) };
                 }
             }
@@ -130,28 +133,28 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
         }
     }
 
-    /// The first sender that waits, with what was in its slot: a value, or `Unmade`.
+    /// Claims the first waiting sender. Returns it with the content of its slot, which is a value or `Unmade`.
     fn claim_sender(&mut self, wakes: &mut Wakes) -> Option<(Claim, Content<T>)> {
         loop {
             let sender = self.gate.senders.claim()?;
             if sender.packet().is_null() {
-                // It only wants to know.
+                // This waiter only asks when it could send, so it is woken, and the search continues.
                 wakes.push(sender.complete());
                 continue;
             }
-            // SAFETY: claimed, so its slot is ours. [X1]
+            // SAFETY: the sender is claimed by us, so its slot is ours. [X1]
             let content = unsafe { Slot::of_claim(self.channel, &sender).take() };
             return Some((sender, content));
         }
     }
 
-    /// Where a claimed waiter's value lies, or shall lie.
+    /// Returns the place where a claimed waiter's value lies, or will lie.
     fn room_of(&self, claim: &Claim) -> *mut T {
-        // SAFETY: claimed, so its slot is ours. [X1]
+        // SAFETY: the waiter is claimed by us, so its slot is ours. [X1]
         unsafe { Slot::of_claim(self.channel, claim).room() }
     }
 
-    /// The first receiver that waits.
+    /// Claims the first waiting receiver.
     #[inline]
     pub(crate) fn claim_receiver(&mut self, wakes: &mut Wakes) -> Option<Claim> {
         loop {
@@ -159,24 +162,26 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
             if !receiver.packet().is_null() {
                 return Some(receiver);
             }
-            // It only wants to know.
+            // This waiter only asks when it could receive, so it is woken, and the search continues.
             wakes.push(receiver.complete());
         }
     }
 
-    /// Gives a claimed receiver its value.
+    /// Moves a value to a claimed receiver, and completes its wait.
     ///
     /// # Safety
-    /// `value` points to a value, which is the receiver's from here on.
+    /// `value` must point to a value. The receiver owns that value after the call.
     #[inline]
     pub(crate) unsafe fn hand(&mut self, receiver: Claim, value: *const T, wakes: &mut Wakes) {
-        // SAFETY: claimed, so its slot is ours [X1]; the caller's promise.
+        // SAFETY: the receiver is claimed by us, so its slot is ours [X1]. The caller promises that `value` points to
+        // a value.
         unsafe { Slot::of_claim(self.channel, &receiver).put(value) };
         wakes.push(receiver.complete());
     }
 
-    /// For a select: a place in the buffer, or a receiver that waits, so that a send can't fail for
-    /// want of them. `Unmade`: the channel is closed. `None`: neither is there.
+    /// Prepares the send of a select. Reserves a place in the buffer or claims a waiting receiver, so that the later
+    /// send has a place for its value. Returns `Unmade` if the channel is closed, and `None` if there is neither room
+    /// nor a receiver.
     pub(crate) fn reserve(&mut self, wakes: &mut Wakes) -> Option<Content<T>> {
         if self.gate.closed {
             return Some(Content::Unmade);
@@ -188,10 +193,10 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
         self.claim_receiver(wakes).map(Content::Taker)
     }
 
-    /// Sends into the place that was reserved, unless the channel was closed meanwhile: false.
+    /// Sends a value into the reserved place. Returns false if the channel was closed meanwhile.
     ///
     /// # Safety
-    /// `value` points to a value, which is the channel's if the answer is true.
+    /// `value` must point to a value. The channel owns that value if the result is true.
     pub(crate) unsafe fn fill(&mut self, value: *const T, wakes: &mut Wakes) -> bool {
         // mutant: drop end of the reservation
         self.gate.reserved -= 1;
@@ -199,15 +204,15 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
             return false;
         }
         match self.claim_receiver(wakes) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `value` points to a value, which the receiver now owns.
             Some(receiver) => unsafe { self.hand(receiver, value, wakes) },
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `value` points to a value, which the buffer now owns.
             None => self.buffer(|buffer| unsafe { buffer.push_back(value) }),
         }
         true
     }
 
-    /// Gives up the place that was reserved.
+    /// Cancels the reservation of a place.
     pub(crate) fn release(&mut self, wakes: &mut Wakes) {
         // mutant: drop end of the reservation
         self.gate.reserved -= 1;
@@ -215,15 +220,15 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
         self.admit(wakes);
     }
 
-    /// Takes back a value from one who can't use it: the next receiver gets it. [V4]
+    /// Takes back a value from a receiver that cannot use it. The value goes to the next receiver. [V4]
     ///
     /// # Safety
-    /// `value` points to a value, which is the channel's from here on.
+    /// `value` must point to a value. The channel owns that value after the call.
     pub(crate) unsafe fn give_back(&mut self, value: *const T, wakes: &mut Wakes) {
         match self.claim_receiver(wakes) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `value` points to a value, which the receiver now owns.
             Some(receiver) => unsafe { self.hand(receiver, value, wakes) },
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises that `value` points to a value, which the buffer now owns.
             None => self.buffer(|buffer| unsafe { buffer.push_front(value) }),
         }
     }
@@ -255,17 +260,17 @@ impl<'a, T, G: DerefMut<Target = ChannelState>> Locked<'a, T, G> {
         used < self.channel.capacity
     }
 
-    /// Whether a receive would not wait.
+    /// Returns whether a receive would not wait.
     pub(crate) fn can_take(&mut self) -> bool {
         self.gate.closed || self.len() > 0 || self.gate.senders.has_packet()
     }
 
-    /// Whether a send would not wait.
+    /// Returns whether a send would not wait.
     pub(crate) fn can_put(&mut self) -> bool {
         self.gate.closed || self.has_room() || self.gate.receivers.has_packet()
     }
 
-    /// Whether a value can't be put into the buffer.
+    /// Returns whether the buffer has no room for a value.
     pub(crate) fn is_full(&mut self) -> bool {
         !self.has_room()
     }

@@ -1,17 +1,17 @@
-//! Channels: values go from those who send to those who receive, and each goes to one of them.
+//! Channels carry values from senders to receivers. Each value goes to exactly one receiver.
 //!
-//! The rules are Go's, the names those of crossbeam-channel. Both ends may be cloned, sent and shared;
-//! goroutines, plain threads and futures use them at the same time.
+//! The semantics are those of Go's channels, and the names are those of crossbeam-channel. Both ends can be cloned,
+//! sent to other threads and shared. Goroutines, plain threads and futures can use them at the same time.
 //!
 //! | made by | a send waits |
 //! |---|---|
 //! | [`bounded(n)`](bounded) | while the buffer holds `n` values |
-//! | [`bounded(0)`](bounded) | until a receiver takes the value: a rendezvous |
+//! | [`bounded(0)`](bounded) | until a receiver takes the value (a rendezvous) |
 //! | [`unbounded()`](unbounded) | never |
 //!
-//! A receive waits while nothing is there. Of those who wait, who came first is first. A channel is
-//! closed by [`Sender::close`], or when all senders or all receivers are gone: then sends fail and
-//! give the value back, and what was sent before can still be received.
+//! A receive waits while the channel has no value. Waiters are served first in, first out. A channel is closed by
+//! [`Sender::close`], or when the last sender or the last receiver is dropped. After that, sends fail and return the
+//! value, but values that were sent before can still be received.
 //!
 //! ```
 //! use selvedge::chan;
@@ -64,11 +64,11 @@ use crate::platform::Arc;
 use crate::wait::trace;
 use channel::{Channel, UNBOUNDED};
 
-/// A channel whose buffer has room for `capacity` values; with none, each send meets a receive. The
-/// buffer is allocated here, once.
+/// Makes a channel whose buffer has room for `capacity` values. With a capacity of 0 each send waits for a receive.
+/// The buffer is allocated by this call, once.
 ///
 /// # Panics
-/// If the buffer would be larger than memory can be.
+/// Panics if the buffer would be larger than the address space.
 ///
 /// ```
 /// use selvedge::chan::{bounded, TrySendError};
@@ -79,12 +79,23 @@ use channel::{Channel, UNBOUNDED};
 /// assert_eq!(rx.recv(), Ok("first"));
 /// ```
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    assert!(capacity != UNBOUNDED, "no memory holds a buffer of {capacity}: call unbounded()");
+    assert!(capacity != UNBOUNDED, "a buffer of {capacity} exceeds memory: call unbounded()");
     ends(Channel::new(capacity))
 }
 
-/// A channel with room for as many values as memory has: sends never wait, and the buffer grows as
-/// needed, which allocates.
+/// Makes a channel without a limit on the number of values in its buffer. Sends never wait. The buffer grows when it
+/// is full, which allocates.
+///
+/// ```
+/// use selvedge::chan::unbounded;
+///
+/// let (tx, rx) = unbounded();
+/// for n in 0..3 {
+///     tx.send(n).unwrap();
+/// }
+/// drop(tx);
+/// assert_eq!(rx.iter().collect::<Vec<_>>(), [0, 1, 2]);
+/// ```
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     ends(Channel::new(UNBOUNDED))
 }

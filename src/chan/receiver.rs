@@ -1,4 +1,4 @@
-//! Receiver: the receiving end: of a channel, or of a source whose values come with time.
+//! Receiver: the receiving end of a channel, or of a source that has values at certain times.
 #![forbid(unsafe_code)]
 
 use super::channel::Channel;
@@ -15,11 +15,11 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// The receiving end of a channel. Clones receive from the same channel: each value goes to one of
-/// them. When the last one is dropped, the channel is closed, and what was not received is dropped.
+/// The receiving end of a channel. Clones receive from the same channel, and each value goes to one of them. When the
+/// last one is dropped, the channel is closed, and values that were not received are dropped.
 ///
-/// Goroutines, plain threads and futures alike may receive at the same time. Of those who wait, the
-/// one that came first is first.
+/// Goroutines, plain threads and futures can receive at the same time. Waiting receivers are served first in, first
+/// out.
 pub struct Receiver<T> {
     pub(crate) flavor: Flavor<T>,
 }
@@ -35,33 +35,59 @@ impl<T> Receiver<T> {
         Receiver { flavor: Flavor::Channel(channel) }
     }
 
-    /// A receiver of what comes with time.
+    /// Makes a receiver of the values of a source.
     pub(crate) fn of_source(source: Arc<dyn Source<T>>) -> Self {
         Receiver { flavor: Flavor::Source(source) }
     }
 
-    /// Receives, and waits for a value.
+    /// Receives a value, and waits until there is one.
     ///
-    /// Parks a goroutine; blocks a plain thread. Without waiting it costs one lock.
+    /// While it waits, it parks a goroutine or blocks a plain thread. A receive that does not wait costs one lock.
     ///
     /// # Errors
-    /// If the channel is empty, and closed or without a sender; or if that happens while it waits.
+    /// Returns an error if the channel is empty and either closed or without a sender, also if that happens while it
+    /// waits.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would wait.
+    ///
+    /// ```
+    /// use selvedge::chan::bounded;
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     let (tx, rx) = bounded(1);
+    ///     selvedge::go(move || tx.send(7));
+    ///     assert_eq!(rx.recv(), Ok(7));
+    ///     // The only sender is gone.
+    ///     assert!(rx.recv().is_err());
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
     #[track_caller]
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_until(Until::Forever, Location::caller(), |_| RecvError)
     }
 
-    /// Receives if a value is there, or somebody waits to send one.
+    /// Receives a value if the channel has one, or if a sender waits.
     ///
-    /// Never suspends, with one exception: without a buffer, where of all senders only a
-    /// select waits, which makes its value once it is chosen, it waits until that is made.
+    /// Never suspends, with one exception: if the channel has no buffer and the only waiting sender is a select, the
+    /// select makes its value after it was chosen, and this call waits for that value.
     ///
     /// # Errors
-    /// If nothing is there; or if the channel is empty, and closed or without a sender.
+    /// Returns [`TryRecvError::Empty`] if there is no value now, and [`TryRecvError::Disconnected`] if the channel is
+    /// empty and either closed or without a sender.
+    ///
+    /// ```
+    /// use selvedge::chan::{bounded, TryRecvError};
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    /// tx.send(7).unwrap();
+    /// drop(tx);
+    /// assert_eq!(rx.try_recv(), Ok(7));
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
@@ -79,38 +105,46 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// As [`recv`](Self::recv), for at most so long.
+    /// Receives like [`recv`](Self::recv), but waits for at most `limit`.
     ///
     /// # Errors
-    /// Those of `recv`, and if the time runs out.
+    /// Returns the error of `recv`, or an error if the time runs out.
     ///
     /// # Panics
-    /// As `recv`.
+    /// Panics under the same conditions as `recv`.
+    ///
+    /// ```
+    /// use selvedge::chan::{RecvTimeoutError, bounded};
+    /// use std::time::Duration;
+    ///
+    /// let (_tx, rx) = bounded::<i32>(1);
+    /// assert_eq!(rx.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+    /// ```
     #[track_caller]
     pub fn recv_timeout(&self, limit: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_until(Until::After(limit), Location::caller(), timed)
     }
 
-    /// As [`recv`](Self::recv), until `deadline` at the latest.
+    /// Receives like [`recv`](Self::recv), but waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// Those of `recv`, and if the time runs out.
+    /// Returns the error of `recv`, or an error if the time runs out.
     ///
     /// # Panics
-    /// As `recv`.
+    /// Panics under the same conditions as `recv`.
     #[track_caller]
     pub fn recv_deadline(&self, deadline: impl Into<Instant>) -> Result<T, RecvTimeoutError> {
         self.recv_until(Until::Deadline(deadline.into()), Location::caller(), timed)
     }
 
-    /// As [`recv`](Self::recv), until `token` is cancelled. A token that is cancelled already comes
-    /// first: nothing is received.
+    /// Receives like [`recv`](Self::recv), but waits only until `token` is cancelled. If the token is cancelled
+    /// already, nothing is received.
     ///
     /// # Errors
-    /// Those of `recv`, and if the token is cancelled.
+    /// Returns the error of `recv`, or an error if the token is cancelled.
     ///
     /// # Panics
-    /// As `recv`.
+    /// Panics under the same conditions as `recv`.
     #[track_caller]
     pub fn recv_cancel(&self, token: &CancelToken) -> Result<T, RecvCancelError> {
         self.recv_until(Until::Cancelled(token), Location::caller(), |why| match why {
@@ -119,16 +153,17 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// As [`recv`](Self::recv), to be awaited by any executor, or by [`block_on`](crate::block_on).
+    /// Returns a future that receives like [`recv`](Self::recv). Any executor, or [`block_on`](crate::block_on), can
+    /// await it.
     ///
-    /// Nothing is received before it is polled; a value that was handed to a future that is dropped
-    /// goes to the next receiver. Values that come with time ([`after`](crate::time::after) and its
-    /// kin) are awaited as [`sleep_async`](crate::time::sleep_async) is: those, too, cost nothing until
-    /// a future is polled.
+    /// Nothing is received before the future is polled. If the future is dropped after it was handed a value, the
+    /// value goes to the next receiver. A receiver whose values come at certain times (such as
+    /// [`after`](crate::time::after)) costs nothing until a future is polled, and is then awaited in the same way as
+    /// [`sleep_async`](crate::time::sleep_async).
     ///
     /// # Panics
-    /// The future panics when it is polled again after it was ready; and as `sleep_async`, if the
-    /// receiver's values come with time.
+    /// The future panics if it is polled again after it was ready. If the values come at certain times, the future
+    /// also panics under the same conditions as that of `sleep_async`.
     ///
     /// ```
     /// use selvedge::{block_on, time};
@@ -167,20 +202,20 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// As [`Sender::close`](crate::chan::Sender::close): nothing can be sent any more, and what was sent
-    /// before can still be received. False if it was closed before; also for a receiver whose values
-    /// come with time, which can't be closed.
+    /// Closes the channel like [`Sender::close`](crate::chan::Sender::close): nothing can be sent any more, but values
+    /// that were sent before can still be received. Returns false if the channel was closed before. A receiver whose
+    /// values come at certain times cannot be closed, so the result is false for it too.
     pub fn close(&self) -> bool {
         self.channel().is_some_and(Channel::close)
     }
 
-    /// Whether nothing can be sent any more: it was closed, or all senders are gone. Values may still
-    /// wait in the buffer.
+    /// Returns whether nothing can be sent any more, because the channel is closed or all senders are gone. The buffer
+    /// may still hold values.
     pub fn is_closed(&self) -> bool {
         self.channel().is_some_and(|channel| channel.lock().is_closed())
     }
 
-    /// Values that wait in the buffer. By the time it returns, others may have changed that.
+    /// Returns the number of values in the buffer. Other threads may change it before this call returns.
     pub fn len(&self) -> usize {
         match &self.flavor {
             Flavor::Channel(channel) => channel.lock().len(),
@@ -188,12 +223,12 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether no value waits in the buffer.
+    /// Returns whether the buffer holds no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room in the buffer: always so without a buffer.
+    /// Returns whether the buffer has no room. This is always true for a channel without a buffer.
     pub fn is_full(&self) -> bool {
         match &self.flavor {
             Flavor::Channel(channel) => channel.lock().is_full(),
@@ -201,7 +236,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// How many values the buffer has room for; `None` if it is unbounded.
+    /// Returns the number of values that the buffer has room for, or `None` if the channel is unbounded.
     pub fn capacity(&self) -> Option<usize> {
         match &self.flavor {
             Flavor::Channel(channel) => channel.capacity(),
@@ -209,7 +244,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether both receive from one channel.
+    /// Returns whether both receive from the same channel.
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         std::ptr::eq(self.address(), other.address())
     }
@@ -221,7 +256,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// What a history calls it.
+    /// Returns the name that the history of a checked program uses.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.flavor {
             Flavor::Channel(_) => "channel",
@@ -236,13 +271,21 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The values, each once it has come, until the channel is empty and closed. Waits as
-    /// [`recv`](Self::recv) does.
+    /// Returns an iterator that receives values until the channel is empty and closed. It waits for each value like
+    /// [`recv`](Self::recv).
     pub fn iter(&self) -> Iter<'_, T> {
         Iter(self)
     }
 
-    /// The values that are there, until there is none. Never waits.
+    /// Returns an iterator over the values that are there now. It ends when the channel is empty, and never waits.
+    ///
+    /// ```
+    /// let (tx, rx) = selvedge::chan::unbounded();
+    /// tx.send(1).unwrap();
+    /// tx.send(2).unwrap();
+    /// assert_eq!(rx.try_iter().sum::<i32>(), 3);
+    /// assert_eq!(rx.try_iter().next(), None);
+    /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter(self)
     }
@@ -268,7 +311,7 @@ impl<T> Clone for Receiver<T> {
     }
 }
 
-/// Never suspends.
+/// Dropping a receiver never suspends.
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         if let Some(channel) = self.channel() {
@@ -283,15 +326,15 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// The values of a [`Receiver`], as they come. See [`Receiver::iter`].
+/// An iterator that waits for the values of a [`Receiver`]. See [`Receiver::iter`].
 #[derive(Debug)]
 pub struct Iter<'a, T>(&'a Receiver<T>);
 
-/// The values of a [`Receiver`] that are there. See [`Receiver::try_iter`].
+/// An iterator over the values that a [`Receiver`] has now. See [`Receiver::try_iter`].
 #[derive(Debug)]
 pub struct TryIter<'a, T>(&'a Receiver<T>);
 
-/// The values of a [`Receiver`] that the iterator owns, as they come.
+/// An iterator that owns a [`Receiver`] and waits for its values.
 #[derive(Debug)]
 pub struct IntoIter<T>(Receiver<T>);
 

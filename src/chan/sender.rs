@@ -1,4 +1,4 @@
-//! Sender: the sending end. What it does, `channel` and `wait` do.
+//! Sender: the sending end of a channel. The work is done in `channel` and `wait`.
 #![forbid(unsafe_code)]
 
 use super::channel::Channel;
@@ -13,11 +13,9 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// The sending end of a channel. Clones send to the same channel; when the last one is dropped, the
-/// channel is closed.
+/// The sending end of a channel. Clones send to the same channel. When the last one is dropped, the channel is closed.
 ///
-/// Sends may come from goroutines, plain threads and futures alike, at the same time. Of those who
-/// wait to send, the one that came first is first.
+/// Goroutines, plain threads and futures can send at the same time. Waiting senders are served first in, first out.
 pub struct Sender<T> {
     pub(crate) channel: Arc<Channel<T>>,
 }
@@ -27,29 +25,43 @@ impl<T> Sender<T> {
         Sender { channel }
     }
 
-    /// Sends, and waits for room, or, where the channel has no buffer, for a receiver.
+    /// Sends a value. Waits for room in the buffer, or, if the channel has no buffer, for a receiver.
     ///
-    /// Parks a goroutine; blocks a plain thread. Without waiting it costs one lock.
+    /// While it waits, it parks a goroutine or blocks a plain thread. A send that does not wait costs one lock.
     ///
     /// # Errors
-    /// If the channel is closed, or all receivers are gone, or that happens while it waits. The error
-    /// holds the value.
+    /// Returns an error that holds the value if the channel is closed or all receivers are gone, also if that happens
+    /// while it waits.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would wait.
+    ///
+    /// ```
+    /// use selvedge::chan::bounded;
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     let (tx, rx) = bounded(1);
+    ///     let receiver = selvedge::go(move || rx.recv());
+    ///     tx.send("hello").unwrap();
+    ///     assert_eq!(receiver.join().unwrap(), Ok("hello"));
+    ///     // The receiver was dropped, so the value is returned.
+    ///     assert_eq!(tx.send("again").unwrap_err().into_inner(), "again");
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
     #[track_caller]
     #[inline]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.channel.send_or(value, Until::Forever, Location::caller(), |_, value| SendError(value))
     }
 
-    /// Sends if that is possible without waiting.
+    /// Sends a value if that is possible without waiting.
     ///
     /// Never suspends.
     ///
     /// # Errors
-    /// If there is no room, or, without a buffer, nobody waits to receive; or if the channel is closed
-    /// or all receivers are gone. The error holds the value.
+    /// Returns an error that holds the value if there is no room (or, without a buffer, if no receiver waits), if the
+    /// channel is closed, or if all receivers are gone.
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         self.channel.try_send_or(value, |why, value| match why {
@@ -58,25 +70,35 @@ impl<T> Sender<T> {
         })
     }
 
-    /// As [`send`](Self::send), for at most so long.
+    /// Sends like [`send`](Self::send), but waits for at most `limit`.
     ///
     /// # Errors
-    /// Those of `send`, and if the time runs out.
+    /// Returns the error of `send`, or an error if the time runs out. Either holds the value.
     ///
     /// # Panics
-    /// As `send`.
+    /// Panics under the same conditions as `send`.
+    ///
+    /// ```
+    /// use selvedge::chan::{SendTimeoutError, bounded};
+    /// use std::time::Duration;
+    ///
+    /// let (tx, _rx) = bounded(1);
+    /// tx.send(1).unwrap();
+    /// let limit = Duration::from_millis(1);
+    /// assert_eq!(tx.send_timeout(2, limit), Err(SendTimeoutError::Timeout(2)));
+    /// ```
     #[track_caller]
     pub fn send_timeout(&self, value: T, limit: Duration) -> Result<(), SendTimeoutError<T>> {
         self.send_until(value, Until::After(limit), Location::caller())
     }
 
-    /// As [`send`](Self::send), until `deadline` at the latest.
+    /// Sends like [`send`](Self::send), but waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// Those of `send`, and if the time runs out.
+    /// Returns the error of `send`, or an error if the time runs out. Either holds the value.
     ///
     /// # Panics
-    /// As `send`.
+    /// Panics under the same conditions as `send`.
     #[track_caller]
     pub fn send_deadline(
         &self,
@@ -98,14 +120,14 @@ impl<T> Sender<T> {
         })
     }
 
-    /// As [`send`](Self::send), until `token` is cancelled. A token that is cancelled already comes
-    /// first: nothing is sent.
+    /// Sends like [`send`](Self::send), but waits only until `token` is cancelled. If the token is cancelled already,
+    /// nothing is sent.
     ///
     /// # Errors
-    /// Those of `send`, and if the token is cancelled.
+    /// Returns the error of `send`, or an error if the token is cancelled. Either holds the value.
     ///
     /// # Panics
-    /// As `send`.
+    /// Panics under the same conditions as `send`.
     #[track_caller]
     pub fn send_cancel(&self, value: T, token: &CancelToken) -> Result<(), SendCancelError<T>> {
         let until = Until::Cancelled(token);
@@ -115,10 +137,11 @@ impl<T> Sender<T> {
         })
     }
 
-    /// As [`send`](Self::send), to be awaited by any executor, or by [`block_on`](crate::block_on).
+    /// Returns a future that sends like [`send`](Self::send). Any executor, or [`block_on`](crate::block_on), can
+    /// await it.
     ///
-    /// Nothing is sent before it is polled, and the value is dropped with the future if that has not
-    /// sent it.
+    /// Nothing is sent before the future is polled. If the future is dropped before it has sent the value, the value
+    /// is dropped too.
     ///
     /// ```
     /// use selvedge::{block_on, chan};
@@ -133,36 +156,46 @@ impl<T> Sender<T> {
         SendAsync::new(&self.channel, value)
     }
 
-    /// Closes the channel for all its senders and receivers. Whoever waits to send gets the value
-    /// back; what was sent before can still be received, and then receivers get an error.
+    /// Closes the channel for all its senders and receivers. Waiting senders get their values back. Values that were
+    /// sent before can still be received; after the last of them, receivers get an error.
     ///
-    /// True if this call has closed it; false if it was closed before, which is no mistake.
-    /// Never suspends.
+    /// Returns true if this call closed the channel, and false if it was closed before. Never suspends.
+    ///
+    /// ```
+    /// use selvedge::chan::bounded;
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// tx.send(1).unwrap();
+    /// assert!(tx.close());
+    /// assert!(tx.send(2).is_err());
+    /// assert_eq!(rx.recv(), Ok(1));
+    /// assert!(rx.recv().is_err());
+    /// ```
     pub fn close(&self) -> bool {
         self.channel.close()
     }
 
-    /// Whether nothing can be sent any more: it was closed, or all receivers are gone.
+    /// Returns whether nothing can be sent any more, because the channel is closed or all receivers are gone.
     pub fn is_closed(&self) -> bool {
         self.channel.lock().is_closed()
     }
 
-    /// Values that wait in the buffer. By the time it returns, others may have changed that.
+    /// Returns the number of values in the buffer. Other threads may change it before this call returns.
     pub fn len(&self) -> usize {
         self.channel.lock().len()
     }
 
-    /// Whether no value waits in the buffer.
+    /// Returns whether the buffer holds no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether there is no room in the buffer: always so without a buffer.
+    /// Returns whether the buffer has no room. This is always true for a channel without a buffer.
     pub fn is_full(&self) -> bool {
         self.channel.lock().is_full()
     }
 
-    /// How many values the buffer has room for; `None` if it is unbounded.
+    /// Returns the number of values that the buffer has room for, or `None` if the channel is unbounded.
     pub fn capacity(&self) -> Option<usize> {
         self.channel.capacity()
     }
@@ -171,7 +204,7 @@ impl<T> Sender<T> {
         Arc::as_ptr(&self.channel).cast()
     }
 
-    /// Whether both send to one channel.
+    /// Returns whether both send to the same channel.
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         Arc::ptr_eq(&self.channel, &other.channel)
     }
@@ -184,7 +217,7 @@ impl<T> Clone for Sender<T> {
     }
 }
 
-/// Never suspends.
+/// Dropping a sender never suspends.
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         self.channel.drop_sender();

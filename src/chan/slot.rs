@@ -1,25 +1,26 @@
-//! Slot: by it a value passes between one who waits and the one who fires it. It lies in the waiter's
-//! frame, and the waiter's node leads to it. Whose it is, the wait's state says. [X1] [X2]
-//! Between a select that was chosen to send and the receiver that it was chosen for, both slots are touched
-//! under the channel's lock alone, as either may leave. [V10]
+//! Slot: the place through which a value passes between a waiter and the waker that completes its wait. The slot lies
+//! in the waiter's frame, and the waiter's node points to it. The state of the wait tells which side owns the slot.
+//! [X1] [X2]
+//! A select that was chosen to send and the receiver that it was chosen for access each other's slots only under the
+//! channel's lock, because either of them may leave. [V10]
 //!
-//! The value itself lies in the slot's *room*, a place that the waiter names: the argument of a send that
-//! waits, the place of a receive's result. So a large value is copied once, from frame to frame.
+//! The value itself lies in the slot's *room*, which is a place that the waiter chooses: the argument of a waiting
+//! send, or the place for the result of a receive. So a large value is copied only once, from frame to frame.
 //!
-//! | content | of | set by | means |
+//! | content | slot of | set by | meaning |
 //! |---|---|---|---|
-//! | `Nothing` | receiver | itself | waits; when fired: the channel is closed |
-//! | `Value` | receiver | sender | handed over: it lies in the room |
-//! | `Value` | sender | itself | waits, with its value in the room; when fired: the channel is closed |
-//! | `Nothing` | sender | receiver | taken, or put into the buffer |
-//! | `Unmade` | select's send | itself | waits, and makes its value once it is chosen; fired: closed |
-//! | `Reserved` | select's send | receiver | chosen: a place in the buffer is kept for it |
-//! | `Taker` | select's send | receiver, or itself | chosen: that receiver waits for the value |
-//! | `Owed` | receiver | select, or itself | claimed by the select whose slot that is, which makes the value |
-//! | `Left` | select's send | receiver, a future | that receiver has gone: the value is for the next one |
-//! | `Again` | anyone | its partner | nothing has happened after all: begin anew |
+//! | `Nothing` | receiver | itself | it waits; if its wait is completed, the channel is closed |
+//! | `Value` | receiver | sender | the value lies in the room |
+//! | `Value` | sender | itself | it waits with its value in the room; if its wait is completed, the channel is closed |
+//! | `Nothing` | sender | receiver | the value was taken, or was put into the buffer |
+//! | `Unmade` | sending select | itself | it waits, and makes its value once chosen; completed: the channel is closed |
+//! | `Reserved` | sending select | receiver | it was chosen, and a place in the buffer is reserved for its value |
+//! | `Taker` | sending select | receiver, or itself | it was chosen, and this receiver waits for its value |
+//! | `Owed` | receiver | select, or itself | it is claimed by this select, which makes the value |
+//! | `Left` | sending select | receiver (a future) | its receiver has left, so the value is for the next receiver |
+//! | `Again` | any | its partner | the operation did not happen: start again |
 //!
-//! One who only wants to know when it could send or receive (`Select::ready`) has no slot.
+//! A waiter that only asks when it could send or receive (`Select::ready`) has no slot.
 
 use super::channel::Channel;
 use super::debt::Debtor;
@@ -30,7 +31,7 @@ use std::{mem, ptr};
 
 pub(crate) enum Content<T> {
     Nothing,
-    /// The waiter's side reads it from the room, where it lies once.
+    /// The value lies in the room, and the waiter must read it from there exactly once.
     Value,
     Unmade,
     Reserved,
@@ -40,28 +41,28 @@ pub(crate) enum Content<T> {
     Again,
 }
 
-/// Unsafe to use, since two sides do: see the file's head.
+/// Access is `unsafe`, because waiter and waker share the slot. The table above tells which side owns it.
 pub(crate) struct Slot<T> {
     content: UnsafeCell<Content<T>>,
-    /// Set by the waiter, before its node is linked or claimed.
+    /// Set by the waiter before its node is linked or claimed.
     room: Cell<*mut T>,
 }
 
-// SAFETY: the room is named anew by whoever uses the slot next, and what lies there is a `T`.
+// SAFETY: each user of the slot sets the room before it uses the slot, and what lies in the room is a `T`.
 unsafe impl<T: Send> Send for Slot<T> {}
 
 impl<T> Slot<T> {
-    /// A slot whose value lies, or shall lie, in `room`; null if it will have none.
+    /// Makes a slot whose value lies, or will lie, in `room`. `room` is null if the slot will have no value.
     pub(crate) fn new(content: Content<T>, room: *mut T) -> Self {
         Slot { content: UnsafeCell::new(content), room: Cell::new(room) }
     }
 
-    /// As a node carries it.
+    /// Returns the address of the slot in the form in which a node carries it.
     pub(crate) fn packet(&self) -> *mut () {
         ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// For a slot that was made before its place in memory was known: names the room.
+    /// Sets the room of a slot that was made before its place in memory was known.
     pub(crate) fn lie_at(&self, room: *mut T) {
         self.room.set(room);
     }
@@ -70,45 +71,46 @@ impl<T> Slot<T> {
         self.room.get()
     }
 
-    /// The slot of a claimed waiter of `channel`, whose nodes have slots of its type of values.
+    /// Returns the slot of a claimed waiter of `channel`. The nodes of a channel point to slots of the channel's value
+    /// type.
     ///
     /// # Safety
-    /// The claim came from a list of `channel`, and is not fired as long as the slot is used.
+    /// The claim must have come from a list of `channel`, and must not be completed while the slot is used.
     pub(crate) unsafe fn of_claim<'a>(_channel: &Channel<T>, claim: &Claim) -> &'a Slot<T> {
-        // SAFETY: claimed, so the waiter's frame is in place. [X1]
+        // SAFETY: the waiter is claimed, so its frame is in place. [X1]
         unsafe { &*claim.packet().cast::<Slot<T>>() }
     }
 
     /// # Safety
-    /// The slot is the caller's.
+    /// The caller must own the slot.
     pub(crate) unsafe fn replace(&self, content: Content<T>) -> Content<T> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller owns the slot.
         self.content.with_mut(|own| mem::replace(unsafe { &mut *own }, content))
     }
 
     /// # Safety
-    /// The slot is the caller's.
+    /// The caller must own the slot.
     pub(crate) unsafe fn take(&self) -> Content<T> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller owns the slot.
         unsafe { self.replace(Content::Nothing) }
     }
 
-    /// What is in it.
+    /// Returns a reference to the content.
     ///
     /// # Safety
-    /// The slot is the caller's, who puts nothing into it as long as the answer is used.
+    /// The caller must own the slot, and must not change the content while the reference is used.
     pub(crate) unsafe fn content(&self) -> &Content<T> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller owns the slot, and does not change it meanwhile.
         self.content.with_mut(|own| unsafe { &*own })
     }
 
     /// Moves a value into the room.
     ///
     /// # Safety
-    /// - The slot is the caller's, of a receiver, and holds nothing.
-    /// - `value` points to a value, which is the slot's from here on.
+    /// - The caller must own the slot. It must be the slot of a receiver, and its content must be `Nothing`.
+    /// - `value` must point to a value. The slot owns that value after the call.
     pub(crate) unsafe fn put(&self, value: *const T) {
-        // SAFETY: the receiver has named a room, which is the caller's as the slot is.
+        // SAFETY: the receiver has set the room, which belongs to the caller as the slot does.
         unsafe {
             ptr::copy_nonoverlapping(value, self.room(), 1);
             self.content.with_mut(|own| own.write(Content::Value));

@@ -1,11 +1,11 @@
-//! Source: what a receiver can take from that has no sender: its readiness is a time.
+//! Source: where the values of a receiver come from if it has no sender. A source becomes ready at some time.
 //!
-//! How to add one (`after`, `tick`, a timer): implement [`Source<T>`] for a type that knows when a
-//! value is due, and make its receiver with `Receiver::of_source(Arc::new(it))`. Receives, and
-//! selects with such an arm, wait until the earliest of what is due and of their own limit.
-//! A source that can be set anew while somebody waits has a list of waiters: after each change it
-//! claims and fires all of them (their packets are null), and they look again.
-//! recv: take, or link, ask when one is due, wait until then, unlink, again.
+//! To add a source (such as `after`, `tick`, a timer), implement [`Source<T>`] for a type that knows when a value is
+//! due, and make its receiver with `Receiver::of_source(Arc::new(source))`. A receive, or a select with such an arm,
+//! waits until a value is due or its own limit is reached, whichever comes first.
+//! A source that can be set again while somebody waits has a list of waiters. After each change it claims and
+//! completes all their waits (their message slots are null), and they check the source again.
+//! recv: take a value. If there is none, link a node, ask when a value is due, wait until then, unlink, and repeat.
 #![allow(unsafe_code)]
 
 use super::until::Until;
@@ -17,30 +17,30 @@ use crate::wait::{List, Node, Wait};
 use std::panic::Location;
 use std::ptr;
 
-/// A receiver's source of values that come with time. Times are those of the scheduler's clock.
+/// A source of values for a receiver. Its times are those of the scheduler's clock.
 pub(crate) trait Source<T>: Send + Sync {
-    /// The value that is due at `now`, for the caller alone.
+    /// Takes the value that is due at `now`. No other caller gets the same value.
     fn take(&self, now: u64) -> Option<T>;
 
-    /// When the next value is due; `None`: not before it is set anew.
+    /// Returns when the next value is due. `None` means that no value comes unless the source is set again.
     fn due(&self) -> Option<u64>;
 
-    /// Takes back a value from one who can't use it, so that it is due again.
+    /// Takes back a value from a receiver that cannot use it, so that the value is due again.
     fn give_back(&self, value: T) {
         drop(value);
     }
 
-    /// Those to fire when `due` has changed; `None`: it never does but by `take`.
+    /// Returns the waiters to complete when `due` has changed, or `None` if only `take` changes it.
     fn waiters(&self) -> Option<&Mutex<List>> {
         None
     }
 
-    /// What a history calls it.
+    /// Returns the name of the source in the history of a checked program.
     fn kind(&self) -> &'static str {
         "timer"
     }
 
-    /// Receives; parks or blocks.
+    /// Receives a value. Parks a goroutine or blocks a plain thread while it waits.
     fn recv(
         &self,
         mut until: Until<'_>,
@@ -61,10 +61,10 @@ pub(crate) trait Source<T>: Send + Sync {
             let wait = Wait::of_caller(place);
             let node = Node::new(&wait, 0, ptr::null_mut());
             if let Some(waiters) = self.waiters() {
-                // SAFETY: unlinked below; nothing in between unwinds.
+                // SAFETY: the node is unlinked below, and nothing in between unwinds.
                 unsafe { waiters.lock().link(&node) };
             }
-            // After it was linked: a later change fires it.
+            // The node was linked before this call, so a later change of the source completes the wait.
             let outcome = limit.no_later_than(self.due()).wait(&wait, place);
             if let Some(waiters) = self.waiters() {
                 waiters.lock().unlink(&node);
@@ -75,12 +75,12 @@ pub(crate) trait Source<T>: Send + Sync {
         }
     }
 
-    /// Receives if a value is due.
+    /// Receives a value if a value is due.
     fn try_recv(&self) -> Result<T, WaitFailure> {
         self.take(clock::now()).ok_or(WaitFailure::Now)
     }
 
-    /// Whether a value is due.
+    /// Returns whether a value is due.
     fn is_ready(&self) -> bool {
         self.due().is_some_and(|due| due <= clock::now())
     }

@@ -1,12 +1,14 @@
-//! Timely: awaits a value of a source, whose readiness is a time: what `recv_async` is for `after` and
-//! its kin, and what `CancelToken::cancelled_async` is made of.
+//! Timely: a future that awaits a value of a source, which becomes ready at some time. `recv_async` uses it for
+//! `after` and similar receivers, and `CancelToken::cancelled_async` is built on it.
 //!
-//! poll: unlink; take; or link, ask when one is due, arm the alarm for then.   drop: unlink, disarm.
-//! As in `Source::recv`, with the alarm in place of a park with a limit. A source fires its waits under
-//! the lock of its list, so who holds that lock finds a node linked, or its wait fired.
+//! poll: unlink the node, then try to take a value. If there is none, link the node, ask when a value is due, and arm
+//!     the alarm for that time.
+//! drop: unlink the node, and disarm the alarm.
+//! These are the steps of `Source::recv`, with the alarm in place of a park with a limit. A source completes waits
+//! under the lock of its list. So a thread that holds that lock finds a node linked or its wait completed.
 //! Invariants: [X3], [W4], [Z4].
-//! [V9] A future that awaits a source is woken, by the waker of its last poll, when the source is set
-//! anew, and when a value is due.
+//! [V9] A future that awaits a source is woken, by the waker of its last poll, when the source is set again, and when
+//! a value is due.
 //! Checked by: verification/loom/alarm.rs, proptests/runtime/awaited.rs.
 #![allow(unsafe_code)]
 
@@ -21,7 +23,7 @@ use std::pin::Pin;
 use std::ptr;
 use std::task::{Poll, Waker};
 
-/// A wait for a source that outlives the call that began it.
+/// A wait for a source that continues between polls.
 pub(crate) struct SourceFuture<'a, T> {
     source: &'a dyn Source<T>,
     reminder: RefCell<Reminder>,
@@ -43,7 +45,7 @@ impl<'a, T> SourceFuture<'a, T> {
         }
     }
 
-    /// The value, if one is due; else `waker` is woken when there may be.
+    /// Returns the value if a value is due. Otherwise makes sure that `waker` is woken when a value may be due.
     #[track_caller]
     pub(crate) fn poll(self: Pin<&Self>, waker: &Waker) -> Poll<T> {
         assert!(!self.done.get(), "a future that was ready was polled again");
@@ -56,11 +58,11 @@ impl<'a, T> SourceFuture<'a, T> {
                 return Poll::Ready(value);
             }
             self.link(waker);
-            // After it was linked: a later change fires it. [V9]
+            // The node was linked before this call, so a later change of the source completes the wait. [V9]
             match self.source.due() {
                 Some(due) if due <= clock::now() => {}
                 Some(due) => {
-                    // Foreign code, which may panic: before anything is borrowed.
+                    // Cloning the waker is foreign code and may panic, so it happens before anything is borrowed.
                     let task = Task::of(waker);
                     self.reminder.borrow_mut().set(due, task);
                     return Poll::Pending;
@@ -76,8 +78,8 @@ impl<'a, T> SourceFuture<'a, T> {
     fn link(self: Pin<&Self>, waker: &Waker) {
         let Some(waiters) = self.source.waiters() else { return };
         let wait = Wait::of_task(Task::of(waker));
-        // SAFETY: on no list, since `unlink` came before: nobody else looks at wait or node. Both are
-        // pinned, and `Drop` unlinks the node. [X3]
+        // SAFETY: the node is on no list, because `unlink` was called before. So nobody else accesses the wait or the
+        // node. Both are pinned, and `Drop` unlinks the node. [X3]
         unsafe {
             let wait = (*self.wait.get()).insert(wait);
             let node = (*self.node.get()).insert(Node::new(wait, 0, ptr::null_mut()));
@@ -85,19 +87,20 @@ impl<'a, T> SourceFuture<'a, T> {
         }
     }
 
-    /// From here on nobody else knows the wait.
+    /// Unlinks the node. After this call nobody else knows the wait.
     fn unlink(&self) {
-        // SAFETY: written by `link` and below alone, which are not called meanwhile.
+        // SAFETY: only `link` and the code below write the node, and neither runs now.
         let node = unsafe { &*self.node.get() };
         if let (Some(node), Some(waiters)) = (node, self.source.waiters()) {
             waiters.lock().unlink(node);
         }
-        // SAFETY: it is on no list, and who took it off had fired it before it gave up the lock. [X4]
+        // SAFETY: the node is on no list. A waker that took it off the list had completed the wait before it released
+        // the list's lock. [X4]
         let before = unsafe {
             *self.node.get() = None;
             (*self.wait.get()).take()
         };
-        // With the task's waker, if it was not fired: without the lock.
+        // If the wait was not completed, this drops the task's waker. The lock is not held here.
         drop(before);
     }
 }

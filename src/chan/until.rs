@@ -1,4 +1,4 @@
-//! Until: how long a send or a receive is ready to wait; the clock is read only if it must wait.
+//! Until: how long a send or a receive may wait. The clock is read only if the operation must wait.
 #![forbid(unsafe_code)]
 
 use crate::cancel::CancelToken;
@@ -19,7 +19,7 @@ pub(crate) enum Until<'a> {
 }
 
 impl<'a> Until<'a> {
-    /// The limit: the same at each call.
+    /// Returns the limit. It is computed at the first call and stays the same.
     pub(crate) fn limit(&mut self) -> WaitLimit<'a> {
         let limit = match *self {
             Until::Forever => WaitLimit::NONE,
@@ -32,13 +32,13 @@ impl<'a> Until<'a> {
         limit
     }
 
-    /// The caller, if it may wait.
+    /// Returns the caller as a waiter, if it is allowed to wait.
     #[inline]
     pub(crate) fn caller(&self) -> Option<ParkedRef> {
         Wait::caller(matches!(self, Until::Forever))
     }
 
-    /// A wait of [`caller`](Self::caller) that can be given up if need be.
+    /// Makes a wait for [`caller`](Self::caller) that can be cancelled if there is a limit.
     #[inline]
     pub(crate) fn wait(&self, who: ParkedRef) -> Wait {
         match self {
@@ -47,7 +47,7 @@ impl<'a> Until<'a> {
         }
     }
 
-    /// Waits until what [`wait`](Self::wait) gave is fired, or this is over.
+    /// Waits until the wait that [`wait`](Self::wait) made is completed, or until the limit is reached.
     #[inline]
     pub(crate) fn end(&mut self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         match self {
@@ -56,7 +56,7 @@ impl<'a> Until<'a> {
         }
     }
 
-    /// Whether a token has been cancelled before anything was tried.
+    /// Returns whether the token was cancelled before the operation tried anything.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
         matches!(self, Until::Cancelled(token) if token.is_cancelled())

@@ -1,13 +1,14 @@
-//! Waiting at a channel: the caller's frame holds the wait, the node and the slot, and, in a place that the
-//! slot names, the value. Below the two functions that users call, values are passed by pointer: so a large
-//! one is neither copied from frame to frame nor kept in each of them.
+//! Waiting at a channel. The caller's frame holds the wait, the node and the slot. It also holds the value, in a place
+//! to which the slot points. Below the functions that users call, values are passed by pointer, so that a large value
+//! is neither copied from frame to frame nor kept in each frame.
 //!
-//! send: put, or link with a slot that leads to the value, and wait. Fired: the slot is empty (the value was
-//!       taken), or it is not (closed).
-//! recv: take, or link with an empty slot, and wait. Fired: a value; or nothing (closed).
-//!       From a select that has yet to make its value: count the own wait as claimed by it, say where
-//!       to put the value, and wait for that without a limit.
-//! Invariants: [V4] and those of the channel; [X3] since each wait here ends before its frame does.
+//! send: put the value; or link a node with a slot that points to the value, and wait. When the wait is completed, the
+//!     slot is empty if the value was taken, and it still has the value if the channel was closed.
+//! recv: take a value; or link a node with an empty slot, and wait. When the wait is completed, the slot has a value,
+//!     or it is empty because the channel was closed.
+//!     If the sender is a select that has not made its value yet, count the receiver's own wait as claimed by that
+//!     select, tell the select where to put the value, and wait for the value without a limit.
+//! Invariants: [V4] and those of the channel; [X3], because each wait here ends before its frame does.
 //! Checked by: verification/loom/chan.rs.
 #![allow(unsafe_code)]
 
@@ -22,10 +23,10 @@ use std::panic::Location;
 
 /// Why a wait ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-// As wide as most values: with one of those it then passes in two registers.
+// As wide as most values, so that it is returned together with such a value in two registers.
 #[repr(usize)]
 pub(crate) enum WaitFailure {
-    /// Full, or empty, and the caller won't wait.
+    /// The channel is full or empty, and the caller does not wait.
     Now,
     TimedOut,
     Cancelled,
@@ -35,7 +36,7 @@ pub(crate) enum WaitFailure {
 type Place = &'static Location<'static>;
 
 impl<T> Channel<T> {
-    /// Sends; or gives the value back, in the error that `error` makes of it.
+    /// Sends `value`. On failure it calls `error` with the reason and the value, and returns what `error` returns.
     #[inline]
     pub(crate) fn send_or<E>(
         &self,
@@ -44,7 +45,7 @@ impl<T> Channel<T> {
         place: Place,
         error: impl FnOnce(WaitFailure, T) -> E,
     ) -> Result<(), E> {
-        // SAFETY: forgotten if it was sent.
+        // SAFETY: `value` is forgotten if it was sent.
         match unsafe { self.send(&raw const value, until, place) } {
             Ok(()) => {
                 mem::forget(value);
@@ -54,7 +55,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Sends if it need not wait; or gives the value back, in the error that `error` makes of it.
+    /// Sends `value` if no wait is needed. On failure it calls `error` with the reason and the value, and returns what
+    /// `error` returns.
     #[inline]
     pub(crate) fn try_send_or<E>(
         &self,
@@ -63,7 +65,7 @@ impl<T> Channel<T> {
     ) -> Result<(), E> {
         trace::quick("try to send on", "channel", self);
         let mut wakes = Wakes::new();
-        // SAFETY: forgotten if it was sent; nothing unwinds before.
+        // SAFETY: `value` is forgotten below if it was sent, and nothing unwinds before that.
         let put = unsafe { self.lock().put(&raw const value, &mut wakes) };
         let sent = match put {
             Put::Done => {
@@ -78,7 +80,7 @@ impl<T> Channel<T> {
     }
 
     /// # Safety
-    /// `value` points to a value, which is the channel's if the answer is `Ok`.
+    /// `value` must point to a value. The channel owns that value if the result is `Ok`.
     #[inline]
     unsafe fn send(
         &self,
@@ -91,18 +93,18 @@ impl<T> Channel<T> {
             return Err(WaitFailure::Cancelled);
         }
         let mut locked = self.lock();
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller promises, for this call and the next one, that `value` points to a value.
         if unsafe { locked.put_alone(value) } {
             return Ok(());
         }
-        // SAFETY: as above.
+        // SAFETY: the caller's promise, as above.
         unsafe { self.send_to_others(value, locked, &mut until, place) }
     }
 
-    /// Out of line, so that who meets nobody pays for none of its registers.
+    /// Out of line, so that a send that meets no waiter does not save the registers that this function needs.
     ///
     /// # Safety
-    /// As `send`.
+    /// The caller must meet the same conditions as for `send`.
     #[inline(never)]
     unsafe fn send_to_others(
         &self,
@@ -112,21 +114,21 @@ impl<T> Channel<T> {
         place: Place,
     ) -> Result<(), WaitFailure> {
         let mut wakes = Wakes::new();
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller promises, for this call and the next one, that `value` points to a value.
         match unsafe { locked.put(value, &mut wakes) } {
             Put::Done => {
                 drop(locked);
                 wakes.wake();
                 Ok(())
             }
-            // SAFETY: as above.
+            // SAFETY: the caller's promise, as above.
             Put::Full => unsafe { self.send_waiting(value, locked, &mut wakes, until, place) },
             Put::Closed => Err(WaitFailure::Closed),
         }
     }
 
     /// # Safety
-    /// As `send`.
+    /// The caller must meet the same conditions as for `send`.
     #[inline(always)]
     unsafe fn send_waiting(
         &self,
@@ -140,7 +142,8 @@ impl<T> Channel<T> {
         let Some(who) = until.caller() else { refuse(locked, place) };
         let wait = until.wait(who);
         let node = Node::new(&wait, 0, slot.packet());
-        // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
+        // SAFETY: the wait is completed or the node is unlinked before this function ends, and nothing below unwinds.
+        // [X3]
         unsafe { locked.gate.senders.link(&node) };
         drop(locked);
         wakes.wake();
@@ -148,14 +151,14 @@ impl<T> Channel<T> {
         if !matches!(outcome, Outcome::Fired(_)) {
             self.lock().gate.senders.unlink(&node);
         }
-        // SAFETY: the wait has ended. [X2]
+        // SAFETY: the wait has ended, so the slot is ours. [X2]
         match unsafe { slot.content() } {
             Content::Value => Err(WaitFailure::of(outcome)),
             _ => Ok(()),
         }
     }
 
-    /// Receives if it need not wait; or returns the error that `error` makes of the reason.
+    /// Receives a value if no wait is needed. On failure it returns what `error` makes of the reason.
     #[inline]
     pub(crate) fn try_recv_or<E>(
         &self,
@@ -164,15 +167,15 @@ impl<T> Channel<T> {
     ) -> Result<T, E> {
         trace::brief("try to recv on", "channel", self, place);
         let mut into = MaybeUninit::uninit();
-        // SAFETY: a place for it.
+        // SAFETY: `into` is a place for a value.
         match unsafe { self.try_recv(into.as_mut_ptr(), place) } {
-            // SAFETY: it was received.
+            // SAFETY: the result is `Ok`, so `into` has a value.
             Ok(()) => Ok(unsafe { into.assume_init() }),
             Err(why) => Err(error(why)),
         }
     }
 
-    /// Receives; or returns the error that `error` makes of the reason.
+    /// Receives a value. On failure it returns what `error` makes of the reason.
     #[inline]
     pub(crate) fn recv_or<E>(
         &self,
@@ -186,31 +189,31 @@ impl<T> Channel<T> {
         }
         let mut into = MaybeUninit::uninit();
         let mut locked = self.lock();
-        // SAFETY: a place for it.
+        // SAFETY: `into` is a place for a value.
         if !unsafe { locked.take_alone(into.as_mut_ptr()) } {
-            // SAFETY: as above.
+            // SAFETY: `into` is a place for a value.
             let received =
                 unsafe { self.recv_from_others(into.as_mut_ptr(), locked, &mut until, place) };
             if let Err(why) = received {
                 return Err(error(why));
             }
         }
-        // SAFETY: it was received.
+        // SAFETY: each path that did not return an error has put a value into `into`.
         Ok(unsafe { into.assume_init() })
     }
 
     /// # Safety
-    /// `into` is a place for a value, which is the caller's if the answer is `Ok`.
+    /// `into` must be a place for a value. The caller owns the value there if the result is `Ok`.
     #[inline]
     unsafe fn try_recv(&self, into: *mut T, place: Place) -> Result<(), WaitFailure> {
         let mut wakes = Wakes::new();
         let mut locked = self.lock();
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller promises, for this call and the next one, that `into` is a place for a value.
         let taken = unsafe { locked.take(into, &mut wakes) };
         if let Take::Later(sender) = taken {
-            // It has been chosen, so it will soon make its value. Where that can't be waited for, it
-            // is as if nobody were there.
-            // SAFETY: as above.
+            // The select has been chosen, so it will soon make its value. If the caller may not wait for the value,
+            // this call acts as if there were no sender.
+            // SAFETY: the caller's promise, as above.
             let received = unsafe { self.recv_later(into, sender, locked, wakes, place) };
             return received.unwrap_or(Err(WaitFailure::Now));
         }
@@ -223,10 +226,10 @@ impl<T> Channel<T> {
         }
     }
 
-    /// As `send_to_others`.
+    /// Out of line for the same reason as `send_to_others`.
     ///
     /// # Safety
-    /// `into` is a place for a value, which is the caller's if the answer is `Ok`.
+    /// `into` must be a place for a value. The caller owns the value there if the result is `Ok`.
     #[inline(never)]
     unsafe fn recv_from_others<'a>(
         &'a self,
@@ -237,7 +240,7 @@ impl<T> Channel<T> {
     ) -> Result<(), WaitFailure> {
         loop {
             let mut wakes = Wakes::new();
-            // SAFETY: the caller's promise, here and below.
+            // SAFETY: the caller promises, for all calls in this loop, that `into` is a place for a value.
             let waited = match unsafe { locked.take(into, &mut wakes) } {
                 Take::Value => {
                     drop(locked);
@@ -245,16 +248,16 @@ impl<T> Channel<T> {
                     return Ok(());
                 }
                 Take::Closed => return Err(WaitFailure::Closed),
-                // SAFETY: as above.
+                // SAFETY: the caller's promise, as above.
                 Take::Empty => unsafe { self.recv_waiting(into, locked, &mut wakes, until, place) },
-                // SAFETY: as above.
+                // SAFETY: the caller's promise, as above.
                 Take::Later(sender) => unsafe {
                     self.recv_later(into, sender, locked, wakes, place)
                 },
             };
             match waited {
                 None => {}
-                // It must wait, and may not: this panics.
+                // The caller would have to wait, but is not allowed to: this call panics.
                 Some(Err(WaitFailure::Now)) => drop(Wait::of_caller(place)),
                 Some(result) => return result,
             }
@@ -262,10 +265,10 @@ impl<T> Channel<T> {
         }
     }
 
-    /// `None`: to begin anew.
+    /// Links a node and waits. Returns `None` if the caller must start again.
     ///
     /// # Safety
-    /// As `recv_from_others`.
+    /// The caller must meet the same conditions as for `recv_from_others`.
     #[inline(always)]
     unsafe fn recv_waiting(
         &self,
@@ -279,7 +282,8 @@ impl<T> Channel<T> {
         let Some(who) = until.caller() else { refuse(locked, place) };
         let wait = until.wait(who);
         let node = Node::new(&wait, 0, slot.packet());
-        // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
+        // SAFETY: the wait is completed or the node is unlinked before this function ends, and nothing below unwinds.
+        // [X3]
         unsafe { locked.gate.receivers.link(&node) };
         drop(locked);
         wakes.wake();
@@ -290,10 +294,11 @@ impl<T> Channel<T> {
         received(&slot, outcome)
     }
 
-    /// Takes from a select that was chosen, and has yet to make the value.
+    /// Receives from a select that was chosen but has not made its value yet. Returns `None` if the caller must start
+    /// again.
     ///
     /// # Safety
-    /// As `recv_from_others`.
+    /// The caller must meet the same conditions as for `recv_from_others`.
     #[cold]
     unsafe fn recv_later(
         &self,
@@ -312,7 +317,7 @@ impl<T> Channel<T> {
         let wait = Wait::steadfast_of(who);
         let slot = Slot::new(Content::Nothing, into);
         let node = Node::new(&wait, 0, slot.packet());
-        // SAFETY: this frame waits, below, until the claim is fired. [X3]
+        // SAFETY: this frame waits, below, until the claim is completed. [X3]
         let own = unsafe { Claim::of_own(&node) };
         self.take_later(sender, Some(own), &mut wakes);
         drop(locked);
@@ -322,16 +327,17 @@ impl<T> Channel<T> {
     }
 }
 
-/// Panics, without the lock: the panic hook may use the very channel. [Q3]
+/// Releases the lock, then panics. The panic hook may use this same channel, so the lock must not be held. [Q3]
 #[cold]
 fn refuse<T>(locked: Locked<'_, T>, place: Place) -> ! {
     drop(locked);
     Wait::refuse(place)
 }
 
-/// What a receiver's wait has brought: `Ok`, a value in its room. `None`: to begin anew.
+/// Returns what a receiver's wait has brought: `Ok` if there is a value in the room, and `None` if the receiver must
+/// start again.
 fn received<T>(slot: &Slot<T>, outcome: Outcome) -> Option<Result<(), WaitFailure>> {
-    // SAFETY: the wait has ended. [X2]
+    // SAFETY: the wait has ended, so the slot is ours. [X2]
     match unsafe { slot.content() } {
         Content::Value => Some(Ok(())),
         Content::Again => None,
@@ -340,7 +346,7 @@ fn received<T>(slot: &Slot<T>, outcome: Outcome) -> Option<Result<(), WaitFailur
 }
 
 impl WaitFailure {
-    /// For the history of a checked program.
+    /// Returns the text for the history of a checked program.
     pub(crate) fn text(self) -> &'static str {
         match self {
             WaitFailure::Now => "can't be done now",

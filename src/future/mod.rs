@@ -1,8 +1,9 @@
-//! Futures: waiting for one by parking.
-//! poll; while not woken, park; poll again.   waker: set `woken`, unpark.
-//! `woken` is the call's own: a permit may be used up by whatever else waits within a poll (a lock, a
-//! channel, another `block_on`), and the wake-up must outlive that.
-//! [Z1] A wake-up given after a poll has begun is followed by another poll, which sees what the waker did.
+//! Futures: a caller waits for a future by parking.
+//! block_on: poll the future. While it was not woken, park. Then poll again.
+//! waker: set `woken`, and unpark the caller.
+//! `woken` belongs to one call of `block_on`. A permit alone is not enough, because any other wait within a poll (a
+//! lock, a channel, another `block_on`) may use up the permit, and the wake-up must not be lost then.
+//! [Z1] A wake-up that is given after a poll has begun is followed by another poll, which sees what the waker did.
 //! Checked by: verification/loom/future.rs, proptests/runtime/futures.rs.
 #![forbid(unsafe_code)]
 
@@ -15,17 +16,18 @@ use std::panic::Location;
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Runs `future` on the caller, and waits for it: parks a goroutine, blocks a plain thread.
+/// Runs `future` on the caller, and returns its output. Parks a goroutine or blocks a plain thread while the future is
+/// not ready.
 ///
-/// The future may borrow, need not be `Send`, and is dropped before this returns. It may be woken from
-/// any thread. What it needs of an executor (a reactor, a spawner) is not here: a future of tokio's
-/// sockets needs tokio's. Calls may be nested, and whatever blocks may be called within a poll.
+/// The future may borrow, need not be `Send`, and is dropped before this returns. Any thread may wake it. This
+/// function is not a complete executor: it has no reactor and no spawner, so a future that uses a socket of tokio
+/// still needs a tokio runtime. Calls may be nested, and a poll may call functions that block.
 ///
-/// Costs an allocation. While the future is not ready the goroutine waits as in [`park`](fn@crate::park),
-/// and uses up a permit that is given to it meanwhile.
+/// Costs an allocation. While the future is not ready, the goroutine waits as in [`park`](fn@crate::park), and uses up
+/// a permit that it is given meanwhile.
 ///
 /// # Panics
-/// If the future does; inside [`no_suspend`](crate::no_suspend), if it has to wait.
+/// Panics if the future panics. Also panics inside [`no_suspend`](crate::no_suspend) if it has to wait.
 ///
 /// ```
 /// selvedge::Runtime::new()?.run(|| {
@@ -53,7 +55,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
             return output;
         }
         trace::plain("block on a future", place);
-        // Acquire: pairs with the Release in `wake_by_ref`: the next poll sees what the waker did. [Z1]
+        // Acquire: pairs with the Release in `wake_by_ref`, so that the next poll sees what the waker did. [Z1]
         // mutant: a permit is a wake-up: replace call.woken.swap(false, Ordering::Acquire) with true
         while !call.woken.swap(false, Ordering::Acquire) {
             park::park(place);
@@ -61,7 +63,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     }
 }
 
-/// One call of `block_on`.
+/// The state of one call of `block_on`.
 struct Call {
     woken: AtomicBool,
     caller: Unparker,
@@ -73,8 +75,8 @@ impl Wake for Call {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Release: pairs with the Acquire in `block_on`. Also where it was set already: who clears it
-        // sees what each of the wakers did. [Z1]
+        // Release: pairs with the Acquire in `block_on`. The swap writes even if `woken` was set already, so that the
+        // caller that clears it sees what each of the wakers did. [Z1]
         if !self.woken.swap(true, Ordering::Release) {
             self.caller.unpark();
         }

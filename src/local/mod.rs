@@ -1,10 +1,10 @@
-//! Goroutine-local values: the keys, and the macro that makes them. Where the values are kept:
-//! `platform::locals`, by [Z2] and [Z3].
+//! Goroutine-local values: the keys, and the macro that makes them. `structures::local_values` stores the values and
+//! keeps [Z2] and [Z3].
 //!
-//! with: find the value in the goroutine's cell, or on a plain thread in its thread-local; make it if
-//! there is none; call the closure with a reference. The reference stays good across suspensions and
-//! migration: the value belongs to the goroutine, lies in a box of its own, and goes when the body has
-//! returned, which it can't while the closure runs.
+//! with: find the value in the goroutine's cell, or on a plain thread in a thread-local. Make the value if there is
+//!     none, and call the closure with a reference. The reference stays valid across suspensions and migration,
+//!     because the value belongs to the goroutine, lies in its own box, and is dropped only when the body has
+//!     returned, which cannot happen while the closure runs.
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
 #![allow(unsafe_code)]
 
@@ -16,27 +16,27 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ptr::NonNull;
 
-/// Names a value that each goroutine has for itself; made by
-/// [`goroutine_local!`](crate::goroutine_local).
+/// The key of a value that each goroutine has for itself. Made by [`goroutine_local!`](crate::goroutine_local).
 ///
-/// It works as [`std::thread::LocalKey`] does. On a plain thread the value is the thread's; in a model,
-/// the model thread's. Within [`blocking`](fn@crate::blocking) it can't be reached, since the closure
-/// may run on another kernel thread: take what is needed before.
+/// It works like [`std::thread::LocalKey`]. On a plain thread the value belongs to the thread, and in a model to the
+/// model thread. Within [`blocking`](fn@crate::blocking) the value cannot be reached, because the closure may run on
+/// another kernel thread. Take what you need before that call.
 ///
 /// # Destruction
-/// A goroutine's values are dropped on it when its body has returned or panicked, the last made first,
-/// before whoever joins it learns of the end; those destructors may suspend, reach other values, and
-/// make values that were not there yet. A value that is gone is not made again. A destructor that panics
-/// aborts the process. A goroutine that never ends, or is left behind by its runtime, keeps its values.
-/// A result that nobody asks for is dropped after them, and the waker of a task that awaits the goroutine is
-/// called after them; if one of these uses a key, the value is made anew, and dropped when it has returned.
+/// The values of a goroutine are dropped on that goroutine when its body has returned or panicked, and before its
+/// joiner learns of the end. The value that was made last is dropped first. The destructors may suspend, use other
+/// values, and make values that were not there yet. A value that was dropped is not made again. A destructor that
+/// panics aborts the process. A goroutine that never ends, or that its runtime abandons, keeps its values.
+/// Two things come after that: a result that nobody asks for is dropped, and the waker of a task that awaits the
+/// goroutine is called. If either of them uses a key, the value is made again, and dropped when that code has
+/// returned.
 pub struct LocalKey<T: 'static> {
     make: fn() -> T,
     inherit: Option<Inherit>,
 }
 
-/// A goroutine-local value can't be reached: it was destroyed, as its goroutine ends; or its first value
-/// is being computed; or the caller is within [`blocking`](fn@crate::blocking).
+/// The error that says why a goroutine-local value cannot be reached: it was dropped because its goroutine ends, its
+/// first value is being computed, or the caller is within [`blocking`](fn@crate::blocking).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessError(Unreachable);
 
@@ -44,14 +44,14 @@ impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Unreachable::Gone => {
-                "the goroutine-local value was destroyed, since its goroutine ends: don't use it in \
+                "the goroutine-local value was destroyed because its goroutine ends: don't use it in \
                  the destructors of others"
             }
             Unreachable::Making => {
-                "the first value of a goroutine-local asks for itself: compute it without"
+                "the first value of a goroutine-local asks for itself: compute it without that"
             }
             Unreachable::Elsewhere => {
-                "goroutine-local values can't be reached within `blocking`: take what is needed before"
+                "goroutine-local values can't be reached within `blocking`: read them before it"
             }
         })
     }
@@ -68,7 +68,7 @@ fn own<R>(f: impl FnOnce(&LocalValues) -> Result<R, Unreachable>) -> Result<R, U
     }
 }
 
-/// What a goroutine that is spawned now inherits of the caller. Calls `clone`, which may panic.
+/// Returns the values that a goroutine inherits if the caller spawns it now. Calls `clone`, which may panic.
 pub(crate) fn inherited() -> Option<Box<LocalValues>> {
     match current_goroutine() {
         Some(goroutine) if goroutine.own.locals.get().is_null() => None,
@@ -76,20 +76,20 @@ pub(crate) fn inherited() -> Option<Box<LocalValues>> {
     }
 }
 
-/// Calls `f` with values as a goroutine has them that the caller spawns now, and destroys them then.
+/// Calls `f` with the values that a goroutine would have if the caller spawned it now, and then drops these values.
 pub(crate) fn as_another<R>(f: impl FnOnce() -> R) -> Result<R, AccessError> {
     let first = inherited().map_or_else(LocalValues::new, |inherited| *inherited);
     own(|locals| Ok(locals.lend(first, f))).map_err(AccessError)
 }
 
 impl<T: 'static> LocalKey<T> {
-    /// For the macro.
+    /// Used by the macro.
     #[doc(hidden)]
     pub const fn new(make: fn() -> T) -> Self {
         LocalKey { make, inherit: None }
     }
 
-    /// For the macro.
+    /// Used by the macro.
     #[doc(hidden)]
     pub const fn inherited(make: fn() -> T) -> Self
     where
@@ -98,12 +98,24 @@ impl<T: 'static> LocalKey<T> {
         LocalKey { make, inherit: Some(copy::<T>) }
     }
 
-    /// Calls `f` with the value, which is made first if there is none. `f` may suspend.
+    /// Calls `f` with the value. If there is no value, makes it first. `f` may suspend.
     ///
     /// The first use in a goroutine allocates.
     ///
     /// # Panics
-    /// If the value can't be reached: see [`AccessError`].
+    /// Panics if the value cannot be reached; see [`AccessError`].
+    ///
+    /// ```
+    /// selvedge::goroutine_local! {
+    ///     static NAME: String = String::from("unnamed");
+    /// }
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     let length = selvedge::go(|| NAME.with(|name| name.len()));
+    ///     assert_eq!(length.join().unwrap(), 7);
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         match self.reach(self.make) {
@@ -112,26 +124,28 @@ impl<T: 'static> LocalKey<T> {
         }
     }
 
-    /// As [`with`](Self::with), with an error in place of the panic.
+    /// Calls `f` with the value like [`with`](Self::with), but returns an error instead of panicking.
     ///
     /// # Errors
-    /// If the value can't be reached.
+    /// Returns an error if the value cannot be reached.
     pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         self.reach(self.make).map(f)
     }
 
-    /// The lifetime is that of whoever calls `f` with it: the two above.
+    /// Returns a reference to the value. The caller chooses the lifetime, and must not use the reference after it has
+    /// returned: both callers only pass it to `f`.
     fn reach<'a>(&'static self, make: impl FnOnce() -> T) -> Result<&'a T, AccessError> {
         let key = NonNull::from(self).cast();
         let found = own(|locals| locals.reach(key, self.inherit, || Box::new(make())));
         let value = found.map_err(AccessError)?;
-        // SAFETY: it goes when the body of the caller's goroutine, or its thread, has ended; until then
-        // it stays in its place. [Z2] [Z3]
+        // SAFETY: the value is dropped only when the body of the caller's goroutine, or the caller's thread, has
+        // ended. Until then it stays in its place. [Z2] [Z3]
         let value: &'a dyn Any = unsafe { value.as_ref() };
         Ok(value.downcast_ref().expect("a value of its key's type"))
     }
 
-    /// The value, `first` if there is none; and `first` back if there was.
+    /// If there is no value, makes `first` the value, and calls `f` with it and `None`. Otherwise calls `f` with the
+    /// value and `Some(first)`.
     #[track_caller]
     fn with_first<R>(&'static self, first: T, f: impl FnOnce(&T, Option<T>) -> R) -> R {
         let mut first = Some(first);
@@ -147,10 +161,10 @@ fn copy<T: Clone + Send + 'static>(value: &dyn Any) -> Box<dyn Any + Send> {
 }
 
 impl<T: 'static> LocalKey<Cell<T>> {
-    /// Sets the value. If there is none yet, the initial one is not computed.
+    /// Sets the value. If there is no value yet, the initial value is not computed.
     ///
     /// # Panics
-    /// As [`with`](Self::with); so do those below.
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn set(&'static self, value: T) {
         self.with_first(Cell::new(value), |cell, unused| {
@@ -160,7 +174,10 @@ impl<T: 'static> LocalKey<Cell<T>> {
         });
     }
 
-    /// A copy of the value.
+    /// Returns a copy of the value.
+    ///
+    /// # Panics
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn get(&'static self) -> T
     where
@@ -169,7 +186,10 @@ impl<T: 'static> LocalKey<Cell<T>> {
         self.with(Cell::get)
     }
 
-    /// The value; its default stays.
+    /// Takes the value, and leaves the default of its type.
+    ///
+    /// # Panics
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn take(&'static self) -> T
     where
@@ -178,7 +198,10 @@ impl<T: 'static> LocalKey<Cell<T>> {
         self.with(Cell::take)
     }
 
-    /// Sets the value, and returns what was there.
+    /// Sets the value, and returns the previous one.
+    ///
+    /// # Panics
+    /// Panics under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
@@ -189,19 +212,25 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     /// Calls `f` with a shared borrow.
     ///
     /// # Panics
-    /// If it is mutably borrowed; and as [`with`](Self::with). Those below: if it is borrowed.
+    /// Panics if the value is mutably borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         self.with(|cell| f(&cell.borrow()))
     }
 
     /// Calls `f` with a mutable borrow.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
         self.with(|cell| f(&mut cell.borrow_mut()))
     }
 
-    /// Sets the value. If there is none yet, the initial one is not computed.
+    /// Sets the value. If there is no value yet, the initial value is not computed.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn set(&'static self, value: T) {
         self.with_first(RefCell::new(value), |cell, unused| {
@@ -211,7 +240,10 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         });
     }
 
-    /// The value; its default stays.
+    /// Takes the value, and leaves the default of its type.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn take(&'static self) -> T
     where
@@ -220,7 +252,10 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         self.with(RefCell::take)
     }
 
-    /// Sets the value, and returns what was there.
+    /// Sets the value, and returns the previous one.
+    ///
+    /// # Panics
+    /// Panics if the value is borrowed, and under the same conditions as [`with`](Self::with).
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
@@ -233,12 +268,12 @@ impl<T: 'static> fmt::Debug for LocalKey<T> {
     }
 }
 
-/// Declares values that each goroutine has for itself, made at their first use there: see
+/// Declares values that each goroutine has for itself. A value is made at its first use in a goroutine; see
 /// [`LocalKey`].
 ///
-/// With `inherit`, a goroutine begins with a clone of the value that its spawner (a goroutine, or a
-/// plain thread) has at that time, if it has one. Such a type is `Clone + Send`, and its `clone` runs in
-/// the spawner, where a panic of it goes.
+/// With `inherit`, a goroutine starts with a clone of the value that its spawner (a goroutine or a plain thread) has
+/// at that time, if the spawner has one. The type of such a value must be `Clone + Send`. Its `clone` runs in the
+/// spawner, so a panic of `clone` unwinds there.
 ///
 /// ```
 /// use std::cell::{Cell, RefCell};

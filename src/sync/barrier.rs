@@ -1,8 +1,8 @@
-//! Barrier: so many wait for each other.
-//! wait: under the lock, count; the last fires all, the others link a node.
-//! gives up: under the lock, unlink, and count one less; if it is linked no more, the barrier has
-//! opened with it, and it passes.
-//! [U6] Who waits passes when as many have come as are needed, and no sooner; one of them leads.
+//! Barrier: a number of goroutines or threads wait for each other.
+//! wait: under the lock, count the waiters. The last one completes all waits. The others link a node and wait.
+//! cancel: under the lock, unlink the node, so that there is one waiter less. If the node is not linked any more, the
+//!     barrier has opened for this waiter too, and its wait succeeds.
+//! [U6] A waiter passes when as many have come as are needed, and not before. One of them is the leader.
 //! Checked by: verification/loom/sync_barrier.rs, proptests/sync/barrier.rs.
 
 use super::error::WaitError;
@@ -16,8 +16,8 @@ use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
 
-/// Lets a number of goroutines or threads wait for each other, again and again; as
-/// [`std::sync::Barrier`], except that a goroutine that waits is parked.
+/// Lets a number of goroutines or threads wait for each other, again and again. It works like [`std::sync::Barrier`],
+/// except that a waiting goroutine is parked.
 ///
 /// ```
 /// use selvedge::sync::Barrier;
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// ```
 pub struct Barrier {
     needed: usize,
-    /// As many as have come since it last opened.
+    /// Those that have come since the barrier last opened.
     waiters: Mutex<List>,
 }
 
@@ -42,7 +42,7 @@ pub struct Barrier {
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
-    /// Whether it is the one that opened the barrier: one of all that passed together.
+    /// Returns whether this caller opened the barrier. Exactly one of those that pass together did.
     pub fn is_leader(&self) -> bool {
         self.0
     }
@@ -50,36 +50,36 @@ impl BarrierWaitResult {
 
 impl Barrier {
     const_fn! {
-        /// A barrier that opens when `n` wait. With 0, as with 1, nobody waits.
+        /// Makes a barrier that opens when `n` callers wait. If `n` is 0 or 1, nobody waits.
         pub fn new(n: usize) -> Self {
             Barrier { needed: n, waiters: Mutex::new(List::new()) }
         }
     }
 
-    /// Waits until as many have come as are needed: parks a goroutine, blocks a plain thread. What
-    /// each did before is seen by all after.
+    /// Waits until `n` callers have come. Parks a goroutine or blocks a plain thread. After that each caller sees what
+    /// the others did before.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), unless it is the last one.
+    /// Panics inside [`no_suspend`](crate::no_suspend), unless this caller is the last one.
     #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
         let passed = self.wait_limited(WaitLimit::NONE, Location::caller());
         passed.expect("without a limit there is no error")
     }
 
-    /// As [`wait`](Self::wait), for at most `limit`; then it counts as not come.
+    /// Waits like [`wait`](Self::wait), but for at most `limit`. A caller whose time runs out counts as not come.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<BarrierWaitResult, WaitError> {
         self.wait_limited(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), until `deadline` at the latest.
+    /// Waits like [`wait_timeout`](Self::wait_timeout), but until `deadline` at the latest.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn wait_deadline(
         &self,
@@ -88,10 +88,10 @@ impl Barrier {
         self.wait_limited(deadline_of(deadline), Location::caller())
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), until `token` is cancelled.
+    /// Waits like [`wait_timeout`](Self::wait_timeout), but only until `token` is cancelled.
     ///
     /// # Errors
-    /// [`WaitError::Cancelled`], also if it is cancelled already.
+    /// Returns [`WaitError::Cancelled`] if the token is cancelled, also if it was cancelled before.
     #[track_caller]
     pub fn wait_cancel(&self, token: &CancelToken) -> Result<BarrierWaitResult, WaitError> {
         self.wait_limited(unless_cancelled(token)?, Location::caller())
@@ -109,18 +109,19 @@ impl Barrier {
             return Ok(BarrierWaitResult(true));
         }
         let Some(who) = Wait::caller(limit.is_unlimited()) else {
-            // The panic hook may come to this very barrier. [Q3]
+            // The panic hook may use this same barrier, so the lock is released first. [Q3]
             drop(waiters);
             Wait::refuse(place);
         };
         let wait = limit.begin_with(who);
         let node = Node::new(&wait, 0, ptr::null_mut());
-        // SAFETY: unlinked by its waker, or below.
+        // SAFETY: the node is unlinked by its waker or below.
         unsafe { waiters.link(&node) };
         drop(waiters);
         match WaitError::of(limit.wait(&wait, place)) {
             None => Ok(BarrierWaitResult(false)),
-            // Not linked any more: it has opened, with this one, while it was giving up.
+            // The node is not linked any more, so the barrier opened for this waiter too while its wait was being
+            // cancelled.
             Some(_) if !self.waiters.lock().unlink(&node) => Ok(BarrierWaitResult(false)),
             Some(error) => Err(error),
         }

@@ -1,8 +1,10 @@
-//! Condvar: waiting until something that a mutex guards has changed.
-//! wait: link a node, unlock the mutex, wait, lock the mutex.   notify: fire the first, or all.
-//! [U1] A notify that comes after a waiter has unlocked the mutex finds the waiter: it was linked
-//! before. [U2] A notify is spent on one who then returns from its wait, not on one who gave up; first
-//! in, first out.
+//! Condvar: waits until something that a mutex guards has changed.
+//! wait: link a node, unlock the mutex, wait, lock the mutex.
+//! notify: complete the first wait, or all waits.
+//! [U1] A notify that comes after a waiter has unlocked the mutex finds the waiter, because its node was linked
+//! before.
+//! [U2] A notify is spent on a waiter that then returns from its wait, and not on a waiter that cancelled. Waiters are
+//! notified first in, first out.
 //! Checked by: verification/loom/sync_condvar.rs, proptests/sync/condvar.rs.
 
 use super::error::WaitError;
@@ -19,12 +21,12 @@ use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
 
-/// Waits until something that a [`Mutex`](crate::sync::Mutex) guards has changed; as
+/// Waits until something that a [`Mutex`](crate::sync::Mutex) guards has changed. It works like
 /// [`std::sync::Condvar`].
 ///
-/// First in, first out, and no spurious wake-ups; still, check the condition in a loop, or use
-/// [`wait_while`](Self::wait_while): somebody else may have locked first. A wait that was notified
-/// says so even if its time ran out just then.
+/// Waiters are woken first in, first out, and there are no spurious wake-ups. Check the condition in a loop all the
+/// same, or use [`wait_while`](Self::wait_while), because somebody else may have locked the mutex first. A wait that
+/// was notified reports that, even if its time ran out just then.
 ///
 /// ```
 /// use selvedge::sync::{Condvar, Mutex};
@@ -43,30 +45,30 @@ use std::time::Duration;
 /// # Ok::<(), selvedge::BuildError>(())
 /// ```
 pub struct Condvar {
-    /// How many are linked: a notify without waiters takes no lock.
+    /// The number of linked nodes. A notify without waiters takes no lock.
     linked: AtomicUsize,
     waiters: Mutex<List>,
 }
 
-/// How a limited wait for a [`Condvar`] ended.
+/// The result of a limited wait for a [`Condvar`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(Option<WaitError>);
 
 impl WaitTimeoutResult {
-    /// Whether the time ran out, and nobody had notified it.
+    /// Returns whether the time ran out before the wait was notified.
     pub fn timed_out(&self) -> bool {
         self.0 == Some(WaitError::TimedOut)
     }
 
-    /// Whether the token was cancelled, and nobody had notified it.
+    /// Returns whether the token was cancelled before the wait was notified.
     pub fn cancelled(&self) -> bool {
         self.0 == Some(WaitError::Cancelled)
     }
 
-    /// The same as a result.
+    /// Returns the same as a `Result`.
     ///
     /// # Errors
-    /// Why it ended, unless it was notified.
+    /// Returns the reason why the wait ended, unless it was notified.
     pub fn ended(&self) -> Result<(), WaitError> {
         self.0.map_or(Ok(()), Err)
     }
@@ -77,30 +79,30 @@ type Waited<'a, T> = LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)>;
 
 impl Condvar {
     const_fn! {
-        /// A condition variable with no waiters.
+        /// Makes a condition variable without waiters.
         pub fn new() -> Self {
             Condvar { linked: AtomicUsize::new(0), waiters: Mutex::new(List::new()) }
         }
     }
 
-    /// Unlocks the mutex, waits until it is notified, and locks again. No notify that comes after
-    /// the unlocking is missed.
+    /// Unlocks the mutex, waits until it is notified, and locks the mutex again. It misses no notify that comes after
+    /// the unlock. Parks a goroutine or blocks a plain thread.
     ///
     /// # Errors
-    /// If a holder of the mutex panicked; the error holds the guard.
+    /// Returns an error that holds the guard if a holder of the mutex panicked.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend).
+    /// Panics inside [`no_suspend`](crate::no_suspend).
     #[track_caller]
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         self.wait_limited(guard, WaitLimit::NONE, Location::caller()).0
     }
 
-    /// As [`wait`](Self::wait), again and again, while `condition` holds. It is checked first, and
-    /// under the lock.
+    /// Waits like [`wait`](Self::wait), again and again, while `condition` returns true. The condition is checked
+    /// before the first wait, and always under the lock.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the same error as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_while<'a, T: ?Sized>(
         &self,
@@ -113,10 +115,10 @@ impl Condvar {
         }
     }
 
-    /// As [`wait`](Self::wait), for at most `limit`; then it takes as long as the locking takes.
+    /// Waits like [`wait`](Self::wait), but for at most `limit`. Locking the mutex again may take longer.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the same error as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_timeout<'a, T: ?Sized>(
         &self,
@@ -126,10 +128,10 @@ impl Condvar {
         self.limited(guard, WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), until `deadline` at the latest.
+    /// Waits like [`wait_timeout`](Self::wait_timeout), but until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the same error as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_deadline<'a, T: ?Sized>(
         &self,
@@ -139,11 +141,11 @@ impl Condvar {
         self.limited(guard, deadline_of(deadline), Location::caller())
     }
 
-    /// As [`wait_timeout`](Self::wait_timeout), until `token` is cancelled; at once, without
-    /// unlocking, if it is.
+    /// Waits like [`wait_timeout`](Self::wait_timeout), but only until `token` is cancelled. If the token is cancelled
+    /// already, it returns at once without unlocking.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the same error as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_cancel<'a, T: ?Sized>(
         &self,
@@ -156,11 +158,22 @@ impl Condvar {
         }
     }
 
-    /// As [`wait_while`](Self::wait_while), for at most `limit`. The result says `timed_out` only if
-    /// the condition still holds.
+    /// Waits like [`wait_while`](Self::wait_while), but for at most `limit`. The result says `timed_out` only if the
+    /// condition still holds.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the same error as [`wait`](Self::wait).
+    ///
+    /// ```
+    /// use selvedge::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (ready, changed) = (Mutex::new(false), Condvar::new());
+    /// let guard = ready.lock().unwrap();
+    /// let limit = Duration::from_millis(1);
+    /// let (guard, result) = changed.wait_timeout_while(guard, limit, |ready| !*ready).unwrap();
+    /// assert!(result.timed_out() && !*guard);
+    /// ```
     #[track_caller]
     pub fn wait_timeout_while<'a, T: ?Sized>(
         &self,
@@ -171,10 +184,10 @@ impl Condvar {
         self.limited_while(guard, WaitLimit::after(limit), condition, Location::caller())
     }
 
-    /// As [`wait_timeout_while`](Self::wait_timeout_while), until `deadline` at the latest.
+    /// Waits like [`wait_timeout_while`](Self::wait_timeout_while), but until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the same error as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_deadline_while<'a, T: ?Sized>(
         &self,
@@ -185,10 +198,10 @@ impl Condvar {
         self.limited_while(guard, deadline_of(deadline), condition, Location::caller())
     }
 
-    /// As [`wait_timeout_while`](Self::wait_timeout_while), until `token` is cancelled.
+    /// Waits like [`wait_timeout_while`](Self::wait_timeout_while), but only until `token` is cancelled.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the same error as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_cancel_while<'a, T: ?Sized>(
         &self,
@@ -199,7 +212,7 @@ impl Condvar {
         self.limited_while(guard, token.limit(), condition, Location::caller())
     }
 
-    /// Wakes the one who has waited longest, if anybody waits. Never suspends.
+    /// Wakes the waiter that has waited longest, if there is a waiter. Never suspends.
     pub fn notify_one(&self) {
         trace::quick("notify one of", "condvar", self);
         if self.is_empty() {
@@ -210,19 +223,19 @@ impl Condvar {
         self.count(&waiters);
         drop(waiters);
         if let Some(wake) = wake {
-            // SAFETY: just got, here.
+            // SAFETY: the handle was obtained above, and this is its only use.
             unsafe { wake.wake() };
         }
     }
 
-    /// Wakes everybody who waits. Never suspends.
+    /// Wakes all waiters. Never suspends.
     pub fn notify_all(&self) {
         trace::quick("notify all of", "condvar", self);
         if self.is_empty() {
             return;
         }
         let waiters = self.waiters.lock();
-        // Relaxed: nobody is linked once the lock is released; see `count`.
+        // Relaxed: the list is empty when the lock is released; see `count`.
         self.linked.swap(0, Ordering::Relaxed);
         wake_all(waiters);
     }
@@ -269,7 +282,7 @@ impl Condvar {
         let node = Node::new(&wait, 0, ptr::null_mut());
         {
             let mut waiters = self.waiters.lock();
-            // SAFETY: unlinked by its waker, or below; nothing in between unwinds.
+            // SAFETY: the node is unlinked by its waker or below, and nothing in between unwinds.
             unsafe { waiters.link(&node) };
             self.count(&waiters);
         }
@@ -285,16 +298,16 @@ impl Condvar {
         (guard, WaitTimeoutResult(outcome))
     }
 
-    /// Under the lock, after the list has changed.
+    /// Updates the number of linked nodes. The caller must hold the lock, and must have just changed the list.
     fn count(&self, waiters: &List) {
-        // Relaxed: whoever must see that somebody is linked knows it by the mutex. [U1]
-        // A swap, as every write of this word is a read-modify-write.
+        // Relaxed: a notifier that must see this number is ordered after it by the mutex. [U1]
+        // A swap, because every write of this word is a read-modify-write.
         self.linked.swap(waiters.len(), Ordering::Relaxed);
     }
 
     fn is_empty(&self) -> bool {
-        // Relaxed: a waiter counts itself before it unlocks the mutex; whoever has locked it since,
-        // and notifies, sees that. Whoever has not may come before the waiter as well. [U1]
+        // Relaxed: a waiter counts itself before it unlocks the mutex. A notifier that has locked the mutex since then
+        // sees that. A notifier that has not locked it may as well come before the waiter. [U1]
         self.linked.load(Ordering::Relaxed) == 0
     }
 }

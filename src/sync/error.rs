@@ -1,21 +1,21 @@
-//! What a wait that was limited ends with.
+//! The errors of limited waits.
 
 use crate::platform::poison::{PoisonError, TryLockError};
 use crate::wait::limit::Outcome;
 use std::error::Error;
 use std::fmt;
 
-/// Why a limited wait ended before what it waited for came.
+/// The reason why a limited wait ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WaitError {
     /// The time ran out.
     TimedOut,
-    /// The token that the wait was given was cancelled, or its deadline has passed.
+    /// The token of the wait was cancelled, or its deadline has passed.
     Cancelled,
 }
 
 impl WaitError {
-    /// `None`: it was fired.
+    /// Returns the error for `outcome`, or `None` if the wait was completed.
     pub(super) fn of(outcome: Outcome) -> Option<WaitError> {
         match outcome {
             Outcome::Fired(_) => None,
@@ -36,10 +36,10 @@ impl fmt::Display for WaitError {
 
 impl Error for WaitError {}
 
-/// Why a limited call gave no guard, or gave one with a warning: as
-/// [`TryLockError`](std::sync::TryLockError), with two ways to come too late.
+/// The reason why a limited call returned no guard, or returned a guard of a poisoned lock. It is like
+/// [`TryLockError`](std::sync::TryLockError), with two variants in place of `WouldBlock`.
 pub enum LockError<G> {
-    /// Whoever held the lock last panicked; the error holds the guard.
+    /// A holder of the lock has panicked. The error holds the guard.
     Poisoned(PoisonError<G>),
     /// The time ran out.
     TimedOut,
@@ -62,7 +62,7 @@ impl<G> From<WaitError> for LockError<G> {
     }
 }
 
-/// For code that expects what `try_lock` gives: too late is `WouldBlock`.
+/// For code that expects the error of `try_lock`. A time-out and a cancellation become `WouldBlock`.
 impl<G> From<LockError<G>> for TryLockError<G> {
     fn from(error: LockError<G>) -> Self {
         match error {

@@ -9,8 +9,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 
-/// A value that is made when it is first used; as [`std::sync::LazyLock`], except that a goroutine
-/// that waits for another to make it is parked.
+/// A value that is made when it is first used. It works like [`std::sync::LazyLock`], except that a goroutine is
+/// parked while it waits for another one to make the value.
 ///
 /// ```
 /// use selvedge::sync::LazyLock;
@@ -26,14 +26,14 @@ pub struct LazyLock<T, F = fn() -> T> {
 enum Content<T, F> {
     Maker(F),
     Value(T),
-    /// The maker has panicked, or runs.
+    /// The maker runs, or has panicked.
     Nothing,
 }
 
-// SAFETY: both the maker and the value go along.
+// SAFETY: the lock moves between threads together with its maker and its value, and both are `Send`.
 unsafe impl<T: Send, F: Send> Send for LazyLock<T, F> {}
-// SAFETY: the maker is called by one, who may be another than who made the lock; after that, all read
-// the value. [U4]
+// SAFETY: one thread calls the maker, and this may be another thread than the one that made the lock. After that all
+// threads only read the value. [U4]
 unsafe impl<T: Send + Sync, F: Send> Sync for LazyLock<T, F> {}
 
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
@@ -41,7 +41,7 @@ impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T,
 
 impl<T, F> LazyLock<T, F> {
     const_fn! {
-        /// `make` will make the value, once.
+        /// Makes a lock whose value `make` will make, once.
         pub fn new(make: F) -> Self {
             LazyLock { once: Once::new(), content: UnsafeCell::new(Content::Maker(make)) }
         }
@@ -49,11 +49,12 @@ impl<T, F> LazyLock<T, F> {
 }
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
-    /// The value; made now if it was not yet, or waited for if somebody makes it.
+    /// Returns the value. Makes the value if there is none. If another caller is making it, waits for that caller:
+    /// parks a goroutine or blocks a plain thread.
     ///
     /// # Panics
-    /// If the maker does, or has: the lock is poisoned then. Using it within its own maker is a
-    /// deadlock.
+    /// Panics if the maker panics or has panicked before, which poisons the lock. Using the lock within its own maker
+    /// is a deadlock.
     #[inline]
     #[track_caller]
     pub fn force(this: &Self) -> &T {
@@ -61,17 +62,17 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
             trace::op("force", "lazy lock", this, Location::caller());
             this.once.call_at(false, |_| this.make(), Location::caller());
         }
-        // SAFETY: complete, so nobody writes it any more. [U4]
+        // SAFETY: `once` is complete, so nobody writes the content any more. [U4]
         match this.content.with(|content| unsafe { &*content }) {
             Content::Value(value) => value,
             _ => unreachable!("a complete LazyLock has a value"),
         }
     }
 
-    /// By the one that runs.
+    /// Makes the value. Called only by the closure that runs.
     fn make(&self) {
         let take = |content: *mut _| {
-            // SAFETY: one at a time runs, and nobody reads before it is complete. [U4]
+            // SAFETY: one closure runs at a time, and nobody reads before `once` is complete. [U4]
             std::mem::replace(unsafe { &mut *content }, Content::Nothing)
         };
         let Content::Maker(make) = self.content.with_mut(take) else {
@@ -103,7 +104,7 @@ impl<T: fmt::Debug, F> fmt::Debug for LazyLock<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_tuple("LazyLock");
         if self.once.is_completed() {
-            // SAFETY: complete, so nobody writes it any more. [U4]
+            // SAFETY: `once` is complete, so nobody writes the content any more. [U4]
             if let Content::Value(value) = self.content.with(|content| unsafe { &*content }) {
                 shown.field(value);
             }

@@ -1,17 +1,17 @@
-//! Locks, and what else goroutines wait with: `std::sync`'s, with `std`'s names and poisoning, and a
-//! semaphore and Go's wait group. Goroutines and plain threads may share each of them: a goroutine
-//! that waits is parked, a thread blocks.
+//! Locks and other objects that goroutines wait for. They are those of `std::sync`, with the same names and the same
+//! poisoning, and also a semaphore and Go's wait group. Goroutines and plain threads can share each of them. A
+//! goroutine that waits is parked; a plain thread blocks.
 //!
-//! | | who is first |
+//! | | which waiter is first |
 //! |---|---|
-//! | [`Mutex`] | whoever finds it free, at most 64 times in a row past one who waits |
-//! | [`Condvar`] | who has waited longest |
-//! | [`RwLock`], [`Semaphore`] | who has waited longest; readers that wait in a row go together |
-//! | [`Barrier`], [`Once`], [`OnceLock`], [`LazyLock`], [`WaitGroup`] | all at once |
+//! | [`Mutex`] | the first one to find it free, but a waiter is passed at most 64 times in a row |
+//! | [`Condvar`] | the one that has waited longest |
+//! | [`RwLock`], [`Semaphore`] | the one that has waited longest; consecutive waiting readers are admitted together |
+//! | [`Barrier`], [`Once`], [`OnceLock`], [`LazyLock`], [`WaitGroup`] | all at the same time |
 //!
-//! Each wait has a twin with `_timeout`, with `_deadline`, and with `_cancel`, which a
-//! [`CancelToken`] ends. What was given to a waiter before its time ran out is
-//! not lost: then the call succeeds.
+//! Most waiting functions have variants with `_timeout`, `_deadline` and `_cancel`. The last one takes a
+//! [`CancelToken`] that ends the wait. A waiter that was given what it waits for does not lose it if its time runs
+//! out just then: the call succeeds.
 
 mod barrier;
 mod condvar;
@@ -52,7 +52,7 @@ fn unless_cancelled(token: &CancelToken) -> Result<WaitLimit<'_>, WaitError> {
     if token.is_cancelled() { Err(WaitError::Cancelled) } else { Ok(token.limit()) }
 }
 
-/// Fires every waiter, and wakes them once the lock is released.
+/// Completes the waits of all waiters, and wakes them after it has released the lock.
 fn wake_all(mut waiters: platform::MutexGuard<'_, List>) {
     let mut wakes = Wakes::new();
     while let Some(claim) = waiters.claim() {

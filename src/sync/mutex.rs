@@ -1,4 +1,4 @@
-//! Mutex: a value that one at a time may use.
+//! Mutex: a value that only one goroutine or thread can use at a time.
 //! Checked by: verification/loom/sync_mutex.rs, proptests/sync/mutex.rs.
 
 use super::error::LockError;
@@ -18,15 +18,15 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-/// A value that one goroutine or thread at a time may use; as [`std::sync::Mutex`], which see for
-/// poisoning, except that a goroutine that waits is parked and its kernel thread goes on.
+/// A value that only one goroutine or thread can use at a time. It works like [`std::sync::Mutex`], which also
+/// describes poisoning, except that a waiting goroutine is parked and its kernel thread runs other goroutines.
 ///
-/// Uncontended: one atomic operation to lock and one to unlock, no allocation. Fairness: a lock that
-/// is free goes to whoever asks first, past those who wait, but at most 64 times in a row; then it is
-/// handed to who has waited longest. Locking it again while holding it is a deadlock.
+/// Without contention, locking and unlocking cost one atomic operation each, and nothing is allocated. A free lock
+/// goes to the first caller, even if others wait, but at most 64 times in a row. Then the lock is handed to the one
+/// that has waited longest. A caller that holds the lock must not lock it again, because that is a deadlock.
 ///
-/// In a `static` it needs no initialization; except in a checker's build, where [`new`](Self::new) is
-/// not `const`, since a static would outlive the execution.
+/// In a `static` it needs no initialization. In a build for a checker [`new`](Self::new) is not `const`, because a
+/// static would outlive the checked execution.
 ///
 /// ```
 /// use selvedge::sync::Mutex;
@@ -51,40 +51,40 @@ pub struct Mutex<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes along.
+// SAFETY: a mutex moves between threads together with its value, and `T: Send`.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
-// SAFETY: who holds the lock is alone with the value [M1]: it passes from one to the next.
+// SAFETY: the holder of the lock has the value alone [M1], so the value passes from one thread to the next.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T: ?Sized> UnwindSafe for Mutex<T> {}
 impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 
-/// The right to use the value of a locked [`Mutex`]; dropping it unlocks.
+/// The right to use the value of a locked [`Mutex`]. Dropping it unlocks the mutex.
 ///
-/// It may be kept across a suspension, and where `T` is `Send` it may be sent: the lock belongs to
-/// the guard, not to who made it, so it may be released on any thread. In that it differs from
-/// `std`'s.
+/// A guard may be kept across a suspension. If `T` is `Send`, the guard can be sent to another thread and dropped
+/// there, because the lock belongs to the guard and not to the thread that made it. In this it differs from the guard
+/// of `std`.
 #[must_use = "if unused, the mutex is unlocked at once"]
 #[clippy::has_significant_drop]
 pub struct MutexGuard<'a, T: ?Sized> {
     pub(super) mutex: &'a Mutex<T>,
     watch: Watch,
-    /// It is Send and Sync as a `&mut T` is.
+    /// Makes the guard Send and Sync under the same conditions as a `&mut T`.
     value: PhantomData<&'a mut T>,
 }
 
 impl<T> Mutex<T> {
     const_fn! {
-        /// An unlocked mutex.
+        /// Makes an unlocked mutex.
         pub fn new(value: T) -> Self {
             Mutex { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
         }
     }
 
-    /// The value.
+    /// Returns the value.
     ///
     /// # Errors
-    /// If a holder panicked; the error holds the value.
+    /// Returns an error that holds the value if a holder panicked.
     pub fn into_inner(self) -> LockResult<T> {
         let value = self.value.into_inner();
         self.poison.raise_deferred_failure(value)
@@ -92,29 +92,40 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Locks. Parks a goroutine, or blocks a plain thread, until it can.
+    /// Locks the mutex. Parks a goroutine or blocks a plain thread until it can lock.
     ///
-    /// Who holds the lock already must not call this: it is a deadlock, which nothing reports, as the lock
-    /// belongs to the guard and not to whoever made it. [`try_lock`](Self::try_lock) fails instead, and
-    /// [`lock_timeout`](Self::lock_timeout) ends. Under [`model`](crate::model) it is told, with both places.
+    /// The caller must not hold the lock already. That would be a deadlock, which nothing reports, because the lock
+    /// belongs to the guard and not to the caller. [`try_lock`](Self::try_lock) fails in this case, and
+    /// [`lock_timeout`](Self::lock_timeout) times out. [`model`](crate::model) reports the deadlock with both places.
     ///
     /// # Errors
-    /// If a holder panicked; the error holds the guard.
+    /// Returns an error that holds the guard if a holder panicked.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would have to wait.
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        // Without a limit it waits until it is had.
+        // Without a limit this returns only when the lock is held.
         let _ = self.raw.lock(WaitLimit::NONE, Location::caller());
         self.guard()
     }
 
-    /// Locks if that needs no waiting, past those who wait. Never suspends.
+    /// Locks the mutex if no wait is needed. It may pass waiters. Never suspends.
     ///
     /// # Errors
-    /// If somebody holds it, or if a holder panicked; that error holds the guard.
+    /// Returns [`TryLockError::WouldBlock`] if the mutex is locked, and an error that holds the guard if a holder
+    /// panicked.
+    ///
+    /// ```
+    /// use selvedge::sync::Mutex;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// let guard = mutex.try_lock().unwrap();
+    /// assert!(mutex.try_lock().is_err());
+    /// drop(guard);
+    /// assert_eq!(*mutex.try_lock().unwrap(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
@@ -126,10 +137,21 @@ impl<T: ?Sized> Mutex<T> {
         Ok(self.guard()?)
     }
 
-    /// As [`lock`](Self::lock), for at most `limit`; zero is [`try_lock`](Self::try_lock).
+    /// Locks like [`lock`](Self::lock), but waits for at most `limit`. A `limit` of zero means
+    /// [`try_lock`](Self::try_lock).
     ///
     /// # Errors
-    /// [`LockError::TimedOut`], or if a holder panicked.
+    /// Returns [`LockError::TimedOut`] if the time runs out, and an error that holds the guard if a holder panicked.
+    ///
+    /// ```
+    /// use selvedge::sync::{LockError, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let mutex = Mutex::new(0);
+    /// let _guard = mutex.lock().unwrap();
+    /// let second = mutex.lock_timeout(Duration::from_millis(1));
+    /// assert!(matches!(second, Err(LockError::TimedOut)));
+    /// ```
     #[track_caller]
     pub fn lock_timeout(
         &self,
@@ -138,10 +160,10 @@ impl<T: ?Sized> Mutex<T> {
         self.lock_limited(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`lock`](Self::lock), until `deadline` at the latest.
+    /// Locks like [`lock`](Self::lock), but waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`lock_timeout`](Self::lock_timeout).
+    /// Returns the same errors as [`lock_timeout`](Self::lock_timeout).
     #[track_caller]
     pub fn lock_deadline(
         &self,
@@ -150,11 +172,12 @@ impl<T: ?Sized> Mutex<T> {
         self.lock_limited(deadline_of(deadline), Location::caller())
     }
 
-    /// As [`lock`](Self::lock), until `token` is cancelled. With a token that is cancelled already it
-    /// fails, also if the lock is free.
+    /// Locks like [`lock`](Self::lock), but waits only until `token` is cancelled. If the token is cancelled already,
+    /// the call fails even if the lock is free.
     ///
     /// # Errors
-    /// [`LockError::Cancelled`], or if a holder panicked.
+    /// Returns [`LockError::Cancelled`] if the token is cancelled, and an error that holds the guard if a holder
+    /// panicked.
     #[track_caller]
     pub fn lock_cancel(
         &self,
@@ -172,29 +195,29 @@ impl<T: ?Sized> Mutex<T> {
         Ok(self.guard()?)
     }
 
-    /// Whether a holder has panicked.
+    /// Returns whether a holder has panicked.
     #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_set()
     }
 
-    /// Forgets that a holder has panicked: to be called once the value has been put right.
+    /// Clears the poison. Call this after the value was repaired.
     #[inline]
     pub fn clear_poison(&self) {
         self.poison.clear();
     }
 
-    /// The value, without locking: nobody else can have it.
+    /// Returns the value without locking, because nobody else can have a reference to the mutex.
     ///
     /// # Errors
-    /// If a holder panicked; the error holds the reference.
+    /// Returns an error that holds the reference if a holder panicked.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        // SAFETY: borrowed exclusively.
+        // SAFETY: `self` is borrowed exclusively.
         let value = self.value.with_mut(|value| unsafe { &mut *value });
         self.poison.raise_deferred_failure(value)
     }
 
-    /// For who has just locked.
+    /// Makes the guard. The caller must have just locked.
     #[inline]
     fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
         self.poison.raise_deferred_failure(MutexGuard {
@@ -206,8 +229,8 @@ impl<T: ?Sized> Mutex<T> {
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// Unlocks, calls `wait`, which must not unwind, and locks again. It is the same holder: what it
-    /// watches for goes on.
+    /// Unlocks, calls `wait`, which must not unwind, and locks again. The guard stays that of the same holder, so its
+    /// poison watch continues.
     pub(super) fn release_while<R>(
         this: Self,
         place: &'static Location<'static>,
@@ -216,7 +239,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         let this = ManuallyDrop::new(this);
         this.mutex.raw.unlock_to_wait();
         let result = wait();
-        // Without a limit it waits until it is had.
+        // Without a limit this returns only when the lock is held.
         let _ = this.mutex.raw.lock(WaitLimit::NONE, place);
         (this.mutex.poison.raise_deferred_failure(ManuallyDrop::into_inner(this)), result)
     }

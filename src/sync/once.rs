@@ -1,16 +1,19 @@
-//! Once: something that is done once, by whoever comes first; the others wait until it is done.
-//! call: INCOMPLETE → RUNNING by exchange, run, then, under the lock, COMPLETE and fire all who wait.
-//! wait: return if it is COMPLETE; else, under the lock, look again, and link a node.
+//! Once: an action that is done once, by the first caller. Other callers wait until it is done.
+//! call: change INCOMPLETE to RUNNING by an exchange, and run the closure. Then, under the lock, set COMPLETE and
+//!     complete all waits.
+//! wait: return if the state is COMPLETE. Otherwise, under the lock, check again and link a node.
 //!
-//! | state | next |
+//! | state | next state |
 //! |---|---|
-//! | `INCOMPLETE` | `RUNNING`, by the one whose exchange wins |
-//! | `RUNNING` | `COMPLETE`, or `POISONED` if it panics |
-//! | `POISONED` | `RUNNING`, by `call_once_force` |
+//! | `INCOMPLETE` | `RUNNING`, set by the caller that wins the exchange |
+//! | `RUNNING` | `COMPLETE`, or `POISONED` if the closure panics |
+//! | `POISONED` | `RUNNING`, set by `call_once_force` |
 //! | `COMPLETE` | none |
 //!
-//! [U4] One at a time runs, none after COMPLETE, and whoever sees COMPLETE sees what it did.
-//! [U5] Nobody waits once it is COMPLETE, or POISONED for those who may not pass that.
+//! [U4] One closure runs at a time, and none runs after COMPLETE. A caller that sees COMPLETE sees what the closure
+//! did.
+//! [U5] Nobody waits while the state is COMPLETE. Nobody waits while it is POISONED either, except for callers that
+//! ignore poison.
 //! Checked by: verification/loom/sync_once.rs, proptests/sync/once.rs.
 
 use super::error::WaitError;
@@ -30,7 +33,7 @@ const RUNNING: u32 = 1;
 const POISONED: u32 = 2;
 const COMPLETE: u32 = 3;
 
-/// Something that is done once; as [`std::sync::Once`], except that a goroutine that waits is parked.
+/// An action that is done only once. It works like [`std::sync::Once`], except that a waiting goroutine is parked.
 ///
 /// ```
 /// use selvedge::sync::Once;
@@ -44,14 +47,14 @@ pub struct Once {
     waiters: Mutex<List>,
 }
 
-/// What [`Once::call_once_force`] tells its closure.
+/// The state that [`Once::call_once_force`] passes to its closure.
 #[derive(Debug)]
 pub struct OnceState {
     poisoned: bool,
 }
 
 impl OnceState {
-    /// Whether an earlier closure panicked.
+    /// Returns whether an earlier closure panicked.
     pub fn is_poisoned(&self) -> bool {
         self.poisoned
     }
@@ -59,18 +62,19 @@ impl OnceState {
 
 impl Once {
     const_fn! {
-        /// With nothing done yet.
+        /// Makes a `Once` whose action is not done yet.
         pub fn new() -> Self {
             Once { state: AtomicU32::new(INCOMPLETE), waiters: Mutex::new(List::new()) }
         }
     }
 
-    /// Calls `f` if nobody has; returns once it is done, by whomever: a goroutine is parked
-    /// meanwhile, a plain thread blocks. What it did is seen. Done already, it costs one load.
+    /// Calls `f` if no closure has completed yet. If another caller's closure runs, waits until that closure is done:
+    /// parks a goroutine or blocks a plain thread. After this call the caller sees what the closure did. If the action
+    /// is done already, it costs one load.
     ///
     /// # Panics
-    /// If `f` does; then the `Once` is poisoned, and so does every later call. Calling it from
-    /// within `f` is a deadlock.
+    /// Panics if `f` panics. That poisons the `Once`, and every later call panics too. Calling this within `f` is a
+    /// deadlock.
     #[inline]
     #[track_caller]
     pub fn call_once(&self, f: impl FnOnce()) {
@@ -80,10 +84,10 @@ impl Once {
         }
     }
 
-    /// As [`call_once`](Self::call_once), also if an earlier closure panicked.
+    /// Calls `f` like [`call_once`](Self::call_once), even if an earlier closure panicked.
     ///
     /// # Panics
-    /// If `f` does.
+    /// Panics if `f` panics.
     #[inline]
     #[track_caller]
     pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) {
@@ -93,52 +97,52 @@ impl Once {
         }
     }
 
-    /// Whether it is done, and what it did is seen.
+    /// Returns whether the action is done. If so, the caller sees what the closure did.
     #[inline]
     pub fn is_completed(&self) -> bool {
         // Acquire: pairs with the Release in `Running::drop`. [U4]
         self.state.load(Ordering::Acquire) == COMPLETE
     }
 
-    /// Waits until somebody has done it.
+    /// Waits until somebody has done the action. Parks a goroutine or blocks a plain thread.
     ///
     /// # Panics
-    /// If a closure panicked; and inside [`no_suspend`](crate::no_suspend), if it would wait.
+    /// Panics if a closure panicked. Also panics inside [`no_suspend`](crate::no_suspend) if it would wait.
     #[track_caller]
     pub fn wait(&self) {
         // Without a limit there is no error.
         let _ = self.wait_at(false, WaitLimit::NONE, Location::caller());
     }
 
-    /// As [`wait`](Self::wait), also past closures that panicked.
+    /// Waits like [`wait`](Self::wait), but continues to wait if a closure panicked.
     #[track_caller]
     pub fn wait_force(&self) {
         // Without a limit there is no error.
         let _ = self.wait_at(true, WaitLimit::NONE, Location::caller());
     }
 
-    /// As [`wait`](Self::wait), for at most `limit`.
+    /// Waits like [`wait`](Self::wait), but for at most `limit`.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), WaitError> {
         self.wait_at(false, WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`wait`](Self::wait), until `deadline` at the latest.
+    /// Waits like [`wait`](Self::wait), but until `deadline` at the latest.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn wait_deadline(&self, deadline: impl Into<Instant>) -> Result<(), WaitError> {
         self.wait_at(false, deadline_of(deadline), Location::caller())
     }
 
-    /// As [`wait`](Self::wait), until `token` is cancelled.
+    /// Waits like [`wait`](Self::wait), but only until `token` is cancelled.
     ///
     /// # Errors
-    /// [`WaitError::Cancelled`], also if it is cancelled already.
+    /// Returns [`WaitError::Cancelled`] if the token is cancelled, also if it was cancelled before.
     #[track_caller]
     pub fn wait_cancel(&self, token: &CancelToken) -> Result<(), WaitError> {
         self.wait_at(false, unless_cancelled(token)?, Location::caller())
@@ -181,10 +185,11 @@ impl Once {
         }
     }
 
-    /// From `state` to `RUNNING`; false if somebody was quicker.
+    /// Changes `state` to `RUNNING`. Returns false if another caller was faster.
     fn begin(&self, state: u32) -> bool {
-        // Acquire: what a closure that panicked did is seen, also if another panicked since `state` was
-        // looked at. Relaxed on failure: the caller looks again. [U4]
+        // Acquire: pairs with the Release in `Running::drop`, so that this caller sees what a closure that panicked
+        // did, also if another closure panicked since `state` was loaded. Relaxed on failure: the caller tries again.
+        // [U4]
         self.state.compare_exchange(state, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
@@ -206,7 +211,7 @@ impl Once {
         }
     }
 
-    /// Waits for the state to change, unless it is not as told. [U5]
+    /// Waits until a run ends, if `state` returns true for the current state. [U5]
     fn park_while(
         &self,
         state: impl Fn(u32) -> bool,
@@ -217,23 +222,23 @@ impl Once {
         let node = Node::new(&wait, 0, ptr::null_mut());
         {
             let mut waiters = self.waiters.lock();
-            // Relaxed: whoever ends a run changes the state under this lock.
+            // Relaxed: a run ends by changing the state under this lock.
             if !state(self.state.load(Ordering::Relaxed)) {
                 return Ok(());
             }
-            // SAFETY: unlinked by its waker, or below.
+            // SAFETY: the node is unlinked by its waker or below.
             unsafe { waiters.link(&node) };
         }
         match WaitError::of(limit.wait(&wait, place)) {
             None => Ok(()),
-            // Not linked any more: a run has ended while this was giving up.
+            // The node is not linked any more, so a run has ended while this wait was being cancelled.
             Some(_) if !self.waiters.lock().unlink(&node) => Ok(()),
             Some(error) => Err(error),
         }
     }
 }
 
-/// The one that runs. Its end, by a panic or not, is told to all who wait.
+/// A closure that runs. When it ends, by a panic or not, dropping this sets the state and wakes all waiters.
 struct Running<'a> {
     once: &'a Once,
     then: u32,
@@ -242,7 +247,8 @@ struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let waiters = self.once.waiters.lock();
-        // Release: pairs with the Acquire of who finds it done. [U4] A swap, as others exchange.
+        // Release: pairs with the Acquire loads of callers that find the action done. [U4] A swap, because other
+        // callers use exchanges.
         self.once.state.swap(self.then, Ordering::Release);
         wake_all(waiters);
     }
@@ -252,7 +258,7 @@ impl Drop for Running<'_> {
 #[track_caller]
 fn poisoned() -> ! {
     panic!(
-        "its initialization has panicked before: a `Once` can do it again, by `call_once_force`; \
+        "the initialization has panicked before: a `Once` can run again by `call_once_force`, but \
          a `LazyLock` can't"
     );
 }

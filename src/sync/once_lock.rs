@@ -15,8 +15,8 @@ use std::mem::MaybeUninit;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-/// A value that is set once, and shared from then on; as [`std::sync::OnceLock`], except that a
-/// goroutine that waits is parked.
+/// A value that is set once, and shared from then on. It works like [`std::sync::OnceLock`], except that a waiting
+/// goroutine is parked.
 ///
 /// ```
 /// use selvedge::sync::OnceLock;
@@ -28,16 +28,16 @@ use std::time::Duration;
 /// ```
 pub struct OnceLock<T> {
     once: Once,
-    /// Initialized iff the once is complete.
+    /// Initialized if and only if `once` is complete.
     value: UnsafeCell<MaybeUninit<T>>,
-    /// It owns a `T`, and drops it.
+    /// Tells the compiler that this type owns a `T` and drops it.
     owns: PhantomData<T>,
 }
 
-// SAFETY: the value goes along.
+// SAFETY: the lock moves between threads together with its value, and `T: Send`.
 unsafe impl<T: Send> Send for OnceLock<T> {}
-// SAFETY: one writes, before it is complete; after that all read. Whoever sets it sends the value to
-// whoever drops it. [U4]
+// SAFETY: one thread writes the value before `once` is complete. After that all threads only read. The thread that
+// sets the value may send it to the thread that drops it. [U4]
 unsafe impl<T: Send + Sync> Sync for OnceLock<T> {}
 
 impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
@@ -45,7 +45,7 @@ impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
     const_fn! {
-        /// Without a value.
+        /// Makes a lock without a value.
         pub fn new() -> Self {
             OnceLock {
                 once: Once::new(),
@@ -55,26 +55,26 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// The value, if it was set. Never suspends.
+    /// Returns the value if it was set. Never suspends.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: complete, so it is initialized, and nobody writes it any more. [U4]
+        // SAFETY: `once` is complete, so the value is initialized, and nobody writes it any more. [U4]
         self.once.is_completed().then(|| unsafe { self.value() })
     }
 
-    /// The value, if it was set.
+    /// Returns the value if it was set.
     pub fn get_mut(&mut self) -> Option<&mut T> {
         if !self.once.is_completed() {
             return None;
         }
-        // SAFETY: complete, so it is initialized; borrowed exclusively.
+        // SAFETY: `once` is complete, so the value is initialized. `self` is borrowed exclusively.
         Some(self.value.with_mut(|value| unsafe { (*value).assume_init_mut() }))
     }
 
-    /// Sets the value, unless there is one or somebody is about to set it: for that it waits.
+    /// Sets the value if there is none. If another caller is about to set it, waits for that caller.
     ///
     /// # Errors
-    /// Gives `value` back if there was one already.
+    /// Returns an error that holds `value` if there was a value already.
     #[track_caller]
     pub fn set(&self, value: T) -> Result<(), T> {
         let mut value = Some(value);
@@ -82,11 +82,11 @@ impl<T> OnceLock<T> {
         value.map_or(Ok(()), Err)
     }
 
-    /// The value; if there is none, `f` makes it. If several come at once, one calls its `f`, the
-    /// others wait: a goroutine is parked, a plain thread blocks.
+    /// Returns the value. If there is none, `f` makes it. If several callers come at the same time, one of them calls
+    /// its `f` and the others wait: a goroutine is parked, and a plain thread blocks.
     ///
     /// # Panics
-    /// If `f` does; then there is no value, and another may try. Calling it from within `f` is a
+    /// Panics if `f` panics. Then there is still no value, and another caller may try. Calling this within `f` is a
     /// deadlock.
     #[inline]
     #[track_caller]
@@ -97,51 +97,64 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// Waits until it is set.
+    /// Waits until the value is set, and returns it. Parks a goroutine or blocks a plain thread.
+    ///
+    /// ```
+    /// use selvedge::sync::OnceLock;
+    ///
+    /// static ADDRESS: OnceLock<String> = OnceLock::new();
+    ///
+    /// selvedge::Runtime::new()?.run(|| {
+    ///     selvedge::go(|| ADDRESS.set("localhost".to_owned()));
+    ///     assert_eq!(ADDRESS.wait(), "localhost");
+    /// });
+    /// # Ok::<(), selvedge::BuildError>(())
+    /// ```
     #[track_caller]
     pub fn wait(&self) -> &T {
         self.wait_limited(WaitLimit::NONE, Location::caller())
             .expect("without a limit there is no error")
     }
 
-    /// As [`wait`](Self::wait), for at most `limit`.
+    /// Waits like [`wait`](Self::wait), but for at most `limit`.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<&T, WaitError> {
         self.wait_limited(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`wait`](Self::wait), until `deadline` at the latest.
+    /// Waits like [`wait`](Self::wait), but until `deadline` at the latest.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn wait_deadline(&self, deadline: impl Into<Instant>) -> Result<&T, WaitError> {
         self.wait_limited(deadline_of(deadline), Location::caller())
     }
 
-    /// As [`wait`](Self::wait), until `token` is cancelled.
+    /// Waits like [`wait`](Self::wait), but only until `token` is cancelled.
     ///
     /// # Errors
-    /// [`WaitError::Cancelled`], also if it is cancelled already.
+    /// Returns [`WaitError::Cancelled`] if the token is cancelled, also if it was cancelled before.
     #[track_caller]
     pub fn wait_cancel(&self, token: &CancelToken) -> Result<&T, WaitError> {
         self.wait_limited(unless_cancelled(token)?, Location::caller())
     }
 
-    /// The value; it has none then.
+    /// Takes the value out, if it was set. The lock has no value after that.
     pub fn take(&mut self) -> Option<T> {
         if !self.once.is_completed() {
             return None;
         }
         self.once = Once::new();
-        // SAFETY: it was complete, so it is initialized; it counts as not so from now on.
+        // SAFETY: `once` was complete, so the value is initialized. `once` is not complete any more, so the value is
+        // read only once.
         Some(self.value.with_mut(|value| unsafe { (*value).assume_init_read() }))
     }
 
-    /// The value, if it was set.
+    /// Returns the value if it was set.
     pub fn into_inner(mut self) -> Option<T> {
         self.take()
     }
@@ -153,30 +166,30 @@ impl<T> OnceLock<T> {
     ) -> Result<&T, WaitError> {
         trace::op("wait for", "once lock", self, place);
         self.once.wait_limited(true, limit, place)?;
-        // SAFETY: complete, as in `get`. [U4]
+        // SAFETY: `once` is complete, because the wait for it has returned without an error. [U4]
         Ok(unsafe { self.value() })
     }
 
     fn get_or_init_at(&self, f: impl FnOnce() -> T, place: &'static Location<'static>) -> &T {
         trace::op("set", "once lock", self, place);
         self.once.call_at(true, |_| self.write(f()), place);
-        // SAFETY: complete, as in `get`. [U4]
+        // SAFETY: `once` is complete, because the call for it has returned. [U4]
         unsafe { self.value() }
     }
 
-    /// By the one that runs.
+    /// Stores the value. Called only by the closure that runs.
     fn write(&self, made: T) {
-        // SAFETY: one at a time runs, and nobody reads before it is complete. [U4]
+        // SAFETY: one closure runs at a time, and nobody reads before `once` is complete. [U4]
         self.value.with_mut(|value| unsafe {
             (*value).write(made);
         });
     }
 
     /// # Safety
-    /// The once is complete.
+    /// `once` must be complete.
     #[inline]
     unsafe fn value(&self) -> &T {
-        // SAFETY: complete, so it is initialized, and only an exclusive borrow may change it.
+        // SAFETY: `once` is complete, so the value is initialized, and only an exclusive borrow may change it.
         self.value.with(|value| unsafe { (*value).assume_init_ref() })
     }
 }

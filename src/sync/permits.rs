@@ -1,18 +1,22 @@
-//! Permits: so many of them, taken n at a time, first in, first out. Beneath `Semaphore` and `RwLock`.
-//! acquire: take n from the word if so many are free and nobody waits; else, under the queue's lock,
-//!     try again, or set QUEUED, link a node that carries n, and wait: whoever fires it has taken them.
-//! release: add n to the word; if QUEUED, give out, under the lock, to the first as long as there are
-//!     enough for it.   gives up: unlink, and give out: those behind may need less.
+//! Permits: a number of permits that callers take n at a time, first in, first out. `Semaphore` and `RwLock` are built
+//! on it.
+//! acquire: take n permits from the word if that many are free and nobody waits. Otherwise, under the queue's lock,
+//!     try again; or set QUEUED, link a node that carries n, and wait. A waker that completes the wait has taken the n
+//!     permits for the waiter.
+//! release: add n to the word. If QUEUED is set, give out, under the lock: serve the first waiter as long as there are
+//!     enough permits for it.
+//! cancel: unlink the node and give out, because the next waiters may need fewer permits.
 //!
 //! | bits | meaning | changed by |
 //! |---|---|---|
-//! | 0: `QUEUED` | nodes are linked: nobody may take past them | under the queue's lock |
-//! | above | free permits | whoever takes or gives them |
+//! | 0: `QUEUED` | nodes are linked, so nobody may pass them | any thread, under the queue's lock |
+//! | above | free permits | any thread that takes or gives permits |
 //!
-//! [R1] Permits are neither lost nor made: each is free, or had by one. Who has one sees what its last
-//! holder did. [R2] Nobody takes permits while others wait, but the first of them, by whoever gives.
-//! [R3] The first of the queue does not wait while as many are free as it needs, or somebody who
-//! gave them is about to look.
+//! [R1] Permits are neither lost nor made: each permit is free or has one holder. The holder sees what the previous
+//! holder did.
+//! [R2] While others wait, permits are taken only for the first waiter, by the thread that gives out.
+//! [R3] The first waiter does not wait while as many permits are free as it needs, unless a thread that released
+//! permits is about to give out.
 //! Checked by: verification/loom/sync_permits.rs, proptests/sync/permits.rs.
 
 use super::error::WaitError;
@@ -25,7 +29,7 @@ use std::ptr;
 const QUEUED: usize = 1;
 const ONE: usize = 2;
 
-/// The most permits there can be, free and taken.
+/// The largest number of permits, free and taken.
 pub(super) const MOST: usize = usize::MAX >> 2;
 
 pub(super) struct Permits {
@@ -35,13 +39,13 @@ pub(super) struct Permits {
 
 impl Permits {
     const_fn! {
-        /// With `free` permits, at most [`MOST`].
+        /// Starts with `free` free permits, at most [`MOST`].
         pub(super) fn new(free: usize) -> Self {
             Permits { word: AtomicUsize::new(free * ONE), queue: Mutex::new(List::new()) }
         }
     }
 
-    /// Takes `n`, waiting for its turn as long as `limit` allows.
+    /// Takes `n` permits. Waits for its turn as long as `limit` allows.
     #[inline]
     pub(super) fn acquire(
         &self,
@@ -52,7 +56,7 @@ impl Permits {
         if self.try_acquire(n) { Ok(()) } else { self.acquire_slow(n, limit, place) }
     }
 
-    /// Takes `n` if they are free and nobody waits. [R2]
+    /// Takes `n` permits if they are free and nobody waits. [R2]
     #[inline]
     pub(super) fn try_acquire(&self, n: usize) -> bool {
         // Relaxed: the exchange decides.
@@ -67,10 +71,10 @@ impl Permits {
         false
     }
 
-    /// Gives `n` back, or adds them. The caller sees to it that there are never more than [`MOST`].
+    /// Gives `n` permits back, or adds them. The caller must make sure that there are never more than [`MOST`].
     #[inline]
     pub(super) fn release(&self, n: usize) {
-        // Release: pairs with the Acquire of who takes them. [R1]
+        // Release: pairs with the Acquire in `replace` that takes the permits. [R1]
         let before = self.word.fetch_add(n * ONE, Ordering::Release);
         // mutant: drop word to who waits
         if before & QUEUED != 0 {
@@ -78,13 +82,13 @@ impl Permits {
         }
     }
 
-    /// How many are free; a hint.
+    /// Returns the number of free permits, as a hint.
     pub(super) fn free(&self) -> usize {
         // Relaxed: a hint.
         self.word.load(Ordering::Relaxed) / ONE
     }
 
-    /// Whether somebody waits; a hint.
+    /// Returns whether somebody waits, as a hint.
     pub(super) fn is_waited_for(&self) -> bool {
         // Relaxed: a hint.
         self.word.load(Ordering::Relaxed) & QUEUED != 0
@@ -114,7 +118,7 @@ impl Permits {
         }
     }
 
-    /// Links the node, or takes its permits after all and answers false.
+    /// Links the node and returns true, or takes the permits and returns false.
     fn enqueue(&self, n: usize, node: &Node) -> bool {
         let mut queue = self.queue.lock();
         // Relaxed: the exchange decides.
@@ -129,12 +133,12 @@ impl Permits {
                 Err(found) => word = found,
             }
         }
-        // SAFETY: unlinked by its waker, or when it gives up, before its frame goes.
+        // SAFETY: the node is unlinked by its waker, or when its wait is cancelled, before its frame goes.
         unsafe { queue.link(node) };
         true
     }
 
-    /// Takes permits for the first of the queue and fires it, as long as there are enough. [R3]
+    /// Takes permits for the first waiter and completes its wait, as long as there are enough permits. [R3]
     #[cold]
     fn give_out(&self, mut queue: MutexGuard<'_, List>) {
         let mut wakes = Wakes::new();
@@ -144,21 +148,22 @@ impl Permits {
             }
             match queue.claim_first() {
                 Some(claim) => wakes.push(claim.complete()),
-                // It has given up: they are free again. Relaxed: the word changes by RMW alone, so that
-                // who takes them still acquires from who gave them in `release`. [R1]
+                // The waiter has cancelled its wait, so the permits become free again. Relaxed: the word is changed
+                // only by read-modify-writes, so a thread that takes these permits still acquires from their
+                // `release`. [R1]
                 // mutant: a permit is lost: replace need * ONE with 0
                 None => _ = self.word.fetch_add(need * ONE, Ordering::Relaxed),
             }
         }
         if queue.is_empty() {
-            // Relaxed: whoever takes permits next acquires what came before by their own word.
+            // Relaxed: a thread that takes permits next acquires through its own exchange of the word.
             self.word.fetch_and(!QUEUED, Ordering::Relaxed);
         }
         drop(queue);
         wakes.wake();
     }
 
-    /// Under the queue's lock.
+    /// Takes `n` permits for the first waiter, if that many are free. The caller must hold the queue's lock.
     fn take_for_waiter(&self, n: usize) -> bool {
         // Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
@@ -172,8 +177,8 @@ impl Permits {
     }
 
     fn replace(&self, word: usize, next: usize) -> Result<(), usize> {
-        // Acquire: where permits are taken, it pairs with the Release of who gave them. [R1]
-        // Relaxed on failure: the caller looks again.
+        // Acquire: if this takes permits, it pairs with the Release in `release`. [R1]
+        // Relaxed on failure: the caller tries again.
         let replaced = self.word.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed);
         replaced.map(|_| ())
     }

@@ -1,13 +1,13 @@
-//! Poison: the mark that a holder who panicked leaves on a lock.
-//! watch: when the lock is had, note whether the holder unwinds already.
-//! released: if it unwinds now and did not then, mark.
+//! Poison: the mark that a holder leaves on a lock when it panics.
+//! watch: when the lock is taken, record whether the holder is already unwinding.
+//! released: if the holder is unwinding now and was not unwinding then, set the mark.
 //!
-//! The panic count belongs to the kernel thread. Both looks are right also for a goroutine that has
-//! migrated in between: from its panic until the unwinding ends it switches nowhere (docs/panics.md),
-//! so the count of the thread that it is on is its own, at both times.
-//! [M4] A lock is poisoned iff a holder dropped its guard in a panic that began while it held it.
-//! Checked by: proptests/sync/poison.rs, verification/loom/sync_mutex.rs. In a model a panic is seen by
-//! every model thread, so there "only if" is not checked.
+//! The panic count belongs to the kernel thread. Both checks are right for a goroutine that has migrated in between,
+//! because a goroutine does not switch from the start of a panic to the end of its unwinding (docs/panics.md). So the
+//! count of the current kernel thread is that of the goroutine, at both times.
+//! [M4] A lock is poisoned if and only if a holder dropped its guard in a panic that began while it held the lock.
+//! Checked by: proptests/sync/poison.rs, verification/loom/sync_mutex.rs. In a model every model thread sees a panic,
+//! so there the "only if" is not checked.
 #![forbid(unsafe_code)]
 
 use crate::platform::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use crate::platform::{const_fn, panicking};
 #[derive(Debug)]
 pub(super) struct Flag(AtomicBool);
 
-/// What was seen when the lock was had.
+/// What was recorded when the lock was taken.
 #[derive(Debug)]
 pub(super) struct Watch {
     panicking: bool,
@@ -36,11 +36,11 @@ impl Flag {
         Watch { panicking: panicking() }
     }
 
-    /// Before the lock is given back. [M4]
+    /// Sets the mark if needed. Must be called before the lock is released. [M4]
     #[inline]
     pub(super) fn released(&self, watch: &Watch) {
         if !watch.panicking && panicking() {
-            // Relaxed: the lock's own Release publishes it. A swap: `clear` may write, too.
+            // Relaxed: the Release of the lock itself publishes the mark. A swap, because `clear` may write too.
             // mutant: drop mark
             self.0.swap(true, Ordering::Relaxed);
         }
@@ -48,16 +48,16 @@ impl Flag {
 
     #[inline]
     pub(super) fn is_set(&self) -> bool {
-        // Relaxed: a holder has it by the lock's Acquire; for others it is a hint.
+        // Relaxed: a holder sees the mark through the Acquire of the lock. For others it is a hint.
         self.0.load(Ordering::Relaxed)
     }
 
     pub(super) fn clear(&self) {
-        // Relaxed: as above.
+        // Relaxed: as in `is_set`.
         self.0.swap(false, Ordering::Relaxed);
     }
 
-    /// `guard`, as an error if the flag is set.
+    /// Returns `guard`, as an error if the mark is set.
     #[inline]
     pub(super) fn raise_deferred_failure<G>(&self, guard: G) -> LockResult<G> {
         if self.is_set() { Err(PoisonError::new(guard)) } else { Ok(guard) }

@@ -1,21 +1,21 @@
-//! RawMutex: one word that is locked and unlocked, and a queue of those who wait for it.
-//! lock: set LOCKED if it is clear; else link a node, set QUEUED, wait; when woken, try again, and if
-//!     somebody came first, wait once more at the head of the queue.
-//! unlock: clear LOCKED. With QUEUED, wake the first, who is then WOKEN: on its way to the lock. At
-//!     most one is; while it is, whoever comes along may lock first: a pass. After `MOST_PASSES` of
-//!     them the unlocker hands the lock over: LOCKED stays set, and HANDED says whose it is.
+//! RawMutex: a lock without data. It has one word, and a queue of waiters.
+//! lock: set LOCKED if it is clear. Otherwise link a node, set QUEUED, and wait. After the wake-up, try again. If
+//!     somebody else has locked meanwhile, wait again at the head of the queue.
+//! unlock: clear LOCKED. If QUEUED is set, wake the first waiter and set WOKEN. At most one waiter is woken at a time.
+//!     Until it runs, other callers may lock first; each such lock is a pass. After `MOST_PASSES` passes, unlock hands
+//!     the lock over: LOCKED stays set, and HANDED says that the lock belongs to the woken waiter.
 //!
 //! | bit | meaning | set by | cleared by |
 //! |---|---|---|---|
-//! | `LOCKED` | held, or handed over | who locks | who unlocks |
-//! | `QUEUED` | nodes are linked | who links, under the queue's lock | who unlinks the last, under it |
-//! | `WOKEN` | one was woken, and has not decided | who unlocks | the woken one |
-//! | `HANDED` | the lock is the woken one's | who unlocks | the woken one |
-//! | from `PASS` up | releases since the queue was last served | who unlocks | the woken one |
+//! | `LOCKED` | held, or handed over | the one that locks | the one that unlocks |
+//! | `QUEUED` | nodes are linked | a waiter, under the queue's lock | unlinking the last node, under that lock |
+//! | `WOKEN` | a waiter was woken and has not decided yet | the one that unlocks | the woken waiter |
+//! | `HANDED` | the lock belongs to the woken waiter | the one that unlocks | the woken waiter |
+//! | from `PASS` up | unlocks since the queue was last served | the one that unlocks | the woken waiter |
 //!
-//! [M1] One holder at a time, and it sees what the last one did.
-//! [M2] A free lock and a queue imply that one is WOKEN.
-//! [M3] With a queue, at most `MOST_PASSES` in a row lock past it; then its first has the lock.
+//! [M1] There is one holder at a time, and it sees what the previous holder did.
+//! [M2] If the lock is free and the queue is not empty, one waiter is WOKEN.
+//! [M3] If the queue is not empty, at most `MOST_PASSES` locks in a row pass it. Then its first waiter gets the lock.
 //! Checked by: verification/loom/sync_mutex.rs, proptests/sync/mutex.rs.
 
 use super::error::WaitError;
@@ -32,10 +32,10 @@ const WOKEN: u32 = 1 << 2;
 const HANDED: u32 = 1 << 3;
 const PASS: u32 = 1 << 4;
 
-/// Small in models, where each pass is one more round to explore.
+/// Small in models, because each pass is one more round to explore.
 pub const MOST_PASSES: u32 = if MODELLED { 1 } else { 64 };
 
-/// A mutual exclusion without data.
+/// A mutual exclusion lock without data.
 pub struct RawMutex {
     word: AtomicU32,
     queue: Mutex<List>,
@@ -43,13 +43,13 @@ pub struct RawMutex {
 
 impl RawMutex {
     const_fn! {
-        /// Unlocked.
+        /// Makes an unlocked mutex.
         pub fn new() -> Self {
             RawMutex { word: AtomicU32::new(0), queue: Mutex::new(List::new()) }
         }
     }
 
-    /// Locks, waiting as long as `limit` allows.
+    /// Locks. Waits as long as `limit` allows.
     #[inline]
     pub fn lock(
         &self,
@@ -78,13 +78,13 @@ impl RawMutex {
         limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> Result<(), WaitError> {
-        // Acquire: pairs with the Release in `unlock`: the last holder's writes are seen. [M1]
-        // Relaxed on failure: nothing is read.
+        // Acquire: pairs with the Release in `unlock`, so that the previous holder's writes are seen. [M1]
+        // Relaxed on failure: no data is read.
         let free = self.word.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed);
         if free.is_ok() { Ok(()) } else { self.lock_slow(limit, place) }
     }
 
-    /// Locks if nobody holds it, past those who wait. [M3]
+    /// Locks if nobody holds the lock. It may pass waiters. [M3]
     #[inline]
     pub fn try_lock(&self) -> bool {
         // Relaxed: the exchange decides.
@@ -98,14 +98,14 @@ impl RawMutex {
         false
     }
 
-    /// Unlocks. For the holder alone.
+    /// Unlocks. Only the holder may call this.
     #[inline]
     pub fn unlock(&self) {
         trace::unlock("mutex", self);
         self.unlock_untold();
     }
 
-    /// For a wait on a condition variable, which is what the holder does.
+    /// Unlocks because the holder waits on a condition variable.
     pub(super) fn unlock_to_wait(&self) {
         trace::lets_go("mutex", self);
         self.unlock_untold();
@@ -113,17 +113,17 @@ impl RawMutex {
 
     #[inline]
     fn unlock_untold(&self) {
-        // Release: pairs with the Acquire of whoever locks next. [M1] Relaxed on failure: only that
-        // somebody waits is learnt.
+        // Release: pairs with the Acquire of the next lock. [M1] Relaxed on failure: it only tells that somebody
+        // waits.
         let alone = self.word.compare_exchange(LOCKED, 0, Ordering::Release, Ordering::Relaxed);
         if alone.is_err() {
             self.unlock_slow();
         }
     }
 
-    /// Whether somebody waits for it, or has left something behind; a model's question.
+    /// Returns whether somebody waits, or a waiter has left a bit set. Only models ask this.
     pub fn is_waited_for(&self) -> bool {
-        // Relaxed: nothing is read.
+        // Relaxed: no data is read.
         self.word.load(Ordering::Relaxed) & !LOCKED != 0
     }
 
@@ -154,8 +154,9 @@ impl RawMutex {
         }
     }
 
-    /// Links the node, or locks after all and answers false. Who was woken goes to the head, and is
-    /// on its way no more. To be followed by a wait, then by `leave` unless that was fired.
+    /// Links the node and returns true, or locks and returns false. The node of a woken waiter goes to the head of the
+    /// queue, and the waiter then no longer counts as woken. After true, the caller must wait, and must call `leave`
+    /// unless the wait was completed.
     fn enqueue(&self, node: &Node, woken: bool) -> bool {
         let mut queue = self.queue.lock();
         // Relaxed: the exchange decides.
@@ -172,12 +173,12 @@ impl RawMutex {
                 Err(found) => word = found,
             }
         }
-        // SAFETY: unlinked by its waker, or by `leave`, before its frame goes.
+        // SAFETY: the node is unlinked by its waker or by `leave` before its frame goes.
         unsafe { if woken { queue.link_first(node) } else { queue.link(node) } }
         true
     }
 
-    /// By the woken one: locks, if the lock is free or was handed over.
+    /// Called by the woken waiter. Locks if the lock is free or was handed over.
     fn take_as_woken(&self) -> bool {
         // Relaxed: the exchange decides.
         let mut word = self.word.load(Ordering::Relaxed);
@@ -190,7 +191,8 @@ impl RawMutex {
         false
     }
 
-    /// Unlinks a node whose wait was given up. Nobody has woken it, so it owes nobody a wake-up. [M2]
+    /// Unlinks a node after its wait was cancelled. Nobody has woken this waiter, so it need not pass on a wake-up.
+    /// [M2]
     #[cold]
     fn leave(&self, node: &Node) {
         let mut queue = self.queue.lock();
@@ -222,8 +224,8 @@ impl RawMutex {
                 QUEUED => return self.wake_first(),
                 _ => released(word),
             };
-            // Release: pairs with the Acquire of whoever locks next, or takes what it is handed. [M1]
-            // Relaxed on failure: the loop looks again.
+            // Release: pairs with the Acquire of the next lock, or of the waiter that the lock is handed to. [M1]
+            // Relaxed on failure: the loop tries again.
             match self.word.compare_exchange(word, next, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(found) => word = found,
@@ -231,30 +233,30 @@ impl RawMutex {
         }
     }
 
-    /// By the holder, while nobody is woken: wakes the first of the queue, and unlocks. [M2]
+    /// Called by the holder while no waiter is WOKEN. Wakes the first waiter of the queue, and unlocks. [M2]
     fn wake_first(&self) {
         let mut queue = self.queue.lock();
         let claim = queue.claim();
         let queued = if queue.is_empty() { 0 } else { QUEUED };
-        // Relaxed: we hold both locks, and nobody is woken, so nobody else writes the word now.
+        // Relaxed: we hold both locks and no waiter is WOKEN, so nobody else writes the word now.
         let passes = self.word.load(Ordering::Relaxed) & !(PASS - 1);
         let next = match claim {
             Some(_) => released(passes | LOCKED | WOKEN | queued),
             None => 0,
         };
-        // Release: as in `unlock_slow`. It comes before the wake-up: who is woken finds WOKEN. [M2]
+        // Release: as in `unlock_slow`. The swap comes before the wake-up, so the woken waiter finds WOKEN. [M2]
         self.word.swap(next, Ordering::Release);
         let wake = claim.map(Claim::complete);
         drop(queue);
         if let Some(wake) = wake {
-            // SAFETY: just got, here.
+            // SAFETY: the handle was obtained above, and this is its only use.
             unsafe { wake.wake() };
         }
     }
 
     fn replace(&self, word: u32, next: u32) -> Result<(), u32> {
-        // Acquire: where it locks, it pairs with the Release of who unlocked, or handed over. [M1]
-        // Relaxed on failure: the caller looks again.
+        // Acquire: if this locks, it pairs with the Release of the unlock or the hand-over. [M1]
+        // Relaxed on failure: the caller tries again.
         let replaced = self.word.compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed);
         replaced.map(|_| ())
     }
@@ -266,14 +268,14 @@ impl Default for RawMutex {
     }
 }
 
-/// The word once the woken one has the lock; `None` if somebody else holds it.
+/// Returns the word after the woken waiter has locked, or `None` if somebody else holds the lock.
 fn as_woken(word: u32) -> Option<u32> {
     let free = word & LOCKED == 0 || word & HANDED != 0;
     free.then_some((word & QUEUED) | LOCKED)
 }
 
-/// The word once the holder lets go while one is woken: free for whoever comes first, or, after
-/// enough of them have passed, the woken one's. [M3]
+/// Returns the word after the holder has unlocked while a waiter is WOKEN. The lock is free for the first that comes.
+/// After `MOST_PASSES` passes the lock belongs to the woken waiter. [M3]
 fn released(word: u32) -> u32 {
     if word / PASS < MOST_PASSES { (word & !LOCKED) + PASS } else { word | HANDED }
 }

@@ -1,5 +1,5 @@
-//! RwLock: a value that many may read at a time, or one may write: a reader takes one permit, a
-//! writer all of them.
+//! RwLock: a value that many can read at a time, or one can write. A reader takes one permit, and a writer takes all
+//! permits.
 //! Checked by: verification/loom/sync_permits.rs, proptests/sync/rwlock.rs.
 
 use super::error::LockError;
@@ -22,12 +22,13 @@ use std::time::Duration;
 const READ: usize = 1;
 const WRITE: usize = MOST;
 
-/// A value that many may read at a time, or one may write; as [`std::sync::RwLock`], which see for
-/// poisoning, except that a goroutine that waits is parked.
+/// A value that many can read at a time, or one can write. It works like [`std::sync::RwLock`], which also describes
+/// poisoning, except that a waiting goroutine is parked.
 ///
-/// First in, first out: a reader that comes while a writer waits, waits behind it, so neither kind is
-/// starved; readers that wait one behind the other go together. So to read while reading already
-/// may be a deadlock. Uncontended: one atomic operation each way, no allocation.
+/// Waiters are served first in, first out. A reader that comes while a writer waits, waits behind it, so neither
+/// readers nor writers starve. Consecutive waiting readers are admitted together. A reader that reads a second time
+/// may therefore deadlock. Without contention each lock and unlock costs one atomic operation, and nothing is
+/// allocated.
 ///
 /// ```
 /// use selvedge::sync::RwLock;
@@ -47,28 +48,28 @@ pub struct RwLock<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value goes along.
+// SAFETY: a lock moves between threads together with its value, and `T: Send`.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
-// SAFETY: who has all permits is alone with the value, who has one reads it as others do. [R1]
+// SAFETY: a holder of all permits has the value alone. A holder of one permit only reads, as others do. [R1]
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 impl<T: ?Sized> UnwindSafe for RwLock<T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
-/// The right to read the value of a [`RwLock`]. It may be kept across a suspension, and be sent.
+/// The right to read the value of a [`RwLock`]. It may be kept across a suspension, and sent to another thread.
 #[must_use = "if unused, the lock is released at once"]
 #[clippy::has_significant_drop]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
 }
 
-/// The right to write the value of a [`RwLock`]. It may be kept across a suspension, and be sent.
+/// The right to write the value of a [`RwLock`]. It may be kept across a suspension, and sent to another thread.
 #[must_use = "if unused, the lock is released at once"]
 #[clippy::has_significant_drop]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
     watch: Watch,
-    /// It is Send and Sync as a `&mut T` is.
+    /// Makes the guard Send and Sync under the same conditions as a `&mut T`.
     value: PhantomData<&'a mut T>,
 }
 
@@ -77,7 +78,7 @@ type WriteResult<'a, T> = Result<RwLockWriteGuard<'a, T>, LockError<RwLockWriteG
 
 impl<T> RwLock<T> {
     const_fn! {
-        /// An unlocked lock.
+        /// Makes an unlocked lock.
         pub fn new(value: T) -> Self {
             RwLock {
                 permits: Permits::new(WRITE),
@@ -87,10 +88,10 @@ impl<T> RwLock<T> {
         }
     }
 
-    /// The value.
+    /// Returns the value.
     ///
     /// # Errors
-    /// If a writer panicked; the error holds the value.
+    /// Returns an error that holds the value if a writer panicked.
     pub fn into_inner(self) -> LockResult<T> {
         let value = self.value.into_inner();
         self.poison.raise_deferred_failure(value)
@@ -98,46 +99,46 @@ impl<T> RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Locks for reading. Parks a goroutine, or blocks a plain thread, until no writer has it or has
-    /// asked for it before.
+    /// Locks for reading. Parks a goroutine or blocks a plain thread until no writer holds the lock or waits ahead of
+    /// this call.
     ///
     /// # Errors
-    /// If a writer panicked; the error holds the guard.
+    /// Returns an error that holds the guard if a writer panicked.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would have to wait.
     #[inline]
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         trace::op("read", "rwlock", self, Location::caller());
-        // Without a limit it waits until it is had.
+        // Without a limit this returns only when the permit is taken.
         let _ = self.permits.acquire(READ, WaitLimit::NONE, Location::caller());
         trace::has("rwlock", self, Location::caller());
         self.read_guard()
     }
 
-    /// Locks for writing. Parks a goroutine, or blocks a plain thread, until all who have it or have
-    /// asked for it before are done.
+    /// Locks for writing. Parks a goroutine or blocks a plain thread until all holders and all earlier waiters are
+    /// done.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// Returns the same error as [`read`](Self::read).
     ///
     /// # Panics
-    /// As [`read`](Self::read).
+    /// Panics under the same conditions as [`read`](Self::read).
     #[inline]
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         trace::op("write", "rwlock", self, Location::caller());
-        // Without a limit it waits until it is had.
+        // Without a limit this returns only when the permits are taken.
         let _ = self.permits.acquire(WRITE, WaitLimit::NONE, Location::caller());
         trace::has("rwlock", self, Location::caller());
         self.write_guard()
     }
 
-    /// Locks for reading if no writer has it and nobody waits. Never suspends.
+    /// Locks for reading if no writer holds the lock and nobody waits. Never suspends.
     ///
     /// # Errors
-    /// [`TryLockError::WouldBlock`], or if a writer panicked.
+    /// Returns [`TryLockError::WouldBlock`] if it would wait, and an error that holds the guard if a writer panicked.
     #[track_caller]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         trace::brief("try to read", "rwlock", self, Location::caller());
@@ -148,10 +149,10 @@ impl<T: ?Sized> RwLock<T> {
         Ok(self.read_guard()?)
     }
 
-    /// Locks for writing if nobody has it and nobody waits. Never suspends.
+    /// Locks for writing if nobody holds the lock and nobody waits. Never suspends.
     ///
     /// # Errors
-    /// As [`try_read`](Self::try_read).
+    /// Returns the same errors as [`try_read`](Self::try_read).
     #[track_caller]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         trace::brief("try to write", "rwlock", self, Location::caller());
@@ -162,55 +163,56 @@ impl<T: ?Sized> RwLock<T> {
         Ok(self.write_guard()?)
     }
 
-    /// As [`read`](Self::read), for at most `limit`.
+    /// Locks for reading like [`read`](Self::read), but waits for at most `limit`.
     ///
     /// # Errors
-    /// [`LockError::TimedOut`], or if a writer panicked.
+    /// Returns [`LockError::TimedOut`] if the time runs out, and an error that holds the guard if a writer panicked.
     #[track_caller]
     pub fn read_timeout(&self, limit: Duration) -> ReadResult<'_, T> {
         self.read_limited(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`read`](Self::read), until `deadline` at the latest.
+    /// Locks for reading like [`read`](Self::read), but waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`read_timeout`](Self::read_timeout).
+    /// Returns the same errors as [`read_timeout`](Self::read_timeout).
     #[track_caller]
     pub fn read_deadline(&self, deadline: impl Into<Instant>) -> ReadResult<'_, T> {
         self.read_limited(deadline_of(deadline), Location::caller())
     }
 
-    /// As [`read`](Self::read), until `token` is cancelled.
+    /// Locks for reading like [`read`](Self::read), but waits only until `token` is cancelled.
     ///
     /// # Errors
-    /// [`LockError::Cancelled`], also if it is cancelled already; or if a writer panicked.
+    /// Returns [`LockError::Cancelled`] if the token is cancelled, also if it was cancelled before, and an error that
+    /// holds the guard if a writer panicked.
     #[track_caller]
     pub fn read_cancel(&self, token: &CancelToken) -> ReadResult<'_, T> {
         self.read_limited(unless_cancelled(token)?, Location::caller())
     }
 
-    /// As [`write`](Self::write), for at most `limit`.
+    /// Locks for writing like [`write`](Self::write), but waits for at most `limit`.
     ///
     /// # Errors
-    /// As [`read_timeout`](Self::read_timeout).
+    /// Returns the same errors as [`read_timeout`](Self::read_timeout).
     #[track_caller]
     pub fn write_timeout(&self, limit: Duration) -> WriteResult<'_, T> {
         self.write_limited(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`write`](Self::write), until `deadline` at the latest.
+    /// Locks for writing like [`write`](Self::write), but waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`read_timeout`](Self::read_timeout).
+    /// Returns the same errors as [`read_timeout`](Self::read_timeout).
     #[track_caller]
     pub fn write_deadline(&self, deadline: impl Into<Instant>) -> WriteResult<'_, T> {
         self.write_limited(deadline_of(deadline), Location::caller())
     }
 
-    /// As [`write`](Self::write), until `token` is cancelled.
+    /// Locks for writing like [`write`](Self::write), but waits only until `token` is cancelled.
     ///
     /// # Errors
-    /// As [`read_cancel`](Self::read_cancel).
+    /// Returns the same errors as [`read_cancel`](Self::read_cancel).
     #[track_caller]
     pub fn write_cancel(&self, token: &CancelToken) -> WriteResult<'_, T> {
         self.write_limited(unless_cancelled(token)?, Location::caller())
@@ -238,33 +240,33 @@ impl<T: ?Sized> RwLock<T> {
         Ok(self.write_guard()?)
     }
 
-    /// Whether a writer has panicked.
+    /// Returns whether a writer has panicked.
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_set()
     }
 
-    /// Forgets that a writer has panicked: to be called once the value has been put right.
+    /// Clears the poison. Call this after the value was repaired.
     pub fn clear_poison(&self) {
         self.poison.clear();
     }
 
-    /// The value, without locking: nobody else can have it.
+    /// Returns the value without locking, because nobody else can have a reference to the lock.
     ///
     /// # Errors
-    /// If a writer panicked; the error holds the reference.
+    /// Returns an error that holds the reference if a writer panicked.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        // SAFETY: borrowed exclusively.
+        // SAFETY: `self` is borrowed exclusively.
         let value = self.value.with_mut(|value| unsafe { &mut *value });
         self.poison.raise_deferred_failure(value)
     }
 
-    /// For who has one permit.
+    /// Makes the guard. The caller must have taken one permit.
     #[inline]
     fn read_guard(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.poison.raise_deferred_failure(RwLockReadGuard { lock: self })
     }
 
-    /// For who has them all.
+    /// Makes the guard. The caller must have taken all permits.
     #[inline]
     fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let watch = self.poison.watch();
@@ -277,8 +279,18 @@ impl<T: ?Sized> RwLock<T> {
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// From writing to reading, with nobody writing in between; readers that wait next come along.
-    /// Never suspends.
+    /// Turns the right to write into the right to read, with no writer in between. Consecutive readers that wait next
+    /// are admitted too. Never suspends.
+    ///
+    /// ```
+    /// use selvedge::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let mut writer = lock.write().unwrap();
+    /// *writer += 1;
+    /// let reader = RwLockWriteGuard::downgrade(writer);
+    /// assert_eq!((*reader, *lock.read().unwrap()), (2, 2));
+    /// ```
     pub fn downgrade(this: Self) -> RwLockReadGuard<'a, T> {
         let lock = this.lock;
         mem::forget(this);
@@ -293,7 +305,7 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: it has a permit, so nobody has them all. [R1]
+        // SAFETY: the guard has a permit, so nobody has all permits. [R1]
         self.lock.value.with(|value| unsafe { &*value })
     }
 }
@@ -303,7 +315,7 @@ impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: it has all permits. [R1]
+        // SAFETY: the guard has all permits. [R1]
         self.lock.value.with(|value| unsafe { &*value })
     }
 }
@@ -311,7 +323,7 @@ impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: it has all permits, and is borrowed exclusively. [R1]
+        // SAFETY: the guard has all permits, and is borrowed exclusively. [R1]
         self.lock.value.with_mut(|value| unsafe { &mut *value })
     }
 }

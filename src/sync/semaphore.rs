@@ -1,4 +1,4 @@
-//! Semaphore: permits that are had for a while.
+//! Semaphore: permits that are taken for some time.
 //! Checked by: verification/loom/sync_permits.rs, proptests/sync/permits.rs.
 #![forbid(unsafe_code)]
 
@@ -14,11 +14,12 @@ use std::mem;
 use std::panic::Location;
 use std::time::Duration;
 
-/// A number of permits: who has taken some goes on, and others wait until enough are given back.
+/// A number of permits. A caller takes permits to continue, and other callers wait until enough permits are given
+/// back.
 ///
-/// First in, first out, whatever each asks for: one who asks for few waits behind one who asks for
-/// many, so that the latter is not starved. Uncontended: one atomic operation to take and one to give
-/// back, no allocation.
+/// Waiters are served first in, first out, whatever number each asks for. A waiter that asks for few permits waits
+/// behind one that asks for many, so that the latter does not starve. Without contention, taking permits and giving
+/// them back cost one atomic operation each, and nothing is allocated.
 ///
 /// ```
 /// use selvedge::sync::Semaphore;
@@ -40,11 +41,11 @@ use std::time::Duration;
 /// ```
 pub struct Semaphore {
     permits: Permits,
-    /// Free and taken.
+    /// The number of free and taken permits.
     total: Mutex<usize>,
 }
 
-/// Permits of a [`Semaphore`], given back when this is dropped.
+/// Permits of a [`Semaphore`]. They are given back when this is dropped.
 #[must_use = "if unused, the permits are given back at once"]
 #[clippy::has_significant_drop]
 pub struct SemaphorePermit<'a> {
@@ -53,43 +54,53 @@ pub struct SemaphorePermit<'a> {
 }
 
 impl Semaphore {
-    /// The most permits that one can have.
+    /// The largest number of permits that a semaphore can have.
     pub const MAX_PERMITS: usize = MOST;
 
     const_fn! {
-        /// With `permits` to be taken.
+        /// Makes a semaphore with `permits` free permits.
         ///
         /// # Panics
-        /// If they are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+        /// Panics if `permits` is more than [`MAX_PERMITS`](Self::MAX_PERMITS).
         pub fn new(permits: usize) -> Self {
             assert!(permits <= MOST, "a semaphore has at most Semaphore::MAX_PERMITS permits");
             Semaphore { permits: Permits::new(permits), total: Mutex::new(permits) }
         }
     }
 
-    /// Takes `n` permits. Parks a goroutine, or blocks a plain thread, until they are free and it is
-    /// its turn. It waits for ever if there will never be so many.
+    /// Takes `n` permits. Parks a goroutine or blocks a plain thread until `n` permits are free and all earlier
+    /// waiters are served. Waits for ever if there are never that many permits.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would have to wait.
     #[track_caller]
     pub fn acquire(&self, n: usize) -> SemaphorePermit<'_> {
         trace::op("acquire of", "semaphore", self, Location::caller());
-        // Without a limit it waits until they are had.
+        // Without a limit this returns only when the permits are taken.
         let _ = self.permits.acquire(n, WaitLimit::NONE, Location::caller());
         SemaphorePermit { semaphore: self, count: n }
     }
 
-    /// Takes `n` permits if so many are free and nobody waits. Never suspends.
+    /// Takes `n` permits if that many are free and nobody waits. Otherwise returns `None`. Never suspends.
+    ///
+    /// ```
+    /// use selvedge::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// let two = semaphore.try_acquire(2).unwrap();
+    /// assert!(semaphore.try_acquire(2).is_none());
+    /// drop(two);
+    /// assert_eq!(semaphore.available_permits(), 3);
+    /// ```
     pub fn try_acquire(&self, n: usize) -> Option<SemaphorePermit<'_>> {
         trace::quick("try to acquire of", "semaphore", self);
         self.permits.try_acquire(n).then(|| SemaphorePermit { semaphore: self, count: n })
     }
 
-    /// As [`acquire`](Self::acquire), for at most `limit`.
+    /// Takes permits like [`acquire`](Self::acquire), but waits for at most `limit`.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn acquire_timeout(
         &self,
@@ -99,10 +110,10 @@ impl Semaphore {
         self.acquire_limited(n, WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`acquire`](Self::acquire), until `deadline` at the latest.
+    /// Takes permits like [`acquire`](Self::acquire), but waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn acquire_deadline(
         &self,
@@ -112,10 +123,10 @@ impl Semaphore {
         self.acquire_limited(n, deadline_of(deadline), Location::caller())
     }
 
-    /// As [`acquire`](Self::acquire), until `token` is cancelled.
+    /// Takes permits like [`acquire`](Self::acquire), but waits only until `token` is cancelled.
     ///
     /// # Errors
-    /// [`WaitError::Cancelled`], also if the token is cancelled already.
+    /// Returns [`WaitError::Cancelled`] if the token is cancelled, also if it was cancelled before.
     #[track_caller]
     pub fn acquire_cancel(
         &self,
@@ -136,22 +147,22 @@ impl Semaphore {
         Ok(SemaphorePermit { semaphore: self, count: n })
     }
 
-    /// How many permits are free just now.
+    /// Returns the number of permits that are free at this moment.
     pub fn available_permits(&self) -> usize {
         self.permits.free()
     }
 
-    /// Adds `n` permits to those that there are. Never suspends.
+    /// Adds `n` permits to the semaphore. Never suspends.
     ///
     /// # Panics
-    /// If there would be more than [`MAX_PERMITS`](Self::MAX_PERMITS), free and taken.
+    /// Panics if there would be more than [`MAX_PERMITS`](Self::MAX_PERMITS) permits, free and taken together.
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
         let mut total = self.total.lock();
         let next = total.checked_add(n).filter(|total| *total <= MOST);
         let Some(next) = next else {
             let had = *total;
-            // The panic hook may use this very semaphore. [Q3]
+            // The panic hook may use this same semaphore, so the lock is released first. [Q3]
             drop(total);
             panic!(
                 "a semaphore with {had} permits can't have {n} more: Semaphore::MAX_PERMITS is \
@@ -166,12 +177,21 @@ impl Semaphore {
 }
 
 impl SemaphorePermit<'_> {
-    /// How many there are in it.
+    /// Returns the number of permits that this holds.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Never gives them back: the semaphore has so many fewer from now on.
+    /// Never gives the permits back. From now on the semaphore has that many permits less.
+    ///
+    /// ```
+    /// use selvedge::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.add_permits(2);
+    /// semaphore.acquire(1).forget();
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// ```
     pub fn forget(self) {
         *self.semaphore.total.lock() -= self.count;
         mem::forget(self);

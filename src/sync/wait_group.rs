@@ -1,10 +1,10 @@
-//! WaitGroup: a counter of what is under way, and those who wait until it is zero.
-//! add: change the word by one exchange; to zero only under the lock, with every waiter fired.
-//! wait: return if it is zero; else, under the lock, look again and link a node.
-//! So a waiter is fired by the first zero that comes after it was linked, though the counter may be
-//! positive again when it runs.
-//! [U3] A wait returns only if the counter was zero at some time since it began, and by the first
-//! such time after it was linked. What came before a `done` that led there is seen.
+//! WaitGroup: a counter of unfinished work, and the waiters that wait until it is zero.
+//! add: change the counter by one exchange. A change to zero happens only under the lock, and completes all waits.
+//! wait: return if the counter is zero. Otherwise, under the lock, check again and link a node.
+//! So the first zero after a node was linked completes its wait. The counter may be positive again when the waiter
+//! runs.
+//! [U3] A wait returns only if the counter was zero at some time since the wait began. The first zero after its node
+//! was linked completes it. The waiter sees what happened before each `done` that led to this zero.
 //! Checked by: verification/loom/sync_wait_group.rs, proptests/sync/wait_group.rs.
 
 use super::error::WaitError;
@@ -19,7 +19,7 @@ use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
 
-/// Waits until as much was done as was added: Go's `sync.WaitGroup`. Clones are the same group.
+/// Waits until all work that was added is done, like Go's `sync.WaitGroup`. Clones are the same group.
 ///
 /// ```
 /// use selvedge::sync::WaitGroup;
@@ -40,7 +40,7 @@ use std::time::Duration;
 pub struct WaitGroup(Arc<Group>);
 
 struct Group {
-    /// What is under way.
+    /// The amount of unfinished work.
     count: AtomicUsize,
     waiters: Mutex<List>,
 }
@@ -51,26 +51,26 @@ impl Default for Group {
     }
 }
 
-/// One unit of a [`WaitGroup`], done when this is dropped.
-#[must_use = "if unused, it is done at once"]
+/// One unit of work of a [`WaitGroup`]. The unit is done when this is dropped.
+#[must_use = "if unused, the unit of work is done at once"]
 #[derive(Debug)]
 pub struct WaitGuard(WaitGroup);
 
 impl WaitGroup {
-    /// A group with nothing under way. Allocates.
+    /// Makes a group without work. Allocates.
     pub fn new() -> Self {
         WaitGroup::default()
     }
 
-    /// Adds `delta`, which may be negative, to what is under way. Whoever waits is woken when that is
-    /// zero. Never suspends; one atomic operation, unless it comes to zero.
+    /// Adds `delta`, which may be negative, to the unfinished work. If the result is zero, it wakes all waiters. Never
+    /// suspends. Costs one atomic operation, unless the result is zero.
     ///
-    /// What is positive must be added before `wait` is called, not by the goroutine that does the
-    /// work: `wait` may have returned by then.
+    /// Work must be added before `wait` is called, and not by the goroutine that does the work, because `wait` may
+    /// have returned by then.
     ///
     /// # Panics
-    /// If fewer than zero would be under way: more was done than was added. Or more than
-    /// `isize::MAX`.
+    /// Panics if the result would be less than zero, because more work was done than was added. Also panics if the
+    /// result would be more than `isize::MAX`.
     #[track_caller]
     pub fn add(&self, delta: isize) {
         let verb = if delta < 0 { "done in" } else { "add to" };
@@ -89,64 +89,75 @@ impl WaitGroup {
         }
     }
 
-    /// One less is under way: `add(-1)`.
+    /// Marks one unit of work as done. The same as `add(-1)`.
     ///
     /// # Panics
-    /// If nothing is: `done` was called more often than `add`.
+    /// Panics if no work is unfinished, because `done` was called more often than work was added.
     #[track_caller]
     pub fn done(&self) {
         self.add(-1);
     }
 
-    /// Adds one, which is done when the guard is dropped, be it by a panic.
+    /// Adds one unit of work, which is done when the guard is dropped, also if that happens in a panic.
     ///
     /// # Panics
-    /// If `isize::MAX` are under way.
+    /// Panics if the unfinished work would be more than `isize::MAX`.
     #[track_caller]
     pub fn guard(&self) -> WaitGuard {
         self.add(1);
         WaitGuard(self.clone())
     }
 
-    /// How much is under way just now.
+    /// Returns the amount of unfinished work at this moment.
     pub fn count(&self) -> usize {
-        // Acquire: as in `wait`.
+        // Acquire: pairs with the Release in `replace`, so that a caller that finds zero sees what was done. [U3]
         self.0.count.load(Ordering::Acquire)
     }
 
-    /// Waits until nothing is under way: parks a goroutine, blocks a plain thread. What came before
-    /// each `done` is seen.
+    /// Waits until no work is unfinished. Parks a goroutine or blocks a plain thread. After that the caller sees what
+    /// happened before each `done`.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would have to wait.
     #[track_caller]
     pub fn wait(&self) {
         // Without a limit there is no error.
         let _ = self.wait_limited(WaitLimit::NONE, Location::caller());
     }
 
-    /// As [`wait`](Self::wait), for at most `limit`.
+    /// Waits like [`wait`](Self::wait), but for at most `limit`.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
+    ///
+    /// ```
+    /// use selvedge::sync::{WaitError, WaitGroup};
+    /// use std::time::Duration;
+    ///
+    /// let (group, limit) = (WaitGroup::new(), Duration::from_millis(1));
+    /// let work = group.guard();
+    /// assert_eq!(group.wait_timeout(limit), Err(WaitError::TimedOut));
+    /// drop(work);
+    /// assert_eq!(group.wait_timeout(limit), Ok(()));
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), WaitError> {
         self.wait_limited(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`wait`](Self::wait), until `deadline` at the latest.
+    /// Waits like [`wait`](Self::wait), but until `deadline` at the latest.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] if the time runs out.
     #[track_caller]
     pub fn wait_deadline(&self, deadline: impl Into<Instant>) -> Result<(), WaitError> {
         self.wait_limited(deadline_of(deadline), Location::caller())
     }
 
-    /// As [`wait`](Self::wait), until `token` is cancelled.
+    /// Waits like [`wait`](Self::wait), but only until `token` is cancelled.
     ///
     /// # Errors
-    /// [`WaitError::Cancelled`], also if the token is cancelled already.
+    /// Returns [`WaitError::Cancelled`] if the token is cancelled, also if it was cancelled before.
     #[track_caller]
     pub fn wait_cancel(&self, token: &CancelToken) -> Result<(), WaitError> {
         self.wait_limited(unless_cancelled(token)?, Location::caller())
@@ -168,18 +179,18 @@ impl WaitGroup {
             if self.count() == 0 {
                 return Ok(());
             }
-            // SAFETY: unlinked by its waker, or below.
+            // SAFETY: the node is unlinked by its waker or below.
             unsafe { waiters.link(&node) };
         }
         match WaitError::of(limit.wait(&wait, place)) {
             None => Ok(()),
-            // Not linked any more: it has come to zero while this was giving up.
+            // The node is not linked any more, so the counter came to zero while this wait was being cancelled.
             Some(_) if !self.0.waiters.lock().unlink(&node) => Ok(()),
             Some(error) => Err(error),
         }
     }
 
-    /// As `add`, under the lock: the zero and the waiters it fires are one. [U3]
+    /// Does the same as `add`, under the lock, so that the zero and the completion of the waits are one step. [U3]
     #[track_caller]
     fn add_to_zero(&self, delta: isize) {
         let waiters = self.0.waiters.lock();
@@ -202,9 +213,10 @@ impl WaitGroup {
     }
 
     fn replace(&self, count: usize, next: usize) -> Result<usize, usize> {
-        // Release: pairs with the Acquire in `count`: who finds zero sees what came before each
-        // `done`. Acquire: whoever comes to zero has seen it too, and passes it to those it fires.
-        // Relaxed on failure: the caller looks again.
+        // Release: pairs with the Acquire in `count`, so that a thread that finds zero sees what came before each
+        // `done`. Acquire: the thread that comes to zero has seen that too, and passes it on to the waits that it
+        // completes.
+        // Relaxed on failure: the caller tries again.
         self.0.count.compare_exchange(count, next, Ordering::AcqRel, Ordering::Relaxed)
     }
 }
@@ -224,7 +236,7 @@ fn out_of_range(count: usize, delta: isize) -> ! {
     if delta < 0 {
         panic!(
             "WaitGroup: {count} under way, and {} done: call `add` before the work begins, and \
-             `done` once for each that was added",
+             `done` once for each unit added",
             delta.unsigned_abs()
         );
     }

@@ -1,4 +1,4 @@
-//! Futures that sleep: on any executor, by the alarm of the process. [Z4]
+//! Futures that sleep, on any executor, by the alarm of the process. [Z4]
 //! Checked by: proptests/runtime/awaited.rs, proptests/model/time.rs.
 #![forbid(unsafe_code)]
 
@@ -12,16 +12,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// As [`sleep`](crate::time::sleep), to be awaited by any executor, or by [`block_on`](crate::block_on). The
-/// time counts from this call on.
+/// Returns a future that sleeps like [`sleep`](crate::time::sleep). Any executor, or [`block_on`](crate::block_on),
+/// can await it. The time counts from this call.
 ///
-/// No runtime is needed, neither ours nor another's: the first future of the process that has to wait
-/// for a time starts a thread that wakes all of them. It sleeps while nothing is due. A poll that is not
-/// the last costs its lock, and time in the logarithm of the number of futures that wait; so does a
-/// drop. In a goroutine that runs no futures [`sleep`](crate::time::sleep) costs less.
+/// It needs no runtime, neither one of this crate nor another. The first future of the process that has to wait for a
+/// time starts a thread that wakes all such futures. This thread sleeps while nothing is due. A poll that is not the
+/// last one costs the lock of the alarm, and time that grows with the logarithm of the number of waiting futures; so
+/// does dropping the future. In a goroutine that runs no futures [`sleep`](crate::time::sleep) costs less.
 ///
 /// # Panics
-/// The future panics when it is first polled, if that thread can't be started.
+/// The future panics at its first poll if that thread cannot be started.
 ///
 /// ```
 /// use selvedge::time;
@@ -37,15 +37,16 @@ pub fn sleep_async(duration: Duration) -> SleepAsync {
     sleep_until_async(Instant::now().saturating_add(duration))
 }
 
-/// As [`sleep_async`], until `deadline`. Ready at once if it has passed.
+/// Returns a future that sleeps like [`sleep_async`], but until `deadline`. It is ready at once if `deadline` has
+/// passed.
 ///
 /// # Panics
-/// As [`sleep_async`].
+/// The future panics under the same conditions as that of [`sleep_async`].
 pub fn sleep_until_async(deadline: impl Into<Instant>) -> SleepAsync {
     SleepAsync { deadline: deadline.into(), reminder: Reminder::default() }
 }
 
-/// Sleeps when it is awaited. See [`sleep_async`].
+/// A future that sleeps. See [`sleep_async`].
 #[must_use = "a future sleeps only when it is awaited"]
 pub struct SleepAsync {
     deadline: Instant,
@@ -53,7 +54,7 @@ pub struct SleepAsync {
 }
 
 impl SleepAsync {
-    /// Until when it sleeps.
+    /// Returns the time until which the future sleeps.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }

@@ -1,21 +1,21 @@
-//! Time: waiting for it.
+//! Waiting for a time: sleeps, timers and tickers.
 //!
 //! | | |
 //! |---|---|
 //! | [`sleep`], [`sleep_until`] | the caller waits |
 //! | [`sleep_async`], [`sleep_until_async`] | a future waits, on any executor |
-//! | [`after`], [`at`] | a receiver of one instant, for a `select` among others |
-//! | [`tick`] | a receiver of one instant a period |
-//! | [`Timer`] | as `after`; can be stopped and set anew |
-//! | [`Ticker`] | as `tick`; can be stopped and set anew |
+//! | [`after`], [`at`] | a receiver of one instant, for example for a `select` |
+//! | [`tick`] | a receiver of one instant in each period |
+//! | [`Timer`] | like `after`, but it can be stopped and reset |
+//! | [`Ticker`] | like `tick`, but it can be stopped and reset |
 //! | [`never`] | a receiver that never receives |
 //!
-//! To limit another wait, use its own time-out (`recv_timeout` and the like), or a
-//! [`CancelToken`] with a deadline for many.
+//! To limit another wait, use its own time-out (such as `recv_timeout`). To limit many waits, use a [`CancelToken`]
+//! with a deadline.
 //!
-//! Deadlines are kept to the nanosecond and never fire early. How late: docs/timers.md; on a machine
-//! with a free core it is the kernel's timer slack (50 µs) and a rest of at most 100 µs between two
-//! rounds of wake-ups; on a busy one the time until a worker comes to it is added.
+//! Deadlines have a resolution of one nanosecond, and no wait ends before its deadline. docs/timers.md tells how late
+//! a wait may end. On a machine with a free core the lateness is the kernel's timer slack (50 µs) and a pause of at
+//! most 100 µs between two rounds of wake-ups. On a busy machine, the time until a worker is free is added.
 #![forbid(unsafe_code)]
 
 mod future;
@@ -39,14 +39,14 @@ use source::Due;
 use std::panic::Location;
 use std::time::Duration;
 
-/// Waits for `duration`, or a little longer; never less.
+/// Waits for at least `duration`.
 ///
-/// A goroutine is parked, a plain thread blocks. A permit that [`unpark`](crate::Goroutine::unpark)
-/// gives meanwhile doesn't shorten the sleep, and is there for the next [`park`](crate::park). Zero
-/// returns at once; [`Duration::MAX`] never.
+/// Parks a goroutine or blocks a plain thread. A permit that [`unpark`](crate::Goroutine::unpark) gives meanwhile does
+/// not shorten the sleep; the next [`park`](crate::park) gets it. A `duration` of zero returns at once, and
+/// [`Duration::MAX`] never returns.
 ///
 /// # Panics
-/// In a goroutine, inside [`no_suspend`](crate::no_suspend).
+/// Panics if it is called by a goroutine inside [`no_suspend`](crate::no_suspend).
 ///
 /// ```
 /// use selvedge::{Runtime, go, time};
@@ -69,14 +69,14 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// As [`sleep`], until `token` is cancelled at the latest. A token that is cancelled already comes
-/// first.
+/// Sleeps like [`sleep`], but only until `token` is cancelled. If the token is cancelled already, the result is an
+/// error even for a `duration` of zero.
 ///
 /// # Errors
-/// If the token was cancelled, or its deadline passed, before the time was up.
+/// Returns an error if the token was cancelled, or its deadline passed, before the time was up.
 ///
 /// # Panics
-/// As [`sleep`].
+/// Panics under the same conditions as [`sleep`].
 ///
 /// ```
 /// use selvedge::{CancelToken, time::sleep_cancel};
@@ -100,18 +100,27 @@ pub fn sleep_cancel(duration: Duration, token: &CancelToken) -> Result<(), Cance
     }
 }
 
-/// Waits until `deadline`, as [`sleep`]. Returns at once if it has passed.
+/// Waits like [`sleep`], but until `deadline`. Returns at once if `deadline` has passed.
 ///
 /// # Panics
-/// As [`sleep`].
+/// Panics under the same conditions as [`sleep`].
+///
+/// ```
+/// use selvedge::time::{self, Instant};
+/// use std::time::Duration;
+///
+/// let deadline = Instant::now() + Duration::from_millis(1);
+/// time::sleep_until(deadline);
+/// assert!(Instant::now() >= deadline);
+/// ```
 #[track_caller]
 pub fn sleep_until(deadline: impl Into<Instant>) {
     trace::plain("sleep", Location::caller());
     park::sleep_until(Location::caller(), deadline.into().nanos());
 }
 
-/// A receiver that gets one value, in `duration`: the instant at which it was due. Who waits for it
-/// costs what a sleeper costs; while nobody does, it costs nothing.
+/// Returns a receiver that gets one value after `duration`: the instant at which the value was due. A wait for the
+/// value costs the same as a sleep. While nobody waits, the receiver costs nothing.
 ///
 /// ```
 /// use selvedge::{chan, time};
@@ -125,19 +134,19 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
     at(Instant::now().saturating_add(duration))
 }
 
-/// As [`after`], at `deadline`.
+/// Returns a receiver like [`after`] that gets its value at `deadline`.
 pub fn at(deadline: impl Into<Instant>) -> Receiver<Instant> {
     Receiver::of_source(Arc::new(Due::at(deadline.into().nanos())))
 }
 
-/// A receiver that gets a value each `period`, first in one `period` from now: the instant at which it
-/// was due.
+/// Returns a receiver that gets a value in each `period`: the instant at which the value was due. The first value is
+/// due one `period` from now.
 ///
-/// One value waits at a time: while nobody receives, those that follow are dropped, and the sequence
-/// keeps its step. It goes on until the last clone is dropped, and costs nothing while nobody waits.
+/// At most one value waits to be received. While nobody receives, later values are dropped, and the sequence keeps its
+/// rhythm. The sequence goes on until the last clone is dropped, and costs nothing while nobody waits.
 ///
 /// # Panics
-/// If `period` is zero.
+/// Panics if `period` is zero.
 ///
 /// ```
 /// use selvedge::time;
@@ -153,12 +162,12 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
     Receiver::of_source(Arc::new(Due::every(first, period)))
 }
 
-/// When the first tick of `period` is due, and after how many nanoseconds each that follows.
+/// Returns when the first tick is due, and the number of nanoseconds between two ticks.
 #[track_caller]
 fn first_and_period(period: Duration) -> (u64, u64) {
     assert!(
         !period.is_zero(),
-        "a tick of period zero would never let anybody wait: give a longer one"
+        "a tick of period zero would always be due: use a period longer than zero"
     );
     let first = Instant::now().saturating_add(period).nanos();
     (first, u64::try_from(period.as_nanos()).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! Ticker: a receiver of one instant a period, which can be stopped and set anew.
+//! Ticker: a receiver of one instant in each period, which can be stopped and reset.
 //! Checked by: verification/loom/ticks.rs, proptests/runtime/ticks.rs, and doctests here.
 #![forbid(unsafe_code)]
 
@@ -10,8 +10,8 @@ use crate::structures::NEVER;
 use std::fmt;
 use std::time::Duration;
 
-/// As [`tick`](crate::time::tick), and can be stopped and set to another period, by shared reference, also
-/// while somebody waits.
+/// Sends values like [`tick`](crate::time::tick), but can be stopped and reset to another period. A shared reference
+/// is enough for that, and others may wait meanwhile.
 ///
 /// ```
 /// use selvedge::time::Ticker;
@@ -29,10 +29,10 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// A ticker whose first value is due in one `period`.
+    /// Makes a ticker. Its first value is due one `period` from now.
     ///
     /// # Panics
-    /// If `period` is zero.
+    /// Panics if `period` is zero.
     #[track_caller]
     pub fn new(period: Duration) -> Ticker {
         let (first, period) = first_and_period(period);
@@ -41,23 +41,23 @@ impl Ticker {
         Ticker { due, receiver }
     }
 
-    /// Where the values come, as from [`tick`](crate::time::tick). May be cloned; the receiver of a ticker
-    /// that was dropped goes on.
+    /// Returns the receiver of the values, which is like that of [`tick`](crate::time::tick). It may be cloned. It
+    /// continues after the ticker was dropped.
     pub fn receiver(&self) -> &Receiver<Instant> {
         &self.receiver
     }
 
-    /// Stops it: nothing is received from it until it is set anew, not even what was due already. True
-    /// if it was running.
+    /// Stops the ticker. After this nothing is received until the ticker is reset, not even a value that was due
+    /// already. Returns true if the ticker was running.
     pub fn stop(&self) -> bool {
         self.due.set(NEVER, None)
     }
 
-    /// Sets it anew: the next value is due in one `period` from now, and what was due before is not
-    /// received any more. True as for [`stop`](Self::stop).
+    /// Resets the ticker: the next value is due one `period` from now. Values that were due before are not received
+    /// any more. Returns true if the ticker was running.
     ///
     /// # Panics
-    /// If `period` is zero.
+    /// Panics if `period` is zero.
     #[track_caller]
     pub fn reset(&self, period: Duration) -> bool {
         let (first, period) = first_and_period(period);

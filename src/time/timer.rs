@@ -1,4 +1,4 @@
-//! Timer: a receiver of one instant, which can be stopped and set anew.
+//! Timer: a receiver of one instant, which can be stopped and reset.
 //! Checked by: proptests/runtime/ticks.rs, and doctests here.
 #![forbid(unsafe_code)]
 
@@ -10,11 +10,11 @@ use crate::structures::NEVER;
 use std::fmt;
 use std::time::Duration;
 
-/// Sends one [`Instant`], when its time has come, to its [`receiver`](Timer::receiver); can be stopped
-/// and set anew, by shared reference, also while somebody waits.
+/// Sends one [`Instant`] to its [`receiver`](Timer::receiver) when that time has come. It can be stopped and reset. A
+/// shared reference is enough for that, and others may wait meanwhile.
 ///
-/// The value is there until it is taken, or the timer is stopped or set anew: a value of an earlier
-/// setting is never received afterwards. Costs nothing while nobody waits.
+/// The value stays there until it is received, or until the timer is stopped or reset. After that, a value of an
+/// earlier setting is never received. A timer costs nothing while nobody waits.
 ///
 /// ```
 /// use selvedge::time::Timer;
@@ -32,36 +32,37 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A timer that is due in `duration`.
+    /// Makes a timer that is due after `duration`.
     pub fn after(duration: Duration) -> Timer {
         Timer::at(Instant::now().saturating_add(duration))
     }
 
-    /// A timer that is due at `deadline`.
+    /// Makes a timer that is due at `deadline`.
     pub fn at(deadline: impl Into<Instant>) -> Timer {
         let due = Arc::new(Due::settable(deadline.into().nanos()));
         let receiver = Receiver::of_source(Arc::clone(&due) as _);
         Timer { due, receiver }
     }
 
-    /// Where the value comes: the instant at which it was due. May be cloned; of all who wait, one
-    /// gets it. The receiver of a timer that was dropped goes on.
+    /// Returns the receiver of the value, which is the instant at which it was due. The receiver may be cloned; only
+    /// one of all waiters gets the value. It continues after the timer was dropped.
     pub fn receiver(&self) -> &Receiver<Instant> {
         &self.receiver
     }
 
-    /// Stops it: nothing is received from it until it is set anew. True if it had been going to send
-    /// a value, or had one that was not received.
+    /// Stops the timer. After this nothing is received until the timer is reset. Returns true if a value was still to
+    /// come, or was not received yet.
     pub fn stop(&self) -> bool {
         self.due.set(NEVER, None)
     }
 
-    /// Sets it anew: due in `duration`. True as for [`stop`](Self::stop).
+    /// Resets the timer: it is due after `duration`. Returns true if a value was still to come, or was not received
+    /// yet.
     pub fn reset(&self, duration: Duration) -> bool {
         self.reset_at(Instant::now().saturating_add(duration))
     }
 
-    /// Sets it anew: due at `deadline`. True as for [`stop`](Self::stop).
+    /// Resets the timer: it is due at `deadline`. Returns true if a value was still to come, or was not received yet.
     pub fn reset_at(&self, deadline: impl Into<Instant>) -> bool {
         self.due.set(deadline.into().nanos(), None)
     }

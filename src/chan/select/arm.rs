@@ -1,10 +1,10 @@
-//! Arm: one thing that a select waits for: to receive, to send, or that a token is cancelled. It holds
-//! the slot through which its value passes. Only a chosen arm holds anything; where it is not finished,
-//! `reset` gives that back.
+//! Arm: one event that a select waits for: a receive, a send, or the cancellation of a token. It holds the slot
+//! through which its value passes. Only a chosen arm holds anything. If the arm is not finished, `reset` gives back
+//! what it holds.
 //!
-//! A receive brings its value when it is chosen. A send is chosen without a value, so that none is
-//! made, or moved, for an arm that does not win: a place in the buffer, or a receiver that waits, is
-//! kept for it until `finish` sends.
+//! A receive has its value when it is chosen. A send is chosen without a value, so that no value is made or moved for
+//! an arm that is not chosen. A place in the buffer, or a waiting receiver, is reserved for the value until `finish`
+//! sends it.
 //! Invariants: [V4], [V7].
 //! Checked by: verification/loom/select.rs.
 #![allow(unsafe_code)]
@@ -23,55 +23,56 @@ use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// An arm as a select has it. What `select!` expands to passes it on and can do nothing else with it.
+/// An arm in the form that a select takes. Code expanded from `select!` can only pass it on.
 pub struct AnyArm<'a>(pub(super) &'a dyn Arm);
 
-/// What came of a try.
+/// The result of trying an arm.
 #[must_use]
 pub(super) enum Tried {
     NotReady,
-    /// Chosen: the arm holds what `finish` needs.
+    /// The arm is chosen, and holds what `finish` needs.
     Ready,
-    /// A receive is chosen by a select that has yet to make its value.
+    /// The arm is a receive, and its sender is a select that has not made its value yet.
     Later(Claim),
 }
 
-/// An arm, whatever the type of its values. Only a select calls its methods: it links the arm's node
-/// in at most one list at a time, and unlinks it before node, wait or arm goes.
+/// An arm with any type of values. Only a select calls these methods. It links the arm's node in at most one list at a
+/// time, and unlinks it before the node, the wait or the arm goes.
 pub(super) trait Arm {
-    /// The channel's, if it has one.
+    /// Returns the core of the arm's channel, if the arm has a channel.
     fn door(&self) -> Option<&ChannelCore>;
 
-    /// What tells its channel from others: as `Sender::address`, `Receiver::address`.
+    /// Returns the identity of the arm's channel, the same as `Sender::address` and `Receiver::address`.
     fn address(&self) -> *const () {
         ptr::null()
     }
 
-    /// Whether it sends.
+    /// Returns whether the arm sends.
     fn sends(&self) -> bool {
         false
     }
 
-    /// For the history of a checked program: its part, to what kind of thing, which is where.
+    /// Returns the entry for the history of a checked program: the operation, the kind of object, and its address.
     fn told(&self) -> Told {
         (if self.sends() { "send" } else { "recv" }, "channel", self.address())
     }
 
-    /// Does its part, if that is possible now. `gate`: that of the arm's door, locked.
+    /// Performs the operation if that is possible now. `gate` is the locked state of the arm's channel.
     fn attempt(&self, gate: Option<&mut ChannelState>, wakes: &mut Wakes) -> Tried;
 
-    /// Whether it could do its part now.
+    /// Returns whether the operation is possible now.
     fn is_ready(&self, gate: Option<&mut ChannelState>) -> bool;
 
-    /// What its node carries.
+    /// Returns the address of the slot that the arm's node carries.
     fn packet(&self) -> *mut () {
         ptr::null_mut()
     }
 
-    /// Links its node, where there is no door; false if it is ready after all.
+    /// Links the node of an arm that has no channel. Returns false if the arm is ready already.
     ///
     /// # Safety
-    /// As [`List::link`](crate::wait::List::link); the caller unlinks it by `unlink`.
+    /// The caller must meet the conditions of [`List::link`](crate::wait::List::link), and must unlink the node by
+    /// `unlink`.
     unsafe fn link(&self, _node: &Node) -> bool {
         true
     }
@@ -79,40 +80,41 @@ pub(super) trait Arm {
     /// Undoes `link`.
     fn unlink(&self, _node: &Node) {}
 
-    /// When it becomes ready by itself.
+    /// Returns when the arm becomes ready by itself.
     fn due(&self) -> Option<u64> {
         None
     }
 
-    /// After it was fired: whether it was chosen. If not, all begins anew.
+    /// Returns whether the arm was chosen. Called after the wait was completed. If the result is false, the select
+    /// starts again.
     fn was_chosen(&self) -> bool;
 
-    /// Tells a select that was chosen to send for whom its value is; or, with no `own`, that it was
-    /// chosen for nobody.
+    /// Tells a select that was chosen to send which receiver its value is for. If `own` is `None`, tells it to start
+    /// again.
     ///
     /// # Safety
-    /// The claims are: of a sender of this arm's channel, and of this arm's own node. The channel is
-    /// locked.
+    /// `from` must claim a sender of this arm's channel, and `own` must claim this arm's node. The caller must hold
+    /// the channel's lock.
     unsafe fn take_later(&self, _from: Claim, _own: Option<Claim>, _wakes: &mut Wakes) {}
 
-    /// Lets go of what it was given.
+    /// Gives back what the arm holds.
     fn reset(&self);
 }
 
 /// An arm that receives.
 pub(super) struct RecvArm<'a, T> {
     receiver: &'a Receiver<T>,
-    /// It leads to `room`, once that has its place.
+    /// Points to `room` once the room has its final place.
     slot: Slot<T>,
     room: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// An arm that sends. One that was chosen stays in place until it has sent, or was let go: see `debt`.
+/// An arm that sends. A chosen arm stays in place until it has sent its value or was released (see `debt`).
 pub(super) struct SendArm<'a, T> {
     channel: &'a Channel<T>,
-    /// Of a chosen arm, touched under the channel's lock alone. [V10]
+    /// If the arm is chosen, its slot is accessed only under the channel's lock. [V10]
     slot: Slot<T>,
-    /// It was chosen, and has neither sent nor been let go.
+    /// The arm was chosen, and has neither sent a value nor been released.
     chosen: Cell<bool>,
 }
 
@@ -122,13 +124,13 @@ pub(super) struct CancelArm<'a> {
 }
 
 impl<'a, T> RecvArm<'a, T> {
-    /// An arm that is on no list.
+    /// Makes an arm that is on no list.
     pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
         let slot = Slot::new(Content::Nothing, ptr::null_mut());
         RecvArm { receiver, slot, room: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
-    /// What it has received; an error unless it was chosen, and was not asked before.
+    /// Returns what the arm has received. Returns an error if the arm was not chosen, or was finished before.
     pub(super) fn finish(&self) -> Result<T, RecvError> {
         // A select borrows its arms exclusively until it is done, so the wait has ended.
         finish_recv(&self.slot)
@@ -139,11 +141,12 @@ impl<'a, T> RecvArm<'a, T> {
     }
 }
 
-/// What the slot of a chosen arm that receives leads to.
+/// Returns the value of a chosen arm that receives, or an error if its slot has none.
 pub(super) fn finish_recv<T>(slot: &Slot<T>) -> Result<T, RecvError> {
-    // SAFETY: the wait has ended. [X2]
+    // SAFETY: the wait has ended, so the slot is ours. [X2]
     match unsafe { slot.take() } {
-        // SAFETY: the slot says that it is there, and says so once.
+        // SAFETY: the slot said that the value is there, and `take` has emptied the slot, so the value is read only
+        // once.
         Content::Value => Ok(unsafe { slot.room().read() }),
         _ => Err(RecvError),
     }
@@ -169,31 +172,31 @@ impl<T> Arm for RecvArm<'_, T> {
         let room = self.room();
         match (&self.receiver.flavor, gate) {
             (Flavor::Channel(channel), Some(gate)) => {
-                // SAFETY: it is that of our door; the arm is on no list, so its room is free.
+                // SAFETY: `gate` is the state of our channel. The arm is on no list, so its room is free.
                 match unsafe { channel.locked_by(gate).take(room, wakes) } {
                     Take::Value => {}
                     Take::Later(sender) => return Tried::Later(sender),
-                    // The slot has nothing: an error.
+                    // The slot is empty, so `finish` returns an error.
                     Take::Closed => return Tried::Ready,
                     Take::Empty => return Tried::NotReady,
                 }
             }
             (Flavor::Source(source), _) => match source.take(clock::now()) {
-                // SAFETY: as above.
+                // SAFETY: the arm is on no list, so its room is free.
                 Some(value) => unsafe { room.write(value) },
                 None => return Tried::NotReady,
             },
             (Flavor::Channel(_), None) => return Tried::NotReady,
         }
         self.slot.lie_at(room);
-        // SAFETY: the arm is on no list.
+        // SAFETY: the arm is on no list, so the slot is ours.
         unsafe { self.slot.replace(Content::Value) };
         Tried::Ready
     }
 
     fn is_ready(&self, gate: Option<&mut ChannelState>) -> bool {
         match (&self.receiver.flavor, gate) {
-            // SAFETY: it is that of our door.
+            // SAFETY: `gate` is the state of our channel.
             (Flavor::Channel(channel), Some(gate)) => unsafe { channel.locked_by(gate) }.can_take(),
             (Flavor::Source(source), _) => source.is_ready(),
             (Flavor::Channel(_), None) => false,
@@ -209,7 +212,7 @@ impl<T> Arm for RecvArm<'_, T> {
         if let Flavor::Source(source) = &self.receiver.flavor
             && let Some(waiters) = source.waiters()
         {
-            // SAFETY: the caller's duty.
+            // SAFETY: the caller meets the conditions of `List::link`.
             unsafe { waiters.lock().link(node) };
         }
         true
@@ -231,7 +234,7 @@ impl<T> Arm for RecvArm<'_, T> {
     }
 
     fn was_chosen(&self) -> bool {
-        // A source has been set anew: look again.
+        // A source completes the wait only when it was set again, so the arms must be tried again.
         let Flavor::Channel(_) = &self.receiver.flavor else { return false };
         was_chosen(&self.slot)
     }
@@ -242,10 +245,10 @@ impl<T> Arm for RecvArm<'_, T> {
     }
 
     fn reset(&self) {
-        // SAFETY: the arm is on no list.
+        // SAFETY: the arm is on no list, so the slot is ours.
         let Content::Value = (unsafe { self.slot.take() }) else { return };
         match &self.receiver.flavor {
-            // SAFETY: the slot said that it is there, and says so no more.
+            // SAFETY: the slot said that the value is there, and `take` has emptied the slot.
             Flavor::Channel(channel) => unsafe { channel.give_back(self.room()) },
             // SAFETY: as above.
             Flavor::Source(source) => source.give_back(unsafe { self.room().read() }),
@@ -253,13 +256,13 @@ impl<T> Arm for RecvArm<'_, T> {
     }
 }
 
-/// False once, where its partner has left it.
+/// Returns whether the arm was chosen. Returns false if its partner has told it to start again.
 fn was_chosen<T>(slot: &Slot<T>) -> bool {
-    // SAFETY: it was fired, so the slot is ours. [X2]
+    // SAFETY: the wait was completed, so the slot is ours. [X2]
     match unsafe { slot.take() } {
         Content::Again => false,
         content => {
-            // SAFETY: as above.
+            // SAFETY: the slot is ours, as above.
             unsafe { slot.replace(content) };
             true
         }
@@ -267,18 +270,18 @@ fn was_chosen<T>(slot: &Slot<T>) -> bool {
 }
 
 impl<'a, T> SendArm<'a, T> {
-    /// An arm that is on no list.
+    /// Makes an arm that is on no list.
     pub(super) fn new(sender: &'a Sender<T>) -> Self {
         let slot = Slot::new(Content::Unmade, ptr::null_mut());
         SendArm { channel: &sender.channel, slot, chosen: Cell::new(false) }
     }
 
-    /// Sends `value`; an error that holds it unless the arm was chosen, and was not finished before.
+    /// Sends `value`. Returns an error that holds it if the arm was not chosen, or was finished before.
     pub(super) fn finish(&self, value: T) -> Result<(), SendError<T>> {
         if !self.chosen.take() {
             return Err(SendError(value));
         }
-        // SAFETY: it is a chosen arm's, and a select borrows its arms exclusively until it is done, so the
+        // SAFETY: the slot is that of a chosen arm. A select borrows its arms exclusively until it is done, so the
         // wait has ended. [X2]
         unsafe { self.channel.settle(&self.slot, value) }
     }
@@ -299,25 +302,25 @@ impl<T> Arm for SendArm<'_, T> {
 
     fn attempt(&self, gate: Option<&mut ChannelState>, wakes: &mut Wakes) -> Tried {
         let Some(gate) = gate else { return Tried::NotReady };
-        // SAFETY: it is that of our door.
+        // SAFETY: `gate` is the state of our channel.
         let content = match unsafe { self.channel.locked_by(gate) }.reserve(wakes) {
             Some(Content::Taker(receiver)) => self.channel.owe(receiver, &self.slot),
             Some(content) => content,
             None => {
-                // Where a partner had left it.
-                // SAFETY: the arm is on no list.
+                // A partner may have left other content in the slot, so it is set again.
+                // SAFETY: the arm is on no list, so the slot is ours.
                 unsafe { self.slot.replace(Content::Unmade) };
                 return Tried::NotReady;
             }
         };
-        // SAFETY: the arm is on no list.
+        // SAFETY: the arm is on no list, so the slot is ours.
         unsafe { self.slot.replace(content) };
         self.chosen.set(true);
         Tried::Ready
     }
 
     fn is_ready(&self, gate: Option<&mut ChannelState>) -> bool {
-        // SAFETY: it is that of our door.
+        // SAFETY: `gate` is the state of our channel.
         gate.is_some_and(|gate| unsafe { self.channel.locked_by(gate) }.can_put())
     }
 
@@ -326,7 +329,7 @@ impl<T> Arm for SendArm<'_, T> {
     }
 
     fn was_chosen(&self) -> bool {
-        // The receiver that it was chosen for may leave. [V10]
+        // The lock is needed because the receiver that this arm was chosen for may leave at any time. [V10]
         let _locked = self.channel.lock();
         self.chosen.set(was_chosen(&self.slot));
         self.chosen.get()
@@ -334,14 +337,14 @@ impl<T> Arm for SendArm<'_, T> {
 
     fn reset(&self) {
         if self.chosen.take() {
-            // SAFETY: it was chosen, and the wait has ended. [X2]
+            // SAFETY: the arm was chosen, and the wait has ended. [X2]
             unsafe { self.channel.let_go(&self.slot) };
         }
     }
 }
 
 impl<'a> CancelArm<'a> {
-    /// An arm that is on no list.
+    /// Makes an arm that is on no list.
     pub(super) fn new(token: &'a CancelToken) -> Self {
         CancelArm { token }
     }
@@ -365,7 +368,7 @@ impl Arm for CancelArm<'_> {
     }
 
     unsafe fn link(&self, node: &Node) -> bool {
-        // SAFETY: the caller's duty.
+        // SAFETY: the caller meets the conditions of `List::link`.
         unsafe { self.token.core().enlist(node) }
     }
 

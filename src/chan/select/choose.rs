@@ -1,16 +1,17 @@
-//! Choose: what select does.
+//! Choose: the algorithm of select.
 //!
-//! 0. Try one arm, a random one, under its own lock: where most are ready, that is all.
+//! 0. Try one arm, chosen at random, under its own lock. If most arms are ready, this step is enough.
 //! 1. Lock all channels, in the order of their ids, so that no two selects wait for each other.
-//! 2. Look at the arms in a random order; the first that can do its part does it: chosen.
-//! 3. Else link a node for each arm, release the locks, and wait. Whoever claims the wait does its
-//!    part with that one arm: chosen. A token, a time that is due, or the limit end it, too.
+//! 2. Try the arms in a random order. The first arm that can perform its operation is chosen.
+//! 3. If no arm is chosen, link a node for each arm, release the locks, and wait. A waker that claims the wait
+//!    performs the operation of one arm, and this arm is chosen. A token, a time that is due, or the limit can also
+//!    end the wait.
 //! 4. Unlink the other nodes.
 //!
-//! Between 1 and 3 nobody sees some arms linked and others not; own nodes are not linked while the arms
-//! are looked at, so a select never meets itself.
+//! All locks are held from step 1 to step 3, so nobody sees only some of the arms linked. The select's own nodes are
+//! not linked while it tries the arms, so a select never meets itself.
 //! [V6] Selects and channels never wait for each other's locks in a circle.
-//! [V7] Of all arms exactly one does its part, or none does if the limit is reached.
+//! [V7] Exactly one arm performs its operation, or none does if the limit is reached.
 //! Checked by: verification/loom/select.rs, proptests/runtime/select.rs.
 #![allow(unsafe_code)]
 
@@ -27,17 +28,17 @@ use std::panic::Location;
 
 type Place = &'static Location<'static>;
 
-/// What to do with the arms.
+/// What the caller wants from the arms.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aim {
-    /// One does its part.
+    /// One arm performs its operation.
     Do,
-    /// One could.
+    /// One arm is found that could perform its operation.
     Know,
 }
 
-/// The arm that was chosen; `None`: none is ready, and the caller won't wait (longer). `until` is
-/// `None` for who does not wait at all.
+/// Returns the arm that was chosen, or `None` if no arm is ready and the caller may not wait (any longer). `until` is
+/// `None` if the caller does not wait at all.
 pub(super) fn choose(
     arms: &[AnyArm<'_>],
     aim: Aim,
@@ -81,7 +82,7 @@ fn choose_untold(
                 match taken {
                     Taken::Done => return Some(arm),
                     Taken::Again => {}
-                    // It must wait, and may not: this panics.
+                    // The caller would have to wait, but is not allowed to: this call panics.
                     Taken::Refused if until.is_some() => drop(Wait::of_caller(place)),
                     Taken::Refused => return None,
                 }
@@ -98,7 +99,7 @@ fn choose_untold(
                 };
                 match wait(arms, aim, waits.limit(), &mut locked, &mut wakes, place) {
                     Waited::Chosen(arm) => return Some(arm),
-                    // An arm may have become ready at the same time.
+                    // An arm may have become ready at the same time, so the arms are tried once more.
                     Waited::Over => until = None,
                     Waited::Again => {}
                 }
@@ -113,10 +114,10 @@ enum Looked {
     None,
 }
 
-/// The locks of one arm's channel, or of all arms'. [V6]
+/// The locks of one arm's channel, or of all arms' channels. [V6]
 struct Locked<'a> {
     guards: ArrayVec<BiasedLockGuard<'a, ChannelState>>,
-    /// For each arm the place of its channel's guard.
+    /// For each arm, the index of its channel's guard.
     places: ArrayVec<u8>,
 }
 
@@ -126,8 +127,8 @@ impl<'a> Locked<'a> {
         Locked { guards: ArrayVec::new(), places: ArrayVec::new() }
     }
 
-    /// Locks one arm's channel, if it has one, and tries that arm. The arm is a random one, so each of those
-    /// that are ready is chosen as often as if all were looked at.
+    /// Tries one arm under the lock of its channel, if it has a channel. The arm is chosen at random, so each ready
+    /// arm is chosen as often as if all arms were tried.
     fn glance(&mut self, arms: &[AnyArm<'a>], wakes: &mut Wakes) -> Looked {
         let arm = random(arms, arms.len());
         if let Some(door) = arms[arm].0.door() {
@@ -166,7 +167,7 @@ impl<'a> Locked<'a> {
         self.guards.get_mut(place).map(|guard| &mut **guard)
     }
 
-    /// The first arm that is ready, in a random order.
+    /// Tries the arms in a random order, and returns the first arm that is ready.
     fn look(&mut self, arms: &[AnyArm<'_>], aim: Aim, wakes: &mut Wakes) -> Looked {
         let mut order = ArrayVec::new();
         (0..arms.len()).for_each(|arm| order.push(arm as u8));
@@ -212,7 +213,7 @@ enum Waited {
     Over,
 }
 
-/// Links a node for each arm, waits, and unlinks them.
+/// Links a node for each arm, waits, and unlinks the nodes.
 fn wait(
     arms: &[AnyArm<'_>],
     aim: Aim,
@@ -222,7 +223,7 @@ fn wait(
     place: Place,
 ) -> Waited {
     let Some(who) = Wait::caller(limit.is_unlimited()) else {
-        // The panic hook may use these channels. [Q3]
+        // The panic hook may use these channels, so the locks are released first. [Q3]
         locked.unlock();
         Wait::refuse(place);
     };
@@ -236,7 +237,8 @@ fn wait(
         let sends = arms[at].0.sends();
         let Some(gate) = locked.gate(at) else { continue };
         let list = if sends { &mut gate.senders } else { &mut gate.receivers };
-        // SAFETY: fired or unlinked before this function ends; nothing below unwinds. [X3]
+        // SAFETY: the wait is completed or the node is unlinked before this function ends, and nothing below unwinds.
+        // [X3]
         unsafe { list.link(node) };
     }
     locked.unlock();
@@ -258,7 +260,8 @@ fn wait(
     }
 }
 
-/// How the wait ended; and whether a time that ran out is an arm's, not the limit's.
+/// Links the nodes of the arms that have no channel, and waits. Returns the outcome, and whether a time-out comes from
+/// an arm rather than from the limit.
 fn link_others_and_wait(
     arms: &[AnyArm<'_>],
     nodes: &[Node],
@@ -271,11 +274,11 @@ fn link_others_and_wait(
         if arm.door().is_some() {
             continue;
         }
-        // SAFETY: `wait`, which called this, unlinks it before this node's frame ends.
+        // SAFETY: the caller, `wait`, unlinks the node before the node's frame ends.
         if !unsafe { arm.link(node) } && wait.cancel_wait() {
             return (Outcome::TimedOut, true);
         }
-        // After it was linked: a later change fires it.
+        // The node was linked before this call, so a later change of the source completes the wait.
         due = due.min(arm.due().unwrap_or(u64::MAX));
     }
     let by_an_arm = due <= limit.deadline().unwrap_or(u64::MAX) && due != u64::MAX;
@@ -296,11 +299,11 @@ fn unlink(arm: &dyn Arm, node: &Node) {
 enum Taken {
     Done,
     Again,
-    /// It would have to wait, and may not.
+    /// The caller would have to wait, but is not allowed to.
     Refused,
 }
 
-/// Receives from a select that was chosen, and has yet to make the value.
+/// Receives from a select that was chosen but has not made its value yet.
 #[cold]
 fn take_later(
     arm: &dyn Arm,
@@ -311,7 +314,7 @@ fn take_later(
     place: Place,
 ) -> Taken {
     let Some(who) = Wait::caller(false) else {
-        // SAFETY: the sender was claimed from a list of this arm's channel, whose lock is held.
+        // SAFETY: the sender was claimed from a list of this arm's channel, and the channel's lock is held.
         unsafe { arm.take_later(sender, None, &mut wakes) };
         locked.unlock();
         wakes.wake();
@@ -319,9 +322,9 @@ fn take_later(
     };
     let wait = Wait::of(who);
     let node = Node::new(&wait, number as u32, arm.packet());
-    // SAFETY: this frame waits, below, until the claim is fired. [X3]
+    // SAFETY: this frame waits, below, until the claim is completed. [X3]
     let own = unsafe { Claim::of_own(&node) };
-    // SAFETY: as above; and the node is this arm's.
+    // SAFETY: the sender was claimed as above, and the node is this arm's.
     unsafe { arm.take_later(sender, Some(own), &mut wakes) };
     locked.unlock();
     wakes.wake();

@@ -1,4 +1,4 @@
-//! Few: a list of at most 64 things that lies in its owner's frame.
+//! An array of at most 64 elements that lies in its owner's frame.
 #![allow(unsafe_code)]
 
 use super::MOST_ARMS;
@@ -17,7 +17,7 @@ impl<T> ArrayVec<T> {
     }
 
     /// # Panics
-    /// If there are 64.
+    /// Panics if there are 64 elements already.
     #[inline]
     pub(super) fn push(&mut self, thing: T) {
         self.things[self.len].write(thing);
@@ -26,7 +26,7 @@ impl<T> ArrayVec<T> {
 
     pub(super) fn clear(&mut self) {
         let len = std::mem::take(&mut self.len);
-        // SAFETY: the first `len` have been written, and are not used again.
+        // SAFETY: the first `len` elements were written, and they are not used again.
         unsafe { self.things[..len].assume_init_drop() }
     }
 }
@@ -36,7 +36,7 @@ impl<T> Deref for ArrayVec<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: the first `len` have been written.
+        // SAFETY: the first `len` elements were written.
         unsafe { self.things[..self.len].assume_init_ref() }
     }
 }
@@ -44,7 +44,7 @@ impl<T> Deref for ArrayVec<T> {
 impl<T> DerefMut for ArrayVec<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: the first `len` have been written.
+        // SAFETY: the first `len` elements were written.
         unsafe { self.things[..self.len].assume_init_mut() }
     }
 }

@@ -1,29 +1,30 @@
 //! The macro `select!`.
 //!
-//! It collects the arms one by one, each with names of its own for its handle and its arm; then makes
-//! them all, lets one be chosen, and finishes that one, before the first line of its body: by then no
-//! arm holds anything, and none has a destructor that would keep the ends borrowed.
+//! It collects the arms one by one, each with its own names for its handle and its arm. Then it makes all arms and
+//! lets a select choose one of them. It finishes the chosen arm before the first line of the arm's body. From then on
+//! no arm holds anything, and no arm has a destructor that would keep the channel ends borrowed.
 #![forbid(unsafe_code)]
 
-/// Waits until one of several arms is ready, does its part, and evaluates its body.
+/// Waits until one of several arms is ready, performs its operation, and evaluates its body.
 ///
-/// | arm | ready when |
+/// | arm | when it is ready |
 /// |---|---|
-/// | `recv(receiver) -> result => body` | a value is there, or none will come: `result` is what [`recv`](crate::chan::Receiver::recv) returns |
-/// | `send(sender, value) -> result => body` | there is room, or a receiver, or the channel is closed: `result` is what [`send`](crate::chan::Sender::send) returns |
+/// | `recv(receiver) -> result => body` | there is a value, or none will come; `result` is that of [`Receiver::recv`] |
+/// | `send(sender, value) -> result => body` | there is room, or a receiver; `result` is that of [`Sender::send`] |
 /// | `cancel(token) => body` | the [`CancelToken`](crate::CancelToken) is cancelled |
 /// | `default => body`, or `default() => body` | no other arm is ready now |
-/// | `default(duration) => body` | no other arm becomes ready for so long |
+/// | `default(duration) => body` | no other arm has become ready for this time |
 ///
-/// Of the arms that are ready at once, a random one is chosen. Exactly one does its part. The channels
-/// are evaluated once each, in the order in which they stand; the value of a send only once its arm was
-/// chosen, so it is still there in the bodies of other arms. One channel may stand in several arms; up
-/// to 64 arms. An arm can be switched off with [`never`](crate::chan::never).
+/// An arm that sends is ready, too, if its channel is closed. If several arms are ready at once, one of them is chosen
+/// at random. Exactly one arm performs its operation. The channel expressions are evaluated once each, from first to
+/// last. The value of a send is evaluated only after its arm was chosen, so the bodies of the other arms can still use
+/// it. The same channel may be in several arms, and there can be up to 64 arms. [`never`](crate::chan::never) switches
+/// an arm off.
 ///
-/// Parks a goroutine; blocks a plain thread. Allocates nothing.
+/// Parks a goroutine or blocks a plain thread while it waits. Allocates nothing.
 ///
 /// # Panics
-/// Inside [`no_suspend`](crate::no_suspend), if it would wait.
+/// Panics inside [`no_suspend`](crate::no_suspend) if it would wait.
 ///
 /// ```
 /// use selvedge::{chan, select};
@@ -40,18 +41,21 @@
 /// }
 /// ```
 ///
-/// One without an arm would wait for ever, and does not compile:
+/// A `select!` without an arm would wait for ever, so it does not compile:
 ///
 /// ```compile_fail
 /// selvedge::select! {}
 /// ```
+///
+/// [`Receiver::recv`]: crate::chan::Receiver::recv
+/// [`Sender::send`]: crate::chan::Sender::send
 #[macro_export]
 macro_rules! select {
     () => { ::core::compile_error!("select with no arm would wait for ever: add an arm") };
     ($($arms:tt)+) => { $crate::__select!(@next (0) [] [] $($arms)+) };
 }
 
-/// The steps of `select!`: `@next` takes one arm, `@build` makes the expression.
+/// The steps of `select!`: `@next` takes one arm, and `@build` makes the expression.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
@@ -155,7 +159,7 @@ macro_rules! __select {
 
     (@finish recv $arm:ident $args:tt [$pat:pat]) => { let $pat = $arm.finish(); };
     (@finish send $arm:ident ($sender:expr, $value:expr $(,)?) [$pat:pat]) => {
-        // Where the value is not made after all, the arm is let go.
+        // If evaluating the value unwinds or returns, `chosen` is dropped, which releases the arm.
         let $pat = { let chosen = $arm.chosen(); chosen.finish($value) };
     };
     (@finish cancel $arm:ident $args:tt []) => {};

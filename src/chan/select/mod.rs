@@ -1,12 +1,13 @@
-//! Select: waits for several channels at once, and does with one of them what comes first.
+//! Select: waits for several channels at once, and performs one operation: that of the arm that is ready first.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `mod` | `Select`, for a list of arms that is made at run time |
-//! | `macros` | `select!`, for arms written down |
-//! | `choose` | how one is chosen |
-//! | `arm` | what an arm does |
-//! | `few` | up to 64 things in a frame |
+//! | `macros` | `select!`, for arms that are known at compile time |
+//! | `written` | the functions and types that `select!` expands to |
+//! | `choose` | the algorithm that chooses an arm |
+//! | `arm` | the operations of an arm |
+//! | `few` | an array of up to 64 elements in a frame |
 //! Checked by: verification/loom/select.rs, proptests/runtime/select.rs.
 #![allow(unsafe_code)]
 
@@ -29,20 +30,20 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// The most arms that a select has.
+/// The largest number of arms that a select can have.
 pub const MOST_ARMS: usize = 64;
 
 const NO_ARM: &str =
-    "select with no arm would wait for ever: add one, or use try_select, or a time limit";
+    "a select with no arm would wait for ever: add an arm, or use try_select or a time limit";
 
 type Place = &'static Location<'static>;
 
-/// A select over a list of arms that is made at run time. Where the arms are known beforehand,
+/// A select over a list of arms that is made at run time. If the arms are known at compile time,
 /// [`select!`](crate::select) is shorter and allocates nothing.
 ///
-/// A select waits until one of its arms is ready, and does that arm's part; of those that are ready at
-/// once, a random one. One channel may stand in several arms. An arm of a closed channel is ready: it
-/// brings the error. It may be used again and again.
+/// A select waits until one of its arms is ready, and performs the operation of that arm. If several arms are ready at
+/// once, it chooses one of them at random. The same channel may be in several arms. An arm with a closed channel is
+/// ready, and its operation returns the error. A `Select` can be used again and again.
 ///
 /// ```
 /// use selvedge::chan::{Select, bounded};
@@ -68,34 +69,34 @@ pub struct Select<'a> {
 }
 
 impl<'a> Select<'a> {
-    /// A select without arms.
+    /// Makes a select without arms.
     pub fn new() -> Self {
         Select::default()
     }
 
-    /// Adds an arm that receives. Allocates. The answer is its index.
+    /// Adds an arm that receives from `receiver`, and returns the index of the arm. Allocates.
     ///
     /// # Panics
-    /// If there are 64 arms.
+    /// Panics if there are 64 arms already.
     #[track_caller]
     pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
         self.add(Box::new(RecvArm::new(receiver)))
     }
 
-    /// Adds an arm that sends. Its value is needed only when it was chosen. Allocates. The answer is
-    /// its index.
+    /// Adds an arm that sends to `sender`, and returns the index of the arm. The value is needed only after the arm
+    /// was chosen. Allocates.
     ///
     /// # Panics
-    /// If there are 64 arms.
+    /// Panics if there are 64 arms already.
     #[track_caller]
     pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
         self.add(Box::new(SendArm::new(sender)))
     }
 
-    /// Adds an arm that is ready once `token` is cancelled. Allocates. The answer is its index.
+    /// Adds an arm that is ready once `token` is cancelled, and returns the index of the arm. Allocates.
     ///
     /// # Panics
-    /// If there are 64 arms.
+    /// Panics if there are 64 arms already.
     #[track_caller]
     pub fn cancel(&mut self, token: &'a CancelToken) -> usize {
         self.add(Box::new(CancelArm::new(token)))
@@ -110,10 +111,11 @@ impl<'a> Select<'a> {
         index
     }
 
-    /// Removes an arm. The indices of the others stay as they are, and its own is not used again.
+    /// Removes an arm. The indices of the other arms stay the same, and the index of the removed arm is not used
+    /// again.
     ///
     /// # Panics
-    /// If there is no such arm.
+    /// Panics if there is no such arm.
     #[track_caller]
     pub fn remove(&mut self, index: usize) {
         let at = self.arms.iter().position(|(own, _)| *own == index);
@@ -122,12 +124,12 @@ impl<'a> Select<'a> {
         arm.reset();
     }
 
-    /// Waits until an arm is ready, and does its part, which is finished by what is returned. Parks a
-    /// goroutine; blocks a plain thread.
+    /// Waits until an arm is ready, and chooses it. The caller must finish the operation of the arm with the value
+    /// that is returned. Parks a goroutine or blocks a plain thread while it waits.
     ///
     /// # Panics
-    /// If there is no arm, which would wait for ever; inside [`no_suspend`](crate::no_suspend), if it
-    /// would wait.
+    /// Panics if there is no arm, because it would wait for ever. Also panics inside [`no_suspend`](crate::no_suspend)
+    /// if it would wait.
     #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'_> {
         assert!(!self.arms.is_empty(), "{NO_ARM}");
@@ -135,10 +137,22 @@ impl<'a> Select<'a> {
         self.selected(at.expect("no limit was set"))
     }
 
-    /// As [`select`](Self::select), without waiting; see [`Receiver::try_recv`] for one exception.
+    /// Chooses an arm like [`select`](Self::select), but does not wait. [`Receiver::try_recv`] describes one
+    /// exception.
     ///
     /// # Errors
-    /// If no arm is ready.
+    /// Returns an error if no arm is ready.
+    ///
+    /// ```
+    /// use selvedge::chan::{Select, bounded};
+    ///
+    /// let (tx, rx) = bounded(1);
+    /// let mut select = Select::new();
+    /// select.recv(&rx);
+    /// assert!(select.try_select().is_err());
+    /// tx.send(7).unwrap();
+    /// assert_eq!(select.try_select().unwrap().recv(&rx), Ok(7));
+    /// ```
     #[track_caller]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'_>, TrySelectError> {
         match self.choose(Aim::Do, None, Location::caller()) {
@@ -147,13 +161,14 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// As [`select`](Self::select), for at most so long. Without an arm it just waits.
+    /// Chooses an arm like [`select`](Self::select), but waits for at most `limit`. Without an arm it waits until the
+    /// time runs out.
     ///
     /// # Errors
-    /// If the time runs out.
+    /// Returns an error if the time runs out.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would wait.
     #[track_caller]
     pub fn select_timeout(
         &mut self,
@@ -163,13 +178,13 @@ impl<'a> Select<'a> {
         at.map(|at| self.selected(at)).ok_or(SelectTimeoutError)
     }
 
-    /// As [`select_timeout`](Self::select_timeout), until `deadline`.
+    /// Chooses an arm like [`select_timeout`](Self::select_timeout), but waits until `deadline` at the latest.
     ///
     /// # Errors
-    /// If the time runs out.
+    /// Returns an error if the time runs out.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would wait.
     #[track_caller]
     pub fn select_deadline(
         &mut self,
@@ -180,11 +195,12 @@ impl<'a> Select<'a> {
         at.map(|at| self.selected(at)).ok_or(SelectTimeoutError)
     }
 
-    /// Waits until an arm is ready, and says which one, but doesn't do its part: by the time that the
-    /// caller does, somebody else may have been quicker. Parks a goroutine; blocks a plain thread.
+    /// Waits until an arm is ready, and returns the index of that arm. It does not perform the operation. Another
+    /// thread may be faster, so the operation may have to wait after all. Parks a goroutine or blocks a plain thread
+    /// while it waits.
     ///
     /// # Panics
-    /// As [`select`](Self::select).
+    /// Panics under the same conditions as [`select`](Self::select).
     #[track_caller]
     pub fn ready(&mut self) -> usize {
         assert!(!self.arms.is_empty(), "{NO_ARM}");
@@ -192,23 +208,23 @@ impl<'a> Select<'a> {
         self.arms[at.expect("no limit was set")].0
     }
 
-    /// As [`ready`](Self::ready), without waiting.
+    /// Returns the index of an arm that is ready, like [`ready`](Self::ready), but does not wait.
     ///
     /// # Errors
-    /// If no arm is ready.
+    /// Returns an error if no arm is ready.
     #[track_caller]
     pub fn try_ready(&mut self) -> Result<usize, TrySelectError> {
         let at = self.choose(Aim::Know, None, Location::caller());
         at.map(|at| self.arms[at].0).ok_or(TrySelectError)
     }
 
-    /// As [`ready`](Self::ready), for at most so long.
+    /// Returns the index of an arm that is ready, like [`ready`](Self::ready), but waits for at most `limit`.
     ///
     /// # Errors
-    /// If the time runs out.
+    /// Returns an error if the time runs out.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would wait.
     #[track_caller]
     pub fn ready_timeout(&mut self, limit: Duration) -> Result<usize, SelectTimeoutError> {
         let at = self.choose(Aim::Know, Some(Until::After(limit)), Location::caller());
@@ -218,7 +234,8 @@ impl<'a> Select<'a> {
     fn choose(&mut self, aim: Aim, until: Option<Until<'_>>, place: Place) -> Option<usize> {
         let mut arms = few::ArrayVec::new();
         for (_, arm) in &self.arms {
-            // What an operation has left that was not finished, and not dropped either.
+            // An earlier operation may have been forgotten, neither finished nor dropped. What its arm still holds
+            // goes back.
             arm.reset();
             arms.push(AnyArm(&**arm));
         }
@@ -231,7 +248,7 @@ impl<'a> Select<'a> {
     }
 }
 
-/// What a forgotten operation has left goes back.
+/// Dropping a select gives back what a forgotten operation still holds.
 impl Drop for Select<'_> {
     fn drop(&mut self) {
         self.arms.iter().for_each(|(_, arm)| arm.reset());
@@ -244,10 +261,10 @@ impl fmt::Debug for Select<'_> {
     }
 }
 
-/// An arm that was chosen, to be finished by [`recv`](Self::recv) or [`send`](Self::send).
+/// An arm that was chosen. The caller must finish it with [`recv`](Self::recv) or [`send`](Self::send).
 ///
-/// Where it is dropped instead, nothing is lost: a value that it has received goes to the next
-/// receiver, and a place that was kept for a value is free again.
+/// Nothing is lost if it is dropped instead: a received value goes to the next receiver, and a reserved place becomes
+/// free.
 #[must_use = "a chosen arm is finished by `recv` or `send`"]
 pub struct SelectedOperation<'s> {
     index: usize,
@@ -255,39 +272,38 @@ pub struct SelectedOperation<'s> {
 }
 
 impl SelectedOperation<'_> {
-    /// The index of the arm.
+    /// Returns the index of the arm.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// What was received.
+    /// Returns the value that was received.
     ///
     /// # Errors
-    /// If the channel is empty, and closed or without a sender.
+    /// Returns an error if the channel is empty and either closed or without a sender.
     ///
     /// # Panics
-    /// If the arm does not receive, or not from `receiver`.
+    /// Panics if the arm does not receive, or if its channel is not that of `receiver`.
     #[track_caller]
     pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
         let is_own = !self.arm.sends() && self.arm.address() == receiver.address();
         assert!(is_own, "the chosen arm does not receive from this receiver: ask for its index");
-        // SAFETY: it is the slot of an arm of this very channel, whose values are `T`; the wait has
-        // ended. [X2]
+        // SAFETY: this is the slot of an arm of this same channel, so its values are `T`. The wait has ended. [X2]
         arm::finish_recv(unsafe { &*self.arm.packet().cast::<Slot<T>>() })
     }
 
     /// Sends `value`. Never waits.
     ///
     /// # Errors
-    /// If the channel is closed, or all receivers are gone. The error holds the value.
+    /// Returns an error that holds the value if the channel is closed or all receivers are gone.
     ///
     /// # Panics
-    /// If the arm does not send, or not to `sender`.
+    /// Panics if the arm does not send, or if its channel is not that of `sender`.
     #[track_caller]
     pub fn send<T>(self, sender: &Sender<T>, value: T) -> Result<(), SendError<T>> {
         let is_own = self.arm.sends() && self.arm.address() == sender.address();
         assert!(is_own, "the chosen arm does not send to this sender: ask for its index");
-        // SAFETY: as in `recv`.
+        // SAFETY: as in `recv`, the slot is that of an arm of this channel, and the wait has ended.
         unsafe { sender.channel.settle(&*self.arm.packet().cast::<Slot<T>>(), value) }
     }
 }

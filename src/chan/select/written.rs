@@ -1,8 +1,8 @@
-//! Written: what `select!` expands to, as `selvedge::__macro_support`. No part of the API.
+//! Written: the items that `select!` expands to, as `selvedge::__macro_support`. They are not part of the API.
 //!
-//! All of it can be called by safe code of anybody, since that is what a macro expands to. So an arm shows
-//! nothing but how it is made, put into a select, and finished; and none can be in two places of one select,
-//! or be finished while a select waits with it, because a select borrows its arms exclusively.
+//! Any safe code can call them, because a macro expands to code of its caller. So an arm can only be made, put into a
+//! select, and finished. No arm can be in two places of one select, and no arm can be finished while a select waits
+//! with it, because a select borrows its arms exclusively.
 //! Checked by: verification/house/door.rs.
 #![forbid(unsafe_code)]
 
@@ -20,19 +20,19 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::time::Duration;
 
-/// A receiver, or what leads to one.
+/// A receiver, or a pointer to a receiver.
 pub trait AsReceiver {
-    /// Of its values.
+    /// The type of the values.
     type Value;
-    /// The receiver.
+    /// Returns the receiver.
     fn as_receiver(&self) -> &Receiver<Self::Value>;
 }
 
-/// A sender, or what leads to one.
+/// A sender, or a pointer to a sender.
 pub trait AsSender {
-    /// Of its values.
+    /// The type of the values.
     type Value;
-    /// The sender.
+    /// Returns the sender.
     fn as_sender(&self) -> &Sender<Self::Value>;
 }
 
@@ -78,19 +78,19 @@ pub struct SendArm<'a, T>(arm::SendArm<'a, T>);
 pub struct CancelArm<'a>(arm::CancelArm<'a>);
 
 impl<'a, T> RecvArm<'a, T> {
-    /// An arm that is on no list.
+    /// Makes an arm that is on no list.
     #[inline]
     pub fn new(receiver: &'a Receiver<T>) -> Self {
         RecvArm(arm::RecvArm::new(receiver))
     }
 
-    /// For a select.
+    /// Returns the arm in the form that a select takes.
     #[inline]
     pub fn any(&mut self) -> AnyArm<'_> {
         AnyArm(&self.0)
     }
 
-    /// What it has received; an error unless it was chosen, and was not asked before.
+    /// Returns what the arm has received. Returns an error if the arm was not chosen, or was finished before.
     #[inline]
     pub fn finish(&self) -> Result<T, RecvError> {
         self.0.finish()
@@ -98,19 +98,19 @@ impl<'a, T> RecvArm<'a, T> {
 }
 
 impl<'a, T> SendArm<'a, T> {
-    /// An arm that is on no list.
+    /// Makes an arm that is on no list.
     #[inline]
     pub fn new(sender: &'a Sender<T>) -> Self {
         SendArm(arm::SendArm::new(sender))
     }
 
-    /// For a select.
+    /// Returns the arm in the form that a select takes.
     #[inline]
     pub fn any(&mut self) -> AnyArm<'_> {
         AnyArm(&self.0)
     }
 
-    /// To be finished, after it was chosen.
+    /// Returns the handle that finishes the arm after it was chosen.
     #[inline]
     pub fn chosen(&self) -> Chosen<'_, 'a, T> {
         Chosen(&self.0)
@@ -118,24 +118,24 @@ impl<'a, T> SendArm<'a, T> {
 }
 
 impl<'a> CancelArm<'a> {
-    /// An arm that is on no list.
+    /// Makes an arm that is on no list.
     #[inline]
     pub fn new(token: &'a CancelToken) -> Self {
         CancelArm(arm::CancelArm::new(token))
     }
 
-    /// For a select.
+    /// Returns the arm in the form that a select takes.
     #[inline]
     pub fn any(&mut self) -> AnyArm<'_> {
         AnyArm(&self.0)
     }
 }
 
-/// A chosen arm whose value is being made. If that fails, the arm is let go.
+/// A chosen arm that has no value yet. If it is dropped without a value, the arm is released.
 pub struct Chosen<'c, 'a, T>(&'c arm::SendArm<'a, T>);
 
 impl<T> Chosen<'_, '_, T> {
-    /// Sends; an error that holds the value unless the arm was chosen.
+    /// Sends `value`. Returns an error that holds the value if the arm was not chosen or the channel is closed.
     #[inline]
     pub fn finish(self, value: T) -> Result<(), SendError<T>> {
         self.0.finish(value)
@@ -148,23 +148,23 @@ impl<T> Drop for Chosen<'_, '_, T> {
     }
 }
 
-/// No arm was chosen, but the default.
+/// The number that stands for the default: no arm was chosen.
 pub const DEFAULT: usize = usize::MAX;
 
-/// Waits until an arm is ready. Its number.
+/// Waits until an arm is ready, and returns its number.
 #[track_caller]
 pub fn select(arms: &[AnyArm<'_>]) -> usize {
     assert!(!arms.is_empty(), "{NO_ARM}");
     run(arms, Some(Until::Forever), Location::caller())
 }
 
-/// Does not wait.
+/// Returns the number of an arm that is ready, or `DEFAULT`. Does not wait.
 #[track_caller]
 pub fn try_select(arms: &[AnyArm<'_>]) -> usize {
     run(arms, None, Location::caller())
 }
 
-/// Waits for at most so long.
+/// Waits for at most `limit` until an arm is ready. Returns its number, or `DEFAULT`.
 #[track_caller]
 pub fn select_timeout(arms: &[AnyArm<'_>], limit: Duration) -> usize {
     run(arms, Some(Until::After(limit)), Location::caller())
