@@ -243,7 +243,7 @@ impl Wait {
             // A swap, as those who claim or give up write it, too.
             let before = self.state.swap(FIRED + arm, Ordering::Release);
             if before != CLAIMED {
-                broken("fire", "CLAIMED", &before.to_string());
+                broken("complete", "CLAIMED", &before.to_string());
             }
         }
         wake

@@ -154,7 +154,7 @@ impl StateWord {
                 // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
                 BeginPark::Readied
             }
-            Err(other) => broken("settle", "ACTIVE, with or without PERMIT", other),
+            Err(other) => broken("begin_park", "ACTIVE, with or without PERMIT", other),
         }
     }
 
