@@ -1,17 +1,15 @@
-//! Blocking: runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread
-//! while the goroutine is parked.
+//! Blocking: runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread while the
+//! goroutine is parked.
 //!
-//! In place, `f` holds up the goroutines bound to the same worker. It also keeps the processor until the
-//! monitor retakes it, which may take a millisecond on a busy machine. So a goroutine whose last call
-//! was long goes to a helper, too. A goroutine that has made no call yet goes by the last call of its
-//! worker (the blocking hint).
+//! In place, `f` holds up the goroutines bound to the same worker. It also keeps the processor until the monitor
+//! retakes it, which may take a millisecond on a busy machine. So if a goroutine's last call was long, it goes to a
+//! helper, too. A goroutine that has made no call yet goes by the last call of its worker (the blocking hint).
 //!
 //! in place: mark the section, run `f` in user code, enter the runtime; if the monitor has retaken the
 //!     processor meanwhile, requeue. Otherwise the cost is two stores and an entry.
 //! helper: queue the job, park; a helper runs the job and unparks the goroutine.
 //! [Q1] A job is run once, before its goroutine resumes; if there is no helper, it is run in place.
-//! Checked by: verification/loom/join.rs, verification/shuttle/blocking.rs,
-//! proptests/runtime/lifecycle.rs.
+//! Checked by: verification/loom/join.rs, verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
 
 use crate::observe::specification::Event;
 use crate::platform::atomic::{AtomicBool, Ordering};
@@ -82,8 +80,7 @@ impl Section {
 impl Drop for Section {
     #[inline]
     fn drop(&mut self) {
-        // There is no worker if `f` has called `fork` and this is the child, where no goroutine
-        // continues.
+        // There is no worker if `f` has called `fork` and this is the child, where no goroutine continues.
         let Some(worker) = current_worker() else { return };
         self.goroutine.note(Event::Blocks(false));
         let sections = self.goroutine.own.sections.get() - 1;
@@ -104,16 +101,15 @@ impl Drop for Section {
     }
 }
 
-/// A processor that a goroutine has released because it is about to block for long. Otherwise the
-/// monitor would have to retake it later.
+/// A processor that a goroutine has released because it is about to block for long. Otherwise the monitor would
+/// have to retake it later.
 struct Released {
     goroutine: Ptr,
     since: u64,
 }
 
 impl Released {
-    /// Releases the worker's processor. Returns `None` if the worker has none, or if it could not be
-    /// taken.
+    /// Releases the worker's processor. Returns `None` if the worker has none, or if it could not be taken.
     fn by(worker: &Worker, goroutine: Ptr) -> Option<Self> {
         let proc = worker.proc.get()?;
         // The goroutine is in user code, so any thread may take its processor, and so may this one.
@@ -122,8 +118,8 @@ impl Released {
     }
 }
 
-/// Runs before the end of the section. The section finds no processor, and would take even a short call
-/// for a long one.
+/// Runs before the end of the section. The section finds no processor, and would take even a short call for a long
+/// one.
 impl Drop for Released {
     fn drop(&mut self) {
         if clock::now().saturating_sub(self.since) < SHORT {
@@ -138,8 +134,7 @@ fn update_hint(worker: &Worker, goroutine: Ptr, hint: BlockingHint) {
     worker.hint.set(hint);
 }
 
-/// Runs `f` on a helper. Returns `Err(f)` if no helper thread exists, or if `!may_wait` and no helper is
-/// idle.
+/// Runs `f` on a helper. Returns `Err(f)` if no helper thread exists, or if `!may_wait` and no helper is idle.
 fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
     goroutine: Ptr,
@@ -160,8 +155,8 @@ fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     }
 }
 
-/// Passes `f` to another thread by `submit`, and parks the caller until `f` has run. Returns the outcome
-/// of `f` and its duration in nanoseconds. Returns `Err(f)` if `submit` refuses the job.
+/// Passes `f` to another thread by `submit`, and parks the caller until `f` has run. Returns the outcome of `f` and
+/// its duration in nanoseconds. Returns `Err(f)` if `submit` refuses the job.
 pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
     place: &'static Location<'static>,
     submit: impl FnOnce(Job) -> Result<(), NoHelper>,

@@ -1,20 +1,17 @@
-//! Monitor: a thread that finds workers which make no progress, and gives their processors to other
-//! workers.
+//! Monitor: a thread that finds workers which make no progress, and gives their processors to other workers.
 //!
-//! If a worker's tick does not change while the worker is in user code, the first of these cases that
-//! applies is taken:
+//! If a worker's tick does not change while the worker is in user code, the first of these cases that applies is
+//! taken:
 //! - The worker is in an announced section: its processor is retaken as soon as work waits.
-//! - The worker is blocked in the kernel (its CPU clock does not advance, and the kernel says that the
-//!   thread sleeps): the same, but only after `BLOCKED_AFTER`.
-//! - The goroutine is CPU-bound: the processor is retaken after `HOG_AFTER` while work waits. The
-//!   number of such goroutines at a time is limited to twice the number of processors, or to four if
-//!   that is more.
+//! - The worker is blocked in the kernel (its CPU clock does not advance, and the kernel says that the thread
+//!   sleeps): the same, but only after `BLOCKED_AFTER`.
+//! - The goroutine is CPU-bound: the processor is retaken after `HOG_AFTER` while work waits. The number of such
+//!   goroutines at a time is limited to twice the number of processors, or to four if that is more.
 //!
-//! Goroutines bound to such a worker wait for it, and the watchdog reports the goroutine that holds them
-//! up.
+//! Goroutines bound to such a worker wait for it, and the watchdog reports the goroutine that holds them up.
 //! While nothing runs, the monitor sleeps until a processor is acquired. The retake itself: [H1], [I5].
-//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs,
-//! verification/shuttle/fair.rs, proptests/runtime/blocking.rs.
+//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, verification/shuttle/fair.rs,
+//! proptests/runtime/blocking.rs.
 
 use crate::platform::atomic::Ordering;
 use crate::platform::fork::Born;
@@ -51,8 +48,8 @@ struct Watch {
 }
 
 impl Watch {
-    /// Returns true if the thread really had a CPU. A thread that only waits for its turn on a busy
-    /// machine is not helped by more threads, unless it waits for long.
+    /// Returns true if the thread really had a CPU. A thread that only waits for its turn on a busy machine is not
+    /// helped by more threads, unless it waits for long.
     fn has_computed(&self, elapsed: u64) -> bool {
         let ran = self.looked.map_or(0, |(_, cpu)| cpu.saturating_sub(self.cpu_since));
         ran >= HOG_AFTER / 2 || elapsed >= 5 * HOG_AFTER
@@ -77,8 +74,7 @@ impl<'a> Monitor<'a> {
         Monitor { shared, hook, watches, holds, period: LONGEST, trimmer, caught_up: 0 }
     }
 
-    /// Runs the monitor's thread. The thread owns the hook, so the hook is dropped here and nowhere
-    /// else.
+    /// Runs the monitor's thread. The thread owns the hook, so the hook is dropped here and nowhere else.
     pub(crate) fn main(&mut self) {
         self.hook = self.shared.watchdog.lock().take();
         self.watch();
@@ -167,8 +163,8 @@ impl<'a> Monitor<'a> {
     }
 }
 
-/// Called for a worker that has a processor and makes no progress. Retakes the processor if that is due.
-/// Returns true if the next scan should come soon.
+/// Called for a worker that has a processor and makes no progress. Retakes the processor if that is due. Returns
+/// true if the next scan should come soon.
 fn retake_if_due(
     shared: &Shared,
     worker: &Worker,
@@ -202,8 +198,8 @@ fn retake_if_due(
     waits && elapsed < BLOCKED_AFTER
 }
 
-/// Decides by the CPU clock since the last scan, and then by what the kernel says, because the clock of
-/// a thread that only waits for its turn on a busy machine does not advance either.
+/// Decides by the CPU clock since the last scan, and then by what the kernel says, because the clock of a thread
+/// that only waits for its turn on a busy machine does not advance either.
 fn sleeps_in_kernel(worker: &Worker, watch: &mut Watch, now: u64) -> bool {
     let Some(cpu) = cpu_time(worker) else { return false };
     let before = watch.looked.replace((now, cpu));
@@ -216,14 +212,13 @@ fn sleeps_in_kernel(worker: &Worker, watch: &mut Watch, now: u64) -> bool {
 }
 
 fn cpu_time(worker: &Worker) -> Option<u64> {
-    // Reads the clock under the lock, because the clock of a thread that has ended may belong to another
-    // thread.
+    // Reads the clock under the lock, because the clock of a thread that has ended may belong to another thread.
     let thread = worker.thread.lock();
     thread.as_ref()?.clock?.nanos()
 }
 
-/// Takes the processor of a worker in user code, and gives it to a worker that can use it. Returns false
-/// if the processor could not be taken.
+/// Takes the processor of a worker in user code, and gives it to a worker that can use it. Returns false if the
+/// processor could not be taken.
 pub(crate) fn retake(shared: &Shared, id: WorkerId, proc: ProcId, cpu_bound: bool) -> bool {
     let _acting = shared.idle.spec.acting();
     if !shared.idle.try_revoke(id, proc, cpu_bound) {
@@ -246,8 +241,8 @@ pub(crate) fn retake(shared: &Shared, id: WorkerId, proc: ProcId, cpu_bound: boo
     true
 }
 
-/// Retakes every processor that can be retaken, and returns their number. A model calls this instead of
-/// running a monitor.
+/// Retakes every processor that can be retaken, and returns their number. A model calls this instead of running a
+/// monitor.
 pub(crate) fn retake_all(shared: &Shared) -> usize {
     let idle = &shared.idle;
     let held = |proc| idle.holder(proc).map(|id| (id, proc));
@@ -255,8 +250,8 @@ pub(crate) fn retake_all(shared: &Shared) -> usize {
     due.filter(|(id, proc)| retake(shared, *id, *proc, false)).count()
 }
 
-/// Moves the goroutine in `run_next` to the global queue. Called when a processor is idle while this
-/// goroutine waits behind a goroutine that does not suspend.
+/// Moves the goroutine in `run_next` to the global queue. Called when a processor is idle while this goroutine
+/// waits behind a goroutine that does not suspend.
 fn free_next(shared: &Shared, proc: ProcId) {
     let _acting = shared.idle.spec.acting();
     if let Some(next) = shared.processors[proc as usize].take_next() {
@@ -266,8 +261,8 @@ fn free_next(shared: &Shared, proc: ProcId) {
     }
 }
 
-/// Reports a goroutine that holds up goroutines bound to its worker: first after `HOG_AFTER`, and then
-/// whenever the time has doubled.
+/// Reports a goroutine that holds up goroutines bound to its worker: first after `HOG_AFTER`, and then whenever the
+/// time has doubled.
 fn report_if_due(
     shared: &Shared,
     hook: Option<&Watchdog>,
@@ -294,9 +289,8 @@ fn report_if_due(
     }
 }
 
-/// Calls the hook, unless the runtime is already ending. A thread that ends the runtime meanwhile finds
-/// no handle of this thread, and so does not wait for the hook, which may itself be what ends the
-/// runtime. [T5]
+/// Calls the hook, unless the runtime is already ending. A thread that ends the runtime meanwhile finds no handle
+/// of this thread, and so does not wait for the hook, which may itself be what ends the runtime. [T5]
 fn report(shared: &Shared, hook: &Watchdog, stall: &Stall) {
     let place = shared.place_of(Attendant::Watch);
     // The lock is released at the end of this statement.

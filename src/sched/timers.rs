@@ -1,22 +1,22 @@
 //! Timers: the deadlines of parked goroutines, and how the timekeeper waits for the nearest one.
 //!
-//! arm (a goroutine that is about to park): lock a heap, push, publish the heap's nearest deadline; if
-//! that is nearer than before, fence, read `waits_until`; if that is later than the deadline plus
-//! the lag, claim it and wake the timekeeper.
-//! wait (the timekeeper): publish the nearest deadline of all heaps, plus the lag, as `waits_until`;
-//! fence; read the nearest deadline again; sleep until then.
-//! fire (a worker, for its own heap; or the timekeeper, for timers that workers have missed): lock a
-//! heap, take out the due timers in order, and expire each under the lock.
+//! arm (a goroutine that is about to park): lock a heap, push, publish the heap's nearest deadline; if that is
+//! nearer than before, fence, read `waits_until`; if the timekeeper sleeps beyond the deadline plus the lag, claim
+//! the word and wake the timekeeper.
+//! wait (the timekeeper): publish the nearest deadline of all heaps, plus the lag, as `waits_until`; fence; read
+//! the nearest deadline again; sleep until then.
+//! fire (a worker, for its own heap; or the timekeeper, for timers that workers have missed): lock a heap, take out
+//! the due timers in order, and expire each under the lock.
 //! cancel (a goroutine that was unparked before its deadline): lock, remove.
 //!
-//! Each worker has the heap of its own number, and arms only there. Any thread may fire any heap, so no
-//! timer is forgotten when its worker blocks, hands its processor over, or ends.
+//! Each worker has the heap of its own number, and arms only there. Any thread may fire any heap, so no timer is
+//! forgotten when its worker blocks, hands its processor over, or ends.
 //!
-//! [W1] If a deadline is armed, the timekeeper is awake, or it sleeps at most until that deadline plus
-//! the longest lag, or its wake-up is in flight.  [W2] A timer fires at most once, and not after the
-//! call that cancels it has returned.
-//! [W3] No timer fires before its deadline. The timers of one heap fire in the order of their deadlines,
-//! and timers of equal deadlines in the order of arming.
+//! [W1] If a deadline is armed, the timekeeper is awake, or it sleeps at most until that deadline plus the longest
+//! lag, or its wake-up is in flight.  [W2] A timer fires at most once, and not after the call that cancels it has
+//! returned.
+//! [W3] No timer fires before its deadline. The timers of one heap fire in the order of their deadlines, and timers
+//! of equal deadlines in the order of arming.
 //! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, proptests/runtime/timers.rs.
 
 use crate::platform::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
@@ -25,27 +25,24 @@ use crate::structures::{Heap, NEVER, Ticket};
 use crossbeam_utils::CachePadded;
 use std::time::Duration;
 
-/// The value of `waits_until` while the timekeeper is awake. It will look at every heap before it
-/// sleeps.
+/// The value of `waits_until` while the timekeeper is awake. It will look at every heap before it sleeps.
 const AWAKE: u64 = 0;
 /// The greatest number of timers that fire while the lock of a heap is held once.
 const BATCH: usize = 32;
 
-/// The longest time by which the timekeeper comes after a deadline, in nanoseconds, without the kernel's
-/// own delay.
+/// The longest time by which the timekeeper comes after a deadline, in nanoseconds, without the kernel's own delay.
 pub const LONGEST_LAG: u64 = 5_000_000;
 /// The shortest such time. A worker that fires its own timers does so within this time.
 const SHORTEST_LAG: u64 = 100_000;
 
-/// See the module's documentation.
+/// See the module.
 pub struct Timers<T> {
     shards: Box<[CachePadded<Shard<T>>]>,
     /// Heaps from this number on were never used.
     reach: AtomicUsize,
     /// The time until which the timekeeper sleeps. Written only by read-modify-writes.
     waits_until: CachePadded<AtomicU64>,
-    /// How long after a deadline the timekeeper checks that the timer was fired. Written only by the
-    /// timekeeper.
+    /// How long after a deadline the timekeeper checks that the timer was fired. Written only by the timekeeper.
     lag: AtomicU64,
     timekeeper: Parker,
 }
@@ -75,13 +72,12 @@ impl<T: Copy + PartialEq> Timers<T> {
         self.reach.load(Ordering::Relaxed)
     }
 
-    /// Sets a timer in the heap `number`: `item` will be expired at about `deadline`. The same `number`
-    /// must be given to `cancel`. [W1]
+    /// Sets a timer in the heap `number`: `item` will be expired at about `deadline`. The same `number` must be
+    /// given to `cancel`. [W1]
     pub fn arm(&self, number: usize, deadline: u64, item: T) -> Ticket {
         let shard = self.shard(number);
         if number >= self.reach() {
-            // Relaxed: comes before the fence in `prompt`, which is called next because the heap is
-            // empty.
+            // Relaxed: comes before the fence in `prompt`, which is called next because the heap is empty.
             // mutant: drop reach
             self.reach.fetch_max(number + 1, Ordering::Relaxed);
         }
@@ -108,9 +104,8 @@ impl<T: Copy + PartialEq> Timers<T> {
         was_armed
     }
 
-    /// Takes due timers out of one heap, at most a batch, and calls `expire` for each under the heap's
-    /// lock. Calls `soon` for each before that, so that a cache may be warmed. Returns the number of
-    /// timers. [W2] [W3]
+    /// Takes due timers out of one heap, at most a batch, and calls `expire` for each under the heap's lock. Calls
+    /// `soon` for each before that, so that a cache may be warmed. Returns the number of timers. [W2] [W3]
     pub fn fire(
         &self,
         number: usize,
@@ -155,14 +150,14 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// Wakes the timekeeper if it sleeps for longer than until `deadline` plus the lag. [W1]
     fn prompt(&self, deadline: u64) {
-        // SeqCst: pairs with the fence in `wait`: either we see how long the timekeeper sleeps, or its
-        // second read sees our deadline. [W1]
+        // SeqCst: pairs with the fence in `wait`: either we see how long the timekeeper sleeps, or its second read
+        // sees our deadline. [W1]
         fence(Ordering::SeqCst);
         // Relaxed, here and below: ordered by the fence; the parker orders the rest.
         let seen = self.waits_until.load(Ordering::Relaxed);
-        // If several goroutines arm at a time, one of them wakes the timekeeper. If the exchange fails,
-        // another such goroutine or the timekeeper itself has changed the word. The timekeeper's second
-        // read then sees our deadline, because its fence came after ours.
+        // If several goroutines arm at a time, one of them wakes the timekeeper. If the exchange fails, another
+        // such goroutine or the timekeeper itself has changed the word. The timekeeper's second read then sees our
+        // deadline, because its fence came after ours.
         let claim = |seen| {
             let to = AWAKE;
             self.waits_until.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed)
@@ -178,13 +173,12 @@ impl<T: Copy + PartialEq> Timers<T> {
         deadline.saturating_add(self.lag.load(Ordering::Relaxed))
     }
 
-    /// Returns true if some timer was missed. If so, the lag becomes the shortest, so that the
-    /// timekeeper also comes early the next time.
+    /// Returns true if some timer was missed. If so, the lag becomes the shortest, so that the timekeeper also
+    /// comes early the next time.
     pub fn is_late(&self, now: u64) -> bool {
         let late = self.late(self.nearest()) <= now;
         if late {
-            // Relaxed: written only by the timekeeper. A goroutine that arms may read an old value; see
-            // `late`.
+            // Relaxed: written only by the timekeeper. A goroutine that arms may read an old value; see `late`.
             self.lag.store(SHORTEST_LAG, Ordering::Relaxed);
         }
         late
@@ -197,8 +191,8 @@ impl<T: Copy + PartialEq> Timers<T> {
         self.lag.store((2 * lag).min(LONGEST_LAG), Ordering::Relaxed);
     }
 
-    /// Blocks the timekeeper's thread until the lag after the nearest deadline is over, a nearer timer
-    /// is armed, or it is [woken](Self::wake). [W1]
+    /// Blocks the timekeeper's thread until the lag after the nearest deadline is over, a nearer timer is armed, or
+    /// it is [woken](Self::wake). [W1]
     pub fn wait(&self, now: impl Fn() -> u64) {
         let mut until = self.late(self.nearest());
         loop {
@@ -221,8 +215,8 @@ impl<T: Copy + PartialEq> Timers<T> {
         {
             self.relax();
         }
-        // Relaxed: a timer that is armed from here on is seen by the next `wait`, or its fence comes
-        // after the fence there.
+        // Relaxed: a timer that is armed from here on is seen by the next `wait`, or its fence comes after the
+        // fence there.
         self.waits_until.swap(AWAKE, Ordering::Relaxed);
     }
 
@@ -236,8 +230,8 @@ impl<T: Copy + PartialEq> Shard<T> {
     fn publish(&self, before: u64, heap: &Heap<T>) {
         let nearest = heap.nearest();
         if nearest != before {
-            // Relaxed: the fence in `prompt` orders what must be seen. If it is seen late that a timer
-            // was removed, the timekeeper only wakes for nothing.
+            // Relaxed: the fence in `prompt` orders what must be seen. If it is seen late that a timer was removed,
+            // the timekeeper only wakes for nothing.
             self.nearest.store(nearest, Ordering::Relaxed);
         }
     }

@@ -1,18 +1,17 @@
-//! Alarm: wakes tasks that await a time, whatever executor runs them, with or without a runtime. A
-//! process has one alarm, with one kernel thread. The thread is started by the first task that awaits a
-//! time, and sleeps while nothing is due.
+//! Alarm: wakes tasks that await a time, whatever executor runs them, with or without a runtime. A process has one
+//! alarm, with one kernel thread. The thread is started by the first task that awaits a time, and sleeps while
+//! nothing is due.
 //!
 //! arm (a poll): lock; remove the future's earlier entry; push; if the thread sleeps beyond the new
 //!     deadline, wake it.   disarm (a drop): lock; remove the entry.
-//! turn (the thread): lock; pop the due entries; unlock; wake their tasks.   If nothing is due, sleep
-//! until
+//! turn (the thread): lock; pop the due entries; unlock; wake their tasks.   If nothing is due, sleep until
 //!     the nearest deadline; the lock is released as the thread falls asleep.
-//! Wakers are user code. They are cloned, called and dropped without the lock, and their panics are
-//! caught, because a panic would end the thread. [Q2]
+//! Wakers are user code. They are cloned, called and dropped without the lock, and their panics are caught, because
+//! a panic would end the thread. [Q2]
 //!
-//! [Z4] While there is an entry, the alarm is awake, or sleeps at most until the entry's deadline, or
-//! its wake-up is in flight. An entry leaves once: either the waker with which it was last armed is
-//! called, or the entry is removed.
+//! [Z4] While there is an entry, the alarm is awake, or sleeps at most until the entry's deadline, or its wake-up
+//! is in flight. An entry leaves once: either the waker with which it was last armed is called, or the entry is
+//! removed.
 //! In a model, time is a part of the model, and `virtual_time` replaces this file.
 //! Checked by: verification/loom/alarm.rs, proptests/runtime/awaited.rs, proptests/model/time.rs.
 #![forbid(unsafe_code)]
@@ -36,7 +35,7 @@ use std::time::Duration;
 /// The greatest number of tasks that are woken before the lock is taken again.
 const BATCH: usize = 64;
 
-/// See the module's documentation.
+/// See the module.
 #[derive(Debug)]
 pub struct Alarm {
     state: Mutex<State>,
@@ -82,8 +81,8 @@ impl Alarm {
         let ticket = state.heap.push(deadline, number);
         state.tasks.insert(number, task);
         if deadline < state.sleeps_until {
-            // One wake-up is enough: for an `arm` that comes before the thread has the lock again, the
-            // thread counts as awake.
+            // One wake-up is enough: for an `arm` that comes before the thread has the lock again, the thread
+            // counts as awake.
             state.sleeps_until = 0;
             // mutant: drop wake of the alarm
             self.wake.notify_one();
@@ -93,8 +92,8 @@ impl Alarm {
         Armed { number, ticket }
     }
 
-    /// Removes an entry and returns true. Returns false if the entry has left, which means that its
-    /// waker was called or is about to be. [Z4]
+    /// Removes an entry and returns true. Returns false if the entry has left, which means that its waker was
+    /// called or is about to be. [Z4]
     pub fn disarm(&self, armed: Armed) -> bool {
         // The lock is released at the end of this statement, and the waker is dropped after that.
         let taken = self.state.lock().take(armed);
@@ -153,8 +152,8 @@ impl State {
     }
 }
 
-/// The alarm of the process, made when it is first needed, and never in a model. The child of a fork
-/// makes its own alarm.
+/// The alarm of the process, made when it is first needed, and never in a model. The child of a fork makes its own
+/// alarm.
 static ALARM: OfProcess<Arc<Alarm>> = OfProcess::new();
 
 /// # Panics
@@ -199,8 +198,8 @@ fn start() -> &'static Alarm {
     ALARM.get().expect("it was there before")
 }
 
-/// A future's entry in the alarm of the process or in the clock of the model, at most one at a time. The
-/// entry is removed on drop.
+/// A future's entry in the alarm of the process or in the clock of the model, at most one at a time. The entry is
+/// removed on drop.
 #[derive(Debug, Default)]
 pub(crate) struct Reminder {
     place: Option<Place>,
@@ -223,8 +222,7 @@ impl Reminder {
     pub(crate) fn set(&mut self, deadline: u64, task: Task) {
         if MODELLED || deadline == NEVER {
             self.clear();
-            // Outside a checked user program a model has no clock, so a deadline that is not due is
-            // never reached.
+            // Outside a checked user program a model has no clock, so a deadline that is not due is never reached.
             let number = if MODELLED { virtual_time::set_task(task, deadline) } else { None };
             self.place = number.map(Place::Model);
             return;

@@ -7,12 +7,12 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-/// A point in time of the clock that goroutines see. This is the machine's monotonic clock, or, if the
-/// program is simulated, the clock of the simulation.
+/// A point in time of the clock that goroutines see. This is the machine's monotonic clock, or, if the program is
+/// simulated, the clock of the simulation.
 ///
-/// It has the operations of [`std::time::Instant`], and each of the two types converts into the other.
-/// The range is 292 years before and after the start of the process. [`Instant::FAR_FUTURE`], the end of
-/// the range, is never reached.
+/// It has the operations of [`std::time::Instant`], and each of the two types converts into the other. The range is
+/// 292 years before and after the start of the process. [`Instant::FAR_FUTURE`], the end of the range, is never
+/// reached.
 ///
 /// ```
 /// use selvedge::time::Instant;
@@ -131,9 +131,8 @@ impl SubAssign<Duration> for Instant {
     }
 }
 
-/// Converts by the distance from now, exact to within the time between two readings of the clock. In a
-/// model or a simulation, `std`'s clock is still the machine's clock, so make deadlines there from
-/// [`Instant::now`].
+/// Converts by the distance from now, exact to within the time between two readings of the clock. In a model or a
+/// simulation, `std`'s clock is still the machine's clock, so make deadlines there from [`Instant::now`].
 impl From<std::time::Instant> for Instant {
     fn from(instant: std::time::Instant) -> Instant {
         let (now, here) = (std::time::Instant::now(), Instant::now());

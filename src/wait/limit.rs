@@ -72,8 +72,8 @@ impl<'a> WaitLimit<'a> {
         self.deadline.is_none() && self.token.is_none()
     }
 
-    /// Begins a wait of the caller on one list. The wait must then be passed to [`wait`](Self::wait)
-    /// with this limit.
+    /// Begins a wait of the caller on one list. The wait must then be passed to [`wait`](Self::wait) with this
+    /// limit.
     ///
     /// # Panics
     /// Panics as [`Wait::of_caller`] does.
@@ -91,8 +91,8 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Blocks the caller until `wait` is completed or the limit is reached. In the latter case no waker
-    /// will complete the wait any more. The caller must not hold the lock of any list.
+    /// Blocks the caller until `wait` is completed or the limit is reached. In the latter case no waker will
+    /// complete the wait any more. The caller must not hold the lock of any list.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
         // This check comes first, because nothing may unwind once the node is linked.
@@ -118,9 +118,8 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Parks the caller until `ready` returns true, or the limit is reached. `ready` is called after
-    /// each wake-up, and whatever makes it true must unpark the caller. Inside `no_suspend`, panics
-    /// before it parks.
+    /// Parks the caller until `ready` returns true, or the limit is reached. `ready` is called after each wake-up,
+    /// and whatever makes it true must unpark the caller. Inside `no_suspend`, panics before it parks.
     pub(crate) fn park_until(
         self,
         place: &'static Location<'static>,
@@ -128,8 +127,7 @@ impl<'a> WaitLimit<'a> {
     ) -> Outcome {
         let wait = Wait::of_caller(place);
         let node = Node::new(&wait, CANCELLED, ptr::null_mut());
-        // SAFETY: the node is unlinked below, and nothing in between unwinds, because `ready` is our own
-        // code.
+        // SAFETY: the node is unlinked below, and nothing in between unwinds, because `ready` is our own code.
         if self.token.is_some_and(|token| unsafe { !token.enlist(&node) }) {
             return Outcome::Cancelled;
         }

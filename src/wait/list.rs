@@ -1,6 +1,6 @@
-//! List: the waiters for one thing, first in first out. The list is a part of what the thing's lock
-//! guards. It links nodes that lie in the waiters' frames, so waiting allocates nothing.
-//! link, unlink, claim: O(1); `claim` also drops nodes whose wait has ended elsewhere.
+//! List: the waiters for one thing, first in first out. The list is a part of what the thing's lock guards. It
+//! links nodes that lie in the waiters' frames, so waiting allocates nothing.
+//! link, unlink, claim: O(1); `claim` also drops nodes of waits that have ended elsewhere.
 //! [X3] A node is unlinked before its frame ends.
 //! Checked by: verification/loom/wait.rs.
 
@@ -17,21 +17,19 @@ pub struct Node {
     linked: Cell<bool>,
     previous: Cell<*const Node>,
     next: Cell<*const Node>,
-    /// The address of the message slot, where a value passes between waiter and waker. The list's owner
-    /// knows its type.
+    /// The address of the message slot, where a value passes between waiter and waker. The list's owner knows its
+    /// type.
     packet: *mut (),
     _pinned: PhantomPinned,
 }
 
-// SAFETY: the links are accessed only under the list's lock, and the message slot as the wait's state
-// says.
+// SAFETY: the links are accessed only under the list's lock, and the message slot as the wait's state says.
 unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
 
 impl Node {
-    /// Makes a node of `wait`, in no list. [`Wait::wait`] returns `arm` if the wait is completed through
-    /// this node.
+    /// Makes a node of `wait`, in no list. [`Wait::wait`] returns `arm` if the wait is completed through this node.
     pub fn new(wait: *const Wait, arm: u32, packet: *mut ()) -> Self {
         Node {
             wait,
@@ -71,8 +69,7 @@ impl List {
         self.head.is_null()
     }
 
-    /// Returns the number of linked nodes. Some of them may belong to waits that have ended through
-    /// another list.
+    /// Returns the number of linked nodes. Some of them may belong to waits that have ended through another list.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -96,8 +93,8 @@ impl List {
     /// # Safety
     /// - The node must be in no list. One lock must guard this list, and the node must be given only to
     ///   [`unlink`](Self::unlink) of this list.
-    /// - Node and wait must not move until `unlink` has unlinked the node, or the waker that claimed the
-    ///   wait has completed it. Until then the goroutine or thread that waits must not end.
+    /// - Node and wait must not move until `unlink` has unlinked the node, or the waker that claimed the wait has
+    ///   completed it. Until then the goroutine or thread that waits must not end.
     /// - An untimed wait must have no other node on any list.
     pub unsafe fn link(&mut self, node: &Node) {
         debug_assert!(!node.linked.get(), "a node is linked once");
@@ -157,18 +154,18 @@ impl List {
         true
     }
 
-    /// Unlinks the first node and claims its wait for the caller, which must complete it. Returns `None`
-    /// if there is no node, or if the wait of the first node has ended.
+    /// Unlinks the first node and claims its wait for the caller, which must complete it. Returns `None` if there
+    /// is no node, or if the wait of the first node has ended.
     pub fn claim_first(&mut self) -> Option<Claim> {
         // SAFETY: a linked node exists. [X3]
         let node = unsafe { self.head.as_ref() }?;
         self.unlink(node);
-        // SAFETY: the wait exists as long as the node does, because the waiter must take our lock to
-        // unlink the node, or to learn that the node is unlinked.
+        // SAFETY: the wait exists as long as the node does, because the waiter must take our lock to unlink the
+        // node, or to learn that the node is unlinked.
         unsafe { (*node.wait).claim() }.then_some(Claim { node })
     }
 
-    /// Unlinks the first node whose wait has not ended, and claims that wait for the caller, which must
+    /// Unlinks the first node with a wait that has not ended, and claims that wait for the caller, which must
     /// complete it.
     #[inline]
     pub fn claim(&mut self) -> Option<Claim> {
@@ -217,8 +214,8 @@ impl Claim {
         unsafe { (*self.node).packet }
     }
 
-    /// Completes the wait. The message slot belongs to the waiter again. [X2] The returned handle must
-    /// stay with the calling thread or goroutine; see [`WakeHandle::wake`].
+    /// Completes the wait. The message slot belongs to the waiter again. [X2] The returned handle must stay with
+    /// the calling thread or goroutine; see [`WakeHandle::wake`].
     #[inline]
     pub fn complete(self) -> WakeHandle {
         // SAFETY: the wait is claimed, so node and wait exist until the state is FIRED. [X4]

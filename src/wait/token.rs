@@ -1,17 +1,16 @@
 //! Tokens: the tree of tokens, and the waits under each of them.
 //!
-//! cancel: for the token and all tokens below it, breadth first: under the lock of its children, set
-//! CANCELLED and collect the children; complete every enlisted wait. Then set COMPLETE on each of these
-//! tokens.
-//! child: under the parent's lock: linked, or already cancelled when it is made.   enlist: under the
-//! waiters' lock: linked, or refused.
+//! cancel: for the token and all tokens below it, breadth first: under the lock of its children, set CANCELLED and
+//! collect the children; complete every enlisted wait. Then set COMPLETE on each of these tokens.
+//! child: under the parent's lock: linked, or already cancelled when it is made.   enlist: under the waiters' lock:
+//! linked, or refused.
 //! drop: unlinked from the parent, which is dropped too if this was its last reference.
 //!
-//! A token owns a reference to its parent; a parent has weak references to its children. No step is
-//! recursive, so a deep tree needs no stack.
+//! A token owns a reference to its parent; a parent has weak references to its children. No step is recursive, so a
+//! deep tree needs no stack.
 //!
-//! [Y1] Once `cancel` has returned, each wait under the token or a token below it is completed, and no
-//! wait begins there.  [Y2] A token that is dropped leaves nothing behind in its parent.
+//! [Y1] Once `cancel` has returned, each wait under the token or a token below it is completed, and no wait begins
+//! there.  [Y2] A token that is dropped leaves nothing behind in its parent.
 //! Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
 use super::{List, Node, Wakes};
@@ -69,8 +68,7 @@ impl Token {
         }
     }
 
-    /// Makes a token below this token. Its deadline is the earlier of `deadline` and this token's
-    /// deadline.
+    /// Makes a token below this token. Its deadline is the earlier of `deadline` and this token's deadline.
     pub(crate) fn child(self: &Arc<Self>, deadline: Option<u64>) -> Arc<Token> {
         let deadline = match (self.deadline, deadline) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -91,8 +89,7 @@ impl Token {
 
     /// Cancels this token and all tokens below it. [Y1]
     pub(crate) fn cancel(self: &Arc<Self>) {
-        // Acquire: pairs with the Release below, so that a caller that finds COMPLETE set may rely on
-        // it.
+        // Acquire: pairs with the Release below, so that a caller that finds COMPLETE set may rely on it.
         if self.word.load(Ordering::Acquire) & COMPLETE != 0 {
             return;
         }
@@ -108,8 +105,7 @@ impl Token {
         }
     }
 
-    /// Cancels only this token, and appends its children to `all`, the tokens that are still to be
-    /// cancelled.
+    /// Cancels only this token, and appends its children to `all`, the tokens that are still to be cancelled.
     fn cancel_alone(&self, all: &mut Vec<Arc<Token>>) {
         let why = if self.has_expired(clock::now()) { EXPIRED } else { CANCELLED };
         let children = self.children.lock();
@@ -146,8 +142,7 @@ impl Token {
         self.deadline
     }
 
-    /// Returns the time at which the token is cancelled, as far as is known now: 0 if it is already
-    /// cancelled.
+    /// Returns the time at which the token is cancelled, as far as is known now: 0 if it is already cancelled.
     pub(crate) fn due(&self) -> Option<u64> {
         if self.flags() != 0 { Some(0) } else { self.deadline }
     }
@@ -161,22 +156,21 @@ impl Token {
         self.word.load(Ordering::Acquire)
     }
 
-    /// Returns the list of waits under this token. All of them are completed when the token is
-    /// cancelled.
+    /// Returns the list of waits under this token. All of them are completed when the token is cancelled.
     pub(crate) fn waiters(&self) -> &Mutex<List> {
         &self.waiters
     }
 
-    /// Links a wait that is completed when the token is cancelled. Returns false if the token is already
-    /// cancelled. [Y1]
+    /// Links a wait that is completed when the token is cancelled. Returns false if the token is already cancelled.
+    /// [Y1]
     ///
     /// # Safety
     /// As for [`List::link`], and the caller must call `delist` before node or wait ends.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn enlist(&self, node: &Node) -> bool {
         let mut waiters = self.waiters.lock();
-        // The check is under the lock: if the token is not cancelled now, its canceller has not yet
-        // taken the waiters.
+        // The check is under the lock: if the token is not cancelled now, its canceller has not yet taken the
+        // waiters.
         // mutant: wait under what is cancelled: replace self.flags() != 0 with false
         if self.flags() != 0 {
             return false;
@@ -198,15 +192,15 @@ impl Drop for Token {
         let mut place = self.place.take();
         while let Some(Place { parent, index }) = place {
             parent.children.lock().remove(index);
-            // If this was the last reference to the parent, the parent is dropped here, and its own
-            // position is released in the next round.
+            // If this was the last reference to the parent, the parent is dropped here, and its own position is
+            // released in the next round.
             place = Arc::into_inner(parent).and_then(|mut parent| parent.place.take());
         }
     }
 }
 
-/// The tokens below a token: a table with a list of its vacant slots. The length of the table is the
-/// greatest number of children so far.
+/// The tokens below a token: a table with a list of its vacant slots. The length of the table is the greatest
+/// number of children so far.
 #[derive(Default)]
 pub(crate) struct Children {
     pub(crate) slots: Vec<Slot>,

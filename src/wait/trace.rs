@@ -1,9 +1,8 @@
-//! Trace: one line in each public operation, so that a failed run can be described in terms of
-//! goroutines, channels and locks. If nothing is checked or simulated, the cost is one read of a flag.
-//! `op` or `select` is called when the operation begins; `says` or `chooses` when its result is worth a
-//! report; `made` when a thing is created.
-//! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, another
-//! goroutine may run at `op`, `plain`, `polls` and a `select` that waits.
+//! Trace: one line in each public operation, so that a failed run can be described in terms of goroutines, channels
+//! and locks. If nothing is checked or simulated, the cost is one read of a flag.
+//! `op` or `select` is called when the operation begins; `says` or `chooses` when its result is worth a report; `made` when a thing is created.
+//! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, another goroutine may run
+//! at `op`, `plain`, `polls` and a `select` that waits.
 //! Checked by: proptests/model/main.rs.
 
 use crate::observe::run_log;
@@ -32,8 +31,8 @@ fn object<T: ?Sized>(kind: &'static str, thing: *const T) -> Option<Object> {
     run_log::object(kind, thing.cast::<()>().addr())
 }
 
-/// Records that the caller begins `verb` on the thing of kind `kind` at `thing`. In a simulation, other
-/// goroutines may run first, so the caller must hold no lock and must be able to suspend.
+/// Records that the caller begins `verb` on the thing of kind `kind` at `thing`. In a simulation, other goroutines
+/// may run first, so the caller must hold no lock and must be able to suspend.
 #[inline]
 pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
@@ -67,8 +66,8 @@ pub fn plain(verb: &'static str, place: Place) {
     }
 }
 
-/// Like [`op`], in a future, which does not know the location of the code that polls it. Other
-/// goroutines may run first.
+/// Like [`op`], in a future, which does not know the location of the code that polls it. Other goroutines may run
+/// first.
 #[inline]
 #[track_caller]
 pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {

@@ -1,5 +1,4 @@
-//! Wait: one wait of a goroutine, thread or task, on one or more lists, and its steps: claim, complete,
-//! cancel.
+//! Wait: one wait of a goroutine, thread or task, on one or more lists, and its steps: claim, complete, cancel.
 
 use crate::observe::broken;
 use crate::platform::atomic::{AtomicU32, Ordering};
@@ -30,8 +29,8 @@ pub struct Wait {
     who: UnsafeCell<Option<ParkedRef>>,
 }
 
-// SAFETY: once the state is CLAIMED, only the claimer accesses `who`; before that, only the waiter does.
-// The waiter changes `who` only under the lock of the one list that it waits on.
+// SAFETY: once the state is CLAIMED, only the claimer accesses `who`; before that, only the waiter does. The waiter
+// changes `who` only under the lock of the one list that it waits on.
 unsafe impl Sync for Wait {}
 
 // SAFETY: as above, and `ParkedRef` is Send.
@@ -41,16 +40,16 @@ unsafe impl Send for Wait {}
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// A waker completed the wait through the node with this arm. That node is unlinked; other nodes may
-    /// still be linked.
+    /// A waker completed the wait through the node with this arm. That node is unlinked; other nodes may still be
+    /// linked.
     Fired(u32),
     /// The deadline passed. Every node may still be linked.
     TimedOut,
 }
 
-/// The wake-ups to perform after a lock is released, mostly none or one. The function that completes the
-/// waits keeps this value in its own frame, and performs the wake-ups before it returns, so the runtime
-/// still exists then.
+/// The wake-ups to perform after a lock is released, mostly none or one. The function that completes the waits
+/// keeps this value in its own frame, and performs the wake-ups before it returns, so the runtime still exists
+/// then.
 #[derive(Default)]
 #[must_use]
 pub struct Wakes {
@@ -72,8 +71,8 @@ impl Wakes {
         }
     }
 
-    /// Performs the wake-ups in the order in which they were pushed. Never unwinds, and suspends only if
-    /// a task's waker does. The caller must hold no lock of ours. [Q2] [Q3]
+    /// Performs the wake-ups in the order in which they were pushed. Never unwinds, and suspends only if a task's
+    /// waker does. The caller must hold no lock of ours. [Q2] [Q3]
     #[inline(always)]
     pub fn wake(&mut self) {
         if let Some(first) = self.first.take() {
@@ -97,10 +96,9 @@ impl Wakes {
     }
 }
 
-/// If a panic comes before the wake-ups (a wait inside `no_suspend`), the waiters whose waits are
-/// completed are woken all the same, because otherwise they would never be woken. After that nothing is
-/// left to drop, so the fields are `ManuallyDrop`. This spares each channel operation the code for
-/// dropping them.
+/// If a panic comes before the wake-ups (a wait inside `no_suspend`), the waiters of completed waits are woken all
+/// the same, because nothing else would wake them. After that nothing is left to drop, so the fields are
+/// `ManuallyDrop`. This spares each channel operation the code for dropping them.
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
@@ -117,8 +115,8 @@ impl Wait {
         Wait::of(park::sleeper_about_to_wait(false).unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
-    /// Like [`of_caller`](Self::of_caller), for a wait that has one node and is never cancelled. This
-    /// spares its waker two read-modify-writes.
+    /// Like [`of_caller`](Self::of_caller), for a wait that has one node and is never cancelled. This spares its
+    /// waker two read-modify-writes.
     ///
     /// # Panics
     /// Panics as [`of_caller`](Self::of_caller) does.
@@ -128,10 +126,10 @@ impl Wait {
         Wait::steadfast_of(who.unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
-    /// Returns a reference to the caller, which may hold a lock of ours, for a wait without a limit if
-    /// `for_ever`. Returns `None` if the caller must not wait: inside `no_suspend`; on a thread whose
-    /// thread-locals are gone; or without a limit in the child of a fork. The caller must then release
-    /// its locks and call [`refuse`](Self::refuse).
+    /// Returns a reference to the caller, which may hold a lock of ours, for a wait without a limit if `for_ever`.
+    /// Returns `None` if the caller must not wait: inside `no_suspend`; on a thread that has lost its
+    /// thread-locals; or without a limit in the child of a fork. The caller must then release its locks and call
+    /// [`refuse`](Self::refuse).
     #[inline]
     pub(crate) fn caller(for_ever: bool) -> Option<ParkedRef> {
         park::sleeper_about_to_wait(for_ever)
@@ -164,8 +162,8 @@ impl Wait {
         Wait { state, is_steadfast, who: UnsafeCell::new(Some(who)) }
     }
 
-    /// Blocks the caller until the wait is completed or `deadline` has passed. Parks a goroutine, and
-    /// blocks a plain thread.
+    /// Blocks the caller until the wait is completed or `deadline` has passed. Parks a goroutine, and blocks a
+    /// plain thread.
     pub fn wait(&self, place: &'static Location<'static>, deadline: Option<u64>) -> Ended {
         let Some(at) = deadline else { return Ended::Fired(self.until_fired(place)) };
         loop {
@@ -201,15 +199,15 @@ impl Wait {
         self.state.load(Ordering::Acquire).checked_sub(FIRED)
     }
 
-    /// Returns true if the wait is neither claimed nor cancelled. The answer is a hint, unless the
-    /// caller excludes changes.
+    /// Returns true if the wait is neither claimed nor cancelled. The answer is a hint, unless the caller excludes
+    /// changes.
     pub fn is_waiting(&self) -> bool {
         // Relaxed: nothing that the state guards is read.
         self.state.load(Ordering::Relaxed) == WAITING
     }
 
-    /// Ends the wait and returns true, unless a waker has claimed it. If false, the waker has completed
-    /// the wait or is about to.
+    /// Ends the wait and returns true, unless a waker has claimed it. If false, the waker has completed the wait or
+    /// is about to.
     pub fn cancel_wait(&self) -> bool {
         if self.is_steadfast {
             broken("cancel_wait", "a wait that may be cancelled", "an untimed one");
@@ -219,42 +217,40 @@ impl Wait {
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Changes the waiter to this task, and returns the earlier waiter, which the caller must drop
-    /// without the lock. The caller must hold the lock of the one list that this wait is on, which
-    /// wakers hold while they complete it. The wait must not be completed yet.
+    /// Changes the waiter to this task, and returns the earlier waiter, which the caller must drop without the
+    /// lock. The caller must hold the lock of the one list that this wait is on, which wakers hold while they
+    /// complete it. The wait must not be completed yet.
     pub(crate) fn set_task(&self, task: Task) -> Option<ParkedRef> {
         // SAFETY: only a waker that holds the same lock would take `who`. See `Sync`.
         self.who.with_mut(|own| unsafe { (*own).replace(ParkedRef::task(task)) })
     }
 
-    /// Claims the wait for a waker that found it through a list. Returns false if it is claimed or
-    /// cancelled. [X1]
+    /// Claims the wait for a waker that found it through a list. Returns false if it is claimed or cancelled. [X1]
     pub(super) fn claim(&self) -> bool {
         if self.is_steadfast {
             return true;
         }
-        // Relaxed: the claimer holds the list's lock. Under this lock the waiter has linked the node,
-        // after it had filled the message slot. On failure another waker has claimed the wait, or it was
-        // cancelled.
+        // Relaxed: the claimer holds the list's lock. Under this lock the waiter has linked the node, after it had
+        // filled the message slot. On failure another waker has claimed the wait, or it was cancelled.
         // mutant: claim what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, CLAIMED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Completes the wait through `arm`. The caller must have claimed it. The frame of the wait may be
-    /// gone when this returns. [X4]
+    /// Completes the wait through `arm`. The caller must have claimed it. The frame of the wait may be gone when
+    /// this returns. [X4]
     pub(super) fn complete(&self, arm: u32) -> WakeHandle {
         // SAFETY: the claim is ours, so no other thread accesses `who`. [X1]
         let who = self.who.with_mut(|who| unsafe { (*who).take() });
         let who = who.expect("a wait that was not fired knows whom to wake");
-        // SAFETY: the wait was not completed before, so the waiter still waits; a `WakeHandle` stays
-        // with its waker.
+        // SAFETY: the wait was not completed before, so the waiter still waits; a `WakeHandle` stays with its
+        // waker.
         let wake = unsafe { who.into_wake() };
         if self.is_steadfast {
             // Release: as below. A store, because no other thread writes the word of an untimed wait.
             self.state.store(FIRED + arm, Ordering::Release);
         } else {
-            // Release: pairs with the Acquire in `fired`, so that the message slot is seen. [X2] A swap,
-            // because threads that claim or cancel write the word, too.
+            // Release: pairs with the Acquire in `fired`, so that the message slot is seen. [X2] A swap, because
+            // threads that claim or cancel write the word, too.
             let before = self.state.swap(FIRED + arm, Ordering::Release);
             if before != CLAIMED {
                 broken("complete", "CLAIMED", &before.to_string());

@@ -1,6 +1,6 @@
 //! Task: a goroutine's closure, and later its result, in the same memory.
-//! write: store the closure inline if it fits, otherwise in a box.  run: take the closure out, call it,
-//! store the result.
+//! write: store the closure inline if it fits, otherwise in a box.  run: take the closure out, call it, store the
+//! result.
 //! The types are erased: a cell has a `Payload`, and the `Vtable` for the types that are stored in it.
 //! Checked by: proptests/runtime/lifecycle.rs, and unit tests here.
 
@@ -81,8 +81,7 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
     pub(crate) unsafe fn write(payload: *mut Payload, closure: F) {
         let stage = Stage { closure: ManuallyDrop::new(closure) };
         if Self::FITS {
-            // SAFETY: `FITS` says that size and alignment suffice; the caller gives access to the
-            // payload.
+            // SAFETY: `FITS` says that size and alignment suffice; the caller gives access to the payload.
             unsafe { payload.cast::<Stage<F, T>>().write(stage) };
         } else {
             // SAFETY: a pointer fits; the caller gives access to the payload.
@@ -93,11 +92,9 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
     /// Takes a closure that was stored and not run out of the payload.
     ///
     /// # Safety
-    /// `payload` must have been written by `write` of this type, and no other function called on it
-    /// since.
+    /// `payload` must have been written by `write` of this type, and no other function called on it since.
     pub(crate) unsafe fn take_back(payload: *mut Payload) -> F {
-        // SAFETY: by the caller's contract the closure is there. It is read once, and its memory is then
-        // freed.
+        // SAFETY: by the caller's contract the closure is there. It is read once, and its memory is then freed.
         unsafe {
             let closure = ManuallyDrop::take(&mut (*Self::stage(payload)).closure);
             Self::free(payload);
@@ -115,8 +112,8 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
     }
 
     unsafe fn run(payload: *mut Payload) -> bool {
-        // SAFETY: by the order of the vtable's calls the closure is stored and was not run. It is taken
-        // once, and the outcome is written to the same place.
+        // SAFETY: by the order of the vtable's calls the closure is stored and was not run. It is taken once, and
+        // the outcome is written to the same place.
         unsafe {
             let stage = Self::stage(payload);
             let closure = ManuallyDrop::take(&mut (*stage).closure);

@@ -1,10 +1,9 @@
 //! The join word: shared by a goroutine that ends and the holder of its join handle.
 //! end: set DONE, or ABANDONED; take and wake the joiner if WAITED was set.
-//! join: write the joiner, set WAITED.   withdraw: clear WAITED; the joiner slot belongs to the handle
-//! again
+//! join: write the joiner, set WAITED.   withdraw: clear WAITED; the joiner slot belongs to the handle again
 //!     unless the end came first.   detach: set DETACHED.
 //!
-//! | word | who owns the joiner slot | who owns the result |
+//! | word | owner of the joiner slot | owner of the result |
 //! |---|---|---|
 //! | none of the below | the handle | the goroutine |
 //! | `WAITED` | the side that ends the goroutine | the goroutine |
@@ -13,8 +12,8 @@
 //! | `ABANDONED` | as with `DONE` | there is no result |
 //!
 //! [G2] The result is read once, by the joiner, or dropped by the side that comes last.
-//! [G5] The joiner that is registered when the end comes is woken once. A joiner that was replaced or
-//! withdrawn before the end is not woken.
+//! [G5] The joiner that is registered when the end comes is woken once. A joiner that was replaced or withdrawn
+//! before the end is not woken.
 //! Checked by: verification/loom/join.rs, verification/loom/future.rs.
 
 use crate::platform::atomic::{AtomicU32, Ordering};
@@ -27,7 +26,7 @@ const DETACHED: u32 = 4;
 /// The runtime ended before the goroutine, so there is no result.
 const ABANDONED: u32 = 8;
 
-/// See the module's documentation. `W` is a handle by which the joiner is woken.
+/// See the module. `W` is a handle by which the joiner is woken.
 pub struct JoinWord<W> {
     word: AtomicU32,
     joiner: UnsafeCell<Option<W>>,
@@ -76,8 +75,8 @@ impl<W> JoinWord<W> {
     /// Resets the word for a new goroutine.
     ///
     /// # Safety
-    /// No other thread may use the word meanwhile, and the cell's last goroutine, if there was one, must
-    /// have ended.
+    /// No other thread may use the word meanwhile, and the cell's last goroutine, if there was one, must have
+    /// ended.
     pub unsafe fn reset(&self) {
         // Relaxed: the queue that takes the goroutine publishes the word.
         self.word.store(OPEN, Ordering::Relaxed);
@@ -94,8 +93,7 @@ impl<W> JoinWord<W> {
     }
 
     fn end(&self, how: u32) -> End<W> {
-        // Release: pairs with the Acquire in `joined`, `join`, `withdraw` and `detach`, so that the
-        // result is seen.
+        // Release: pairs with the Acquire in `joined`, `join`, `withdraw` and `detach`, so that the result is seen.
         // Acquire: pairs with the Release in `join`, so that the joiner is seen.
         let before = self.word.fetch_or(how, Ordering::AcqRel);
         let unclaimed = before & DETACHED != 0;
@@ -114,13 +112,12 @@ impl<W> JoinWord<W> {
         Joined::of(self.word.load(Ordering::Acquire))
     }
 
-    /// Registers the joiner that `who` returns, in place of an earlier one. Registers nothing if the
-    /// goroutine has already ended.
+    /// Registers the joiner that `who` returns, in place of an earlier one. Registers nothing if the goroutine has
+    /// already ended.
     ///
     /// # Safety
-    /// The caller must be the only join handle. No other call of `join` or `withdraw` may be under way,
-    /// on another thread or around this call, and neither `who` nor the destructor of a `W` may make
-    /// such a call.
+    /// The caller must be the only join handle. No other call of `join` or `withdraw` may be under way, on another
+    /// thread or around this call, and neither `who` nor the destructor of a `W` may make such a call.
     pub unsafe fn join(&self, who: impl FnOnce() -> W) -> Joined {
         // SAFETY: the caller has the same duties.
         // mutant: register over another: replace self.withdraw() with self.joined()
@@ -129,8 +126,7 @@ impl<W> JoinWord<W> {
             ended => return ended,
         }
         let who = Some(who());
-        // SAFETY: without WAITED the ending side does not use the joiner slot, and there is only one
-        // join handle.
+        // SAFETY: without WAITED the ending side does not use the joiner slot, and there is only one join handle.
         self.joiner.with_mut(|joiner| unsafe { *joiner = who });
         // Release: publishes the joiner. Acquire: as in `joined`, if the end came first.
         let found = Joined::of(self.word.fetch_or(WAITED, Ordering::AcqRel));
@@ -140,8 +136,7 @@ impl<W> JoinWord<W> {
         found
     }
 
-    /// Withdraws the registered joiner, if there is one. Returns the end state if the goroutine has
-    /// already ended.
+    /// Withdraws the registered joiner, if there is one. Returns the end state if the goroutine has already ended.
     ///
     /// # Safety
     /// As for [`join`](Self::join).
@@ -162,18 +157,16 @@ impl<W> JoinWord<W> {
 
     /// Drops the registered joiner. Called by the handle, and only if the end did not find WAITED set.
     fn forget_joiner(&self) {
-        // SAFETY: the end came before WAITED was set, or comes after WAITED was cleared. So the ending
-        // side does not use the joiner slot. [G5]
+        // SAFETY: the end came before WAITED was set, or comes after WAITED was cleared. So the ending side does
+        // not use the joiner slot. [G5]
         let joiner = self.joiner.with_mut(|joiner| unsafe { (*joiner).take() });
         drop(joiner);
     }
 
-    /// Called by a join handle that is dropped. Returns true if there is a result, which the caller must
-    /// drop. [G2]
+    /// Called by a join handle that is dropped. Returns true if there is a result, which the caller must drop. [G2]
     pub fn detach(&self) -> bool {
-        // Acquire: pairs with the Release in `end`, so that the result is seen. No Release: dropping the
-        // result needs nothing that the handle did, and the reference count orders the reuse of the
-        // cell.
+        // Acquire: pairs with the Release in `end`, so that the result is seen. No Release: dropping the result
+        // needs nothing that the handle did, and the reference count orders the reuse of the cell.
         self.word.fetch_or(DETACHED, Ordering::Acquire) & DONE != 0
     }
 

@@ -1,29 +1,26 @@
-//! State word: says who owns a goroutine's stack, and whether the goroutine has a permit.
-//! park: `take_permit`, or else suspend; the worker's stack then runs `begin_park`; after the resume,
-//! `end_park`.
-//! unpark: `unpark`, `unpark_if`; a waker that finds `PARKED` without a permit makes the goroutine
-//! runnable.
+//! State word: says which thread owns a goroutine's stack, and whether the goroutine has a permit.
+//! park: `take_permit`, or else suspend; the worker's stack then runs `begin_park`; after the resume, `end_park`.
+//! unpark: `unpark`, `unpark_if`; a waker that finds `PARKED` without a permit makes the goroutine runnable.
 //!
 //! | state | owner of the stack | where the goroutine is |
 //! |---|---|---|
-//! | `ACTIVE` | the worker that runs it, or nobody | on a worker, or in exactly one run queue, or ended |
-//! | `PARKED` | nobody | in no queue; only its wakers refer to it |
-//! | `PARKED` + `PERMIT` | nobody, until resumed | in exactly one run queue |
+//! | `ACTIVE` | the worker that runs it, or none | on a worker, or in exactly one run queue, or ended |
+//! | `PARKED` | none | in no queue; only its wakers refer to it |
+//! | `PARKED` + `PERMIT` | none, until resumed | in exactly one run queue |
 //! | `IN_PLACE` | its worker, which is blocked on that stack | on that worker |
 //!
-//! `unpark` leaves the permit in the word until the goroutine runs again, so that all unparks until then
-//! give the same permit. `unpark_if` is for wakers that wake a wait only once. It delivers the permit at
-//! once (`PARKED` → `ACTIVE`), which spares the goroutine a read-modify-write; a permit that is given
-//! after that is for the next park. A park with a deadline may also be ended by `EXPIRED`. This makes
-//! the goroutine runnable as a permit does, but is not a permit.
+//! `unpark` leaves the permit in the word until the goroutine runs again, so that all unparks until then give the
+//! same permit. `unpark_if` is for wakers that wake a wait only once. It delivers the permit at once (`PARKED` →
+//! `ACTIVE`), which spares the goroutine a read-modify-write; a permit that is given after that is for the next
+//! park. A park with a deadline may also be ended by `EXPIRED`. This makes the goroutine runnable as a permit does,
+//! but is not a permit.
 //!
-//! [S1] A goroutine is moved to `PARKED` only from another stack, after the switch, so that no worker
-//! resumes a stack in use. [S2] Of all unparks of one park, exactly one makes the goroutine runnable.
-//! [S3] A permit is consumed once and is not lost. [S4] What happened before `unpark` is seen after
-//! `park`.
+//! [S1] A goroutine is moved to `PARKED` only from another stack, after the switch, so that no worker resumes a
+//! stack in use. [S2] Of all unparks of one park, exactly one makes the goroutine runnable. [S3] A permit is
+//! consumed once and is not lost. [S4] What happened before `unpark` is seen after `park`.
 //! [S5] `EXPIRED` consumes no permit, and is cleared when the park that it ended returns.
-//! [S6] `unpark_if` gives a permit to the goroutine of that id, or to none. The word contains the id
-//! beside the state, so that a waker notices if the cell now belongs to another goroutine.
+//! [S6] `unpark_if` gives a permit to the goroutine of that id, or to none. The word contains the id beside the
+//! state, so that a waker notices if the cell now belongs to another goroutine.
 //! The word is written only by read-modify-writes, from the spawn to the end.
 //! Checked by: verification/loom/state.rs, verification/loom/timers.rs, proptests/runtime/state.rs.
 
@@ -42,7 +39,7 @@ const ASLEEP: u64 = PARKED | IN_PLACE;
 const STATE: u64 = 15;
 const ID: u32 = 4;
 
-/// See the module's documentation.
+/// See the module.
 pub struct StateWord {
     word: AtomicU64,
     /// A copy of the id, for holders of a reference to the goroutine.
@@ -63,8 +60,8 @@ pub enum BeginPark {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnparkAction {
-    /// Nothing: the goroutine runs, another waker has made it runnable, or it has ended. An ended
-    /// goroutine stays `ACTIVE`, and its permits have no effect.
+    /// Nothing: the goroutine runs, another waker has made it runnable, or it has ended. An ended goroutine stays
+    /// `ACTIVE`, and its permits have no effect.
     Nothing,
     /// Put the goroutine into a run queue. [S2]
     Enqueue,
@@ -90,20 +87,19 @@ impl StateWord {
         StateWord { word: AtomicU64::new(ACTIVE), id: AtomicU64::new(0) }
     }
 
-    /// Prepares the word for a goroutine that is about to be queued for the first time. The caller must
-    /// be the only owner of the cell. Wakers that try the cell's previous id may still touch the word.
+    /// Prepares the word for a goroutine that is about to be queued for the first time. The caller must be the only
+    /// owner of the cell. Wakers that try the cell's previous id may still touch the word.
     pub fn reset(&self, id: u64) {
         debug_assert!(id <= u64::MAX >> ID, "so many goroutines are not spawned in a lifetime");
         // Relaxed: the cell has one owner, and the queue that takes it publishes the word.
         self.id.store(id, Ordering::Relaxed);
         let word = id << ID | ACTIVE;
         if MODELLED {
-            // In loom, a store might be overtaken by an exchange of `unpark_if` that read the word
-            // before it.
+            // In loom, a store might be overtaken by an exchange of `unpark_if` that read the word before it.
             self.word.swap(word, Ordering::Relaxed);
         } else {
-            // Relaxed: as above. Such an exchange directly follows the value that it read, so it comes
-            // before this store.
+            // Relaxed: as above. Such an exchange directly follows the value that it read, so it comes before this
+            // store.
             self.word.store(word, Ordering::Relaxed);
         }
     }
@@ -138,17 +134,15 @@ impl StateWord {
 
     fn settle(&self, to: u64) -> BeginPark {
         let id = self.id() << ID;
-        // Release: pairs with the Acquire in `unpark`, so that the next owner sees the whole stack. [S1]
-        // Relaxed on failure: the permit or expiry that was found is taken by `end_park`, which
-        // acquires.
+        // Release: pairs with the Acquire in `unpark`, so that the next owner sees the whole stack. [S1] Relaxed on
+        // failure: the permit or expiry that was found is taken by `end_park`, which acquires.
         match self.word.compare_exchange(id | ACTIVE, id | to, Ordering::Release, Ordering::Relaxed)
         {
             Ok(_) => BeginPark::Parked,
             Err(seen) if seen & STATE == PERMIT && fault("lost permit") => BeginPark::Parked,
             Err(seen) if seen & ASLEEP == 0 => {
-                // From here on as if the goroutine had been made runnable while parked: the end of the
-                // park takes the permit. Relaxed: the queue publishes the goroutine, and no other thread
-                // makes it runnable.
+                // From here on as if the goroutine had been made runnable while parked: the end of the park takes
+                // the permit. Relaxed: the queue publishes the goroutine, and no other thread makes it runnable.
                 // mutant: the permit is left: replace self.word.fetch_or(to, Ordering::Relaxed) with seen
                 self.word.fetch_or(to, Ordering::Relaxed);
                 // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
@@ -158,8 +152,8 @@ impl StateWord {
         }
     }
 
-    /// Called by the goroutine after the resume. Consumes the permit that ended the park, unless the
-    /// permit was delivered. [S3]
+    /// Called by the goroutine after the resume. Consumes the permit that ended the park, unless the permit was
+    /// delivered. [S3]
     #[inline]
     pub fn end_park(&self) {
         if !self.was_delivered() {
@@ -167,12 +161,12 @@ impl StateWord {
         }
     }
 
-    /// Returns true if the permit that ended the park was delivered. What came before the permit is seen
-    /// [S4], because the waker put the goroutine into a queue after the delivery.
+    /// Returns true if the permit that ended the park was delivered. What came before the permit is seen [S4],
+    /// because the waker put the goroutine into a queue after the delivery.
     #[inline]
     fn was_delivered(&self) -> bool {
-        // Relaxed: by the sentence above this read is not older than the delivery, and no other thread
-        // parks the goroutine.
+        // Relaxed: by the sentence above this read is not older than the delivery, and no other thread parks the
+        // goroutine.
         // mutant: it is delivered each time: replace self.word.load(Ordering::Relaxed) with 0
         self.word.load(Ordering::Relaxed) & ASLEEP == 0
     }
@@ -190,8 +184,8 @@ impl StateWord {
         if self.was_delivered() {
             return Woken::Permit;
         }
-        // Acquire: pairs with the Release in every `unpark` [S4], and with that in `expire`, after which
-        // the timekeeper no longer uses the timer.
+        // Acquire: pairs with the Release in every `unpark` [S4], and with that in `expire`, after which the
+        // timekeeper no longer uses the timer.
         let before = self.word.fetch_and(!STATE, Ordering::Acquire);
         match (before & PERMIT != 0, before & EXPIRED != 0) {
             (true, false) => Woken::Permit,
@@ -201,21 +195,18 @@ impl StateWord {
         }
     }
 
-    /// Called by the goroutine after a park in place with a deadline. Returns true if there was a
-    /// permit. [S3]
+    /// Called by the goroutine after a park in place with a deadline. Returns true if there was a permit. [S3]
     pub fn end_park_in_place(&self) -> bool {
         // Acquire: as in `end_park`.
         self.word.fetch_and(!STATE, Ordering::Acquire) & PERMIT != 0
     }
 
-    /// Called when the deadline of the goroutine's park has come. Makes it runnable without a permit.
-    /// [S2] [S5]
+    /// Called when the deadline of the goroutine's park has come. Makes it runnable without a permit. [S2] [S5]
     ///
-    /// Must be called between the arming of the timer and the return of the park, or the return of the
-    /// timer's cancelling.
+    /// Must be called between the arming of the timer and the return of the park, or the return of the timer's
+    /// cancelling.
     pub fn expire(&self) -> UnparkAction {
-        // Acquire: pairs with the Release in `begin_park`. Release: pairs with the Acquire in
-        // `end_timed_park`.
+        // Acquire: pairs with the Release in `begin_park`. Release: pairs with the Acquire in `end_timed_park`.
         match self.word.fetch_or(EXPIRED, Ordering::AcqRel) & STATE {
             PARKED => UnparkAction::Enqueue,
             _ => UnparkAction::Nothing,
@@ -237,20 +228,20 @@ impl StateWord {
 
     /// Gives a permit. [S2] [S3]
     pub fn unpark(&self) -> UnparkAction {
-        // Acquire: pairs with the Release in `begin_park`. Release: pairs with the Acquire in `end_park`
-        // and `take_permit`. [S4]
+        // Acquire: pairs with the Release in `begin_park`. Release: pairs with the Acquire in `end_park` and
+        // `take_permit`. [S4]
         action_after(self.word.fetch_or(PERMIT, Ordering::AcqRel))
     }
 
-    /// Like `unpark`, for a waker that has no reference to the goroutine, and only knows that the
-    /// goroutine of this id was in this cell. [S6] If the goroutine is parked, its permit is delivered.
+    /// Like `unpark`, for a waker that has no reference to the goroutine, and only knows that the goroutine of this
+    /// id was in this cell. [S6] If the goroutine is parked, its permit is delivered.
     pub fn unpark_if(&self, id: u64) -> UnparkAction {
         // The goroutine is most probably parked.
         let mut seen = id << ID | PARKED;
         loop {
             let given = if seen & STATE == PARKED { seen ^ PARKED } else { seen | PERMIT };
-            // AcqRel: as in `unpark`, also if there is a permit already. [S4] Relaxed on failure: the
-            // loop tries again, or does nothing.
+            // AcqRel: as in `unpark`, also if there is a permit already. [S4] Relaxed on failure: the loop tries
+            // again, or does nothing.
             match self.word.compare_exchange(seen, given, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(before) => return action_after(before),
                 // mutant: whoever has the cell: replace found >> ID != id with false

@@ -1,5 +1,5 @@
-//! Idle workers: which workers sleep, which wait for a processor, and which worker holds which
-//! processor. The data and the small steps on it.
+//! Idle workers: which workers sleep, which wait for a processor, and which worker holds which processor. The data
+//! and the small steps on it.
 
 use super::retake_gate::RetakeGate;
 use crate::observe::broken;
@@ -85,9 +85,9 @@ pub trait Sources {
     fn runs_stealable(&self) -> bool {
         true
     }
-    /// Blocks elsewhere than in `parker`, if that serves other goroutines (the sockets, the worker's
-    /// timers). Returns `Some` after that, with the result of [`self_wake`](IdleWorkers::self_wake) if
-    /// it took a processor. Returns `None` if the worker must block in `parker`.
+    /// Blocks elsewhere than in `parker`, if that serves other goroutines (the sockets, the worker's timers).
+    /// Returns `Some` after that, with the result of [`self_wake`](IdleWorkers::self_wake) if it took a processor.
+    /// Returns `None` if the worker must block in `parker`.
     fn block(&self, _parker: &Parker) -> Option<Option<WakeReason>> {
         None
     }
@@ -103,8 +103,8 @@ pub struct WorkerSlot {
     pub(super) state: AtomicU32,
     /// What the sleeper was assigned: nothing, stop, or a processor, perhaps with a token.
     pub(super) assign: AtomicU32,
-    /// True if the worker runs only goroutines bound to it, so that no thread wakes it for other work.
-    /// Written by the worker; read under the lock, of sleepers only. [A2]
+    /// True if the worker runs only goroutines bound to it, so that no thread wakes it for other work. Written by
+    /// the worker; read under the lock, of sleepers only. [A2]
     pub(super) alone: AtomicBool,
     pub(crate) parker: Parker,
     /// Decides whether the processor is still this worker's.
@@ -117,7 +117,7 @@ pub(crate) struct Lists {
     pub(super) sleepers: Vec<WorkerId>,
     pub(super) queueing: VecDeque<WorkerId>,
     pub(super) vacant: Vec<WorkerId>,
-    /// Slots whose processor was retaken from a CPU-bound goroutine.
+    /// Slots of workers that lost their processor because of a CPU-bound goroutine.
     pub(super) cpu_bound_workers: Vec<WorkerId>,
     pub(super) active: u32,
     /// The numbers of kernel threads: of workers, and of helpers.
@@ -129,21 +129,20 @@ pub(crate) struct Lists {
     pub(super) monitor_sleeps: bool,
 }
 
-/// See the module's documentation.
+/// See the module.
 pub struct IdleWorkers {
     pub(super) lists: Mutex<Lists>,
-    /// The number of idle processors in the upper half, and of searching workers in the lower half.
-    /// Written only by read-modify-writes.
+    /// The number of idle processors in the upper half, and of searching workers in the lower half. Written only by
+    /// read-modify-writes.
     pub(super) counts: CachePadded<AtomicU32>,
-    /// True if a worker must handle a resched request at its next decision, because a worker queues for
-    /// a processor, or the runtime stops or shrinks. Written under the lock.
+    /// True if a worker must handle a resched request at its next decision, because a worker queues for a
+    /// processor, or the runtime stops or shrinks. Written under the lock.
     pub(super) resched_requested: CachePadded<AtomicBool>,
     slots: Box<[CachePadded<WorkerSlot>]>,
     /// The worker that holds each processor. Written under the lock.
     pub(super) holders: Box<[AtomicU32]>,
     pub(super) active: AtomicU32,
-    /// The greatest number of processors so far. The queues of processors from this number on were never
-    /// used.
+    /// The greatest number of processors so far. The queues of processors from this number on were never used.
     pub(super) reach: AtomicU32,
     /// The number of slots that have, or had, a thread.
     pub(super) used_slots: AtomicU32,
@@ -159,8 +158,8 @@ pub struct IdleWorkers {
 }
 
 impl IdleWorkers {
-    /// Makes a registry of idle processors, `processors` of at most `max_processors`, and of workers
-    /// without threads.
+    /// Makes a registry of idle processors, `processors` of at most `max_processors`, and of workers without
+    /// threads.
     pub fn new(processors: u32, max_processors: u32, max_threads: usize) -> Self {
         let lists = Lists {
             idle: (0..processors).rev().collect(),
@@ -201,23 +200,22 @@ impl IdleWorkers {
         &self.slots[id as usize]
     }
 
-    /// Returns the number of slots that have, or had, a thread. No worker from this number on was ever
-    /// used.
+    /// Returns the number of slots that have, or had, a thread. No worker from this number on was ever used.
     pub fn used_slots(&self) -> u32 {
         // Relaxed: a hint.
         self.used_slots.load(Ordering::Relaxed)
     }
 
-    /// Returns the greatest number of processors so far. The queues of processors from this number on
-    /// were never used.
+    /// Returns the greatest number of processors so far. The queues of processors from this number on were never
+    /// used.
     pub fn reach(&self) -> usize {
-        // Relaxed: a thread that puts work beyond the number read here has learned of the processor
-        // under the lock, and notifies.
+        // Relaxed: a thread that puts work beyond the number read here has learned of the processor under the lock,
+        // and notifies.
         self.reach.load(Ordering::Relaxed) as usize
     }
 
-    /// Releases `proc` on behalf of its owner. The processor goes to the first queueing worker; if there
-    /// is none, it becomes idle. It is retired if the runtime has shrunk. [I3]
+    /// Releases `proc` on behalf of its owner. The processor goes to the first queueing worker; if there is none,
+    /// it becomes idle. It is retired if the runtime has shrunk. [I3]
     pub(super) fn release_processor(&self, lists: &mut Lists, proc: ProcId) -> WakeAction {
         self.hold(proc, NOBODY);
         let mut wake = WakeAction::Nothing;
@@ -231,8 +229,8 @@ impl IdleWorkers {
         } else {
             lists.idle.push(proc);
             self.spec.see(Doing::Idle(proc));
-            // Relaxed: a thread that rechecks after this passes a fence first. That fence makes this an
-            // Acquire that pairs with the Release in `stop_searching`.
+            // Relaxed: a thread that rechecks after this passes a fence first. That fence makes this an Acquire
+            // that pairs with the Release in `stop_searching`.
             self.counts.fetch_add(IDLE, Ordering::Relaxed);
         }
         self.set_resched_requested(lists);
@@ -259,8 +257,8 @@ impl IdleWorkers {
 
     /// Makes a searching token. The count is raised under the lock, before any thread can use the token.
     pub(super) fn token(&self) -> bool {
-        // Relaxed: a raised count only spares other threads a wake-up, and the worker that gets the
-        // token checks every source after this.
+        // Relaxed: a raised count only spares other threads a wake-up, and the worker that gets the token checks
+        // every source after this.
         self.counts.fetch_add(SEARCHING, Ordering::Relaxed);
         true
     }
@@ -285,8 +283,8 @@ impl IdleWorkers {
 
     pub(super) fn set_resched_requested(&self, lists: &Lists) {
         let held = &self.holders[lists.active as usize..];
-        // Relaxed: written under the lock. Workers read it at every decision, and a worker that is about
-        // to sleep takes the lock.
+        // Relaxed: written under the lock. Workers read it at every decision, and a worker that is about to sleep
+        // takes the lock.
         let shrinking = held.iter().any(|holder| holder.load(Ordering::Relaxed) != NOBODY);
         // mutant: no resched_requested for a stop: replace lists.stopping with false
         // mutant: no resched_requested when shrinking: replace shrinking with false

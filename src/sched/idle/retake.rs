@@ -1,16 +1,12 @@
 //! Retake: the monitor, a resize and stop take and give processors from outside.
 //!
-//! try_revoke: under the lock, close the gate of a worker in user code; its processor is then the
-//! caller's.
-//! release: give the processor to the first queueing worker; if there is none, put it into the idle list
-//! and wake a worker if there is work.
-//! check_revoked: the worker, on its next entry, learns under the same lock whether it still has a
-//! processor.
-//! [H1] as in `retake_gate`.  [I5] A retaken processor is not left idle, unnoticed, while its queues
-//! have work.
+//! try_revoke: under the lock, close the gate of a worker in user code; its processor is then the caller's.
+//! release: give the processor to the first queueing worker; if there is none, put it into the idle list and wake a
+//! worker if there is work.
+//! check_revoked: the worker, on its next entry, learns under the same lock whether it still has a processor.
+//! [H1] as in `retake_gate`.  [I5] A retaken processor is not left idle, unnoticed, while its queues have work.
 //! Checked by: verification/loom/retake.rs, verification/loom/handover.rs, verification/loom/monitor.rs,
-//! verification/loom/relieve.rs, verification/loom/resize.rs, verification/loom/shutdown.rs,
-//! verification/shuttle/.
+//! verification/loom/relieve.rs, verification/loom/resize.rs, verification/loom/shutdown.rs, verification/shuttle/.
 
 use super::idle_workers::*;
 use crate::observe::fault;
@@ -23,9 +19,9 @@ use std::time::Duration;
 const LAZY: Duration = Duration::from_micros(100);
 
 impl IdleWorkers {
-    /// Takes `proc` from worker `id` if that worker is in user code, and returns true if so. Called by
-    /// the monitor, or by the worker itself when it is about to block. The caller then owns the
-    /// processor, and must [`release`](Self::release) it. [H1]
+    /// Takes `proc` from worker `id` if that worker is in user code, and returns true if so. Called by the monitor,
+    /// or by the worker itself when it is about to block. The caller then owns the processor, and must
+    /// [`release`](Self::release) it. [H1]
     pub fn try_revoke(&self, id: WorkerId, proc: ProcId, cpu_bound: bool) -> bool {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
@@ -36,8 +32,8 @@ impl IdleWorkers {
         {
             return false;
         }
-        // Both the monitor and the worker itself may want the processor. If the gate is taken, the other
-        // thread has revoked it and not yet released it.
+        // Both the monitor and the worker itself may want the processor. If the gate is taken, the other thread has
+        // revoked it and not yet released it.
         // mutant: try_revoke twice: replace self.slot(id).gate.is_taken() with false
         if self.slot(id).gate.is_taken() {
             return false;
@@ -56,8 +52,8 @@ impl IdleWorkers {
         true
     }
 
-    /// Calls `look` while worker `id` is in user code and cannot leave it, so that `look` may read what
-    /// the worker runs. Returns `None` without calling it if the worker is inside the runtime.
+    /// Calls `look` while worker `id` is in user code and cannot leave it, so that `look` may read what the worker
+    /// runs. Returns `None` without calling it if the worker is inside the runtime.
     pub fn observe<R>(&self, id: WorkerId, look: impl FnOnce() -> R) -> Option<R> {
         let _lists = self.lists.lock();
         let gate = &self.slot(id).gate;
@@ -67,16 +63,14 @@ impl IdleWorkers {
         }
         let seen = gate.try_revoke().then(look);
         if seen.is_some() {
-            // The worker keeps its processor. If it saw the gate taken meanwhile, its check finds
-            // nothing revoked.
+            // The worker keeps its processor. If it saw the gate taken meanwhile, its check finds nothing revoked.
             // mutant: drop claim given back
             gate.take_revocation();
         }
         seen
     }
 
-    /// Returns true if the worker's processor was retaken and it does not yet wait for another one, as a
-    /// hint.
+    /// Returns true if the worker's processor was retaken and it does not yet wait for another one, as a hint.
     pub fn is_without(&self, id: WorkerId) -> bool {
         // Relaxed: written under the lock.
         matches!(self.slot(id).state.load(Ordering::Relaxed), BLOCKED | RETURNED)
@@ -98,8 +92,8 @@ impl IdleWorkers {
         lists.threads -= 1;
     }
 
-    /// Called after `stop`. If every worker has left or is in user code, where it now has no processor,
-    /// calls `then` and returns its result. No worker enters the runtime during `then`. [T1]
+    /// Called after `stop`. If every worker has left or is in user code, where it now has no processor, calls
+    /// `then` and returns its result. No worker enters the runtime during `then`. [T1]
     pub fn when_stopped<R>(&self, then: impl FnOnce() -> R) -> Option<R> {
         let lists = self.lists.lock();
         debug_assert!(lists.stopping);
@@ -136,8 +130,7 @@ impl IdleWorkers {
         (2 * lists.active as usize).max(4)
     }
 
-    /// Releases `proc`, which the caller must own: it has revoked it, or its thread could not go on.
-    /// [I5]
+    /// Releases `proc`, which the caller must own: it has revoked it, or its thread could not go on. [I5]
     pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
         let wake = self.release_processor(&mut lists, proc);
@@ -145,8 +138,8 @@ impl IdleWorkers {
         if wake != WakeAction::Nothing {
             return wake;
         }
-        // SeqCst: pairs with the fence in `notify`: either a submitter sees this idle processor, or we
-        // see its work. [I1]
+        // SeqCst: pairs with the fence in `notify`: either a submitter sees this idle processor, or we see its
+        // work. [I1]
         fence(Ordering::SeqCst);
         // mutant: no recheck after a release: replace shared_work() with false
         if shared_work() && !fault("stranded retake") {
@@ -172,9 +165,8 @@ impl IdleWorkers {
         taken
     }
 
-    /// Sets the number of processors that may be held to `processors`. Holders of surplus processors
-    /// release them at their next decision; new processors are idle. The caller must then call
-    /// [`notify`](Self::notify).
+    /// Sets the number of processors that may be held to `processors`. Holders of surplus processors release them
+    /// at their next decision; new processors are idle. The caller must then call [`notify`](Self::notify).
     pub fn set_active(&self, processors: u32) {
         let mut lists = self.lists.lock();
         let before = lists.active;
@@ -202,14 +194,14 @@ impl IdleWorkers {
         self.set_resched_requested(&lists);
     }
 
-    /// Tells every worker to stop: sleeping workers now, running workers at their next decision. Calls
-    /// `announce` under the lock, so that a thread that sees its effect gets `Stop` from the registry.
+    /// Tells every worker to stop: sleeping workers now, running workers at their next decision. Calls `announce`
+    /// under the lock, so that a thread that sees its effect gets `Stop` from the registry.
     pub fn stop(&self, announce: impl FnOnce()) {
         let mut lists = self.lists.lock();
         lists.stopping = true;
         self.spec.see(Doing::Stopping);
-        // This comes before `announce`, so that a worker that learns of the stop by a refusal finds the
-        // request at its next decision.
+        // This comes before `announce`, so that a worker that learns of the stop by a refusal finds the request at
+        // its next decision.
         // mutant: drop call for resched_requested
         self.set_resched_requested(&lists);
         // mutant: drop announcement
@@ -247,8 +239,8 @@ impl IdleWorkers {
         self.monitor.unpark();
     }
 
-    /// Called by the monitor to wait: for `period`, or, if `may_rest` and no processor is held, until a
-    /// worker acquires a processor. Returns false if the runtime stops.
+    /// Called by the monitor to wait: for `period`, or, if `may_rest` and no processor is held, until a worker
+    /// acquires a processor. Returns false if the runtime stops.
     pub fn monitor_sleep(&self, period: Duration, may_rest: bool) -> bool {
         let mut lists = self.lists.lock();
         if lists.stopping {
@@ -319,15 +311,14 @@ impl IdleWorkers {
         idle(self.counts.load(Ordering::Relaxed))
     }
 
-    /// Returns the number of kernel threads of workers and helpers, and of queueing workers, as a
-    /// snapshot.
+    /// Returns the number of kernel threads of workers and helpers, and of queueing workers, as a snapshot.
     pub fn threads(&self) -> (usize, usize) {
         let lists = self.lists.lock();
         (lists.threads + lists.helpers, lists.queueing.len())
     }
 
-    /// Counts one more helper thread. Returns false at the limit, which leaves room for one worker for
-    /// each processor.
+    /// Counts one more helper thread. Returns false at the limit, which leaves room for one worker for each
+    /// processor.
     pub fn add_helper(&self) -> bool {
         let mut lists = self.lists.lock();
         let workers = lists.threads.max(lists.active as usize);
@@ -336,8 +327,8 @@ impl IdleWorkers {
         room
     }
 
-    /// Called when a helper thread has ended or could not be started. Starts a worker in its place if
-    /// the start of one is pending.
+    /// Called when a helper thread has ended or could not be started. Starts a worker in its place if the start of
+    /// one is pending.
     pub fn remove_helper(&self, shared_work: impl Fn() -> bool) -> WakeAction {
         self.lists.lock().helpers -= 1;
         // mutant: a helper's end makes room for nobody: replace self.relieve(shared_work) with WakeAction::Nothing

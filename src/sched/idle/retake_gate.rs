@@ -1,10 +1,10 @@
 //! Retake gate: decides between a worker that enters the runtime and a thread that takes its processor.
 //! enter_runtime: store `inside`, light fence, read `retaken`.   exit_to_user: clear `inside`.
 //! try_revoke: store `retaken`, heavy fence, read `inside`; a worker inside keeps its processor.
-//! [H1] A processor has one owner: the processor of a worker inside the runtime is never revoked, and a
-//! worker whose processor was revoked learns this before it touches the processor.
-//! `retaken` is written only under the registry's lock. So a worker that reads it set takes that lock to
-//! learn the outcome.
+//! [H1] A processor has one owner: the processor of a worker inside the runtime is never revoked, and a worker that
+//! has lost its processor learns this before it touches the processor.
+//! `retaken` is written only under the registry's lock. So a worker that reads it set takes that lock to learn the
+//! outcome.
 //! Checked by: verification/loom/retake.rs.
 
 use crate::platform::atomic::{AtomicBool, Ordering};
@@ -15,8 +15,7 @@ use crate::platform::fence;
 pub struct RetakeGate {
     /// True while the worker is inside the runtime. Written only by the worker.
     inside: AtomicBool,
-    /// True while the processor is taken, or a thread tries to take it. Written only under the
-    /// registry's lock.
+    /// True while the processor is taken, or a thread tries to take it. Written only under the registry's lock.
     retaken: AtomicBool,
 }
 
@@ -49,9 +48,8 @@ impl RetakeGate {
         // mutant: drop entry
         self.inside.store(true, Ordering::Relaxed);
         fence::light();
-        // Acquire: pairs with the Release in `take_revocation`, so that this worker changes what
-        // `observe` has looked at only afterwards. If true, the worker takes the registry's lock, which
-        // publishes the outcome.
+        // Acquire: pairs with the Release in `take_revocation`, so that this worker changes what `observe` has
+        // looked at only afterwards. If true, the worker takes the registry's lock, which publishes the outcome.
         // mutant: no look whether it was taken: replace self.retaken.load(Ordering::Acquire) with false
         if self.retaken.load(Ordering::Acquire) { Entry::Disputed } else { Entry::Kept }
     }
@@ -59,8 +57,8 @@ impl RetakeGate {
     /// Called by the worker when it goes to user code. From here on its processor may be taken.
     #[inline(always)]
     pub fn exit_to_user(&self) {
-        // Release: pairs with the Acquire in `try_revoke`, so that the new owner sees all that this
-        // worker did to the processor. [H1]
+        // Release: pairs with the Acquire in `try_revoke`, so that the new owner sees all that this worker did to
+        // the processor. [H1]
         // mutant: drop departure
         self.inside.store(false, Ordering::Release);
     }
@@ -71,8 +69,8 @@ impl RetakeGate {
         !self.inside.load(Ordering::Relaxed)
     }
 
-    /// Takes the processor if the worker is in user code, and returns true if so. The caller must hold
-    /// the registry's lock. [H1]
+    /// Takes the processor if the worker is in user code, and returns true if so. The caller must hold the
+    /// registry's lock. [H1]
     pub fn try_revoke(&self) -> bool {
         // Relaxed: ordered before the read of `inside` by the fence pair with `enter_runtime`.
         // mutant: drop claim
@@ -95,8 +93,7 @@ impl RetakeGate {
         self.retaken.load(Ordering::Relaxed)
     }
 
-    /// Resets the gate, and returns true if the processor was taken. The caller must hold the registry's
-    /// lock.
+    /// Resets the gate, and returns true if the processor was taken. The caller must hold the registry's lock.
     pub fn take_revocation(&self) -> bool {
         // Relaxed: under the registry's lock.
         let taken = self.retaken.load(Ordering::Relaxed);

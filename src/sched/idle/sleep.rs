@@ -1,5 +1,4 @@
-//! The steps of a worker that found no work: search, sleep, queue, end. Protocol and invariants: see the
-//! module.
+//! The steps of a worker that found no work: search, sleep, queue, end. Protocol and invariants: see the module.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs.
 
 use super::idle_workers::*;
@@ -21,12 +20,12 @@ impl IdleWorkers {
         self.token()
     }
 
-    /// Called when a searching worker has found work. If it was the last one and there is more work,
-    /// another worker must search, because a submitter may have relied on the caller. [I1]
+    /// Called when a searching worker has found work. If it was the last one and there is more work, another worker
+    /// must search, because a submitter may have relied on the caller. [I1]
     pub fn stop_searching(&self, sources: &impl Sources) -> WakeAction {
         // Release: pairs with the fences below, in `sleep` and in `release`, each of which follows a
-        // read-modify-write of this word. A worker that is the last to search, or releases its
-        // processor, after us sees in its recheck what we have put into our run queue. [I1]
+        // read-modify-write of this word. A worker that is the last to search, or releases its processor, after us
+        // sees in its recheck what we have put into our run queue. [I1]
         let before = self.counts.fetch_sub(SEARCHING, Ordering::Release);
         if searching(before) != 1 || idle(before) == 0 {
             return WakeAction::Nothing;
@@ -37,8 +36,8 @@ impl IdleWorkers {
         if sources.has_stealable() { self.wake_searcher() } else { WakeAction::Nothing }
     }
 
-    /// Blocks the kernel thread until the worker is assigned a processor. Releases `held` first, if
-    /// there is one, and performs the wake-up that this requires. [I1] [I2]
+    /// Blocks the kernel thread until the worker is assigned a processor. Releases `held` first, if there is one,
+    /// and performs the wake-up that this requires. [I1] [I2]
     pub fn sleep(
         &self,
         id: WorkerId,
@@ -52,9 +51,8 @@ impl IdleWorkers {
             held.map_or(WakeAction::Nothing, |proc| self.release_processor(&mut lists, proc));
         // mutant: drop token given back
         if is_searching {
-            // Relaxed: the fence below makes it an Acquire that pairs with the Release in
-            // `stop_searching`. No Release is needed, because a worker that gives its token back here
-            // has found nothing to publish.
+            // Relaxed: the fence below makes it an Acquire that pairs with the Release in `stop_searching`. No
+            // Release is needed, because a worker that gives its token back here has found nothing to publish.
             self.counts.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
         // mutant: drop end of a CPU-bound worker
@@ -74,8 +72,8 @@ impl IdleWorkers {
         drop(lists);
         // mutant: drop wake of who queues
         self.unpark(wake);
-        // SeqCst: pairs with the fences in `notify` and `wake_bound`. As an Acquire, it pairs with the
-        // Release in `stop_searching`. [I1] [I2]
+        // SeqCst: pairs with the fences in `notify` and `wake_bound`. As an Acquire, it pairs with the Release in
+        // `stop_searching`. [I1] [I2]
         fence(Ordering::SeqCst);
         // mutant: no recheck of what is at home: replace sources.has_bound() with false
         let home = sources.has_bound();
@@ -93,9 +91,9 @@ impl IdleWorkers {
         self.block(id, surplus && !sources.has_residents(), sources)
     }
 
-    /// Called by a worker that is registered as sleeping and found work in its recheck. If no thread has
-    /// woken it yet and a processor is idle, it takes that processor. If none is idle and the work is
-    /// bound to this worker (`home`), it queues for a processor.
+    /// Called by a worker that is registered as sleeping and found work in its recheck. If no thread has woken it
+    /// yet and a processor is idle, it takes that processor. If none is idle and the work is bound to this worker
+    /// (`home`), it queues for a processor.
     pub fn self_wake(&self, id: WorkerId, home: bool) -> Option<WakeReason> {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
@@ -125,8 +123,8 @@ impl IdleWorkers {
         }
     }
 
-    /// Queues for a processor, and blocks the kernel thread until one is assigned. Releases `held`
-    /// first, for the workers that already queue. [I3]
+    /// Queues for a processor, and blocks the kernel thread until one is assigned. Releases `held` first, for the
+    /// workers that already queue. [I3]
     pub fn queue(&self, id: WorkerId, held: Option<ProcId>) -> WakeReason {
         let mut lists = self.lists.lock();
         lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
@@ -156,8 +154,8 @@ impl IdleWorkers {
     }
 
     /// Blocks the kernel thread until the worker is assigned something, or, if `may_end`, for
-    /// [`IDLE_THREAD_LIFE`](super::IDLE_THREAD_LIFE) at most. Meanwhile the worker serves the sockets or
-    /// its timers, if no other thread does.
+    /// [`IDLE_THREAD_LIFE`](super::IDLE_THREAD_LIFE) at most. Meanwhile the worker serves the sockets or its
+    /// timers, if no other thread does.
     fn block(&self, id: WorkerId, may_end: bool, sources: &impl Sources) -> WakeReason {
         let slot = self.slot(id);
         loop {
@@ -201,8 +199,7 @@ impl IdleWorkers {
         true
     }
 
-    /// Ends the worker's thread although the runtime does not stop. Its processor must have been
-    /// released. [A3]
+    /// Ends the worker's thread although the runtime does not stop. Its processor must have been released. [A3]
     pub fn resign(&self, id: WorkerId) -> WakeReason {
         let mut lists = self.lists.lock();
         lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
@@ -213,8 +210,8 @@ impl IdleWorkers {
         WakeReason::Reaped
     }
 
-    /// Called when the thread of worker `id` could not be started. The assigned processor goes to
-    /// another worker. Work is not forgotten meanwhile, because the monitor tries again. [I1]
+    /// Called when the thread of worker `id` could not be started. The assigned processor goes to another worker.
+    /// Work is not forgotten meanwhile, because the monitor tries again. [I1]
     pub fn start_failed(&self, id: WorkerId) -> WakeAction {
         let mut lists = self.lists.lock();
         // Relaxed: no other thread reads the assignment of a slot without a thread.
@@ -252,8 +249,8 @@ impl IdleWorkers {
 impl WorkerSlot {
     /// Must be called by the slot's worker, or while the slot has no thread.
     pub fn set_alone(&self, alone: bool) {
-        // Relaxed: a thread that reads it finds the worker among the sleepers, under the lock that the
-        // worker has taken since.
+        // Relaxed: a thread that reads it finds the worker among the sleepers, under the lock that the worker has
+        // taken since.
         self.alone.store(alone, Ordering::Relaxed);
     }
 

@@ -1,5 +1,5 @@
-//! The steps of threads that have published work, and wake a worker for it. Protocol and invariants: see
-//! the module.
+//! The steps of threads that have published work, and wake a worker for it. Protocol and invariants: see the
+//! module.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs,
 //! verification/loom/retake.rs, verification/shuttle/leave.rs.
 
@@ -9,12 +9,11 @@ use crate::platform::atomic::Ordering;
 use crate::platform::atomic::fence;
 
 impl IdleWorkers {
-    /// Wakes a worker if that is needed. Must be called after work was put where every worker looks.
-    /// [I1]
+    /// Wakes a worker if that is needed. Must be called after work was put where every worker looks. [I1]
     #[inline]
     pub fn notify(&self) -> WakeAction {
-        // SeqCst: pairs with the fences in `sleep` and `stop_searching`: either we see the idle
-        // processor and that no worker searches, or the other side's recheck sees our work. [I1]
+        // SeqCst: pairs with the fences in `sleep` and `stop_searching`: either we see the idle processor and that
+        // no worker searches, or the other side's recheck sees our work. [I1]
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
         let seen = self.counts.load(Ordering::Relaxed);
@@ -43,8 +42,8 @@ impl IdleWorkers {
         wake
     }
 
-    /// Picks a sleeper, or else a vacant slot if the limit on threads allows. If there is neither, no
-    /// work is forgotten: all threads are in user code, and each rechecks every source before it sleeps.
+    /// Picks a sleeper, or else a vacant slot if the limit on threads allows. If there is neither, no work is
+    /// forgotten: all threads are in user code, and each rechecks every source before it sleeps.
     fn pick(&self, lists: &mut Lists) -> Option<WakeAction> {
         if let Some(at) = self.last_free_sleeper(lists) {
             return Some(WakeAction::Unpark(lists.sleepers.remove(at)));
@@ -52,8 +51,8 @@ impl IdleWorkers {
         self.take_slot_locked(lists).map(WakeAction::Start)
     }
 
-    /// Returns the place in the list of the sleeper that has slept for the shortest time, among those
-    /// that run stealable goroutines. Any other sleeper would only release its processor again.
+    /// Returns the place in the list of the sleeper that has slept for the shortest time, among those that run
+    /// stealable goroutines. Any other sleeper would only release its processor again.
     pub(super) fn last_free_sleeper(&self, lists: &Lists) -> Option<usize> {
         lists.sleepers.iter().rposition(|id| !self.slot(*id).is_alone())
     }
@@ -82,8 +81,8 @@ impl IdleWorkers {
     /// Wakes worker `id` if it is parked. Must be called after a push to its remote queue. [I2]
     #[inline]
     pub fn wake_bound(&self, id: WorkerId) -> WakeAction {
-        // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees the
-        // remote queue. [I2]
+        // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees the remote
+        // queue. [I2]
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
@@ -103,8 +102,8 @@ impl IdleWorkers {
         lists.sleepers.retain(|sleeper| *sleeper != id);
         match self.acquire_idle(&mut lists) {
             Some(proc) => {
-                // With a token, because the worker may just have seen shared work in its recheck, and
-                // then runs its bound goroutines first. [I1]
+                // With a token, because the worker may just have seen shared work in its recheck, and then runs its
+                // bound goroutines first. [I1]
                 // mutant: wake home without a token: replace self.token() with false
                 self.assign(id, proc, self.token());
                 WakeAction::Unpark(id)

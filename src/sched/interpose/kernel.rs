@@ -1,5 +1,5 @@
-//! Functions of the C library that are bare system calls. Each function here calls the real one, and
-//! afterwards records what the caller has changed.
+//! Functions of the C library that are bare system calls. Each function here calls the real one, and afterwards
+//! records what the caller has changed.
 
 use super::raw::{Answer, call, is_self};
 use super::real::*;
@@ -17,9 +17,9 @@ fn changing(answer: Answer, counts: bool) -> Answer {
 }
 
 /// # Safety
-/// The caller must keep the contract of the system call.
+/// The caller must keep the system call's contract.
 unsafe fn call_changing(real: &Real, number: c_long, arguments: [usize; 6], counts: bool) -> c_int {
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     changing(unsafe { real.call(number, arguments) }, counts).returned_int()
 }
 
@@ -43,7 +43,7 @@ pub(super) unsafe extern "C" fn sched_setaffinity(
     set: *const c_void,
 ) -> c_int {
     let arguments = [id as usize, bytes, set.addr(), 0, 0, 0];
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { call_changing(&SET_AFFINITY, libc::SYS_sched_setaffinity, arguments, is_self(id)) }
 }
 
@@ -53,13 +53,13 @@ pub(super) unsafe extern "C" fn sched_setscheduler(
     parameters: *const c_void,
 ) -> c_int {
     let arguments = [id as usize, policy as usize, parameters.addr(), 0, 0, 0];
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { call_changing(&SET_SCHEDULER, libc::SYS_sched_setscheduler, arguments, is_self(id)) }
 }
 
 pub(super) unsafe extern "C" fn sched_setparam(id: pid_t, parameters: *const c_void) -> c_int {
     let arguments = [id as usize, parameters.addr(), 0, 0, 0, 0];
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { call_changing(&SET_PARAMETERS, libc::SYS_sched_setparam, arguments, is_self(id)) }
 }
 
@@ -78,7 +78,7 @@ pub(super) unsafe extern "C" fn nice(step: c_int) -> c_int {
     }
     // SAFETY: the C library's function of this name has this type.
     let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-    // SAFETY: the pointer is to the calling thread's own `errno`.
+    // SAFETY: this is the calling thread's own `errno`.
     let errno = unsafe { &mut *libc::__errno_location() };
     // `errno` is cleared first, because -1 may also be a valid answer.
     let before = std::mem::take(errno);
@@ -113,8 +113,8 @@ fn nice_by_calls(step: c_int) -> c_int {
     }
 }
 
-/// The options of `prctl` that change only the calling thread, as far as they were known when this was
-/// written: from `PR_SET_PDEATHSIG` to `PR_SET_SYSCALL_USER_DISPATCH`, and `PR_SCHED_CORE`.
+/// The options of `prctl` that change only the calling thread, as far as they were known when this was written:
+/// from `PR_SET_PDEATHSIG` to `PR_SET_SYSCALL_USER_DISPATCH`, and `PR_SCHED_CORE`.
 const OF_THREAD: [c_int; 17] = [1, 6, 8, 10, 14, 22, 24, 26, 28, 29, 33, 38, 47, 53, 57, 59, 62];
 const PR_CAP_AMBIENT: c_int = 47;
 const PR_CAP_AMBIENT_IS_SET: usize = 1;
@@ -129,17 +129,16 @@ pub(super) unsafe extern "C" fn prctl(
     let asks = option == PR_CAP_AMBIENT && second == PR_CAP_AMBIENT_IS_SET;
     let counts = OF_THREAD.contains(&option) && !asks;
     let arguments = [option as usize, second, third, fourth, fifth, 0];
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { call_changing(&PRCTL, libc::SYS_prctl, arguments, counts) }
 }
 
-/// The options of `arch_prctl` for one thread: the base of GS, and whether the instruction `cpuid` is
-/// allowed.
+/// The options of `arch_prctl` for one thread: the base of GS, and whether the instruction `cpuid` is allowed.
 pub(super) const ARCH_OF_THREAD: [c_int; 2] = [0x1001, 0x1012];
 
 pub(super) unsafe extern "C" fn arch_prctl(option: c_int, argument: c_ulong) -> c_int {
     let arguments = [option as usize, argument as usize, 0, 0, 0, 0];
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe {
         call_changing(
             &ARCH_PRCTL,
@@ -151,8 +150,7 @@ pub(super) unsafe extern "C" fn arch_prctl(option: c_int, argument: c_ulong) -> 
 }
 
 pub(super) unsafe extern "C" fn capset(header: *mut c_void, data: *const c_void) -> c_int {
-    // SAFETY: the caller keeps the contract of the system call. The kernel changes only the calling
-    // thread.
+    // SAFETY: the caller keeps the call's contract. The kernel changes only the calling thread.
     unsafe {
         call_changing(&CAPSET, libc::SYS_capset, [header.addr(), data.addr(), 0, 0, 0, 0], true)
     }
@@ -202,19 +200,19 @@ pub(super) unsafe extern "C" fn sigaltstack(
 ) -> c_int {
     if new.is_null() || !is_goroutine() {
         let arguments = [new.addr(), old.addr(), 0, 0, 0, 0];
-        // SAFETY: the caller keeps the contract of the system call.
+        // SAFETY: the caller keeps the call's contract.
         return unsafe { ALTERNATE_STACK.call(libc::SYS_sigaltstack, arguments) }.returned_int();
     }
-    // SAFETY: by the caller's contract `new` is valid, and it was checked not to be null.
+    // SAFETY: `new` is not null, and valid by the caller's contract.
     let now = unsafe { new.read() };
-    // SAFETY: a `stack_t` whose bytes are all zero is valid.
+    // SAFETY: a `stack_t` of zero bytes is valid.
     let mut before = unsafe { std::mem::zeroed::<libc::stack_t>() };
     let arguments = [new.addr(), (&raw mut before).addr(), 0, 0, 0, 0];
-    // SAFETY: the caller keeps the contract of the system call, and `before` lies in this frame.
+    // SAFETY: the caller keeps the call's contract, and `before` lies in this frame.
     let answer = unsafe { ALTERNATE_STACK.call(libc::SYS_sigaltstack, arguments) };
     if answer.is_ok() {
         if !old.is_null() {
-            // SAFETY: by the caller's contract `old` is valid, and it was checked not to be null.
+            // SAFETY: `old` is not null, and valid by the caller's contract.
             unsafe { old.write(before) };
         }
         wired::note_stack(AlternateStack::new(now));
@@ -225,20 +223,19 @@ pub(super) unsafe extern "C" fn sigaltstack(
 /// The signals 32 and 33, which the C library never lets a program block.
 const OF_THE_C_LIBRARY: Mask = 1 << 31 | 1 << 32;
 
-/// Changes the signal mask by `change`, and records the new mask of a goroutine. `change` makes the
-/// system call, or calls a function of the C library that makes it.
+/// Changes the signal mask by `change`, and records the new mask of a goroutine. `change` makes the system call, or
+/// calls a function of the C library that makes it.
 ///
 /// # Safety
-/// `set` and `old` must each be null or point to a set of signals. Only the part that the kernel uses is
-/// accessed.
+/// `set` and `old` must each be null or point to a set of signals. Only the part that the kernel uses is accessed.
 pub(super) unsafe fn change_mask(
     how: c_int,
     set: *const libc::sigset_t,
     old: *mut libc::sigset_t,
     change: unsafe fn([usize; 6]) -> Answer,
 ) -> Answer {
-    // SAFETY: `set` is null or valid by the caller's contract. A set of the kernel has one bit for each
-    // signal, and is the first part of a set of the C library.
+    // SAFETY: `set` is null or valid by the caller's contract. A set of the kernel has one bit for each signal, and
+    // is the first part of a set of the C library.
     let set = unsafe { set.cast::<Mask>().as_ref() }.map(|set| set & !OF_THE_C_LIBRARY);
     let (mut new, mut before) = ([0 as Mask; MASKS], [0 as Mask; MASKS]);
     new[0] = set.unwrap_or(0);
@@ -251,7 +248,7 @@ pub(super) unsafe fn change_mask(
         return answer;
     }
     if !old.is_null() {
-        // SAFETY: by the caller's contract `old` is valid, and it was checked not to be null.
+        // SAFETY: `old` is not null, and valid by the caller's contract.
         unsafe { old.cast::<Mask>().write(before[0]) };
     }
     if let Some(set) = set
@@ -278,7 +275,7 @@ pub(super) unsafe extern "C" fn sigprocmask(
 ) -> c_int {
     // SAFETY: `change_mask` passes valid pointers.
     let change = |arguments| unsafe { PROCESS_MASK.call(libc::SYS_rt_sigprocmask, arguments) };
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { change_mask(how, set, old, change) }.returned_int()
 }
 
@@ -290,6 +287,6 @@ pub(super) unsafe extern "C" fn pthread_sigmask(
     // SAFETY: `change_mask` passes valid pointers.
     let change =
         |arguments| unsafe { THREAD_MASK.call_for_errno(libc::SYS_rt_sigprocmask, arguments) };
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { change_mask(how, set, old, change) }.errno()
 }

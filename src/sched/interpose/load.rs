@@ -1,11 +1,10 @@
-//! `dlopen`: a library that is loaded while goroutines have blocks of thread-locals may need variables
-//! in these blocks.
+//! `dlopen`: a library that is loaded while goroutines have blocks of thread-locals may need variables in these
+//! blocks.
 //!
-//! The loader makes such variables in the blocks of its own threads before the library's first code
-//! runs, but ours are made only when `dlopen` returns. Therefore a goroutine lets a plain thread load
-//! the library, so that the library's first code finds its variables. The loader's search may depend on
-//! the module that the caller belongs to. In such a case the loader is called as usual, and the monitor
-//! catches up later.
+//! The loader makes such variables in the blocks of its own threads before the library's first code runs, but ours
+//! are made only when `dlopen` returns. Therefore a goroutine lets a plain thread load the library, so that the
+//! library's first code finds its variables. The loader's search may depend on the module that the caller belongs
+//! to. In such a case the loader is called as usual, and the monitor catches up later.
 
 use super::is_goroutine;
 use super::real::{CLOSE, OPEN};
@@ -24,7 +23,7 @@ thread_local! {
 }
 
 /// # Safety
-/// The caller must keep the contract of `dlopen`.
+/// The caller must keep `dlopen`'s contract.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn dlopen() {
     naked_asm!(
@@ -55,7 +54,7 @@ unsafe extern "C" fn way(path: *const c_char, flags: c_int, caller: *const c_voi
     if path.is_null() || flags & libc::RTLD_NOLOAD != 0 || !has_blocks() {
         return real;
     }
-    // SAFETY: by the caller's contract `path` is a C string, and it was checked not to be null.
+    // SAFETY: `path` is not null, and a C string by the caller's contract.
     let is_path = unsafe { !libc::strchr(path, b'/'.into()).is_null() };
     if is_path || is_ours(caller) { load_and_catch_up as *mut c_void } else { real }
 }
@@ -63,7 +62,7 @@ unsafe extern "C" fn way(path: *const c_char, flags: c_int, caller: *const c_voi
 /// Returns true if `code` lies in the same module as this function.
 fn is_ours(code: *const c_void) -> bool {
     let base = |code: *const c_void| {
-        // SAFETY: a `Dl_info` whose bytes are all zero is valid, and `info` lies in this frame.
+        // SAFETY: a `Dl_info` of zero bytes is valid, and `info` lies in this frame.
         unsafe {
             let mut info = std::mem::zeroed::<libc::Dl_info>();
             (libc::dladdr(code, &mut info) != 0).then_some(info.dli_fbase)
@@ -81,8 +80,7 @@ unsafe extern "C" fn load_and_catch_up(path: *const c_char, flags: c_int) -> *mu
             return handle;
         }
     }
-    // Also reached if the other thread failed, because the loader keeps the reason of a failure for each
-    // thread.
+    // Also reached if the other thread failed, because the loader keeps the reason of a failure for each thread.
     // SAFETY: the caller keeps the contract of `dlopen`, and the loader's function has this type.
     let handle =
         in_loader(|| unsafe { std::mem::transmute::<*mut c_void, Open>(OPEN.find())(path, flags) });
@@ -99,18 +97,17 @@ fn in_loader<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Loads the library on a plain thread. Returns null if no thread can be started, or if the loader
-/// refuses.
+/// Loads the library on a plain thread. Returns null if no thread can be started, or if the loader refuses.
 ///
 /// # Safety
-/// The caller must keep the contract of `dlopen`.
+/// The caller must keep `dlopen`'s contract.
 unsafe fn load_elsewhere(path: *const c_char, flags: c_int) -> *mut c_void {
     struct Order(*const c_char, c_int, *mut c_void);
     extern "C" fn load(order: *mut c_void) -> *mut c_void {
         // SAFETY: `order` lies in the frame of the starting thread, which waits for this thread.
         let order = unsafe { &mut *order.cast::<Order>() };
-        // SAFETY: the caller of `load_elsewhere` keeps the contract of `dlopen`, and the loader's
-        // function has this type.
+        // SAFETY: the caller of `load_elsewhere` keeps the contract of `dlopen`, and the loader's function has this
+        // type.
         order.2 =
             unsafe { std::mem::transmute::<*mut c_void, Open>(OPEN.find())(order.0, order.1) };
         ptr::null_mut()
@@ -126,8 +123,7 @@ unsafe fn load_elsewhere(path: *const c_char, flags: c_int) -> *mut c_void {
     order.2
 }
 
-/// Marks the caller as in the loader, because `dlclose` may run a library's last code, which may call
-/// `dlopen`.
+/// Marks the caller as in the loader, because `dlclose` may run a library's last code, which may call `dlopen`.
 pub(super) unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     let real = CLOSE.find();
     if real.is_null() {

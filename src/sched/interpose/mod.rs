@@ -1,17 +1,15 @@
-//! Interposition: functions of the C library that change or name the kernel thread of their caller. A
-//! program that links this library calls our functions under the same names. They do what the C
-//! library's functions do. In addition, a goroutine that changes its kernel thread by such a function is
-//! wired to that thread.
+//! Interposition: functions of the C library that change or name the kernel thread of their caller. A program that
+//! links this library calls our functions under the same names. They do what the C library's functions do. In
+//! addition, a goroutine that changes its kernel thread by such a function is wired to that thread.
 //!
-//! The names are *weak* definitions. If the program has a definition of its own, or another copy of this
-//! library, that definition counts, and there is no conflict. The C library itself never calls our
-//! functions, nor does code that makes system calls by itself; docs/thread-locals.md describes the
-//! consequences.
-//! - `kernel`: functions that are bare system calls in the C library. In statically linked programs, the
-//!   system calls are made here.
+//! The names are *weak* definitions. If the program has a definition of its own, or another copy of this library,
+//! that definition counts, and there is no conflict. The C library itself never calls our functions, nor does code
+//! that makes system calls by itself; docs/thread-locals.md describes the consequences.
+//! - `kernel`: functions that are bare system calls in the C library. In statically linked programs, the system
+//!   calls are made here.
 //! - `number`: `syscall`, which makes the same system calls by number.
-//! - `threads`: functions that take a thread's handle. A goroutine's handle is its own, and stands here
-//!   for its kernel thread.
+//! - `threads`: functions that take a thread's handle. A goroutine's handle is its own, and stands here for its
+//!   kernel thread.
 //! - `load`: `dlopen`.
 //! - `real`: the functions behind ours. `raw`: system calls.
 //!
@@ -94,16 +92,16 @@ interpose! {
     dlclose => load::dlclose;
 }
 
-// A symbol that the program asks the linker for, so that the linker takes the definitions above out of
-// the library's archive.
+// A symbol that the program asks the linker for, so that the linker takes the definitions above out of the
+// library's archive.
 std::arch::global_asm!(
     ".weak selvedge_interposed",
     ".hidden selvedge_interposed",
     "selvedge_interposed:"
 );
 
-/// Makes the linker include the definitions. Called when an isolated runtime is built, so that a program
-/// without such a runtime does not get them.
+/// Makes the linker include the definitions. Called when an isolated runtime is built, so that a program without
+/// such a runtime does not get them.
 pub(crate) fn link() {
     // SAFETY: this instruction only loads an address.
     unsafe {

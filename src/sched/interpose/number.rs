@@ -1,5 +1,5 @@
-//! `syscall`, which makes a system call by its number. Most numbers continue at once in the real
-//! function. The numbers that may change the calling thread go to `watched`.
+//! `syscall`, which makes a system call by its number. Most numbers continue at once in the real function. The
+//! numbers that may change the calling thread go to `watched`.
 
 use super::raw::{Answer, is_self};
 use super::real::{Real, SYSCALL, call_by_number};
@@ -12,8 +12,8 @@ const SYS_MAP_SHADOW_STACK: c_long = 453;
 /// The number of bits in `WATCHED`. Larger numbers of system calls are not watched.
 const NUMBERS: usize = 512;
 
-/// The system calls that change the calling thread, if they succeed, whatever their arguments are. The
-/// `set*id` calls are among these, because they change only one thread if they are made by number.
+/// The system calls that change the calling thread, if they succeed, whatever their arguments are. The `set*id`
+/// calls are among these, because they change only one thread if they are made by number.
 const ALWAYS: &[c_long] = &[
     libc::SYS_unshare,
     libc::SYS_setns,
@@ -74,12 +74,12 @@ static WATCHED: [u64; NUMBERS / 64] = {
     bits
 };
 
-/// For a number that is not watched, this function leaves the argument registers and the stack
-/// unchanged, because the child of a `vfork` or a `clone` returns through it, too. No function is looked
-/// up here, because the caller may be a part of what a look-up needs.
+/// For a number that is not watched, this function leaves the argument registers and the stack unchanged, because
+/// the child of a `vfork` or a `clone` returns through it, too. No function is looked up here, because the caller
+/// may be a part of what a look-up needs.
 ///
 /// # Safety
-/// The caller must keep the contract of the system call.
+/// The caller must keep the system call's contract.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn syscall() {
     naked_asm!(
@@ -135,7 +135,7 @@ unsafe extern "C" fn errno() -> *mut c_int {
     unsafe { libc::__errno_location() }
 }
 
-/// Called for a number whose bit is set in `WATCHED`.
+/// Called for a number that has its bit set in `WATCHED`.
 unsafe extern "C" fn watched(
     number: c_long,
     first: usize,
@@ -149,23 +149,23 @@ unsafe extern "C" fn watched(
     match number {
         libc::SYS_sigaltstack => {
             let old = std::ptr::with_exposed_provenance_mut(second);
-            // SAFETY: the caller keeps the contract of the system call.
+            // SAFETY: the caller keeps the call's contract.
             return unsafe { kernel::sigaltstack(place(first), old) } as isize;
         }
         // The kernel refuses sets of other lengths.
         libc::SYS_rt_sigprocmask if fourth == 8 => {
             let set = std::ptr::with_exposed_provenance(second);
             let old = std::ptr::with_exposed_provenance_mut(third);
-            // SAFETY: the caller keeps the contract of the system call.
+            // SAFETY: the caller keeps the call's contract.
             return unsafe { kernel::change_mask(first as c_int, set, old, set_mask) }.returned();
         }
         libc::SYS_prctl => {
-            // SAFETY: the caller keeps the contract of the system call.
+            // SAFETY: the caller keeps the call's contract.
             return unsafe { kernel::prctl(first as c_int, second, third, fourth, fifth) } as isize;
         }
         _ => {}
     }
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     let answer = unsafe { call_by_number(number, [first, second, third, fourth, fifth, sixth]) };
     if answer.is_ok() && changes(number, first, second) {
         changed();
@@ -174,9 +174,9 @@ unsafe extern "C" fn watched(
 }
 
 /// # Safety
-/// The caller must keep the contract of the system call.
+/// The caller must keep the system call's contract.
 unsafe fn set_mask(arguments: [usize; 6]) -> Answer {
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { call_by_number(libc::SYS_rt_sigprocmask, arguments) }
 }
 
@@ -196,8 +196,8 @@ fn changes(number: c_long, first: usize, second: usize) -> bool {
         libc::SYS_personality => first as u32 != u32::MAX,
         libc::SYS_keyctl => KEYCTL_OF_CREDENTIALS.contains(&first),
         libc::SYS_ptrace => PTRACE_MAKES_A_TRACER.contains(&first),
-        // Such a counter counts what the calling kernel thread does, and would not follow the goroutine
-        // to another thread.
+        // Such a counter counts what the calling kernel thread does, and would not follow the goroutine to another
+        // thread.
         libc::SYS_perf_event_open => is_self(second as pid_t),
         libc::SYS_rt_sigprocmask => false,
         _ => true,

@@ -5,12 +5,11 @@
 pub(super) struct Answer(pub(super) isize);
 
 /// # Safety
-/// The caller must keep the contract of the system call of this number.
+/// The caller must keep the system call's contract of this number.
 pub(super) unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Answer {
     let [a, b, c, d, e, f] = arguments;
     let answer;
-    // SAFETY: the caller keeps the contract of the system call, and the kernel changes only these
-    // registers.
+    // SAFETY: the caller keeps the call's contract, and the kernel changes only these registers.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -26,7 +25,7 @@ pub(super) unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Answer
 impl Answer {
     /// Makes the answer that corresponds to the C library's `errno`.
     pub(super) fn of_errno() -> Answer {
-        // SAFETY: the pointer is to the calling thread's own `errno`.
+        // SAFETY: this is the calling thread's own `errno`.
         Answer(-(unsafe { *libc::__errno_location() } as isize))
     }
 
@@ -44,7 +43,7 @@ impl Answer {
         if self.is_ok() {
             return self.0;
         }
-        // SAFETY: the pointer is to the calling thread's own `errno`.
+        // SAFETY: this is the calling thread's own `errno`.
         unsafe { *libc::__errno_location() = self.errno() };
         -1
     }

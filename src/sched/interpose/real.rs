@@ -1,5 +1,5 @@
-//! The functions behind ours: those of the C library, or of another library that was put before it
-//! (`LD_PRELOAD`). In a statically linked program nothing can be looked up, so there are none.
+//! The functions behind ours: those of the C library, or of another library that was put before it (`LD_PRELOAD`).
+//! In a statically linked program nothing can be looked up, so there are none.
 
 use super::raw;
 use super::raw::Answer;
@@ -19,8 +19,8 @@ macro_rules! real {
         $(pub(in crate::sched::interpose) static $constant: Real =
             Real { name: $name, found: AtomicPtr::new(ptr::null_mut()) };)*
 
-        /// Runs before the program's first call, because some of these functions may be called where
-        /// nothing can be looked up, as in a signal handler.
+        /// Runs before the program's first call, because some of these functions may be called where nothing can be
+        /// looked up, as in a signal handler.
         extern "C" fn look_up() {
             $($constant.find();)*
         }
@@ -104,16 +104,15 @@ impl Real {
         self.found.load(Ordering::Relaxed)
     }
 
-    /// Calls the function with integers and pointers, where -1 is an error. If there is no function,
-    /// makes the system call of this number.
+    /// Calls the function with integers and pointers, where -1 is an error. If there is no function, makes the
+    /// system call of this number.
     ///
     /// # Safety
-    /// The caller must keep the contract of the function, which must be a bare system call with these
-    /// arguments.
+    /// The caller must keep the contract of the function, which must be a bare system call with these arguments.
     pub(super) unsafe fn call(&self, number: c_long, arguments: [usize; 6]) -> Answer {
-        // SAFETY: the caller keeps the contract of the function.
+        // SAFETY: the caller keeps the function's contract.
         match unsafe { self.returned(arguments) } {
-            // SAFETY: the caller keeps the contract of the system call.
+            // SAFETY: the caller keeps the call's contract.
             None => unsafe { raw::call(number, arguments) },
             Some(-1) => Answer::of_errno(),
             Some(answer) => Answer(answer as isize),
@@ -125,9 +124,9 @@ impl Real {
     /// # Safety
     /// As for [`call`](Self::call).
     pub(super) unsafe fn call_for_errno(&self, number: c_long, arguments: [usize; 6]) -> Answer {
-        // SAFETY: the caller keeps the contract of the function.
+        // SAFETY: the caller keeps the function's contract.
         match unsafe { self.returned(arguments) } {
-            // SAFETY: the caller keeps the contract of the system call.
+            // SAFETY: the caller keeps the call's contract.
             None => unsafe { raw::call(number, arguments) },
             Some(errno) => Answer(-(errno as isize)),
         }
@@ -136,8 +135,7 @@ impl Real {
     /// # Safety
     /// As for [`call`](Self::call).
     unsafe fn returned(&self, [a, b, c, d, e, _]: [usize; 6]) -> Option<c_int> {
-        // Integers and pointers are passed in the same registers, whether or not the function's type is
-        // variadic.
+        // Integers and pointers are passed in the same registers, whether or not the function's type is variadic.
         type Function = unsafe extern "C" fn(usize, ...) -> c_int;
         let found = self.find();
         if found.is_null() {
@@ -145,7 +143,7 @@ impl Real {
         }
         // SAFETY: the address is that of a function, which may be called in this way (see above).
         let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-        // SAFETY: the caller keeps the contract of the function.
+        // SAFETY: the caller keeps the function's contract.
         Some(unsafe { function(a, b, c, d, e) })
     }
 }
@@ -153,18 +151,18 @@ impl Real {
 /// Makes a system call by `syscall`, as the program would make it.
 ///
 /// # Safety
-/// The caller must keep the contract of the system call.
+/// The caller must keep the system call's contract.
 pub(super) unsafe fn call_by_number(number: c_long, arguments: [usize; 6]) -> Answer {
     type Function = unsafe extern "C" fn(c_long, ...) -> c_long;
     let found = SYSCALL.find();
     if found.is_null() {
-        // SAFETY: the caller keeps the contract of the system call.
+        // SAFETY: the caller keeps the call's contract.
         return unsafe { raw::call(number, arguments) };
     }
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: the C library's function of this name has this type.
     let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-    // SAFETY: the caller keeps the contract of the system call.
+    // SAFETY: the caller keeps the call's contract.
     match unsafe { function(number, a, b, c, d, e, f) } {
         -1 => Answer::of_errno(),
         answer => Answer(answer as isize),

@@ -1,7 +1,6 @@
-//! Functions that take a thread's handle. A goroutine's own handle leads to its block of thread-locals,
-//! whose number the kernel does not know. So here this handle stands for the kernel thread that runs the
-//! goroutine. Where another goroutine runs cannot be said, so its handle is answered as that of no
-//! thread.
+//! Functions that take a thread's handle. A goroutine's own handle leads to its block of thread-locals, and the
+//! kernel does not know the number in it. So here this handle stands for the kernel thread that runs the goroutine.
+//! Where another goroutine runs cannot be said, so its handle is answered as that of no thread.
 
 use super::raw;
 use super::raw::thread_id;
@@ -12,8 +11,8 @@ use crate::sched::core::current::current_goroutine;
 use libc::{c_int, c_long, c_uint, c_void, clockid_t, pid_t, pthread_t};
 use std::ptr;
 
-/// Calls the C library's function, which has this type. If there is none, returns `$none` from the
-/// calling function.
+/// Calls the C library's function, which has this type. If there is none, returns `$none` from the calling
+/// function.
 macro_rules! call {
     ($real:ident as $type:ty, $none:expr, $($argument:expr),*) => {{
         let found = $real.find();
@@ -22,7 +21,7 @@ macro_rules! call {
         }
         // SAFETY: the C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<*mut c_void, $type>(found) };
-        // SAFETY: the caller keeps the contract of the function.
+        // SAFETY: the caller keeps the function's contract.
         unsafe { function($($argument),*) }
     }};
 }
@@ -65,7 +64,7 @@ unsafe fn resolve(thread: pthread_t) -> Result<pthread_t, c_int> {
 
 macro_rules! resolved {
     ($thread:expr) => {
-        // SAFETY: the caller keeps the contract of the function, so the handle is valid.
+        // SAFETY: the caller passes a valid handle.
         match unsafe { resolve($thread) } {
             Ok(thread) => thread,
             Err(errno) => return errno,
@@ -73,14 +72,14 @@ macro_rules! resolved {
     };
 }
 
-/// For a goroutine's handle, answers with the stack that the goroutine's block names, and otherwise with
-/// the attributes of the caller's kernel thread, even if the handle is another goroutine's.
+/// For a goroutine's handle, answers with the stack that the goroutine's block names, and otherwise with the
+/// attributes of the caller's kernel thread, even if the handle is another goroutine's.
 pub(super) unsafe extern "C" fn getattr(
     thread: pthread_t,
     attributes: *mut libc::pthread_attr_t,
 ) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t, *mut libc::pthread_attr_t) -> c_int;
-    // SAFETY: the caller keeps the contract of the function, so the handle is valid.
+    // SAFETY: the caller passes a valid handle.
     let Some((low, bytes)) = (unsafe { stack_of(thread as usize) }) else {
         return call!(GETATTR as Function, libc::ENOSYS, thread, attributes);
     };
@@ -92,8 +91,7 @@ pub(super) unsafe extern "C" fn getattr(
         errno => return errno,
     }
     let low = ptr::with_exposed_provenance_mut(low);
-    // SAFETY: the attributes were just initialized. The stack is the goroutine's, and this call does not
-    // access it.
+    // SAFETY: the attributes were just initialized. The stack is the goroutine's, and this call does not access it.
     unsafe {
         libc::pthread_attr_setguardsize(attributes, 0);
         libc::pthread_attr_setstack(attributes, low, bytes)
@@ -165,7 +163,7 @@ pub(super) unsafe extern "C" fn getcpuclockid(thread: pthread_t, clock: *mut clo
 
 pub(super) unsafe extern "C" fn kill(thread: pthread_t, signal: c_int) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t, c_int) -> c_int;
-    // SAFETY: the caller keeps the contract of the function, so the handle is valid.
+    // SAFETY: the caller passes a valid handle.
     match unsafe { who(thread) } {
         Who::Thread => call!(KILL as Function, libc::ENOSYS, thread, signal),
         Who::Goroutine => libc::ESRCH,
@@ -191,7 +189,7 @@ pub(super) unsafe extern "C" fn sigqueue(
 /// A goroutine cannot be cancelled, because that would unwind the goroutine from outside.
 pub(super) unsafe extern "C" fn cancel(thread: pthread_t) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t) -> c_int;
-    // SAFETY: the caller keeps the contract of the function, so the handle is valid.
+    // SAFETY: the caller passes a valid handle.
     match unsafe { who(thread) } {
         Who::Thread => call!(CANCEL as Function, libc::ENOSYS, thread),
         _ => libc::ESRCH,
@@ -213,13 +211,13 @@ pub(super) unsafe extern "C-unwind" fn exit(value: *mut c_void) {
     if !found.is_null() {
         // SAFETY: the C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-        // SAFETY: the caller keeps the contract of the function.
+        // SAFETY: the caller keeps the function's contract.
         unsafe { function(value) }
     }
 }
 
-/// Refuses a mutex with priority inheritance or protection for a goroutine, because the kernel would
-/// have to know which goroutine owns the mutex.
+/// Refuses a mutex with priority inheritance or protection for a goroutine, because the kernel would have to know
+/// which goroutine owns the mutex.
 pub(super) unsafe extern "C" fn setprotocol(
     attributes: *mut libc::pthread_mutexattr_t,
     protocol: c_int,

@@ -32,8 +32,8 @@ pub struct Metrics {
     pub steals: u64,
     /// How often a worker found nothing to do, and slept.
     pub sleeps: u64,
-    /// How often a worker that slept, or waited for a processor, was woken. Each wake-up is a system
-    /// call if the worker's kernel thread was asleep in the kernel.
+    /// How often a worker that slept, or waited for a processor, was woken. Each wake-up is a system call if the
+    /// worker's kernel thread was asleep in the kernel.
     pub wakes: u64,
     /// The number of goroutines that passed through the global queue.
     pub injected: u64,

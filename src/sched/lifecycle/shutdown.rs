@@ -1,15 +1,12 @@
 //! Shutdown: drain a runtime, or stop it and report which goroutines have not ended.
-//! drain: wait until the last goroutine has ended.   stop: every worker releases its processor at its
-//! next decision; goroutines that have not begun are dropped, suspended goroutines are leaked, and their
-//! joiners learn that there will be no result.
+//! drain: wait until the last goroutine has ended.   stop: every worker releases its processor at its next
+//! decision; goroutines that have not begun are dropped, suspended goroutines are leaked, and their joiners learn
+//! that there will be no result.
 //! [T1] After `stop` no goroutine is resumed.  [T2] Every joiner gets a result or an error.
-//! [T3] The memory of a suspended goroutine's stack and of its kernel thread is not freed.  [T6] of
-//! `leavers`.
-//! [T5] `stop` returns whatever foreign code does meanwhile, if the destructors that it calls or waits
-//! for return. It waits for no goroutine in user code and for no hook, and it does not join the thread
-//! on which it runs.
-//! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs,
-//! verification/shuttle/shutdown.rs,
+//! [T3] The memory of a suspended goroutine's stack and of its kernel thread is not freed.  [T6] of `leavers`.
+//! [T5] `stop` returns whatever foreign code does meanwhile, if the destructors that it calls or waits for return.
+//! It waits for no goroutine in user code and for no hook, and it does not join the thread on which it runs.
+//! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs, verification/shuttle/shutdown.rs,
 //! proptests/runtime/lifecycle.rs.
 
 use crate::observe::AbortIfUnwinding;
@@ -51,15 +48,13 @@ pub enum RemainingState {
     Running,
 }
 
-/// How often `stop` checks whether workers have left, and a draining goroutine whether the others have
-/// ended.
+/// How often `stop` checks whether workers have left, and a draining goroutine whether the others have ended.
 const POLL: Duration = Duration::from_millis(1);
 
 impl Shared {
-    /// Waits until no goroutine is alive, or, if the caller is a goroutine of this runtime, until no
-    /// other goroutine is alive. Returns false if this takes longer than `limit`. Blocks the kernel
-    /// thread. A goroutine of this runtime parks instead, so that goroutines bound to the same worker
-    /// can end.
+    /// Waits until no goroutine is alive, or, if the caller is a goroutine of this runtime, until no other
+    /// goroutine is alive. Returns false if this takes longer than `limit`. Blocks the kernel thread. A goroutine
+    /// of this runtime parks instead, so that goroutines bound to the same worker can end.
     pub(crate) fn drain(&self, limit: Duration, place: &'static Location<'static>) -> bool {
         self.start_draining();
         let start = clock::now();
@@ -86,8 +81,8 @@ impl Shared {
         true
     }
 
-    /// Ends the runtime, and returns the goroutines that have not ended. Must be called only once. Waits
-    /// for workers inside the runtime and for destructors, but for no other foreign code. [T1] [T5]
+    /// Ends the runtime, and returns the goroutines that have not ended. Must be called only once. Waits for
+    /// workers inside the runtime and for destructors, but for no other foreign code. [T1] [T5]
     pub(crate) fn stop(this: &Arc<Shared>) -> Vec<Remaining> {
         // If this function unwound, the cells would be freed while handles still refer to them.
         let bomb = AbortIfUnwinding("stop");
@@ -109,9 +104,9 @@ impl Shared {
         left.into_iter().map(|(_, remaining)| remaining).collect()
     }
 
-    /// Answers the joiners of the goroutines in `left`, drops goroutines that have not begun, and joins
-    /// threads. All of this calls foreign code, which may join any of these goroutines. Therefore each
-    /// goroutine has its answer before the first joiner is woken. [T2] [T5]
+    /// Answers the joiners of the goroutines in `left`, drops goroutines that have not begun, and joins threads.
+    /// All of this calls foreign code, which may join any of these goroutines. Therefore each goroutine has its
+    /// answer before the first joiner is woken. [T2] [T5]
     fn tell_and_drop(&self, left: &[(Ptr, Remaining)]) {
         let mut joiners = Vec::new();
         for (goroutine, remaining) in left {
@@ -119,8 +114,8 @@ impl Shared {
             joiners.extend(self.abandon(*goroutine, remaining.state));
         }
         for joiner in joiners {
-            // SAFETY: the runtime exists until `stop` returns, and a joiner that is known only by its id
-            // belongs to this runtime.
+            // SAFETY: the runtime exists until `stop` returns, and a joiner that is known only by its id belongs to
+            // this runtime.
             // mutant: drop wake of the joiners
             unsafe { joiner.wake() };
         }
@@ -133,16 +128,16 @@ impl Shared {
         self.join_threads();
     }
 
-    /// Joins the threads that have nothing more to do, and so waits for the destructors of their
-    /// thread-locals. [T6] Does not join the calling thread: a thread-local of a worker that was no
-    /// longer needed may own the runtime.
+    /// Joins the threads that have nothing more to do, and so waits for the destructors of their thread-locals.
+    /// [T6] Does not join the calling thread: a thread-local of a worker that was no longer needed may own the
+    /// runtime.
     fn join_threads(&self) {
         let threads: Vec<_> = self.threads.lock().iter_mut().map(Option::take).collect();
         let workers = self.workers.len();
         for (id, thread) in threads.into_iter().enumerate() {
             let Some(thread) = thread else { continue };
-            // A worker in user code comes back only when that code returns, and a worker with bound
-            // goroutines stays.
+            // A worker in user code comes back only when that code returns, and a worker with bound goroutines
+            // stays.
             let ends = id >= workers
                 || (self.idle.is_vacant(id as u32) && self.workers[id].bound_count() == 0);
             if ends && !thread.is_caller() {
@@ -153,8 +148,7 @@ impl Shared {
         self.leavers.join();
     }
 
-    /// Lists the goroutines that have not ended. The caller must know that no worker is inside the
-    /// runtime.
+    /// Lists the goroutines that have not ended. The caller must know that no worker is inside the runtime.
     fn remaining(&self) -> Vec<(Ptr, Remaining)> {
         let mut left = Vec::new();
         self.pool.each(|goroutine| {
@@ -169,8 +163,8 @@ impl Shared {
         left
     }
 
-    /// Abandons a goroutine and returns its joiner, which the caller must wake. A running goroutine does
-    /// both itself when it ends or suspends. [T2]
+    /// Abandons a goroutine and returns its joiner, which the caller must wake. A running goroutine does both
+    /// itself when it ends or suspends. [T2]
     fn abandon(&self, goroutine: Ptr, state: RemainingState) -> Option<WakeHandle> {
         match state {
             RemainingState::Running => None,
@@ -193,8 +187,7 @@ impl Shared {
         }
     }
 
-    /// Returns the caches of the processors to their pools. The remaining memory is freed with the last
-    /// cell.
+    /// Returns the caches of the processors to their pools. The remaining memory is freed with the last cell.
     fn close(self: &Arc<Shared>) {
         for processor in self.processors.iter() {
             // SAFETY: no worker has a processor any more, and none will get one. [T1]
@@ -208,8 +201,8 @@ impl Shared {
             stack_pool.trim(0, usize::MAX);
             drop(stack_pool.release(0, || 0));
         }
-        // This count is taken before the pool closes, because after that the last cell, on any thread,
-        // drops the count in `give_cells`.
+        // This count is taken before the pool closes, because after that the last cell, on any thread, drops the
+        // count in `give_cells`.
         let for_cells = Arc::clone(self);
         if self.pool.close() > 0 {
             std::mem::forget(for_cells);
@@ -217,8 +210,8 @@ impl Shared {
     }
 }
 
-/// Drops the closure of a goroutine that will not run. Never unwinds, because the other goroutines must
-/// be ended, too. [Q2]
+/// Drops the closure of a goroutine that will not run. Never unwinds, because the other goroutines must be ended,
+/// too. [Q2]
 fn drop_unbegun(goroutine: Ptr) {
     let body = goroutine.body.with_mut(|body| body);
     // SAFETY: the closure was written at the spawn and never run, and no worker will run it. [T1]

@@ -10,8 +10,8 @@ use crate::sched::monitor::Monitor;
 use std::io;
 
 impl Shared {
-    /// Starts the monitor, the timekeeper and a first worker. Fails if the machine refuses to start a
-    /// thread, so that the error is reported when the runtime is built.
+    /// Starts the monitor, the timekeeper and a first worker. Fails if the machine refuses to start a thread, so
+    /// that the error is reported when the runtime is built.
     pub(crate) fn start(&self) -> io::Result<()> {
         crate::sched::interpose::link();
         if self.config.monitor {

@@ -1,7 +1,6 @@
-//! Sockets: the poller over the kernel's epoll, through the crate `mio`. `mio` is a thin layer that adds
-//! no thread and no runtime of its own; it reports edges, and we choose the keys.
-//! register: registers a socket once, edge-triggered, for reading and writing, so that a wait needs no
-//! system call.
+//! Sockets: the poller over the kernel's epoll, through the crate `mio`. `mio` is a thin layer that adds no thread
+//! and no runtime of its own; it reports edges, and we choose the keys.
+//! register: registers a socket once, edge-triggered, for reading and writing, so that a wait needs no system call.
 //! Checked by: proptests/net/.
 #![forbid(unsafe_code)]
 
@@ -16,8 +15,7 @@ use std::time::Duration;
 
 /// The token of the waker. No socket's key is so large unless one slot was reused 2^31 times.
 const BELL: Token = Token(usize::MAX);
-/// The advice in the message that reports a closed descriptor of ours, or a system call that is now
-/// refused.
+/// The advice in the message that reports a closed descriptor of ours, or a system call that is now refused.
 const SPARE_OURS: &str = "close none but your own file descriptors (close_range, closefrom, a \
                           daemonizing library), and have the sandbox allow epoll_wait and write; or do \
                           either before the first runtime is built";
@@ -30,8 +28,8 @@ pub(crate) struct Sockets<W> {
     pub(crate) poller: Poller<Box<dyn Source>, W>,
     /// `None` in models, which have a simulated kernel.
     registry: Option<Registry>,
-    /// The process that made the poller. After a fork the child shares the kernel's epoll with its
-    /// parent, so a change that the child made would change the parent's poller.
+    /// The process that made the poller. After a fork the child shares the kernel's epoll with its parent, so a
+    /// change that the child made would change the parent's poller.
     born: Born,
 }
 
@@ -68,8 +66,8 @@ impl<W> Sockets<W> {
         Sockets { poller: Poller::new(source, notifier), registry: None, born: Born::here() }
     }
 
-    /// Registers a socket, which must stay open until the registration is dropped. `handler` is told if
-    /// the socket is ready now, and each time it becomes ready later.
+    /// Registers a socket, which must stay open until the registration is dropped. `handler` is told if the socket
+    /// is ready now, and each time it becomes ready later.
     pub(crate) fn register(
         self: &Arc<Self>,
         fd: RawFd,
@@ -96,11 +94,11 @@ impl<W> Registration<W> {
 
 impl<W> Drop for Registration<W> {
     fn drop(&mut self) {
-        // The socket is deregistered explicitly because the kernel forgets it only when its last
-        // duplicate is closed. The call fails only if foreign code has closed the descriptor.
+        // The socket is deregistered explicitly because the kernel forgets it only when its last duplicate is
+        // closed. The call fails only if foreign code has closed the descriptor.
         if !self.sockets.born.is_here() {
-            // This is the child of a fork. The parent's socket must stay registered, and the lock below
-            // may be held by a thread that exists only in the parent.
+            // This is the child of a fork. The parent's socket must stay registered, and the lock below may be held
+            // by a thread that exists only in the parent.
             return;
         }
         if let Some(registry) = &self.sockets.registry {
@@ -120,9 +118,9 @@ impl Notifier for KernelBell {
 }
 
 impl Kernel {
-    /// Converts `limit` for epoll, which counts in whole milliseconds and may return one millisecond
-    /// late. If less than two milliseconds are left, waits by `ppoll` and then polls once without
-    /// blocking. A longer wait ends one millisecond early, and the worker waits again.
+    /// Converts `limit` for epoll, which counts in whole milliseconds and may return one millisecond late. If less
+    /// than two milliseconds are left, waits by `ppoll` and then polls once without blocking. A longer wait ends
+    /// one millisecond early, and the worker waits again.
     fn whole(&self, limit: Duration) -> Duration {
         if limit >= 2 * MILLI {
             return limit - MILLI;
@@ -130,8 +128,8 @@ impl Kernel {
         if !limit.is_zero() {
             let fd = self.poll.as_raw_fd();
             let mut own = [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }];
-            // The result is not needed, because the poll that follows reports the events. If a sandbox
-            // refuses `ppoll`, waits a millisecond, because a late event is better than a busy loop.
+            // The result is not needed, because the poll that follows reports the events. If a sandbox refuses
+            // `ppoll`, waits a millisecond, because a late event is better than a busy loop.
             return match ppoll(&mut own, Some(limit)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => MILLI,
                 _ => Duration::ZERO,

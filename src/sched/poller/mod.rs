@@ -1,11 +1,10 @@
-//! Poller: asks the kernel which sockets are ready, and decides which thread asks and when. A runtime
-//! makes its poller when one of its goroutines first waits for a socket.
+//! Poller: asks the kernel which sockets are ready, and decides which thread asks and when. A runtime makes its
+//! poller when one of its goroutines first waits for a socket.
 //!
 //! block (a worker that is about to sleep): claim the word as the waiting thread; register the notifier
 //!     with its parker; wait in the kernel until a socket is ready, the notifier is notified, or the worker's
 //!     next timer is due; free the word; wake the waiters of the ready sockets.
-//! look (a worker between two goroutines, or the monitor): claim the word for a short time; take the
-//! ready
+//! look (a worker between two goroutines, or the monitor): claim the word for a short time; take the ready
 //!     events without waiting; free the word; if a worker wanted to wait meanwhile, tell it to try again.
 //!
 //! | `word` | which thread may use the source of events |

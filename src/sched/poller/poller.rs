@@ -1,5 +1,4 @@
-//! Poller: the word that decides which thread asks the kernel, and the delivery of events to their
-//! handlers.
+//! Poller: the word that decides which thread asks the kernel, and the delivery of events to their handlers.
 
 use super::sinks::{Key, Slots};
 use crate::platform::atomic::{AtomicU32, Ordering};
@@ -22,8 +21,8 @@ pub struct Event {
     pub readable: bool,
     /// A write will not block. Also set if the socket has failed.
     pub writable: bool,
-    /// End of file, a failure or out-of-band data was reported. A short read then does not imply that
-    /// the socket is drained.
+    /// End of file, a failure or out-of-band data was reported. A short read then does not imply that the socket is
+    /// drained.
     pub eof_or_oob: bool,
 }
 
@@ -35,12 +34,12 @@ pub trait EventHandler<W>: Send + Sync {
 
 /// Where events come from: the kernel or a model.
 pub trait Source: Send {
-    /// Appends the ready events. If there are none, blocks the kernel thread until a socket is ready,
-    /// the notifier is notified, or about `limit` has passed. Without a `limit` there is no time-out.
+    /// Appends the ready events. If there are none, blocks the kernel thread until a socket is ready, the notifier
+    /// is notified, or about `limit` has passed. Without a `limit` there is no time-out.
     fn take(&mut self, limit: Option<Duration>, events: &mut Vec<Event>);
 }
 
-/// See the module's documentation.
+/// See the module.
 pub struct Poller<S, W> {
     /// Written only by read-modify-writes.
     word: AtomicU32,
@@ -68,10 +67,10 @@ impl<S: Source, W> Poller<S, W> {
         }
     }
 
-    /// Blocks the kernel thread of worker `id`, which is about to sleep, until a socket is ready,
-    /// `parker` is given a permit (which this call consumes), or `limit` has passed. Returns the
-    /// wake-ups that are due. Returns `None` without blocking if another thread serves the sockets; the
-    /// worker then sleeps as if there were no sockets. [N3]
+    /// Blocks the kernel thread of worker `id`, which is about to sleep, until a socket is ready, `parker` is given
+    /// a permit (which this call consumes), or `limit` has passed. Returns the wake-ups that are due. Returns
+    /// `None` without blocking if another thread serves the sockets; the worker then sleeps as if there were no
+    /// sockets. [N3]
     pub fn block(&self, id: WorkerId, parker: &Parker, limit: Option<Duration>) -> Option<Vec<W>> {
         if !self.claim_wait(id) {
             return None;
@@ -84,9 +83,9 @@ impl<S: Source, W> Poller<S, W> {
         Some(wakes)
     }
 
-    /// Takes the ready events without blocking, unless another thread serves the sockets, and returns
-    /// the wake-ups. If a worker failed to claim the word meanwhile, calls `again` with its slot, so
-    /// that this worker tries [`block`](Self::block) again.
+    /// Takes the ready events without blocking, unless another thread serves the sockets, and returns the wake-ups.
+    /// If a worker failed to claim the word meanwhile, calls `again` with its slot, so that this worker tries
+    /// [`block`](Self::block) again.
     pub fn look(&self, again: impl FnOnce(WorkerId)) -> Vec<W> {
         // Relaxed: the source's lock orders what it guards.
         let claim = |to| self.word.compare_exchange(FREE, to, Ordering::Relaxed, Ordering::Relaxed);
@@ -110,10 +109,10 @@ impl<S: Source, W> Poller<S, W> {
         self.word.load(Ordering::Relaxed) == FREE
     }
 
-    /// Claims the word in order to wait. If the claim fails: (a) a running thread polls (`POLLING`):
-    /// this call records our slot in the word, and that thread reads it when it is done and wakes us;
-    /// (b) a worker already waits: nothing is needed, because that worker, or a worker that it wakes,
-    /// claims the word again before it sleeps. [N3]
+    /// Claims the word in order to wait. If the claim fails: (a) a running thread polls (`POLLING`): this call
+    /// records our slot in the word, and that thread reads it when it is done and wakes us; (b) a worker already
+    /// waits: nothing is needed, because that worker, or a worker that it wakes, claims the word again before it
+    /// sleeps. [N3]
     fn claim_wait(&self, id: WorkerId) -> bool {
         let mut seen = FREE;
         loop {

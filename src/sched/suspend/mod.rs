@@ -1,5 +1,5 @@
-//! How a goroutine stops running by itself: parking, parking with a deadline, yielding, and the
-//! preemption points of a simulation.
+//! How a goroutine stops running by itself: parking, parking with a deadline, yielding, and the preemption points
+//! of a simulation.
 
 pub(crate) mod park;
 pub(crate) mod park_until;

@@ -1,10 +1,10 @@
-//! Suspend: `park`, `yield_now`, and the sections that restrict or change suspension (`no_suspend`,
-//! `pinned`, `in_place`).
+//! Suspend: `park`, `yield_now`, and the sections that restrict or change suspension (`no_suspend`, `pinned`,
+//! `in_place`).
 //!
-//! A goroutine must not switch while its kernel thread unwinds, because the panic count is a
-//! thread-local. A park then blocks the kernel thread, with the goroutine still on it, and the monitor
-//! may take its processor. A goroutine that ends its own runtime parks in the same way, because a
-//! suspended goroutine of a stopping runtime would never be resumed. [T1] [T5]
+//! A goroutine must not switch while its kernel thread unwinds, because the panic count is a thread-local. A park
+//! then blocks the kernel thread, with the goroutine still on it, and the monitor may take its processor. A
+//! goroutine that ends its own runtime parks in the same way, because a suspended goroutine of a stopping runtime
+//! would never be resumed. [T1] [T5]
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
 pub(crate) use super::park_until::{park_until, sleep_until};
@@ -23,14 +23,12 @@ use crate::sched::goroutine::state::BeginPark;
 use std::panic::Location;
 use std::ptr;
 
-/// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is the call's location,
-/// for reports.
+/// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is the call's location, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
     park_caller(place, false);
 }
 
-/// Parks the caller. In a `no_suspend` section, blocks the kernel thread if `surely`, and otherwise
-/// panics.
+/// Parks the caller. In a `no_suspend` section, blocks the kernel thread if `surely`, and otherwise panics.
 #[inline]
 fn park_caller(place: &'static Location<'static>, surely: bool) {
     let Some((worker, goroutine)) = current() else { return park_thread(surely) };
@@ -91,22 +89,21 @@ pub(crate) fn suspend(
     RuntimeGuard::enter(worker).switch(goroutine, why);
 }
 
-/// Like [`park`], for a wait that must not unwind because other goroutines use the caller's stack. Where
-/// the goroutine must not switch, blocks the kernel thread.
+/// Like [`park`], for a wait that must not unwind because other goroutines use the caller's stack. Where the
+/// goroutine must not switch, blocks the kernel thread.
 pub(crate) fn park_without_fail(place: &'static Location<'static>) {
     park_caller(place, true);
 }
 
-/// Panics if a suspension would panic. Called before the caller does anything that a panic would have to
-/// undo.
+/// Panics if a suspension would panic. Called before the caller does anything that a panic would have to undo.
 pub(crate) fn check_may_suspend(place: &'static Location<'static>) {
     if !may_suspend() {
         refuse_to_suspend(place);
     }
 }
 
-/// Returns true if the caller may wait: it is outside `no_suspend`, or its wait blocks the kernel thread
-/// instead of suspending.
+/// Returns true if the caller may wait: it is outside `no_suspend`, or its wait blocks the kernel thread instead of
+/// suspending.
 pub(crate) fn may_suspend() -> bool {
     current().is_none_or(|(worker, goroutine)| may_wait(worker, goroutine))
 }
@@ -116,21 +113,20 @@ fn may_wait(worker: &Worker, goroutine: Ptr) -> bool {
     goroutine.own.no_suspend.get() == 0 || waits_in_place(worker, goroutine)
 }
 
-/// A flag in `no_suspend`, beside the count of sections. While it is set, a wait blocks the kernel
-/// thread.
+/// A flag in `no_suspend`, beside the count of sections. While it is set, a wait blocks the kernel thread.
 const IN_PLACE: u32 = 1 << 31;
 
-/// Returns true if a wait of the running goroutine must block its kernel thread instead of suspending.
-/// This is the case while the thread unwinds, within [`in_place`], and in a `no_suspend` section while a
-/// panic unwinds, where a refusal would be a second panic.
+/// Returns true if a wait of the running goroutine must block its kernel thread instead of suspending. This is the
+/// case while the thread unwinds, within [`in_place`], and in a `no_suspend` section while a panic unwinds, where a
+/// refusal would be a second panic.
 #[inline]
 pub(crate) fn waits_in_place(worker: &Worker, goroutine: Ptr) -> bool {
     let sections = goroutine.own.no_suspend.get();
     unwinds(worker) || sections > 0 && (sections >= IN_PLACE || panicking())
 }
 
-/// Runs `f`. If the caller is a goroutine of `shared`, its waits during `f` block the kernel thread. For
-/// operations that must complete although no goroutine is resumed any more. [T1]
+/// Runs `f`. If the caller is a goroutine of `shared`, its waits during `f` block the kernel thread. For operations
+/// that must complete although no goroutine is resumed any more. [T1]
 pub(crate) fn in_place<R>(shared: &Shared, f: impl FnOnce() -> R) -> R {
     struct Over(Option<Ptr>);
     impl Drop for Over {
@@ -155,8 +151,7 @@ pub(crate) fn refuse_to_suspend(place: &'static Location<'static>) -> ! {
     panic!("suspension at {place} inside `no_suspend`: move the call out of the section");
 }
 
-/// Blocks the kernel thread of a goroutine that must not switch. The monitor may retake the processor
-/// meanwhile.
+/// Blocks the kernel thread of a goroutine that must not switch. The monitor may retake the processor meanwhile.
 #[cold]
 fn park_in_place(goroutine: Ptr) {
     let worker = current_worker().expect("a goroutine runs on a worker");
@@ -196,10 +191,10 @@ pub(crate) fn sleeper() -> ParkedRef {
     current_goroutine().map_or_else(|| ParkedRef::thread(thread_parker()), ParkedRef::goroutine)
 }
 
-/// Like [`sleeper`], for a caller that is about to wait, without a limit if `for_ever`. Returns `None`
-/// if the caller must not wait: inside `no_suspend`; on a thread whose thread-locals are gone; or
-/// without a limit in the child of a fork, where no thread is left that could wake it. The caller must
-/// then release its locks and call [`refuse_to_wait`].
+/// Like [`sleeper`], for a caller that is about to wait, without a limit if `for_ever`. Returns `None` if the
+/// caller must not wait: inside `no_suspend`; on a thread that has lost its thread-locals; or without a limit in
+/// the child of a fork, where no thread is left that could wake it. The caller must then release its locks and call
+/// [`refuse_to_wait`].
 #[inline]
 pub(crate) fn sleeper_about_to_wait(for_ever: bool) -> Option<ParkedRef> {
     let Some((worker, goroutine)) = current() else { return thread_about_to_wait(for_ever) };
@@ -211,8 +206,8 @@ fn thread_about_to_wait(for_ever: bool) -> Option<ParkedRef> {
     tls::parker().filter(|_| !for_ever || !fork::is_bereft()).map(ParkedRef::thread)
 }
 
-/// Panics, with the reason why [`sleeper_about_to_wait`] has returned `None`. The panic hook is foreign
-/// code, so the caller must hold no lock of ours. [Q3]
+/// Panics, with the reason why [`sleeper_about_to_wait`] has returned `None`. The panic hook is foreign code, so
+/// the caller must hold no lock of ours. [Q3]
 #[cold]
 pub(crate) fn refuse_to_wait(place: &'static Location<'static>) -> ! {
     match current_goroutine() {

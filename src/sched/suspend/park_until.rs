@@ -1,18 +1,17 @@
-//! Park with a deadline: a goroutine parks until it is unparked or its deadline passes; and which thread
-//! fires the timers.
+//! Park with a deadline: a goroutine parks until it is unparked or its deadline passes; and which thread fires the
+//! timers.
 //!
 //! park_until: take a permit, or else arm a timer and suspend; after the resume, cancel the timer unless
 //!     it was the timer that woke us.
-//! fire: expire each goroutine that is due and put it into the queue where it waits to run; then wake
-//! workers.
-//! A worker serves its own heap: it sleeps until the next deadline there at most, and checks the heap at
-//! every 61st decision while it is busy. The timekeeper is a backup kernel thread. It fires timers that
-//! a blocked or busy worker has missed. It wakes a lag after the deadline, and that lag is short only
-//! after it has found a missed timer.
+//! fire: expire each goroutine that is due and put it into the queue where it waits to run; then wake workers.
+//! A worker serves its own heap: it sleeps until the next deadline there at most, and checks the heap at every 61st
+//! decision while it is busy. The timekeeper is a backup kernel thread. It fires timers that a blocked or busy
+//! worker has missed. It wakes a lag after the deadline, and that lag is short only after it has found a missed
+//! timer.
 //!
 //! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the state word: [S5].
-//! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs,
-//! verification/shuttle/timers.rs, proptests/runtime/timers.rs.
+//! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, verification/shuttle/timers.rs,
+//! proptests/runtime/timers.rs.
 
 use super::park::{refuse_to_suspend, suspend, waits_in_place};
 use crate::observe::specification::Event;
@@ -38,8 +37,8 @@ use std::time::Duration;
 const SLACK: Duration = Duration::from_micros(50);
 
 /// Like [`park`](crate::sched::suspend::park::park), but waits at most until about when
-/// [`now`](crate::sched::core::clock::now) reaches `deadline`. Returns true if a permit was consumed.
-/// Returns false if the time ran out first; a permit that is given meanwhile is kept for the next park.
+/// [`now`](crate::sched::core::clock::now) reaches `deadline`. Returns true if a permit was consumed. Returns false
+/// if the time ran out first; a permit that is given meanwhile is kept for the next park.
 pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bool {
     if deadline == NEVER {
         crate::sched::suspend::park::park(place);
@@ -83,8 +82,8 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
     }
 }
 
-/// Waits until about when [`now`](crate::sched::core::clock::now) reaches `deadline`, even if permits
-/// are given meanwhile. Such a permit is kept for the next park.
+/// Waits until about when [`now`](crate::sched::core::clock::now) reaches `deadline`, even if permits are given
+/// meanwhile. Such a permit is kept for the next park.
 pub(crate) fn sleep_until(place: &'static Location<'static>, deadline: u64) {
     let mut had_permit = false;
     while park_until(place, deadline) {
@@ -100,8 +99,8 @@ fn timers_of(goroutine: &Goroutine) -> &Timers<Ptr> {
     &unsafe { &*goroutine.shared }.timers
 }
 
-/// Blocks the kernel thread until its parker is given a permit or `deadline` has passed. Returns true if
-/// it was the permit.
+/// Blocks the kernel thread until its parker is given a permit or `deadline` has passed. Returns true if it was the
+/// permit.
 fn await_permit(parker: &Parker, deadline: u64) -> bool {
     loop {
         let left = Duration::from_nanos(deadline.saturating_sub(now()));
@@ -115,8 +114,7 @@ fn await_permit(parker: &Parker, deadline: u64) -> bool {
     }
 }
 
-/// Blocks the kernel thread of a goroutine that must not switch. The monitor may retake the processor
-/// meanwhile.
+/// Blocks the kernel thread of a goroutine that must not switch. The monitor may retake the processor meanwhile.
 #[cold]
 fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
     let worker = current_worker().expect("a goroutine runs on a worker");
@@ -141,8 +139,8 @@ fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
 }
 
 impl Worker {
-    /// Called between two goroutines. Fires the due timers of the worker's own heap. Returns true if
-    /// this made a goroutine runnable for this worker.
+    /// Called between two goroutines. Fires the due timers of the worker's own heap. Returns true if this made a
+    /// goroutine runnable for this worker.
     #[inline]
     pub(crate) fn keep_own_time(&self, held: ProcessorGuard<'_>) -> bool {
         self.own_timers().is_some_and(|left| left.is_zero()) && self.fire_own(held)
@@ -155,10 +153,10 @@ impl Worker {
         batched.home || batched.stealable
     }
 
-    /// Called by a worker that is about to sleep. Blocks until at most the next deadline in its own
-    /// heap, or at the sockets, and fires the timers if they are already due. Returns `None` without
-    /// blocking if the worker has no timer and another thread serves the sockets, or there are none.
-    /// Returns `Some(None)` if the worker was woken or the deadline has come.
+    /// Called by a worker that is about to sleep. Blocks until at most the next deadline in its own heap, or at the
+    /// sockets, and fires the timers if they are already due. Returns `None` without blocking if the worker has no
+    /// timer and another thread serves the sockets, or there are none. Returns `Some(None)` if the worker was woken
+    /// or the deadline has come.
     pub(crate) fn block_until_due(&self, parker: &Parker) -> Option<Option<WakeReason>> {
         let left = self.own_timers();
         if left.is_some_and(|left| left.is_zero()) {
@@ -178,8 +176,7 @@ impl Worker {
         rested
     }
 
-    /// Returns the time until the next deadline in the worker's own heap, or `None` if the heap is
-    /// empty.
+    /// Returns the time until the next deadline in the worker's own heap, or `None` if the heap is empty.
     #[inline]
     fn own_timers(&self) -> Option<Duration> {
         match self.shared().timers.nearest_of(self.id as usize) {
@@ -203,9 +200,9 @@ impl Shared {
         }
     }
 
-    /// Fires a batch of due timers of one heap. Goroutines that the caller may run go to its own queues.
-    /// Returns the number of timers, and where the goroutines went. The caller must be registered with
-    /// the specification as acting.
+    /// Fires a batch of due timers of one heap. Goroutines that the caller may run go to its own queues. Returns
+    /// the number of timers, and where the goroutines went. The caller must be registered with the specification as
+    /// acting.
     fn fire_heap(&self, number: usize, now: u64, here: Here<'_>) -> (usize, Batched) {
         let mut batch = Batch::new(self, here);
         let fired = self.timers.fire(number, now, Ptr::prefetch, |goroutine| {
@@ -214,8 +211,8 @@ impl Shared {
                 return goroutine.note(Event::Expired);
             }
             if let Some((worker, _)) = here {
-                // Goroutines that were sent to this worker before had nearer deadlines, so they are
-                // queued first. [W3]
+                // Goroutines that were sent to this worker before had nearer deadlines, so they are queued first.
+                // [W3]
                 worker.drain_remote();
             }
             batch.add(goroutine);
@@ -223,8 +220,8 @@ impl Shared {
         (fired, batch.finish())
     }
 
-    /// Like [`fire_heap`](Self::fire_heap), and wakes a worker for stealable goroutines. For callers
-    /// that will not run these themselves.
+    /// Like [`fire_heap`](Self::fire_heap), and wakes a worker for stealable goroutines. For callers that will not
+    /// run these themselves.
     fn fire_and_notify(&self, number: usize, now: u64, here: Here<'_>) -> (usize, Batched) {
         let _acting = self.idle.spec.acting();
         let (fired, batched) = self.fire_heap(number, now, here);
@@ -236,8 +233,8 @@ impl Shared {
     }
 }
 
-/// Fires every timer whose deadline is at or before `until`, and returns their number. In models, where
-/// the clock stands still, the model calls this function at moments and with an `until` that it chooses.
+/// Fires every timer with a deadline at or before `until`, and returns their number. In models, where the clock
+/// stands still, the model calls this function at moments and with an `until` that it chooses.
 pub(crate) fn fire_timers(shared: &Shared, until: u64) -> usize {
     let mut all = 0;
     for number in 0..shared.timers.reach() {

@@ -6,8 +6,7 @@ use crate::sched::core::current::{YIELD, current};
 use crate::sched::core::simulation;
 use std::panic::Location;
 
-/// Called when an operation that may suspend begins. In a simulation, may let another goroutine run
-/// first.
+/// Called when an operation that may suspend begins. In a simulation, may let another goroutine run first.
 #[inline(never)]
 pub(crate) fn preempt(place: &'static Location<'static>) {
     let Some(simulation) = simulation::here() else { return };
