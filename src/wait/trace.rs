@@ -1,6 +1,7 @@
 //! Trace: one line in each public operation, so that a failed run can be described in terms of goroutines, channels
 //! and locks. If nothing is checked or simulated, the cost is one read of a flag.
-//! `op` or `select` is called when the operation begins; `says` or `chooses` when its result is worth a report; `made` when a thing is created.
+//! `op` or `select` is called when the operation begins; `says` or `chooses` when its result is worth a
+//! report; `made` when a thing is created.
 //! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, another goroutine may run
 //! at `op`, `plain`, `polls` and a `select` that waits.
 //! Checked by: proptests/model/main.rs.

@@ -65,7 +65,7 @@ pub enum UnparkAction {
     Nothing,
     /// Put the goroutine into a run queue. [S2]
     Enqueue,
-    /// Wake the worker that is blocked with this goroutine on it.
+    /// Wake the worker that this goroutine has blocked.
     WakeInPlace,
 }
 
@@ -141,7 +141,7 @@ impl StateWord {
             Ok(_) => BeginPark::Parked,
             Err(seen) if seen & STATE == PERMIT && fault("lost permit") => BeginPark::Parked,
             Err(seen) if seen & ASLEEP == 0 => {
-                // From here on as if the goroutine had been made runnable while parked: the end of the park takes
+                // As if the goroutine had been made runnable while parked, the end of the park takes
                 // the permit. Relaxed: the queue publishes the goroutine, and no other thread makes it runnable.
                 // mutant: the permit is left: replace self.word.fetch_or(to, Ordering::Relaxed) with seen
                 self.word.fetch_or(to, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! `syscall`, which makes a system call by its number. Most numbers continue at once in the real function. The
+//! `syscall`: makes a system call by its number. Most numbers continue at once in the real function. The
 //! numbers that may change the calling thread go to `watched`.
 
 use super::raw::{Answer, is_self};

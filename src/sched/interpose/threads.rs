@@ -196,7 +196,7 @@ pub(super) unsafe extern "C" fn cancel(thread: pthread_t) -> c_int {
     }
 }
 
-/// Ends a plain thread. Aborts on a goroutine, which is no thread that could be ended so.
+/// Ends a plain thread. Aborts the process if called by a goroutine, which must not end its kernel thread.
 pub(super) unsafe extern "C-unwind" fn exit(value: *mut c_void) {
     type Function = unsafe extern "C-unwind" fn(*mut c_void);
     if is_goroutine() {

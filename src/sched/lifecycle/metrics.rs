@@ -20,7 +20,7 @@ pub struct Metrics {
     pub spawned: u64,
     /// The number of goroutines that have ended so far.
     pub finished: u64,
-    /// The number of panics of goroutines without a join handle.
+    /// The number of panics of goroutines that had lost their join handle before.
     pub unclaimed_panics: u64,
     /// How often a processor was taken from a goroutine that blocked or computed for long.
     pub retakes: u64,

@@ -187,7 +187,7 @@ impl Worker {
 }
 
 impl Shared {
-    /// The loop of the timekeeper's thread. It is late on purpose where workers fire their own timers.
+    /// The loop of the timekeeper's thread. The thread wakes late on purpose, because workers fire their own timers.
     pub(crate) fn keep_time(&self) {
         while !self.is_stopping() {
             let time = now();
