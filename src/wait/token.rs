@@ -165,7 +165,7 @@ impl Token {
     /// [Y1]
     ///
     /// # Safety
-    /// As for [`List::link`], and the caller must call `delist` before node or wait ends.
+    /// As for [`List::link`], and the caller must call `delist` before node or wait is dropped.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn enlist(&self, node: &Node) -> bool {
         let mut waiters = self.waiters.lock();

@@ -212,7 +212,7 @@ impl Wait {
         if self.is_steadfast {
             broken("cancel_wait", "a wait that may be cancelled", "an untimed one");
         }
-        // Relaxed: what the waiter does next it does under the locks of the lists, or it is not shared.
+        // Relaxed: the waiter's next steps are under the locks of the lists, or touch nothing shared.
         // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }

@@ -89,7 +89,7 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
         }
     }
 
-    /// Takes a closure that was stored and not run out of the payload.
+    /// Takes back a closure that was stored and not run.
     ///
     /// # Safety
     /// `payload` must have been written by `write` of this type, and no other function called on it since.

@@ -165,7 +165,7 @@ impl StateWord {
     /// because the waker put the goroutine into a queue after the delivery.
     #[inline]
     fn was_delivered(&self) -> bool {
-        // Relaxed: by the sentence above this read is not older than the delivery, and no other thread parks the
+        // Relaxed: for the reason given above, this read is not older than the delivery, and no other thread parks the
         // goroutine.
         // mutant: it is delivered each time: replace self.word.load(Ordering::Relaxed) with 0
         self.word.load(Ordering::Relaxed) & ASLEEP == 0

@@ -5,7 +5,7 @@
 pub(super) struct Answer(pub(super) isize);
 
 /// # Safety
-/// The caller must keep the system call's contract of this number.
+/// The caller must keep the contract of the system call with this number.
 pub(super) unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Answer {
     let [a, b, c, d, e, f] = arguments;
     let answer;

@@ -1,4 +1,4 @@
-//! How a goroutine stops running by itself: parking, parking with a deadline, yielding, and the preemption points
+//! The ways in which a goroutine suspends itself: parking, parking with a deadline, yielding, and the preemption points
 //! of a simulation.
 
 pub(crate) mod park;

@@ -6,8 +6,8 @@
 //! fire: expire each goroutine that is due and put it into the queue where it waits to run; then wake workers.
 //! A worker serves its own heap: it sleeps until the next deadline there at most, and checks the heap at every 61st
 //! decision while it is busy. The timekeeper is a backup kernel thread. It fires timers that a blocked or busy
-//! worker has missed. It wakes a lag after the deadline, and that lag is short only after it has found a missed
-//! timer.
+//! worker has missed. It wakes some time after the deadline. This lag is short after the timekeeper has found a
+//! missed timer, and grows while it finds none.
 //!
 //! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the state word: [S5].
 //! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, verification/shuttle/timers.rs,
