@@ -184,7 +184,7 @@ pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
     // SAFETY: only the lifetime changes, and this frame waits for `done`. [Q1]
     let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
     if submit(job).is_err() {
-        return Err(f.take().expect("nobody has run the job"));
+        return Err(f.take().expect("a refused job was not run"));
     }
     // Acquire: pairs with the Release above.
     while !done.load(Ordering::Acquire) {

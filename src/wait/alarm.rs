@@ -195,7 +195,7 @@ fn start() -> &'static Alarm {
         }
         return ALARM.get_or_init(|| alarm);
     }
-    ALARM.get().expect("it was there before")
+    ALARM.get().expect("the alarm was made before")
 }
 
 /// A future's entry in the alarm of the process or in the clock of the model, at most one at a time. The entry is

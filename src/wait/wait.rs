@@ -241,7 +241,7 @@ impl Wait {
     pub(super) fn complete(&self, arm: u32) -> WakeHandle {
         // SAFETY: the claim is ours, so no other thread accesses `who`. [X1]
         let who = self.who.with_mut(|who| unsafe { (*who).take() });
-        let who = who.expect("a wait that was not fired knows whom to wake");
+        let who = who.expect("a wait that is not completed has a waiter");
         // SAFETY: the wait was not completed before, so the waiter still waits; a `WakeHandle` stays with its
         // waker.
         let wake = unsafe { who.into_wake() };

@@ -90,7 +90,7 @@ impl StateWord {
     /// Prepares the word for a goroutine that is about to be queued for the first time. The caller must be the only
     /// owner of the cell. Wakers that try the cell's previous id may still touch the word.
     pub fn reset(&self, id: u64) {
-        debug_assert!(id <= u64::MAX >> ID, "so many goroutines are not spawned in a lifetime");
+        debug_assert!(id <= u64::MAX >> ID, "an id fits above the state bits");
         // Relaxed: the cell has one owner, and the queue that takes it publishes the word.
         self.id.store(id, Ordering::Relaxed);
         let word = id << ID | ACTIVE;

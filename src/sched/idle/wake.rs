@@ -36,7 +36,7 @@ impl IdleWorkers {
             return WakeAction::Nothing;
         }
         let Some(wake) = self.pick(&mut lists) else { return WakeAction::Nothing };
-        let proc = self.acquire_idle(&mut lists).expect("just seen");
+        let proc = self.acquire_idle(&mut lists).expect("an idle processor was just seen");
         // mutant: wake without a token: replace self.token() with false
         self.assign(wake.slot(), proc, self.token());
         wake
