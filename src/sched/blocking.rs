@@ -1,14 +1,14 @@
-//! Blocking: `f` in place where that holds up nobody, else on a helper thread while the goroutine is
-//! parked.
+//! Blocking: runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread while the
+//! goroutine is parked.
 //!
-//! In place it holds up its neighbours at home, and its processor until the monitor comes, which on a
-//! busy machine may be a millisecond. So a goroutine whose last call was a long one goes to a helper,
-//! too; one that has made none does as the last of its worker did.
+//! In place, `f` holds up the goroutines bound to the same worker. It also keeps the processor until the monitor
+//! retakes it, which may take a millisecond on a busy machine. So if a goroutine's last call was long, it goes to a
+//! helper, too. A goroutine that has made no call yet goes by the last call of its worker (the blocking hint).
 //!
-//! in place: mark the section, run `f` in user code, enter the runtime; if the monitor retook the
-//!     processor meanwhile, requeue. Two stores and an entry where it did not.
-//! helper: queue the job, park; a helper runs it and unparks.
-//! [Q1] A job is run once, before its goroutine goes on, and with no helper to be had, in place.
+//! in place: mark the section, run `f` in user code, enter the runtime; if the monitor has retaken the
+//!     processor meanwhile, requeue. Otherwise the cost is two stores and an entry.
+//! helper: queue the job, park; a helper runs the job and unparks the goroutine.
+//! [Q1] A job is run once, before its goroutine resumes; if there is no helper, it is run in place.
 //! Checked by: verification/loom/join.rs, verification/shuttle/blocking.rs, proptests/runtime/lifecycle.rs.
 
 use crate::observe::specification::Event;
@@ -28,10 +28,10 @@ use crate::sched::suspend::park;
 use crate::sched::suspend::park::unwinds;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
-/// A call on a helper that is shorter than this would have done no harm in place.
+/// A call that took less than this many nanoseconds on a helper would have done no harm in place.
 const SHORT: u64 = 50_000;
 
-/// Runs `f`, which may block its kernel thread.
+/// Runs `f`, which may block its kernel thread, and returns its result.
 #[track_caller]
 pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
     let place = Location::caller();
@@ -60,7 +60,7 @@ pub(crate) fn blocking<T: Send>(mut f: impl FnOnce() -> T + Send) -> T {
     f()
 }
 
-/// A goroutine that blocks its kernel thread, and says so.
+/// A section in which a goroutine announces that it blocks its kernel thread.
 struct Section {
     goroutine: Ptr,
     may_park: bool,
@@ -80,7 +80,7 @@ impl Section {
 impl Drop for Section {
     #[inline]
     fn drop(&mut self) {
-        // `f` has called `fork`, and this is the child: no goroutine goes on here.
+        // There is no worker if `f` has called `fork` and this is the child, where no goroutine continues.
         let Some(worker) = current_worker() else { return };
         self.goroutine.note(Event::Blocks(false));
         let sections = self.goroutine.own.sections.get() - 1;
@@ -101,24 +101,25 @@ impl Drop for Section {
     }
 }
 
-/// A goroutine that is about to block for long, and has given its processor up instead of having it
-/// retaken later.
+/// A processor that a goroutine has released because it is about to block for long. Otherwise the monitor would
+/// have to retake it later.
 struct Released {
     goroutine: Ptr,
     since: u64,
 }
 
 impl Released {
-    /// `None` if there was nothing to give up.
+    /// Releases the worker's processor. Returns `None` if the worker has none, or if it could not be taken.
     fn by(worker: &Worker, goroutine: Ptr) -> Option<Self> {
         let proc = worker.proc.get()?;
-        // The goroutine is in user code, so its processor can be taken, by this thread as by another.
+        // The goroutine is in user code, so any thread may take its processor, and so may this one.
         retake(worker.shared(), worker.id, proc, false)
             .then(|| Released { goroutine, since: clock::now() })
     }
 }
 
-/// Before the section's end, which finds no processor and takes that for a long call.
+/// Runs before the end of the section. The section finds no processor, and would take even a short call for a long
+/// one.
 impl Drop for Released {
     fn drop(&mut self) {
         if clock::now().saturating_sub(self.since) < SHORT {
@@ -133,7 +134,7 @@ fn update_hint(worker: &Worker, goroutine: Ptr, hint: BlockingHint) {
     worker.hint.set(hint);
 }
 
-/// Gives `f` back if there is no helper; or, unless it `may_wait`, none that is free.
+/// Runs `f` on a helper. Returns `Err(f)` if no helper thread exists, or if `!may_wait` and no helper is idle.
 fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     shared: &Shared,
     goroutine: Ptr,
@@ -154,8 +155,8 @@ fn on_helper<T: Send, F: FnOnce() -> T + Send>(
     }
 }
 
-/// Runs `f` on the thread that gets the job by `submit`, while the caller waits: how it ended, and how
-/// many nanoseconds it took. Gives `f` back if the job is refused.
+/// Passes `f` to another thread by `submit`, and parks the caller until `f` has run. Returns the outcome of `f` and
+/// its duration in nanoseconds. Returns `Err(f)` if `submit` refuses the job.
 pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
     place: &'static Location<'static>,
     submit: impl FnOnce(Job) -> Result<(), NoHelper>,
@@ -173,17 +174,17 @@ pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
         took = clock::now().saturating_sub(start);
         // The frame that holds this closure may be gone once `done` is seen.
         let waiter: Unparker = waiter.clone();
-        // Release: pairs with the Acquire below: the outcome is seen.
+        // Release: pairs with the Acquire below, so that the outcome is seen.
         // mutant: drop done
         done.store(true, Ordering::Release);
         // mutant: drop wake of who waits
         waiter.unpark();
     };
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
-    // SAFETY: only the lifetime changes; this frame waits for `done`. [Q1]
+    // SAFETY: only the lifetime changes, and this frame waits for `done`. [Q1]
     let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
     if submit(job).is_err() {
-        return Err(f.take().expect("nobody has run the job"));
+        return Err(f.take().expect("a refused job was not run"));
     }
     // Acquire: pairs with the Release above.
     while !done.load(Ordering::Acquire) {

@@ -1,15 +1,17 @@
-//! Monitor: sees workers that don't get on, and gives their processors to others.
+//! Monitor: a thread that finds workers which make no progress, and gives their processors to other workers.
 //!
-//! A worker whose tick stands still while it is in user code is, in this order:
-//! - in an announced section: its processor is retaken as soon as work waits;
-//! - blocked in the kernel (CPU clock stands still, the kernel says it sleeps): the same, after
-//!   `BLOCKED_AFTER`;
-//! - a hog: retaken after `HOG_AFTER` while work waits, for at most twice as many as processors.
+//! If a worker's tick does not change while the worker is in user code, the first of these cases that applies is
+//! taken:
+//! - The worker is in an announced section: its processor is retaken as soon as work waits.
+//! - The worker is blocked in the kernel (its CPU clock does not advance, and the kernel says that the thread
+//!   sleeps): the same, but only after `BLOCKED_AFTER`.
+//! - The goroutine is CPU-bound: the processor is retaken after `HOG_AFTER` while work waits. The number of such
+//!   goroutines at a time is limited to twice the number of processors, or to four if that is more.
 //!
-//! Goroutines at home on such a worker wait for it; the watchdog says who holds them up.
-//! Nothing runs: the monitor sleeps until a processor is taken up. The retake itself: [H1], [I5].
-//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs,
-//! verification/shuttle/fair.rs, proptests/runtime/blocking.rs.
+//! Goroutines bound to such a worker wait for it, and the watchdog reports the goroutine that holds them up.
+//! While nothing runs, the monitor sleeps until a processor is acquired. The retake itself: [H1], [I5].
+//! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, verification/shuttle/fair.rs,
+//! proptests/runtime/blocking.rs.
 
 use crate::platform::atomic::Ordering;
 use crate::platform::fork::Born;
@@ -24,30 +26,30 @@ use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_micros(20);
 const LONGEST: Duration = Duration::from_millis(5);
-/// Longest period while nothing runs but blocked goroutines.
+/// The longest period while only blocked goroutines are left.
 const DROWSY: Duration = Duration::from_millis(50);
 const BLOCKED_AFTER: u64 = 500_000;
 const HOG_AFTER: u64 = 10_000_000;
-/// A section longer than this loses its processor even if no work waits yet.
+/// After a section of this length the processor is retaken even if no work waits.
 const LONG_SECTION: u64 = 1_000_000;
 
-/// What was seen of one worker.
+/// What the monitor has seen of one worker.
 #[derive(Clone, Copy, Default)]
 struct Watch {
     ticks: u32,
-    /// When this tick was first seen.
+    /// When the current tick was first seen.
     since: u64,
-    /// The thread's CPU clock then.
+    /// The thread's CPU clock at that time.
     cpu_since: u64,
-    /// At the last look: time and CPU clock.
+    /// The time and the CPU clock at the last scan.
     looked: Option<(u64, u64)>,
     in_kernel: bool,
     next_report: u64,
 }
 
 impl Watch {
-    /// Whether the thread really had a CPU; one that merely waits for its turn on a busy machine is
-    /// not helped by more threads, unless it waits for long.
+    /// Returns true if the thread really had a CPU. A thread that only waits for its turn on a busy machine is not
+    /// helped by more threads, unless it waits for long.
     fn has_computed(&self, elapsed: u64) -> bool {
         let ran = self.looked.map_or(0, |(_, cpu)| cpu.saturating_sub(self.cpu_since));
         ran >= HOG_AFTER / 2 || elapsed >= 5 * HOG_AFTER
@@ -61,7 +63,7 @@ pub(crate) struct Monitor<'a> {
     holds: Vec<Option<ProcId>>,
     period: Duration,
     trimmer: Trimmer,
-    /// When it last looked for libraries.
+    /// When the monitor last looked for newly loaded libraries.
     caught_up: u64,
 }
 
@@ -72,7 +74,7 @@ impl<'a> Monitor<'a> {
         Monitor { shared, hook, watches, holds, period: LONGEST, trimmer, caught_up: 0 }
     }
 
-    /// The life of the monitor's thread, which owns the hook: so that is dropped here, and nowhere else.
+    /// Runs the monitor's thread. The thread owns the hook, so the hook is dropped here and nowhere else.
     pub(crate) fn main(&mut self) {
         self.hook = self.shared.watchdog.lock().take();
         self.watch();
@@ -97,7 +99,7 @@ impl<'a> Monitor<'a> {
         }
     }
 
-    /// With libraries that were loaded by a way that is not seen.
+    /// Catches up with libraries that were loaded in a way that `interpose` does not see.
     fn catch_up(&mut self) {
         let now = clock::now();
         if let Some(blocks) = self.shared.config.blocks
@@ -112,7 +114,7 @@ impl<'a> Monitor<'a> {
         self.shared.idle.idle_processors() >= self.shared.idle.active()
     }
 
-    /// Looks at every worker once; true if there is reason to look again soon.
+    /// Scans every worker once. Returns true if the next scan should come soon.
     pub(crate) fn scan(&mut self) -> bool {
         let idle = &self.shared.idle;
         let seats = idle.used_slots();
@@ -120,7 +122,7 @@ impl<'a> Monitor<'a> {
         self.holds.clear();
         self.holds.resize(seats as usize, None);
         for proc in 0..idle.reach() as ProcId {
-            // A seat taken up since is seen the next time.
+            // A slot that was taken meanwhile is seen at the next scan.
             let slot = idle.holder(proc).and_then(|id| self.holds.get_mut(id as usize));
             if let Some(slot) = slot {
                 *slot = Some(proc);
@@ -161,7 +163,8 @@ impl<'a> Monitor<'a> {
     }
 }
 
-/// A worker with a processor stands still. True if it should be looked at again soon.
+/// Called for a worker that has a processor and makes no progress. Retakes the processor if that is due. Returns
+/// true if the next scan should come soon.
 fn retake_if_due(
     shared: &Shared,
     worker: &Worker,
@@ -191,12 +194,12 @@ fn retake_if_due(
     if waits && elapsed >= HOG_AFTER && watch.has_computed(elapsed) {
         return retake(shared, worker.id, proc, true);
     }
-    // Until its CPU clock was seen twice it may be one that sleeps in the kernel.
+    // Until the CPU clock was read twice, the worker may be one that is blocked in the kernel.
     waits && elapsed < BLOCKED_AFTER
 }
 
-/// By its CPU clock since the last look, and then by the kernel's word: a thread that merely waits
-/// for its turn on a busy machine has a still clock, too.
+/// Decides by the CPU clock since the last scan, and then by what the kernel says, because the clock of a thread
+/// that only waits for its turn on a busy machine does not advance either.
 fn sleeps_in_kernel(worker: &Worker, watch: &mut Watch, now: u64) -> bool {
     let Some(cpu) = cpu_time(worker) else { return false };
     let before = watch.looked.replace((now, cpu));
@@ -209,21 +212,22 @@ fn sleeps_in_kernel(worker: &Worker, watch: &mut Watch, now: u64) -> bool {
 }
 
 fn cpu_time(worker: &Worker) -> Option<u64> {
-    // Under the lock: the clock of a thread that has ended may be another's.
+    // Reads the clock under the lock, because the clock of a thread that has ended may belong to another thread.
     let thread = worker.thread.lock();
     thread.as_ref()?.clock?.nanos()
 }
 
-/// Takes the processor of a worker in user code, and gives it to who can use it.
+/// Takes the processor of a worker in user code, and gives it to a worker that can use it. Returns false if the
+/// processor could not be taken.
 pub(crate) fn retake(shared: &Shared, id: WorkerId, proc: ProcId, cpu_bound: bool) -> bool {
     let _acting = shared.idle.spec.acting();
     if !shared.idle.try_revoke(id, proc, cpu_bound) {
         return false;
     }
-    // Relaxed: a count.
+    // Relaxed: this is a count.
     shared.counters.retakes.fetch_add(1, Ordering::Relaxed);
     let processor = &shared.processors[proc as usize];
-    // SAFETY: just seized, and released below. [H1]
+    // SAFETY: this call has revoked the processor, and releases it below. [H1]
     let held = unsafe { processor.held() };
     if proc >= shared.idle.active() {
         // mutant: drop hand-over of the queues
@@ -237,7 +241,8 @@ pub(crate) fn retake(shared: &Shared, id: WorkerId, proc: ProcId, cpu_bound: boo
     true
 }
 
-/// What a model does instead of a monitor: retakes whatever can be retaken.
+/// Retakes every processor that can be retaken, and returns their number. A model calls this instead of running a
+/// monitor.
 pub(crate) fn retake_all(shared: &Shared) -> usize {
     let idle = &shared.idle;
     let held = |proc| idle.holder(proc).map(|id| (id, proc));
@@ -245,7 +250,8 @@ pub(crate) fn retake_all(shared: &Shared) -> usize {
     due.filter(|(id, proc)| retake(shared, *id, *proc, false)).count()
 }
 
-/// A processor is idle while `run_next` waits for a goroutine that doesn't suspend.
+/// Moves the goroutine in `run_next` to the global queue. Called when a processor is idle while this goroutine
+/// waits behind a goroutine that does not suspend.
 fn free_next(shared: &Shared, proc: ProcId) {
     let _acting = shared.idle.spec.acting();
     if let Some(next) = shared.processors[proc as usize].take_next() {
@@ -255,7 +261,8 @@ fn free_next(shared: &Shared, proc: ProcId) {
     }
 }
 
-/// Tells who holds up goroutines at home: after `HOG_AFTER`, and each time that has doubled.
+/// Reports a goroutine that holds up goroutines bound to its worker: first after `HOG_AFTER`, and then whenever the
+/// time has doubled.
 fn report_if_due(
     shared: &Shared,
     hook: Option<&Watchdog>,
@@ -268,13 +275,13 @@ fn report_if_due(
         return;
     }
     let look = || {
-        // SAFETY: the worker stays in this goroutine while the roster's lock is held.
+        // SAFETY: the worker stays in this goroutine while the lock of the registry is held.
         let goroutine = unsafe { worker.current().as_ref() }?;
         Some((goroutine.id(), goroutine.name().map(str::to_owned)))
     };
     let Some((id, name)) = shared.idle.observe(worker.id, look).flatten() else { return };
     watch.next_report = 2 * elapsed;
-    // Relaxed: a count.
+    // Relaxed: this is a count.
     shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
     if let Some(hook) = hook {
         let elapsed = Duration::from_nanos(elapsed);
@@ -282,11 +289,11 @@ fn report_if_due(
     }
 }
 
-/// Calls the hook, unless the runtime ends already. Whoever ends it meanwhile finds no handle of this thread,
-/// and so does not wait for the hook, which may be what ends it. [T5]
+/// Calls the hook, unless the runtime is already ending. A thread that ends the runtime meanwhile finds no handle
+/// of this thread, and so does not wait for the hook, which may itself be what ends the runtime. [T5]
 fn report(shared: &Shared, hook: &Watchdog, stall: &Stall) {
     let place = shared.place_of(Attendant::Watch);
-    // In its own statement: the lock is not kept.
+    // The lock is released at the end of this statement.
     let own = shared.threads.lock()[place].take();
     let Some(own) = own else { return };
     foreign::call(|| hook(stall));

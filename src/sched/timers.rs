@@ -1,19 +1,22 @@
-//! Timers: the deadlines of parked goroutines, and how the timekeeper waits for the nearest.
+//! Timers: the deadlines of parked goroutines, and how the timekeeper waits for the nearest one.
 //!
-//! arm (who is about to park): lock a heap, push, publish its nearest; if that is nearer than before,
-//!     fence, read `waits_until`; if that is later by more than the lag, claim it and wake the timekeeper.
-//! wait (the timekeeper): publish the nearest of all heaps, and the lag, as `waits_until`, fence, look
-//!     again; sleep until then.
-//! fire (a worker, its own heap; or the timekeeper, what workers have left over its time): lock a heap, take
-//!     out what is due, in order, and expire each under the lock.   cancel (who was unparked first): lock,
-//!     remove.
+//! arm (a goroutine that is about to park): lock a heap, push, publish the heap's nearest deadline; if that is
+//! nearer than before, fence, read `waits_until`; if the timekeeper sleeps beyond the deadline plus the lag, claim
+//! the word and wake the timekeeper.
+//! wait (the timekeeper): publish the nearest deadline of all heaps, plus the lag, as `waits_until`; fence; read
+//! the nearest deadline again; sleep until then.
+//! fire (a worker, for its own heap; or the timekeeper, for timers that workers have missed): lock a heap, take out
+//! the due timers in order, and expire each under the lock.
+//! cancel (a goroutine that was unparked before its deadline): lock, remove.
 //!
-//! Each worker has a heap, of its own number, and arms there alone. Anybody may fire any heap: none is
-//! stranded when its worker blocks, hands its processor over, or ends.
+//! Each worker has the heap of its own number, and arms only there. Any thread may fire any heap, so no timer is
+//! forgotten when its worker blocks, hands its processor over, or ends.
 //!
-//! [W1] A deadline that is armed: the timekeeper is awake, or waits no longer than until it and the longest
-//! lag, or its wake-up is in flight.  [W2] A timer fires at most once, and not after its cancelling has returned.
-//! [W3] None fires before its deadline; those of one heap fire in order of deadlines, then of arming.
+//! [W1] If a deadline is armed, the timekeeper is awake, or it sleeps at most until that deadline plus the longest
+//! lag, or its wake-up is in flight.  [W2] A timer fires at most once, and not after the call that cancels it has
+//! returned.
+//! [W3] No timer fires before its deadline. The timers of one heap fire in the order of their deadlines, and timers
+//! of equal deadlines in the order of arming.
 //! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, proptests/runtime/timers.rs.
 
 use crate::platform::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
@@ -22,36 +25,36 @@ use crate::structures::{Heap, NEVER, Ticket};
 use crossbeam_utils::CachePadded;
 use std::time::Duration;
 
-/// `waits_until` of a timekeeper that will look at every heap before it sleeps.
+/// The value of `waits_until` while the timekeeper is awake. It will look at every heap before it sleeps.
 const AWAKE: u64 = 0;
-/// How many timers fire under one hold of a heap's lock.
+/// The greatest number of timers that fire while the lock of a heap is held once.
 const BATCH: usize = 32;
 
-/// The most that the timekeeper comes after a deadline, beyond what the kernel adds.
+/// The longest time by which the timekeeper comes after a deadline, in nanoseconds, without the kernel's own delay.
 pub const LONGEST_LAG: u64 = 5_000_000;
-/// The least: a worker that keeps its time does so within that.
+/// The shortest such time. A worker that fires its own timers does so within this time.
 const SHORTEST_LAG: u64 = 100_000;
 
 /// See the module.
 pub struct Timers<T> {
     shards: Box<[CachePadded<Shard<T>>]>,
-    /// No heap from here on was ever used.
+    /// Heaps from this number on were never used.
     reach: AtomicUsize,
-    /// Until when the timekeeper sleeps. Written by read-modify-writes alone.
+    /// The time until which the timekeeper sleeps. Written only by read-modify-writes.
     waits_until: CachePadded<AtomicU64>,
-    /// How long after a deadline the timekeeper looks whether it was kept. Its own.
+    /// How long after a deadline the timekeeper checks that the timer was fired. Written only by the timekeeper.
     lag: AtomicU64,
     timekeeper: Parker,
 }
 
 struct Shard<T> {
-    /// The heap's nearest deadline. Written under its lock.
+    /// The nearest deadline in the heap. Written under the heap's lock.
     nearest: AtomicU64,
     heap: Mutex<Heap<T>>,
 }
 
 impl<T: Copy + PartialEq> Timers<T> {
-    /// `heaps` empty heaps.
+    /// Makes `heaps` empty heaps.
     pub fn new(heaps: usize) -> Self {
         let shard = || Shard { nearest: AtomicU64::new(NEVER), heap: Mutex::new(Heap::new()) };
         Timers {
@@ -63,18 +66,18 @@ impl<T: Copy + PartialEq> Timers<T> {
         }
     }
 
-    /// No heap from here on was ever used.
+    /// Returns a number such that heaps from this number on were never used.
     pub fn reach(&self) -> usize {
-        // Relaxed: as `nearest_of`.
+        // Relaxed: as in `nearest_of`.
         self.reach.load(Ordering::Relaxed)
     }
 
-    /// Sets a timer: `item` will be expired at about `deadline`. `number` says in which heap; the same
-    /// goes to `cancel`. [W1]
+    /// Sets a timer in the heap `number`: `item` will be expired at about `deadline`. The same `number` must be
+    /// given to `cancel`. [W1]
     pub fn arm(&self, number: usize, deadline: u64, item: T) -> Ticket {
         let shard = self.shard(number);
         if number >= self.reach() {
-            // Relaxed: before the fence in `prompt`, which follows, as the heap is empty.
+            // Relaxed: comes before the fence in `prompt`, which is called next because the heap is empty.
             // mutant: drop reach
             self.reach.fetch_max(number + 1, Ordering::Relaxed);
         }
@@ -83,7 +86,7 @@ impl<T: Copy + PartialEq> Timers<T> {
         let ticket = heap.push(deadline, item);
         shard.publish(before, &heap);
         drop(heap);
-        // If another is nearer, who armed that one has seen to it.
+        // If another deadline is nearer, the call that armed it has prompted the timekeeper.
         // mutant: drop wake of the timekeeper
         if deadline < before {
             self.prompt(deadline);
@@ -91,7 +94,7 @@ impl<T: Copy + PartialEq> Timers<T> {
         ticket
     }
 
-    /// Removes the timer of `item`; false if it has fired. [W2]
+    /// Removes the timer of `item`. Returns false if it has already fired. [W2]
     pub fn cancel(&self, number: usize, ticket: Ticket, item: T) -> bool {
         let shard = self.shard(number);
         let mut heap = shard.heap.lock();
@@ -101,8 +104,8 @@ impl<T: Copy + PartialEq> Timers<T> {
         was_armed
     }
 
-    /// Takes out what is due in one heap, a batch at most, and calls `expire` for each, under the
-    /// heap's lock; before that `soon`, which may warm a cache. How many these were. [W2] [W3]
+    /// Takes due timers out of one heap, at most a batch, and calls `expire` for each under the heap's lock. Calls
+    /// `soon` for each before that, so that a cache may be warmed. Returns the number of timers. [W2] [W3]
     pub fn fire(
         &self,
         number: usize,
@@ -127,14 +130,14 @@ impl<T: Copy + PartialEq> Timers<T> {
         fired
     }
 
-    /// The nearest deadline of one heap, as a hint.
+    /// Returns the nearest deadline of one heap, as a hint.
     #[inline]
     pub fn nearest_of(&self, number: usize) -> u64 {
-        // Relaxed: a hint; the timekeeper's own look is ordered by its fence.
+        // Relaxed: a hint. The timekeeper's own read is ordered by its fence.
         self.shard(number).nearest.load(Ordering::Relaxed)
     }
 
-    /// The nearest deadline of all.
+    /// Returns the nearest deadline of all heaps.
     pub fn nearest(&self) -> u64 {
         (0..self.reach()).map(|number| self.nearest_of(number)).min().unwrap_or(NEVER)
     }
@@ -145,15 +148,16 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     // ---- the timekeeper ------------------------------------------------------------------------------
 
-    /// Wakes the timekeeper if it sleeps for longer than until `deadline` and its lag. [W1]
+    /// Wakes the timekeeper if it sleeps for longer than until `deadline` plus the lag. [W1]
     fn prompt(&self, deadline: u64) {
-        // SeqCst: pairs with the fence in `wait`: either we see how long it sleeps, or its second
-        // look sees our deadline. [W1]
+        // SeqCst: pairs with the fence in `wait`: either we see how long the timekeeper sleeps, or its second read
+        // sees our deadline. [W1]
         fence(Ordering::SeqCst);
-        // Relaxed, here and below: ordered by the fence; the parker carries the rest.
+        // Relaxed, here and below: ordered by the fence; the parker orders the rest.
         let seen = self.waits_until.load(Ordering::Relaxed);
-        // Of several who arm, one wakes it. Who fails was overtaken by another, or by the timekeeper,
-        // whose second look then sees our deadline: its fence came after ours.
+        // If several goroutines arm at a time, one of them wakes the timekeeper. If the exchange fails, another
+        // such goroutine or the timekeeper itself has changed the word. The timekeeper's second read then sees our
+        // deadline, because its fence came after ours.
         let claim = |seen| {
             let to = AWAKE;
             self.waits_until.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed)
@@ -163,35 +167,36 @@ impl<T: Copy + PartialEq> Timers<T> {
         }
     }
 
-    /// When the timekeeper looks after `deadline`.
+    /// Returns the time at which the timekeeper checks that a timer for `deadline` was fired.
     fn late(&self, deadline: u64) -> u64 {
-        // Relaxed: whichever lag is read, it is one. Saturating: `NEVER` stays so.
+        // Relaxed: any value that the lag ever had will do. Saturating, so that `NEVER` stays `NEVER`.
         deadline.saturating_add(self.lag.load(Ordering::Relaxed))
     }
 
-    /// Whether some deadline was not kept: then the timekeeper comes early the next time, too.
+    /// Returns true if some timer was missed. If so, the lag becomes the shortest, so that the timekeeper also
+    /// comes early the next time.
     pub fn is_late(&self, now: u64) -> bool {
         let late = self.late(self.nearest()) <= now;
         if late {
-            // Relaxed: its own; who arms may read an old one, see `late`.
+            // Relaxed: written only by the timekeeper. A goroutine that arms may read an old value; see `late`.
             self.lag.store(SHORTEST_LAG, Ordering::Relaxed);
         }
         late
     }
 
-    /// The timekeeper came, and all was done: it comes later the next time.
+    /// Doubles the lag, up to the longest. Called when the timekeeper found no missed timer.
     pub fn relax(&self) {
         // Relaxed: as in `is_late`.
         let lag = self.lag.load(Ordering::Relaxed);
         self.lag.store((2 * lag).min(LONGEST_LAG), Ordering::Relaxed);
     }
 
-    /// The timekeeper sleeps until the nearest deadline has come, and its lag after that is over, or a
-    /// nearer one is armed, or it is [woken](Self::wake). [W1]
+    /// Blocks the timekeeper's thread until the lag after the nearest deadline is over, a nearer timer is armed, or
+    /// it is [woken](Self::wake). [W1]
     pub fn wait(&self, now: impl Fn() -> u64) {
         let mut until = self.late(self.nearest());
         loop {
-            // Relaxed: ordered by the fence. A swap, since those who arm write it too.
+            // Relaxed: ordered by the fence. A swap, because goroutines that arm write the word, too.
             self.waits_until.swap(until, Ordering::Relaxed);
             // SeqCst: pairs with the fence in `prompt`. [W1]
             fence(Ordering::SeqCst);
@@ -210,11 +215,12 @@ impl<T: Copy + PartialEq> Timers<T> {
         {
             self.relax();
         }
-        // Relaxed: what is armed from here on, its next `wait` sees, or fences after.
+        // Relaxed: a timer that is armed from here on is seen by the next `wait`, or its fence comes after the
+        // fence there.
         self.waits_until.swap(AWAKE, Ordering::Relaxed);
     }
 
-    /// Makes the timekeeper look up.
+    /// Wakes the timekeeper, so that it looks at every heap.
     pub fn wake(&self) {
         self.timekeeper.unpark();
     }
@@ -224,8 +230,8 @@ impl<T: Copy + PartialEq> Shard<T> {
     fn publish(&self, before: u64, heap: &Heap<T>) {
         let nearest = heap.nearest();
         if nearest != before {
-            // Relaxed: what must be seen is ordered by the fence in `prompt`; that a timer has left
-            // may be seen late: the timekeeper then wakes for nothing.
+            // Relaxed: the fence in `prompt` orders what must be seen. If it is seen late that a timer was removed,
+            // the timekeeper only wakes for nothing.
             self.nearest.store(nearest, Ordering::Relaxed);
         }
     }

@@ -1,18 +1,18 @@
-//! Alarm: wakes tasks that await a time, whatever executor runs them, with or without a runtime.
-//! One a process, and a kernel thread for it, which is started by the first task that awaits a time,
-//! and sleeps while nothing is due.
+//! Alarm: wakes tasks that await a time, whatever executor runs them, with or without a runtime. A process has one
+//! alarm, with one kernel thread. The thread is started by the first task that awaits a time, and sleeps while
+//! nothing is due.
 //!
-//! arm (a poll): lock; take back the future's earlier entry; push; if the thread sleeps beyond the new
-//!     deadline, wake it.   disarm (a drop): lock; take back the entry.
-//! turn (the thread): lock; pop what is due; unlock; wake it.   Nothing is due: sleep until the
-//!     nearest deadline, letting go of the lock as it falls asleep.
-//! Wakers are the user's code: they are cloned, called and dropped without the lock, and what they throw
-//! does not leave them, or the thread would end. [Q2]
+//! arm (a poll): lock; remove the future's earlier entry; push; if the thread sleeps beyond the new
+//!     deadline, wake it.   disarm (a drop): lock; remove the entry.
+//! turn (the thread): lock; pop the due entries; unlock; wake their tasks.   If nothing is due, sleep until
+//!     the nearest deadline; the lock is released as the thread falls asleep.
+//! Wakers are user code. They are cloned, called and dropped without the lock, and their panics are caught, because
+//! a panic would end the thread. [Q2]
 //!
-//! [Z4] While an entry is there, the alarm is awake, or sleeps no longer than until its deadline, or
-//! its wake-up is in flight. An entry leaves once: it is woken, by the waker it was armed with last, or
-//! was taken back.
-//! In a model, time is a part of it, and `virtual_time` takes the place of all this.
+//! [Z4] While there is an entry, the alarm is awake, or sleeps at most until the entry's deadline, or its wake-up
+//! is in flight. An entry leaves once: either the waker with which it was last armed is called, or the entry is
+//! removed.
+//! In a model, time is a part of the model, and `virtual_time` replaces this file.
 //! Checked by: verification/loom/alarm.rs, proptests/runtime/awaited.rs, proptests/model/time.rs.
 #![forbid(unsafe_code)]
 
@@ -32,7 +32,7 @@ use crate::structures::heap::{Heap, Ticket};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// So many are woken before the lock is taken again.
+/// The greatest number of tasks that are woken before the lock is taken again.
 const BATCH: usize = 64;
 
 /// See the module.
@@ -44,16 +44,16 @@ pub struct Alarm {
 
 #[derive(Debug)]
 struct State {
-    /// Items are the keys of `tasks`: an entry is in both, or in neither.
+    /// The items are keys of `tasks`. An entry is in both, or in neither.
     heap: Heap<u64>,
     tasks: BTreeMap<u64, Task>,
-    /// Entries so far; their numbers are not used again.
+    /// The number of entries so far. The number of an entry is not used again.
     armed: u64,
-    /// Until when the thread sleeps; 0 while it is awake, or somebody is waking it.
+    /// The time until which the thread sleeps. It is 0 while the thread is awake or being woken.
     sleeps_until: u64,
 }
 
-/// Names an entry, which may have left.
+/// Names an entry, which may have left the alarm.
 #[derive(Clone, Copy, Debug)]
 pub struct Armed {
     number: u64,
@@ -62,7 +62,7 @@ pub struct Armed {
 
 impl Alarm {
     const_fn! {
-        /// An alarm without an entry.
+        /// Makes an alarm without an entry.
         #[allow(clippy::new_without_default)]
         pub fn new() -> Alarm {
             let state =
@@ -71,7 +71,7 @@ impl Alarm {
         }
     }
 
-    /// Wakes `task` at `deadline`, once. In place of `before`, if that is still there. [Z4]
+    /// Wakes `task` once, at `deadline`. The new entry replaces `before`, if that is still there. [Z4]
     pub fn arm(&self, before: Option<Armed>, deadline: u64, task: impl Into<Task>) -> Armed {
         let task = task.into();
         let mut state = self.state.lock();
@@ -81,7 +81,8 @@ impl Alarm {
         let ticket = state.heap.push(deadline, number);
         state.tasks.insert(number, task);
         if deadline < state.sleeps_until {
-            // One is enough: whoever arms before it has the lock again finds it awake.
+            // One wake-up is enough: for an `arm` that comes before the thread has the lock again, the thread
+            // counts as awake.
             state.sleeps_until = 0;
             // mutant: drop wake of the alarm
             self.wake.notify_one();
@@ -91,14 +92,15 @@ impl Alarm {
         Armed { number, ticket }
     }
 
-    /// Takes an entry back: true. False if it has left: its waker was called, or is about to be. [Z4]
+    /// Removes an entry and returns true. Returns false if the entry has left, which means that its waker was
+    /// called or is about to be. [Z4]
     pub fn disarm(&self, armed: Armed) -> bool {
-        // The lock goes at the end of this statement, the waker after it.
+        // The lock is released at the end of this statement, and the waker is dropped after that.
         let taken = self.state.lock().take(armed);
         taken.is_some()
     }
 
-    /// One turn of the alarm's thread: wakes some of what is due, or sleeps for want of it.
+    /// One turn of the alarm's thread: wakes a batch of due tasks, or sleeps if none is due.
     pub fn turn(&self, now: impl FnOnce() -> u64) {
         let mut state = self.state.lock();
         let now = now();
@@ -120,12 +122,12 @@ impl Alarm {
         state.sleeps_until = 0;
     }
 
-    /// How many deadlines it keeps.
+    /// Returns the number of deadlines.
     pub fn len(&self) -> usize {
         self.state.lock().heap.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no deadline.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -150,11 +152,12 @@ impl State {
     }
 }
 
-/// The process's alarm, once somebody needed it. Never in a model. The child of a fork starts its own.
+/// The alarm of the process, made when it is first needed, and never in a model. The child of a fork makes its own
+/// alarm.
 static ALARM: OfProcess<Arc<Alarm>> = OfProcess::new();
 
 /// # Panics
-/// If its thread can't be started; the next call tries again.
+/// Panics if the thread cannot be started. The next call tries again.
 #[track_caller]
 fn of_the_process() -> &'static Alarm {
     match ALARM.get() {
@@ -167,7 +170,7 @@ fn of_the_process() -> &'static Alarm {
 #[track_caller]
 fn start() -> &'static Alarm {
     static STARTING: OfProcess<unmodelled::Mutex<()>> = OfProcess::new();
-    // One at a time: a second alarm would have a thread for nothing.
+    // One starter at a time, because a second alarm would have a useless thread.
     let starting = STARTING.get_or_init(unmodelled::Mutex::default);
     let turn = starting.lock().unwrap_or_else(PoisonError::into_inner);
     if ALARM.get().is_none() {
@@ -183,7 +186,7 @@ fn start() -> &'static Alarm {
             }
         };
         if let Err(error) = thread::spawn("selvedge-alarm".to_owned(), life) {
-            // The panic hook may await a time, too. [Q3]
+            // The lock is released first, because the panic hook may await a time, too. [Q3]
             drop(turn);
             panic!(
                 "the thread that wakes futures at their time can't be started: {error}; raise the \
@@ -192,10 +195,11 @@ fn start() -> &'static Alarm {
         }
         return ALARM.get_or_init(|| alarm);
     }
-    ALARM.get().expect("it was there before")
+    ALARM.get().expect("the alarm was made before")
 }
 
-/// A future's entry in the alarm of the process, or of the model: one at a time. Taken back on drop.
+/// A future's entry in the alarm of the process or in the clock of the model, at most one at a time. The entry is
+/// removed on drop.
 #[derive(Debug, Default)]
 pub(crate) struct Reminder {
     place: Option<Place>,
@@ -203,22 +207,22 @@ pub(crate) struct Reminder {
 
 #[derive(Debug)]
 enum Place {
-    /// In the alarm of the process in which it was armed.
+    /// An entry in the alarm of the process in which it was armed.
     Alarm(Born, Armed),
-    /// In the model's clock.
+    /// An entry in the clock of the model.
     Model(u64),
 }
 
 impl Reminder {
-    /// Wakes `task` at `deadline`, and not the one that it was to wake before.
+    /// Wakes `task` at `deadline`, in place of the task that was set before.
     ///
     /// # Panics
-    /// If the alarm's thread can't be started.
+    /// Panics if the alarm's thread cannot be started.
     #[track_caller]
     pub(crate) fn set(&mut self, deadline: u64, task: Task) {
         if MODELLED || deadline == NEVER {
             self.clear();
-            // Outside of a user's program a model has no clock: what is not due never will be.
+            // Outside a checked user program a model has no clock, so a deadline that is not due is never reached.
             let number = if MODELLED { virtual_time::set_task(task, deadline) } else { None };
             self.place = number.map(Place::Model);
             return;
@@ -231,7 +235,7 @@ impl Reminder {
         self.place = Some(Place::Alarm(Born::here(), armed));
     }
 
-    /// Wakes nobody any more.
+    /// Removes the entry, so that no task is woken.
     pub(crate) fn clear(&mut self) {
         match self.place.take() {
             Some(Place::Alarm(born, armed)) if born.is_here() => {

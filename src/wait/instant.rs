@@ -1,4 +1,4 @@
-//! Instant: a time of the runtime's clock, with the operations of `std::time::Instant`.
+//! Instant: a point in time of the runtime's clock, with the operations of `std::time::Instant`.
 //! Checked by: proptests/runtime/timers.rs, and doctests here.
 #![forbid(unsafe_code)]
 
@@ -7,11 +7,12 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-/// A time of the clock that goroutines see: the machine's monotonic clock, or, where a program is
-/// simulated, the simulation's.
+/// A point in time of the clock that goroutines see. This is the machine's monotonic clock, or, if the program is
+/// simulated, the clock of the simulation.
 ///
-/// It has the operations of [`std::time::Instant`]; each converts into the other. The range is 292 years before and
-/// after the start of the process; [`Instant::FAR_FUTURE`], its end, never comes.
+/// It has the operations of [`std::time::Instant`], and each of the two types converts into the other. The range is
+/// 292 years before and after the start of the process. [`Instant::FAR_FUTURE`], the end of the range, is never
+/// reached.
 ///
 /// ```
 /// use selvedge::time::Instant;
@@ -25,60 +26,60 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(
-    /// Nanoseconds since the clock began, which is no earlier than the process.
+    /// Nanoseconds since the clock began, which is not before the process began.
     i64,
 );
 
 impl Instant {
-    /// The time that never comes: who waits until then, waits for ever.
+    /// The time that is never reached. A wait until then has no time limit.
     pub const FAR_FUTURE: Instant = Instant(i64::MAX);
 
-    /// What time it is: reads the clock.
+    /// Returns the current time. Reads the clock.
     pub fn now() -> Instant {
         Instant::from_nanos(clock::now())
     }
 
-    /// How long ago it was; zero if it is still to come.
+    /// Returns the time that has passed since `self`, or zero if `self` is in the future.
     pub fn elapsed(&self) -> Duration {
         Instant::now().saturating_duration_since(*self)
     }
 
-    /// How much later this is than `earlier`; zero if it isn't.
+    /// Returns the time from `earlier` to `self`, or zero if `earlier` is later.
     pub fn duration_since(&self, earlier: Instant) -> Duration {
         self.saturating_duration_since(earlier)
     }
 
-    /// How much later this is than `earlier`; zero if it isn't.
+    /// Returns the time from `earlier` to `self`, or zero if `earlier` is later.
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
         self.checked_duration_since(earlier).unwrap_or(Duration::ZERO)
     }
 
-    /// How much later this is than `earlier`; `None` if it is earlier.
+    /// Returns the time from `earlier` to `self`, or `None` if `earlier` is later.
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
         (*self >= earlier).then(|| Duration::from_nanos(self.0.abs_diff(earlier.0)))
     }
 
-    /// `duration` later; `None` beyond the range.
+    /// Returns `self` plus `duration`, or `None` beyond the range.
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_add_unsigned(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
-    /// `duration` earlier; `None` beyond the range.
+    /// Returns `self` minus `duration`, or `None` beyond the range.
     pub fn checked_sub(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_sub_unsigned(u64::try_from(duration.as_nanos()).ok()?).map(Instant)
     }
 
-    /// `duration` later, at most [`FAR_FUTURE`](Self::FAR_FUTURE).
+    /// Returns `self` plus `duration`, but at most [`FAR_FUTURE`](Self::FAR_FUTURE).
     pub fn saturating_add(&self, duration: Duration) -> Instant {
         self.checked_add(duration).unwrap_or(Instant::FAR_FUTURE)
     }
 
-    /// From how the scheduler tells deadlines.
+    /// Converts from the scheduler's form of a deadline.
     pub(crate) fn from_nanos(nanos: u64) -> Instant {
         i64::try_from(nanos).map_or(Instant::FAR_FUTURE, Instant)
     }
 
-    /// As the scheduler tells deadlines.
+    /// Converts to the scheduler's form of a deadline.
     pub(crate) fn nanos(self) -> u64 {
         match self {
             Instant::FAR_FUTURE => u64::MAX,
@@ -91,7 +92,7 @@ impl Add<Duration> for Instant {
     type Output = Instant;
 
     /// # Panics
-    /// If the result is out of range; [`Instant::saturating_add`] isn't.
+    /// Panics if the result is out of range. [`Instant::saturating_add`] does not panic.
     fn add(self, duration: Duration) -> Instant {
         self.checked_add(duration)
             .expect("an instant out of range: use `saturating_add` where the duration may be huge")
@@ -102,7 +103,7 @@ impl Sub<Duration> for Instant {
     type Output = Instant;
 
     /// # Panics
-    /// If the result is out of range; [`Instant::checked_sub`] isn't.
+    /// Panics if the result is out of range. [`Instant::checked_sub`] does not panic.
     fn sub(self, duration: Duration) -> Instant {
         self.checked_sub(duration)
             .expect("an instant out of range: use `checked_sub` where the duration may be huge")
@@ -112,7 +113,7 @@ impl Sub<Duration> for Instant {
 impl Sub for Instant {
     type Output = Duration;
 
-    /// How much later this is than `earlier`; zero if it isn't.
+    /// Returns the time from `earlier` to `self`, or zero if `earlier` is later.
     fn sub(self, earlier: Instant) -> Duration {
         self.duration_since(earlier)
     }
@@ -130,8 +131,8 @@ impl SubAssign<Duration> for Instant {
     }
 }
 
-/// By its distance from now: exact to within the time between two readings of the clock. In a model or
-/// a simulation `std`'s clock is still the machine's: there, make deadlines from [`Instant::now`].
+/// Converts by the distance from now, exact to within the time between two readings of the clock. In a model or a
+/// simulation, `std`'s clock is still the machine's clock, so make deadlines there from [`Instant::now`].
 impl From<std::time::Instant> for Instant {
     fn from(instant: std::time::Instant) -> Instant {
         let (now, here) = (std::time::Instant::now(), Instant::now());
@@ -142,7 +143,7 @@ impl From<std::time::Instant> for Instant {
     }
 }
 
-/// As the other way round. [`Instant::FAR_FUTURE`] is some 292 years ahead.
+/// Converts by the distance from now. [`Instant::FAR_FUTURE`] becomes a time some 292 years ahead.
 impl From<Instant> for std::time::Instant {
     fn from(instant: Instant) -> std::time::Instant {
         let (now, here) = (std::time::Instant::now(), Instant::now());

@@ -1,4 +1,4 @@
-//! Limit: what may end a wait early: a deadline, a token that is cancelled, or both.
+//! Limit: what may end a wait early, namely a deadline, the cancelling of a token, or both.
 
 use super::token::Token;
 use super::{Ended, Node, Wait};
@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::ptr;
 use std::time::Duration;
 
-/// The arm by which a cancelled token fires a wait.
+/// The arm by which a cancelled token completes a wait.
 pub const CANCELLED: u32 = u32::MAX / 2;
 
 /// How long a caller is ready to wait.
@@ -19,69 +19,70 @@ pub struct WaitLimit<'a> {
     token: Option<&'a Token>,
 }
 
-/// How a limited wait ended; after the last two, every node may still be linked.
+/// How a limited wait ended. After `TimedOut` and `Cancelled`, every node may still be linked.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Fired, through the node of this arm.
+    /// A waker completed the wait through the node of this arm.
     Fired(u32),
-    /// The time ran out.
+    /// The deadline passed.
     TimedOut,
     /// The token was cancelled.
     Cancelled,
 }
 
 impl<'a> WaitLimit<'a> {
-    /// For ever.
+    /// No limit.
     pub const NONE: WaitLimit<'static> = WaitLimit { deadline: None, token: None };
 
-    /// Until the scheduler's clock shows `deadline`.
+    /// Makes a limit: until the scheduler's clock reaches `deadline`.
     pub fn until(deadline: u64) -> Self {
         WaitLimit { deadline: Some(deadline), token: None }
     }
 
-    /// For so long from now.
+    /// Makes a limit: for this duration from now on.
     pub fn after(limit: Duration) -> Self {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         WaitLimit::until(clock::now().saturating_add(nanos))
     }
 
-    /// Until `token` is cancelled.
+    /// Makes a limit: until `token` is cancelled.
     pub(crate) fn token(token: &'a Token) -> Self {
         WaitLimit { deadline: None, token: Some(token) }
     }
 
-    /// No later than `deadline`, either.
+    /// Adds a deadline. The earlier of the two deadlines counts.
     pub fn no_later_than(self, deadline: Option<u64>) -> Self {
         WaitLimit { deadline: earlier(self.deadline, deadline), ..self }
     }
 
-    /// The deadline of the limit itself, not that of its token.
+    /// Returns the deadline of the limit itself, without that of its token.
     pub fn deadline(&self) -> Option<u64> {
         self.deadline
     }
 
-    /// The token, if there is one.
+    /// Returns the token, if the limit has a token.
     pub(crate) fn own_token(&self) -> Option<&'a Token> {
         self.token
     }
 
-    /// Whether it never ends a wait.
+    /// Returns true if this limit never ends a wait.
     #[inline]
     pub(crate) fn is_unlimited(&self) -> bool {
         self.deadline.is_none() && self.token.is_none()
     }
 
-    /// A wait of the caller on one list, to be ended by [`wait`](Self::wait) with this limit.
+    /// Begins a wait of the caller on one list. The wait must then be passed to [`wait`](Self::wait) with this
+    /// limit.
     ///
     /// # Panics
-    /// As [`Wait::of_caller`].
+    /// Panics as [`Wait::of_caller`] does.
     pub fn begin(self, place: &'static Location<'static>) -> Wait {
         let who = Wait::caller(self.is_unlimited());
         self.begin_with(who.unwrap_or_else(|| Wait::refuse(place)))
     }
 
-    /// As [`begin`](Self::begin), of [`Wait::caller`].
+    /// Like [`begin`](Self::begin), for a caller that [`Wait::caller`] has returned.
     #[inline]
     pub(crate) fn begin_with(self, who: ParkedRef) -> Wait {
         match self {
@@ -90,11 +91,11 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Waits until `wait` is fired, or the limit is reached: then nobody will fire it any more.
-    /// To be called without any list's lock.
+    /// Blocks the caller until `wait` is completed or the limit is reached. In the latter case no waker will
+    /// complete the wait any more. The caller must not hold the lock of any list.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
-        // Once the node is linked nothing may unwind.
+        // This check comes first, because nothing may unwind once the node is linked.
         park::check_may_suspend(place);
         let node = Node::new(wait, CANCELLED, ptr::null_mut());
         // SAFETY: the node is unlinked below, and `wait_for` does not unwind.
@@ -107,7 +108,7 @@ impl<'a> WaitLimit<'a> {
         self.attribute_timeout(outcome)
     }
 
-    /// Whose deadline it was.
+    /// Decides whether the deadline that passed was the limit's own or that of its token.
     fn attribute_timeout(self, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::TimedOut if self.token.is_some_and(|token| token.is_cancelled(clock::now)) => {
@@ -117,8 +118,8 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Parks until `ready` answers true, or the limit is reached. It is asked after each wake-up, and
-    /// whatever makes it true unparks the caller. Inside `no_suspend`, panics before it parks.
+    /// Parks the caller until `ready` returns true, or the limit is reached. `ready` is called after each wake-up,
+    /// and whatever makes it true must unpark the caller. Inside `no_suspend`, panics before it parks.
     pub(crate) fn park_until(
         self,
         place: &'static Location<'static>,
@@ -126,7 +127,7 @@ impl<'a> WaitLimit<'a> {
     ) -> Outcome {
         let wait = Wait::of_caller(place);
         let node = Node::new(&wait, CANCELLED, ptr::null_mut());
-        // SAFETY: the node is unlinked below, and nothing between unwinds: `ready` is ours.
+        // SAFETY: the node is unlinked below, and nothing in between unwinds, because `ready` is our own code.
         if self.token.is_some_and(|token| unsafe { !token.enlist(&node) }) {
             return Outcome::Cancelled;
         }

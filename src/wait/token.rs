@@ -1,15 +1,16 @@
-//! Tree: tokens, those below them, and those who wait under them.
+//! Tokens: the tree of tokens, and the waits under each of them.
 //!
-//! cancel: for the token and all below it, breadth first: under the lock of its children set CANCELLED
-//!     and note them; fire every wait enlisted. Then set COMPLETE on each.
-//! child: under the parent's lock: linked, or born cancelled.   enlist: under the waiters' lock:
-//!     linked, or refused.   drop: unlinked from the parent, whose last reference it may be.
+//! cancel: for the token and all tokens below it, breadth first: under the lock of its children, set CANCELLED and
+//! collect the children; complete every enlisted wait. Then set COMPLETE on each of these tokens.
+//! child: under the parent's lock: linked, or already cancelled when it is made.   enlist: under the waiters' lock:
+//! linked, or refused.
+//! drop: unlinked from the parent, which is dropped too if this was its last reference.
 //!
-//! A token keeps its parent; a parent knows its children weakly. No step recurses: the depth of a tree
-//! costs no stack.
+//! A token owns a reference to its parent; a parent has weak references to its children. No step is recursive, so a
+//! deep tree needs no stack.
 //!
-//! [Y1] Once `cancel` has returned, each wait under the token or one below it has been fired, and none
-//! begins there.  [Y2] A token that goes leaves nothing with its parent.
+//! [Y1] Once `cancel` has returned, each wait under the token or a token below it is completed, and no wait begins
+//! there.  [Y2] A token that is dropped leaves nothing behind in its parent.
 //! Checked by: verification/loom/cancel.rs, proptests/cancel.rs.
 
 use super::{List, Node, Wakes};
@@ -18,25 +19,25 @@ use crate::platform::atomic::{AtomicU32, Ordering};
 use crate::platform::{Arc, Mutex, Weak};
 use crate::sched::core::clock;
 
-/// Cancelled before its deadline.
+/// The token was cancelled before its deadline.
 const CANCELLED: u32 = 1;
-/// Cancelled by somebody when its deadline had passed.
+/// The token was cancelled by a call that came after its deadline.
 const EXPIRED: u32 = 2;
-/// All below it are cancelled too.
+/// All tokens below this token are cancelled, too.
 const COMPLETE: u32 = 4;
 
 /// A token.
 pub(crate) struct Token {
-    /// Bits that only come.
+    /// Bits that are set and never cleared.
     word: AtomicU32,
-    /// By the scheduler's clock; not later than the parent's.
+    /// By the scheduler's clock. Not later than the parent's deadline.
     deadline: Option<u64>,
     place: Option<Place>,
     pub(crate) children: Mutex<Children>,
     waiters: Mutex<List>,
 }
 
-/// Where a token hangs.
+/// The position of a token below its parent.
 struct Place {
     parent: Arc<Token>,
     index: usize,
@@ -46,9 +47,9 @@ struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelReason {
-    /// Somebody cancelled it, or one above it.
+    /// The token, or a token above it, was cancelled.
     Cancelled,
-    /// Its deadline passed first, or that of one above it.
+    /// The deadline of the token, or of a token above it, passed first.
     DeadlinePassed,
 }
 
@@ -67,14 +68,14 @@ impl Token {
         }
     }
 
-    /// A token below this one, with `deadline` or this one's, whichever is earlier.
+    /// Makes a token below this token. Its deadline is the earlier of `deadline` and this token's deadline.
     pub(crate) fn child(self: &Arc<Self>, deadline: Option<u64>) -> Arc<Token> {
         let deadline = match (self.deadline, deadline) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
         let mut children = self.children.lock();
-        // Relaxed: under the lock; what came before the cancelling is not needed to be cancelled.
+        // Relaxed: read under the lock, and the child needs nothing that came before the cancelling.
         let word = self.word.load(Ordering::Relaxed);
         if word != 0 {
             return Arc::new(Token::new(word | COMPLETE, deadline, None));
@@ -86,9 +87,9 @@ impl Token {
         child
     }
 
-    /// Cancels it and all below it. [Y1]
+    /// Cancels this token and all tokens below it. [Y1]
     pub(crate) fn cancel(self: &Arc<Self>) {
-        // Acquire: pairs with the Release below: whoever finds it complete may rely on it.
+        // Acquire: pairs with the Release below, so that a caller that finds COMPLETE set may rely on it.
         if self.word.load(Ordering::Acquire) & COMPLETE != 0 {
             return;
         }
@@ -104,11 +105,11 @@ impl Token {
         }
     }
 
-    /// Cancels it, and appends its children to those that are to be cancelled.
+    /// Cancels only this token, and appends its children to `all`, the tokens that are still to be cancelled.
     fn cancel_alone(&self, all: &mut Vec<Arc<Token>>) {
         let why = if self.has_expired(clock::now()) { EXPIRED } else { CANCELLED };
         let children = self.children.lock();
-        // Release: pairs with the Acquire in `flags`: what the canceller did before is seen.
+        // Release: pairs with the Acquire in `flags`, so that what the canceller did before is seen.
         self.word.fetch_or(why, Ordering::Release);
         // mutant: drop word to those below
         all.extend(children.alive());
@@ -122,7 +123,7 @@ impl Token {
         wakes.wake();
     }
 
-    /// Whether it is cancelled, or was to be by `now`.
+    /// Returns true if the token is cancelled, or if its deadline is not after `now`.
     pub(crate) fn is_cancelled(&self, now: impl FnOnce() -> u64) -> bool {
         self.flags() != 0 || self.deadline.is_some_and(|deadline| deadline <= now())
     }
@@ -136,12 +137,12 @@ impl Token {
         }
     }
 
-    /// When it is cancelled at the latest.
+    /// Returns the deadline, if there is one.
     pub(crate) fn deadline(&self) -> Option<u64> {
         self.deadline
     }
 
-    /// When it is cancelled as far as is known now: at once, if it is.
+    /// Returns the time at which the token is cancelled, as far as is known now: 0 if it is already cancelled.
     pub(crate) fn due(&self) -> Option<u64> {
         if self.flags() != 0 { Some(0) } else { self.deadline }
     }
@@ -155,63 +156,66 @@ impl Token {
         self.word.load(Ordering::Acquire)
     }
 
-    /// Those who wait under it. Fired, all of them, once it is cancelled.
+    /// Returns the list of waits under this token. All of them are completed when the token is cancelled.
     pub(crate) fn waiters(&self) -> &Mutex<List> {
         &self.waiters
     }
 
-    /// Links a wait, to be fired when the token is cancelled; false if it is cancelled already. [Y1]
+    /// Links a wait that is completed when the token is cancelled. Returns false if the token is already cancelled.
+    /// [Y1]
     ///
     /// # Safety
-    /// As [`List::link`]: `delist` is called before node or wait goes.
+    /// As for [`List::link`], and the caller must call `delist` before node or wait is dropped.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn enlist(&self, node: &Node) -> bool {
         let mut waiters = self.waiters.lock();
-        // Under the lock: if it isn't cancelled now, its canceller has yet to come for the waiters.
+        // The check is under the lock: if the token is not cancelled now, its canceller has not yet taken the
+        // waiters.
         // mutant: wait under what is cancelled: replace self.flags() != 0 with false
         if self.flags() != 0 {
             return false;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller keeps the contract of `link`.
         unsafe { waiters.link(node) };
         true
     }
 
-    /// Unlinks what `enlist` has linked, if that is still linked.
+    /// Unlinks the node that `enlist` has linked, if it is still linked.
     pub(crate) fn delist(&self, node: &Node) {
         self.waiters.lock().unlink(node);
     }
 }
 
-/// [Y2]
+/// Unlinks the token from its parent. [Y2]
 impl Drop for Token {
     fn drop(&mut self) {
         let mut place = self.place.take();
         while let Some(Place { parent, index }) = place {
             parent.children.lock().remove(index);
-            // Where this was the parent's last reference, it goes here, and its own place next.
+            // If this was the last reference to the parent, the parent is dropped here, and its own position is
+            // released in the next round.
             place = Arc::into_inner(parent).and_then(|mut parent| parent.place.take());
         }
     }
 }
 
-/// Those below a token: a table with a list of its vacant slots. It is as long as there ever were
-/// children at a time.
+/// The tokens below a token: a table with a list of its vacant slots. The length of the table is the greatest
+/// number of children so far.
 #[derive(Default)]
 pub(crate) struct Children {
     pub(crate) slots: Vec<Slot>,
-    /// The first vacant slot, or the table's length.
+    /// The first vacant slot, or the table's length if there is none.
     vacant: usize,
 }
 
 pub(crate) enum Slot {
     Taken(Weak<Token>),
-    /// The next vacant one, or the table's length at that time.
+    /// The next vacant slot, or the length that the table had when this slot became vacant.
     Vacant(usize),
 }
 
 impl Children {
-    /// A vacant slot, still so.
+    /// Returns the index of a vacant slot, without taking it.
     fn vacant(&mut self) -> usize {
         if self.vacant == self.slots.len() {
             self.slots.push(Slot::Vacant(self.vacant + 1));

@@ -1,8 +1,9 @@
-//! Trace: one line in each public operation, so that a failed run can be told in terms of goroutines,
-//! channels and locks. Where nothing is checked or simulated it costs a look at one flag.
-//! op, or select, when it begins; says, or chooses, where its end is worth a word; made, when a thing comes to be.
-//! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, op and plain
-//! are where another goroutine may go on.
+//! Trace: one line in each public operation, so that a failed run can be described in terms of goroutines, channels
+//! and locks. If nothing is checked or simulated, the cost is one read of a flag.
+//! `op` or `select` is called when the operation begins; `says` or `chooses` when its result is worth a
+//! report; `made` when a thing is created.
+//! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, another goroutine may run
+//! at `op`, `plain`, `polls` and a `select` that waits.
 //! Checked by: proptests/model/main.rs.
 
 use crate::observe::run_log;
@@ -12,13 +13,13 @@ use crate::sched::core::cell::Goroutine;
 use crate::sched::core::{current, simulation};
 use crate::sched::suspend::preempt;
 
-/// Whether this process checks or simulates anything.
+/// Returns true if this process checks or simulates anything.
 #[inline]
 pub fn is_on() -> bool {
     run_log::any_open()
 }
 
-/// The calling goroutine's id in the ledger; 0 for anybody else.
+/// Returns the calling goroutine's id in the run log, or 0 if the caller is not a goroutine.
 pub(crate) fn caller() -> u32 {
     if MODELLED {
         return tls::goroutine();
@@ -26,13 +27,13 @@ pub(crate) fn caller() -> u32 {
     current::current_goroutine().map_or(0, |goroutine| goroutine.id() as u32)
 }
 
-/// The number of the `kind` of thing at `thing`.
+/// Returns the number of the thing of kind `kind` at address `thing`.
 fn object<T: ?Sized>(kind: &'static str, thing: *const T) -> Option<Object> {
     run_log::object(kind, thing.cast::<()>().addr())
 }
 
-/// The caller begins `verb`, on the `kind` of thing at `thing`. In a simulation, others may go on
-/// before that: no lock is held, and the caller may suspend.
+/// Records that the caller begins `verb` on the thing of kind `kind` at `thing`. In a simulation, other goroutines
+/// may run first, so the caller must hold no lock and must be able to suspend.
 #[inline]
 pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
@@ -41,7 +42,7 @@ pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, pl
     }
 }
 
-/// As [`op`], for what never suspends.
+/// Like [`op`], for an operation that never suspends.
 #[inline]
 pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
@@ -49,7 +50,7 @@ pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T,
     }
 }
 
-/// As [`op`], for what never suspends, and does not know who called it.
+/// Like [`op`], for an operation that never suspends and does not know its caller's location.
 #[inline]
 pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
     if is_on() {
@@ -57,7 +58,7 @@ pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
     }
 }
 
-/// As [`op`], on nothing that has a number.
+/// Like [`op`], for an operation on nothing that has a number.
 #[inline]
 pub fn plain(verb: &'static str, place: Place) {
     if is_on() {
@@ -66,7 +67,8 @@ pub fn plain(verb: &'static str, place: Place) {
     }
 }
 
-/// As [`op`], in a future, which does not know who polls it: it may be polled where others may go on.
+/// Like [`op`], in a future, which does not know the location of the code that polls it. Other goroutines may run
+/// first.
 #[inline]
 #[track_caller]
 pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
@@ -76,7 +78,7 @@ pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
     }
 }
 
-/// As [`quick`], on nothing that has a number.
+/// Like [`quick`], for an operation on nothing that has a number.
 #[inline]
 pub fn alone(verb: &'static str) {
     if is_on() {
@@ -84,7 +86,7 @@ pub fn alone(verb: &'static str) {
     }
 }
 
-/// As [`op`], on a goroutine.
+/// Like [`op`], for an operation on a goroutine.
 #[inline]
 pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Option<Place>) {
     if is_on() {
@@ -93,10 +95,10 @@ pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Option<Pl
     }
 }
 
-/// What an arm of a select does, to what kind of thing, which is where.
+/// What an arm of a select does, and the kind and the address of the thing.
 pub type Told = (&'static str, &'static str, *const ());
 
-/// As [`op`], on the things of a select's arms; as [`brief`] if it does not `wait`.
+/// Like [`op`], for the things of a select's arms. If not `wait`, like [`brief`].
 #[inline]
 pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
     if is_on() {
@@ -109,7 +111,7 @@ pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
     }
 }
 
-/// Which arm the caller's select has chosen.
+/// Records which arm the caller's select has chosen.
 #[inline]
 pub fn chooses(arm: impl FnOnce() -> Told) {
     if is_on() {
@@ -118,7 +120,7 @@ pub fn chooses(arm: impl FnOnce() -> Told) {
     }
 }
 
-/// The caller has the lock at `thing` from now on.
+/// Records that the caller holds the lock at `thing` from now on.
 #[inline]
 pub fn has<T: ?Sized>(kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
@@ -126,7 +128,7 @@ pub fn has<T: ?Sized>(kind: &'static str, thing: *const T, place: Place) {
     }
 }
 
-/// The caller gives up the lock at `thing`, as a part of what it does.
+/// Records that the caller releases the lock at `thing` as a part of another operation.
 #[inline]
 pub fn lets_go<T: ?Sized>(kind: &'static str, thing: *const T) {
     if is_on() {
@@ -134,7 +136,7 @@ pub fn lets_go<T: ?Sized>(kind: &'static str, thing: *const T) {
     }
 }
 
-/// The lock at `thing` is given up.
+/// Records that the lock at `thing` is released.
 #[inline]
 pub fn unlock<T: ?Sized>(kind: &'static str, thing: *const T) {
     if is_on() {
@@ -144,16 +146,16 @@ pub fn unlock<T: ?Sized>(kind: &'static str, thing: *const T) {
     }
 }
 
-/// The caller has spawned `goroutine`, and has not suspended since.
+/// Records that the caller has spawned `goroutine`. Must be called before the caller suspends.
 #[inline]
 pub(crate) fn spawned(goroutine: &Goroutine, place: Place) {
-    // Goroutines of a model enter themselves.
+    // Goroutines of a model record themselves.
     if is_on() && !MODELLED && simulation::is_of_caller(goroutine) {
         run_log::spawned(caller(), goroutine.name(), Some(place));
     }
 }
 
-/// How the caller's operation ended.
+/// Records how the caller's operation ended.
 #[inline]
 pub fn says(outcome: &'static str) {
     if is_on() {
@@ -161,7 +163,7 @@ pub fn says(outcome: &'static str) {
     }
 }
 
-/// A thing came to be at `thing`: whatever lay there before was another.
+/// Records that a new thing is at `thing`, so that an earlier thing at this address is not taken for it.
 #[inline]
 pub fn made<T: ?Sized>(kind: &'static str, thing: *const T) {
     if is_on() {
@@ -169,7 +171,7 @@ pub fn made<T: ?Sized>(kind: &'static str, thing: *const T) {
     }
 }
 
-/// The thing goes, with so many messages that nobody has received.
+/// Records that a thing is dropped, with the number of its messages that were not received.
 #[inline]
 pub fn gone<T: ?Sized>(kind: &'static str, thing: *const T, messages: usize) {
     if is_on() {

@@ -1,4 +1,4 @@
-//! Wait: one wait of a goroutine, thread or task on one or more lists: claim, complete, cancel.
+//! Wait: one wait of a goroutine, thread or task, on one or more lists, and its steps: claim, complete, cancel.
 
 use crate::observe::broken;
 use crate::platform::atomic::{AtomicU32, Ordering};
@@ -16,37 +16,40 @@ const CLAIMED: u32 = 1;
 
 const GIVEN_UP: u32 = 2;
 
-/// Plus the arm's number.
+/// The wait is completed. The number of the arm is added to this value.
 const FIRED: u32 = 3;
 
 /// One wait of one caller, on any number of lists. It lies in the caller's frame.
 pub struct Wait {
     state: AtomicU32,
-    /// On one list, and for ever: whoever unlinks its node has claimed it. [X1]
+    /// The wait is on exactly one list and is untimed. Unlinking its node is therefore the claim, and no
+    /// compare-exchange is needed. [X1]
     is_steadfast: bool,
-    /// Taken by the waker that claims the wait.
+    /// The waiter to wake. Taken by the waker that claims the wait.
     who: UnsafeCell<Option<ParkedRef>>,
 }
 
-// SAFETY: `who` is the claimer's once the state is CLAIMED, and nobody's but the waiter's before; the
-// waiter changes it only under the lock of the one list that it waits on.
+// SAFETY: once the state is CLAIMED, only the claimer accesses `who`; before that, only the waiter does. The waiter
+// changes `who` only under the lock of the one list that it waits on.
 unsafe impl Sync for Wait {}
 
-// SAFETY: as above; a sleeper is Send.
+// SAFETY: as above, and `ParkedRef` is Send.
 unsafe impl Send for Wait {}
 
 /// How a wait ended.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Through the node with this arm, which is unlinked; the others may still be linked.
+    /// A waker completed the wait through the node with this arm. That node is unlinked; other nodes may still be
+    /// linked.
     Fired(u32),
-    /// The time ran out: every node may still be linked.
+    /// The deadline passed. Every node may still be linked.
     TimedOut,
 }
 
-/// Those to wake once a lock is released: mostly nobody or one. Whoever fires them keeps this in its own frame
-/// and wakes them before that function returns, so its runtime is still there.
+/// The wake-ups to perform after a lock is released, mostly none or one. The function that completes the waits
+/// keeps this value in its own frame, and performs the wake-ups before it returns, so the runtime still exists
+/// then.
 #[derive(Default)]
 #[must_use]
 pub struct Wakes {
@@ -68,8 +71,8 @@ impl Wakes {
         }
     }
 
-    /// In the order in which they came. Never unwinds, and suspends only if a task's waker does: so this is
-    /// called without a lock of ours. [Q2] [Q3]
+    /// Performs the wake-ups in the order in which they were pushed. Never unwinds, and suspends only if a task's
+    /// waker does. The caller must hold no lock of ours. [Q2] [Q3]
     #[inline(always)]
     pub fn wake(&mut self) {
         if let Some(first) = self.first.take() {
@@ -79,7 +82,7 @@ impl Wakes {
 
     #[inline(never)]
     fn wake_some(&mut self, first: WakeHandle) {
-        // SAFETY: it was got in this frame: see the type.
+        // SAFETY: the handle was made in this frame; see the type's documentation.
         unsafe { first.wake() };
         if !self.rest.is_empty() {
             self.wake_rest();
@@ -93,9 +96,9 @@ impl Wakes {
     }
 }
 
-/// Where a panic comes before the wake-ups (a wait inside `no_suspend`): those fired are woken all the
-/// same, or they would wait for ever. Nothing is left to drop then: hence `ManuallyDrop`, which spares
-/// each channel's operation the code for that.
+/// If a panic comes before the wake-ups (a wait inside `no_suspend`), the waiters of completed waits are woken all
+/// the same, because nothing else would wake them. After that nothing is left to drop, so the fields are
+/// `ManuallyDrop`. This spares each channel operation the code for dropping them.
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
@@ -104,50 +107,52 @@ impl Drop for Wakes {
 }
 
 impl Wait {
-    /// A wait of the calling goroutine or thread, for one that holds no lock of ours. [Q3]
+    /// Begins a wait of the calling goroutine or thread. The caller must hold no lock of ours. [Q3]
     ///
     /// # Panics
-    /// Where [`caller`](Self::caller) is `None`, before anything is linked.
+    /// Panics if [`caller`](Self::caller) returns `None`. Nothing is linked then.
     pub fn of_caller(place: &'static Location<'static>) -> Self {
         Wait::of(park::sleeper_about_to_wait(false).unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
-    /// As [`of_caller`](Self::of_caller), for one node, and never to be given up: that spares its waker
-    /// two read-modify-writes.
+    /// Like [`of_caller`](Self::of_caller), for a wait that has one node and is never cancelled. This spares its
+    /// waker two read-modify-writes.
     ///
     /// # Panics
-    /// As [`of_caller`](Self::of_caller).
+    /// Panics as [`of_caller`](Self::of_caller) does.
     #[inline]
     pub fn untimed(place: &'static Location<'static>) -> Self {
         let who = park::sleeper_about_to_wait(true);
         Wait::steadfast_of(who.unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
-    /// The caller, for one that holds a lock of ours; `for_ever`: to wait without a limit. `None` where it may not
-    /// wait: inside `no_suspend`, on a thread whose thread-locals are gone, and for ever in the child of a fork. Then it gives up its locks before it calls [`refuse`](Self::refuse).
+    /// Returns a reference to the caller, which may hold a lock of ours, for a wait without a limit if `for_ever`.
+    /// Returns `None` if the caller must not wait: inside `no_suspend`; on a thread that has lost its
+    /// thread-locals; or without a limit in the child of a fork. The caller must then release its locks and call
+    /// [`refuse`](Self::refuse).
     #[inline]
     pub(crate) fn caller(for_ever: bool) -> Option<ParkedRef> {
         park::sleeper_about_to_wait(for_ever)
     }
 
-    /// A wait of [`caller`](Self::caller).
+    /// Begins a wait of a waiter that [`caller`](Self::caller) has returned.
     #[inline]
     pub(crate) fn of(who: ParkedRef) -> Self {
         Wait::new(who, false)
     }
 
-    /// A [steadfast](Self::steadfast) wait of [`caller`](Self::caller).
+    /// Begins an [untimed](Self::untimed) wait of a waiter that [`caller`](Self::caller) has returned.
     #[inline]
     pub(crate) fn steadfast_of(who: ParkedRef) -> Self {
         Wait::new(who, true)
     }
 
-    /// Panics, and says why the caller may not wait. Called without a lock of ours. [Q3]
+    /// Panics with the reason why the caller must not wait. The caller must hold no lock of ours. [Q3]
     pub fn refuse(place: &'static Location<'static>) -> ! {
         park::refuse_to_wait(place)
     }
 
-    /// A wait of a future.
+    /// Begins a wait of a future.
     pub fn of_task(task: Task) -> Self {
         Wait::new(ParkedRef::task(task), false)
     }
@@ -157,7 +162,8 @@ impl Wait {
         Wait { state, is_steadfast, who: UnsafeCell::new(Some(who)) }
     }
 
-    /// Blocks the caller until it is fired, or `deadline` has passed.
+    /// Blocks the caller until the wait is completed or `deadline` has passed. Parks a goroutine, and blocks a
+    /// plain thread.
     pub fn wait(&self, place: &'static Location<'static>, deadline: Option<u64>) -> Ended {
         let Some(at) = deadline else { return Ended::Fired(self.until_fired(place)) };
         loop {
@@ -170,12 +176,12 @@ impl Wait {
             if self.cancel_wait() {
                 return Ended::TimedOut;
             }
-            // Somebody has claimed it, and will fire it.
+            // A waker has claimed the wait, and will complete it.
             return Ended::Fired(self.until_fired(place));
         }
     }
 
-    /// Blocks the caller until it is fired: the arm.
+    /// Blocks the caller until the wait is completed, and returns the arm.
     #[inline]
     pub(crate) fn until_fired(&self, place: &'static Location<'static>) -> u32 {
         loop {
@@ -186,64 +192,68 @@ impl Wait {
         }
     }
 
-    /// The arm that was fired, if one was.
+    /// Returns the arm, if the wait is completed.
     #[inline]
     pub fn fired(&self) -> Option<u32> {
-        // Acquire: pairs with the Release in `fire`. [X2]
+        // Acquire: pairs with the Release in `complete`. [X2]
         self.state.load(Ordering::Acquire).checked_sub(FIRED)
     }
 
-    /// Whether it has neither been claimed nor given up; a hint unless the caller knows more.
+    /// Returns true if the wait is neither claimed nor cancelled. The answer is a hint, unless the caller excludes
+    /// changes.
     pub fn is_waiting(&self) -> bool {
-        // Relaxed: nothing is read that the state guards.
+        // Relaxed: nothing that the state guards is read.
         self.state.load(Ordering::Relaxed) == WAITING
     }
 
-    /// Ends the wait unless somebody has claimed it: then it will be fired, or is already.
+    /// Ends the wait and returns true, unless a waker has claimed it. If false, the waker has completed the wait or
+    /// is about to.
     pub fn cancel_wait(&self) -> bool {
         if self.is_steadfast {
             broken("cancel_wait", "a wait that may be cancelled", "an untimed one");
         }
-        // Relaxed: what the waiter does next it does under the lists' locks, or alone.
+        // Relaxed: the waiter's next steps are under the locks of the lists, or touch nothing shared.
         // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Sets whom to wake: this task. Under the lock of the one list that this wait is on, which its
-    /// wakers hold when they fire it, and unless it was fired. Who was to be woken before is for the
-    /// caller to drop without the lock.
+    /// Changes the waiter to this task, and returns the earlier waiter, which the caller must drop without the
+    /// lock. The caller must hold the lock of the one list that this wait is on, which wakers hold while they
+    /// complete it. The wait must not be completed yet.
     pub(crate) fn set_task(&self, task: Task) -> Option<ParkedRef> {
-        // SAFETY: only a waker that holds the same lock would take it. See `Sync`.
+        // SAFETY: only a waker that holds the same lock would take `who`. See `Sync`.
         self.who.with_mut(|own| unsafe { (*own).replace(ParkedRef::task(task)) })
     }
 
-    /// By a waker that found the wait through a list. [X1]
+    /// Claims the wait for a waker that found it through a list. Returns false if it is claimed or cancelled. [X1]
     pub(super) fn claim(&self) -> bool {
         if self.is_steadfast {
             return true;
         }
-        // Relaxed: the claimer holds the list's lock, under which the waiter linked the node, after
-        // it had filled the packet. On failure another waker has it, or it was given up.
+        // Relaxed: the claimer holds the list's lock. Under this lock the waiter has linked the node, after it had
+        // filled the message slot. On failure another waker has claimed the wait, or it was cancelled.
         // mutant: claim what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, CLAIMED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// By the waker that claimed it. The frame of the wait may be gone when this returns. [X4]
+    /// Completes the wait through `arm`. The caller must have claimed it. The frame of the wait may be gone when
+    /// this returns. [X4]
     pub(super) fn complete(&self, arm: u32) -> WakeHandle {
-        // SAFETY: the claim was ours. [X1]
+        // SAFETY: the claim is ours, so no other thread accesses `who`. [X1]
         let who = self.who.with_mut(|who| unsafe { (*who).take() });
-        let who = who.expect("a wait that was not fired knows whom to wake");
-        // SAFETY: it was not fired yet, so it waits; a `WakeHandle` stays with its waker.
+        let who = who.expect("a wait that is not completed has a waiter");
+        // SAFETY: the wait was not completed before, so the waiter still waits; a `WakeHandle` stays with its
+        // waker.
         let wake = unsafe { who.into_wake() };
         if self.is_steadfast {
-            // Release: as below. A store, as nobody else writes the word of such a wait.
+            // Release: as below. A store, because no other thread writes the word of an untimed wait.
             self.state.store(FIRED + arm, Ordering::Release);
         } else {
-            // Release: pairs with the Acquire in `fired`: the packet is seen. [X2]
-            // A swap, as those who claim or give up write it, too.
+            // Release: pairs with the Acquire in `fired`, so that the message slot is seen. [X2] A swap, because
+            // threads that claim or cancel write the word, too.
             let before = self.state.swap(FIRED + arm, Ordering::Release);
             if before != CLAIMED {
-                broken("fire", "CLAIMED", &before.to_string());
+                broken("complete", "CLAIMED", &before.to_string());
             }
         }
         wake

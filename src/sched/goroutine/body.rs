@@ -1,6 +1,7 @@
-//! Task: a goroutine's closure, and then its result, in the same place.
-//! write: inline where it fits, else boxed.  run: take the closure out, call it, leave the result.
-//! The types are erased: a cell keeps a `Payload` and the `Vtable` that knows what lies in it.
+//! Task: a goroutine's closure, and later its result, in the same memory.
+//! write: store the closure inline if it fits, otherwise in a box.  run: take the closure out, call it, store the
+//! result.
+//! The types are erased: a cell has a `Payload`, and the `Vtable` for the types that are stored in it.
 //! Checked by: proptests/runtime/lifecycle.rs, and unit tests here.
 
 use std::any::Any;
@@ -8,14 +9,14 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a panic carries.
+/// The value that a panic carries.
 pub(crate) type PanicPayload = Box<dyn Any + Send + 'static>;
-/// How a goroutine's body ends.
+/// The result of a goroutine's body: a value or a panic.
 pub(crate) type Outcome<T> = Result<T, PanicPayload>;
 
 const INLINE: usize = 40;
 
-/// Room for a small closure or result.
+/// Memory for a small closure or result.
 #[repr(C, align(8))]
 pub(crate) struct Payload(MaybeUninit<[u8; INLINE]>);
 
@@ -25,23 +26,24 @@ impl Payload {
     }
 }
 
-/// What can be done with a payload, its types forgotten.
+/// The operations on a payload, without its types.
 ///
-/// Order: written, then `run`, then `output` and `free`; or written, then `drop_closure`.
+/// Order of the calls: write, then `run`, then `output` and `free` (or `drop_output`); or write, then
+/// `drop_closure`.
 pub(crate) struct Vtable {
-    /// Calls the closure and leaves its outcome. True if it panicked.
+    /// Calls the closure and stores its outcome. Returns true if the closure panicked.
     pub(crate) run: unsafe fn(*mut Payload) -> bool,
-    /// Drops a closure that will not run, and frees its place.
+    /// Drops a closure that will not run, and frees its memory.
     pub(crate) drop_closure: unsafe fn(*mut Payload),
-    /// Where the outcome lies, to be read once: an `Outcome<T>`.
+    /// Returns the address of the outcome, an `Outcome<T>`, which the caller may read once.
     pub(crate) output: unsafe fn(*mut Payload) -> *mut (),
-    /// Frees the place once the outcome was read.
+    /// Frees the memory after the outcome was read.
     pub(crate) free: unsafe fn(*mut Payload),
-    /// Drops the outcome and frees the place.
+    /// Drops the outcome and frees the memory.
     pub(crate) drop_output: unsafe fn(*mut Payload),
 }
 
-/// The vtable of a cell that never had a body.
+/// The vtable of a cell that has never had a body.
 pub(crate) static NOTHING: Vtable = Vtable {
     run: |_| false,
     drop_closure: |_| {},
@@ -50,14 +52,14 @@ pub(crate) static NOTHING: Vtable = Vtable {
     drop_output: |_| {},
 };
 
-/// A closure, and in its place its outcome: both at the same address, which is that of the stage.
+/// A closure, or its outcome in the same place. Both have the address of the union.
 #[repr(C)]
 union Stage<F, T> {
     closure: ManuallyDrop<F>,
     outcome: ManuallyDrop<Outcome<T>>,
 }
 
-/// The body of a goroutine that runs an `F` to get a `T`.
+/// The body of a goroutine that runs an `F` to produce a `T`.
 pub(crate) struct Task<F, T>(PhantomData<(F, T)>);
 
 impl<T, F: FnOnce() -> T> Task<F, T> {
@@ -72,27 +74,27 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
         drop_output: Self::drop_output,
     };
 
-    /// Puts `closure` into an empty payload.
+    /// Stores `closure` in an empty payload.
     ///
     /// # Safety
-    /// `payload` is valid and holds nothing.
+    /// `payload` must be valid and must hold nothing.
     pub(crate) unsafe fn write(payload: *mut Payload, closure: F) {
         let stage = Stage { closure: ManuallyDrop::new(closure) };
         if Self::FITS {
-            // SAFETY: FITS says that size and alignment are enough; the payload is the caller's.
+            // SAFETY: `FITS` says that size and alignment suffice; the caller gives access to the payload.
             unsafe { payload.cast::<Stage<F, T>>().write(stage) };
         } else {
-            // SAFETY: a pointer fits; the payload is the caller's.
+            // SAFETY: a pointer fits; the caller gives access to the payload.
             unsafe { payload.cast::<*mut Stage<F, T>>().write(Box::into_raw(Box::new(stage))) };
         }
     }
 
-    /// Takes back a closure that was written and not run.
+    /// Takes back a closure that was stored and not run.
     ///
     /// # Safety
-    /// `payload` was written by `write` of this very type, and nothing was called since.
+    /// `payload` must have been written by `write` of this type, and no other function called on it since.
     pub(crate) unsafe fn take_back(payload: *mut Payload) -> F {
-        // SAFETY: the caller's promise; the closure is read once, and its place then freed.
+        // SAFETY: by the caller's contract the closure is there. It is read once, and its memory is then freed.
         unsafe {
             let closure = ManuallyDrop::take(&mut (*Self::stage(payload)).closure);
             Self::free(payload);
@@ -104,14 +106,14 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
         if Self::FITS {
             payload.cast()
         } else {
-            // SAFETY: `write` left the box's pointer there.
+            // SAFETY: `write` has stored the pointer of the box there.
             unsafe { payload.cast::<*mut Stage<F, T>>().read() }
         }
     }
 
     unsafe fn run(payload: *mut Payload) -> bool {
-        // SAFETY: written and not yet run, by the vtable's order; the closure is taken once, and
-        // the outcome is written where it lay.
+        // SAFETY: by the order of the vtable's calls the closure is stored and was not run. It is taken once, and
+        // the outcome is written to the same place.
         unsafe {
             let stage = Self::stage(payload);
             let closure = ManuallyDrop::take(&mut (*stage).closure);
@@ -123,20 +125,20 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
     }
 
     unsafe fn drop_closure(payload: *mut Payload) {
-        // SAFETY: the same order.
+        // SAFETY: by the order of the vtable's calls the closure is stored and was not run.
         drop(unsafe { Self::take_back(payload) });
     }
 
     unsafe fn output(payload: *mut Payload) -> *mut () {
-        // SAFETY: `write` was called.
+        // SAFETY: `write` was called before.
         let stage = unsafe { Self::stage(payload) };
-        // SAFETY: the stage is in its place; nothing is read.
+        // SAFETY: the stage is valid; only an address is taken, and nothing is read.
         unsafe { (&raw mut (*stage).outcome).cast() }
     }
 
     unsafe fn free(payload: *mut Payload) {
         if !Self::FITS {
-            // SAFETY: the box of `write`; what lay in it was moved out, and unions drop nothing.
+            // SAFETY: `write` made this box. Its content was moved out, and a union drops nothing.
             drop(unsafe { Box::from_raw(Self::stage(payload)) });
         }
     }

@@ -1,19 +1,19 @@
-//! The join word: between a goroutine that ends and the one who holds its join handle.
+//! The join word: shared by a goroutine that ends and the holder of its join handle.
 //! end: set DONE, or ABANDONED; take and wake the joiner if WAITED was set.
-//! join: write the joiner, set WAITED.   withdraw: clear WAITED; the joiner is the handle's again
+//! join: write the joiner, set WAITED.   withdraw: clear WAITED; the joiner slot belongs to the handle again
 //!     unless the end came first.   detach: set DETACHED.
 //!
-//! | word | whose is the joiner | whose is the result |
+//! | word | owner of the joiner slot | owner of the result |
 //! |---|---|---|
-//! | none of the below | the handle's | the goroutine's |
-//! | `WAITED` | whoever ends it | the goroutine's |
-//! | `DONE` | whoever ended it, where WAITED came before; else the handle's | the handle's, once |
-//! | `DONE`, `DETACHED` | the same | the later one's |
-//! | `ABANDONED` | as with `DONE` | there is none |
+//! | none of the below | the handle | the goroutine |
+//! | `WAITED` | the side that ends the goroutine | the goroutine |
+//! | `DONE` | the ending side, if WAITED was set before; otherwise the handle | the handle, once |
+//! | `DONE`, `DETACHED` | as above | the side that set its bit last |
+//! | `ABANDONED` | as with `DONE` | there is no result |
 //!
-//! [G2] The result is read once: by the joiner, or dropped by whoever comes last.
-//! [G5] Whoever is registered when the end comes is woken, once; one that was replaced, or withdrawn,
-//! before it is not.
+//! [G2] The result is read once, by the joiner, or dropped by the side that comes last.
+//! [G5] The joiner that is registered when the end comes is woken once. A joiner that was replaced or withdrawn
+//! before the end is not woken.
 //! Checked by: verification/loom/join.rs, verification/loom/future.rs.
 
 use crate::platform::atomic::{AtomicU32, Ordering};
@@ -23,27 +23,27 @@ const OPEN: u32 = 0;
 const WAITED: u32 = 1;
 const DONE: u32 = 2;
 const DETACHED: u32 = 4;
-/// The runtime ended first; there is no result.
+/// The runtime ended before the goroutine, so there is no result.
 const ABANDONED: u32 = 8;
 
-/// See the module. `W` is whom to wake.
+/// See the module. `W` is a handle by which the joiner is woken.
 pub struct JoinWord<W> {
     word: AtomicU32,
     joiner: UnsafeCell<Option<W>>,
 }
 
-// SAFETY: the joiner passes between the two sides as the word says. [G5]
+// SAFETY: the word says which of the two sides may use the joiner slot. [G5]
 unsafe impl<W: Send> Sync for JoinWord<W> {}
 
 /// What a joiner finds.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
-    /// The result is the caller's.
+    /// The goroutine has ended, and the caller owns the result.
     Done,
     /// There will be no result.
     Abandoned,
-    /// It goes on. Who is registered will be woken.
+    /// The goroutine has not ended. The registered joiner will be woken.
     Waiting,
 }
 
@@ -60,72 +60,73 @@ impl Joined {
 /// What the end finds.
 #[must_use]
 pub struct End<W> {
-    /// Whom to wake. [G5]
+    /// The joiner that the caller must wake. [G5]
     pub joiner: Option<W>,
-    /// Nobody will ever ask for the result: who ends it drops it. [G2]
+    /// The handle is gone, so the caller must drop the result. [G2]
     pub unclaimed: bool,
 }
 
 impl<W> JoinWord<W> {
-    /// The word of a cell that is no goroutine.
+    /// Makes the word of a cell that has no goroutine.
     pub fn vacant() -> Self {
         JoinWord { word: AtomicU32::new(DONE | DETACHED), joiner: UnsafeCell::new(None) }
     }
 
-    /// A goroutine begins.
+    /// Resets the word for a new goroutine.
     ///
     /// # Safety
-    /// Nobody else uses the word meanwhile, and its last goroutine, if there was one, has ended.
+    /// No other thread may use the word meanwhile, and the cell's last goroutine, if there was one, must have
+    /// ended.
     pub unsafe fn reset(&self) {
-        // Relaxed: the queue that takes the goroutine publishes.
+        // Relaxed: the queue that takes the goroutine publishes the word.
         self.word.store(OPEN, Ordering::Relaxed);
     }
 
-    /// The body has left its result.
+    /// Records that the body has stored its result.
     pub fn complete(&self) -> End<W> {
         self.end(DONE)
     }
 
-    /// The runtime has ended and this goroutine has not.
+    /// Records that the runtime has ended before this goroutine.
     pub fn abandon(&self) -> End<W> {
         self.end(ABANDONED)
     }
 
     fn end(&self, how: u32) -> End<W> {
-        // Release: pairs with the Acquire in `joined` and its like: the result is seen.
-        // Acquire: pairs with the Release in `join`: the joiner is seen.
+        // Release: pairs with the Acquire in `joined`, `join`, `withdraw` and `detach`, so that the result is seen.
+        // Acquire: pairs with the Release in `join`, so that the joiner is seen.
         let before = self.word.fetch_or(how, Ordering::AcqRel);
         let unclaimed = before & DETACHED != 0;
         // mutant: a second end wakes too: replace before & (DONE | ABANDONED) != 0 with false
         if before & (DONE | ABANDONED) != 0 || before & WAITED == 0 {
             return End { joiner: None, unclaimed };
         }
-        // SAFETY: WAITED says that the joiner is written and ours to take. [G5]
+        // SAFETY: WAITED says that the joiner is written, and that this side may take it. [G5]
         let joiner = self.joiner.with_mut(|joiner| unsafe { (*joiner).take() });
         End { joiner, unclaimed }
     }
 
-    /// What a joiner finds now.
+    /// Returns whether the goroutine has ended, without registering a joiner.
     pub fn joined(&self) -> Joined {
-        // Acquire: pairs with the Release in `end`: the result is seen.
+        // Acquire: pairs with the Release in `end`, so that the result is seen.
         Joined::of(self.word.load(Ordering::Acquire))
     }
 
-    /// Registers whom to wake at the end, in place of who was registered before, unless the end has
-    /// come.
+    /// Registers the joiner that `who` returns, in place of an earlier one. Registers nothing if the goroutine has
+    /// already ended.
     ///
     /// # Safety
-    /// The caller is the one join handle: no other call of `join` or `withdraw` is under way, on another
-    /// thread or around this one, and none is made by `who` or by the destructor of a `W`.
+    /// The caller must be the only join handle. No other call of `join` or `withdraw` may be under way, on another
+    /// thread or around this call, and neither `who` nor the destructor of a `W` may make such a call.
     pub unsafe fn join(&self, who: impl FnOnce() -> W) -> Joined {
-        // SAFETY: the caller's duty.
+        // SAFETY: the caller has the same duties.
         // mutant: register over another: replace self.withdraw() with self.joined()
         match unsafe { self.withdraw() } {
             Joined::Waiting => {}
             ended => return ended,
         }
         let who = Some(who());
-        // SAFETY: without WAITED nobody else looks at the joiner, and there is one join handle.
+        // SAFETY: without WAITED the ending side does not use the joiner slot, and there is only one join handle.
         self.joiner.with_mut(|joiner| unsafe { *joiner = who });
         // Release: publishes the joiner. Acquire: as in `joined`, if the end came first.
         let found = Joined::of(self.word.fetch_or(WAITED, Ordering::AcqRel));
@@ -135,12 +136,12 @@ impl<W> JoinWord<W> {
         found
     }
 
-    /// Nobody is to be woken at the end, unless it has come.
+    /// Withdraws the registered joiner, if there is one. Returns the end state if the goroutine has already ended.
     ///
     /// # Safety
     /// As for [`join`](Self::join).
     pub unsafe fn withdraw(&self) -> Joined {
-        // Acquire: as in `joined`. WAITED itself is the join handle's own doing.
+        // Acquire: as in `joined`. WAITED itself is changed only by the join handle.
         let word = self.word.load(Ordering::Acquire);
         if word & WAITED == 0 {
             return Joined::of(word);
@@ -154,24 +155,24 @@ impl<W> JoinWord<W> {
         found
     }
 
-    /// The handle's, where WAITED and the end did not meet.
+    /// Drops the registered joiner. Called by the handle, and only if the end did not find WAITED set.
     fn forget_joiner(&self) {
-        // SAFETY: the end came before WAITED was set, or comes after it was cleared: it doesn't look
-        // at the joiner. [G5]
+        // SAFETY: the end came before WAITED was set, or comes after WAITED was cleared. So the ending side does
+        // not use the joiner slot. [G5]
         let joiner = self.joiner.with_mut(|joiner| unsafe { (*joiner).take() });
         drop(joiner);
     }
 
-    /// The join handle goes without asking. True if the result is there: the caller drops it. [G2]
+    /// Called by a join handle that is dropped. Returns true if there is a result, which the caller must drop. [G2]
     pub fn detach(&self) -> bool {
-        // Acquire: pairs with the Release in `end`: the result is seen. No Release: what the handle did
-        // is nothing to who drops the result, and the cell's reuse is the reference count's affair.
+        // Acquire: pairs with the Release in `end`, so that the result is seen. No Release: dropping the result
+        // needs nothing that the handle did, and the reference count orders the reuse of the cell.
         self.word.fetch_or(DETACHED, Ordering::Acquire) & DONE != 0
     }
 
-    /// Whether there is no result yet, though there may be one some day.
+    /// Returns true if the result is not there. It may still come.
     pub fn is_pending(&self) -> bool {
-        // Relaxed: the result is not looked at.
+        // Relaxed: the result is not read.
         self.word.load(Ordering::Relaxed) & DONE == 0
     }
 }

@@ -1,4 +1,5 @@
-//! Idle workers: which workers sleep, which of them wait for a processor, and who holds which. Data and small steps.
+//! Idle workers: which workers sleep, which wait for a processor, and which worker holds which processor. The data
+//! and the small steps on it.
 
 use super::retake_gate::RetakeGate;
 use crate::observe::broken;
@@ -10,13 +11,13 @@ use crossbeam_utils::CachePadded;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long a thread that has nothing to do, and is not needed, sleeps before it ends.
+/// How long the thread of a worker that is not needed sleeps before it ends.
 pub(crate) const IDLE_THREAD_LIFE: Duration = Duration::from_secs(5);
 
-/// A worker's number.
+/// The number of a worker.
 pub type WorkerId = u32;
 
-/// A processor's number.
+/// The number of a processor.
 pub type ProcId = u32;
 
 pub(super) const SEARCHING: u32 = 1;
@@ -25,67 +26,68 @@ pub(super) const IDLE: u32 = 1 << 16;
 
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// No kernel thread sits here.
+/// The slot has no kernel thread.
 pub const VACANT: u32 = 0;
 
-/// It has a processor, or is about to learn that it was given one.
+/// The worker has a processor, or is about to learn that it was assigned one.
 pub const RUNNING: u32 = 1;
 
-/// It sleeps without a processor; anybody with one to give may wake it.
+/// The worker sleeps without a processor. Any thread that has a processor to give may wake it.
 pub const PARKED: u32 = 2;
 
-/// It has runnable goroutines at home and waits for a processor.
+/// The worker has runnable goroutines bound to it and waits for a processor.
 pub const QUEUEING: u32 = 3;
 
-/// Its processor was retaken while it was in user code.
+/// The worker's processor was retaken while the worker was in user code.
 pub const BLOCKED: u32 = 4;
 
-/// It was, and has come back to the runtime since.
+/// Like `BLOCKED`, but the worker has re-entered the runtime since.
 pub const RETURNED: u32 = 5;
 
-/// What a worker's sleep ended with.
+/// Why a worker's sleep ended.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeReason {
-    /// It has this processor; `searching` is a token to hand back.
+    /// The worker was assigned a processor.
     Run {
-        /// The processor.
+        /// The assigned processor.
         proc: ProcId,
-        /// Whether it has a searching token.
+        /// True if the worker also has a searching token, which it must give back.
         searching: bool,
     },
     /// The runtime stops.
     Stop,
-    /// It has slept long and nobody needs it: its thread ends.
+    /// The worker has slept for long and is not needed, so its thread must end.
     Reaped,
 }
 
-/// What the caller must do once the lock is released.
+/// What the caller must do after it has released the lock.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeAction {
-    /// Nothing.
+    /// Nothing is to be done.
     Nothing,
-    /// The grant is made: unpark this worker.
+    /// The processor is assigned: unpark this worker.
     Unpark(WorkerId),
-    /// The grant is made: start a kernel thread for this worker.
+    /// The processor is assigned: start a kernel thread for this worker.
     Start(WorkerId),
 }
 
-/// The places where a worker rechecks for work.
+/// The places where a worker rechecks for work before it sleeps.
 pub trait Sources {
-    /// Anything stealable: deques and the injector.
+    /// Returns true if there is stealable work, in a run queue or in the global queue.
     fn has_stealable(&self) -> bool;
-    /// The worker's own ring and inbox.
+    /// Returns true if there is work in the worker's own bound queue or remote queue.
     fn has_bound(&self) -> bool;
-    /// Whether started goroutines have their home here, so that the thread may not end. [A1]
+    /// Returns true if started goroutines are bound to the worker, so that its thread must not end. [A1]
     fn has_residents(&self) -> bool;
-    /// Whether it runs what is stealable, and not what is at home alone. [A2]
+    /// Returns true if the worker runs stealable goroutines, and not only those bound to it. [A2]
     fn runs_stealable(&self) -> bool {
         true
     }
-    /// Sleeps until `parker` is given a permit, or it may [`self_wake`](Roster::rise), where that is of use
-    /// to others: `Some`. `None`: it is to sleep by its parker alone.
+    /// Blocks elsewhere than in `parker`, if that serves other goroutines (the sockets, the worker's timers).
+    /// Returns `Some` after that, with the result of [`self_wake`](IdleWorkers::self_wake) if it took a processor.
+    /// Returns `None` if the worker must block in `parker`.
     fn block(&self, _parker: &Parker) -> Option<Option<WakeReason>> {
         None
     }
@@ -95,34 +97,34 @@ pub(super) const ASSIGNED_NONE: u32 = 0;
 
 pub(super) const ASSIGNED_STOP: u32 = 1;
 
-/// A worker's place in the roster.
+/// A worker's slot in the registry. It outlives the kernel thread that uses it.
 pub struct WorkerSlot {
-    /// Written under the lock, read by `wake_bound`.
+    /// Written under the lock, and read by `wake_bound`.
     pub(super) state: AtomicU32,
-    /// What a sleeper was woken with: nothing, stop, or a processor and a token.
+    /// What the sleeper was assigned: nothing, stop, or a processor, perhaps with a token.
     pub(super) assign: AtomicU32,
-    /// It runs only what is at home: nobody wakes it for other work. Written by its worker, and read of
-    /// sleepers under the lock. [A2]
+    /// True if the worker runs only goroutines bound to it, so that no thread wakes it for other work. Written by
+    /// the worker; read under the lock, of sleepers only. [A2]
     pub(super) alone: AtomicBool,
     pub(crate) parker: Parker,
-    /// Whether the processor is still this worker's.
+    /// Decides whether the processor is still this worker's.
     pub gate: RetakeGate,
 }
 
-/// What the lock guards.
+/// The data that the lock guards.
 pub(crate) struct Lists {
     pub(super) idle: Vec<ProcId>,
     pub(super) sleepers: Vec<WorkerId>,
     pub(super) queueing: VecDeque<WorkerId>,
     pub(super) vacant: Vec<WorkerId>,
-    /// Seats whose processor was retaken from a goroutine that computes.
+    /// Slots of workers that lost their processor because of a CPU-bound goroutine.
     pub(super) cpu_bound_workers: Vec<WorkerId>,
     pub(super) active: u32,
-    /// Of workers, and of helpers.
+    /// The numbers of kernel threads: of workers, and of helpers.
     pub(super) threads: usize,
     pub(super) helpers: usize,
     pub(crate) stopping: bool,
-    /// A thread could not be started while work waited: the monitor tries again.
+    /// A thread could not be started while work waited, so the monitor must try again.
     pub(super) start_pending: bool,
     pub(super) monitor_sleeps: bool,
 }
@@ -130,33 +132,34 @@ pub(crate) struct Lists {
 /// See the module.
 pub struct IdleWorkers {
     pub(super) lists: Mutex<Lists>,
-    /// Idle processors in the upper half, searching workers in the lower. Written by
-    /// read-modify-writes alone.
+    /// The number of idle processors in the upper half, and of searching workers in the lower half. Written only by
+    /// read-modify-writes.
     pub(super) counts: CachePadded<AtomicU32>,
-    /// Some worker should look up at its next decision: somebody queues, or the runtime stops or
-    /// shrinks. Written under the lock.
+    /// True if a worker must handle a resched request at its next decision, because a worker queues for a
+    /// processor, or the runtime stops or shrinks. Written under the lock.
     pub(super) resched_requested: CachePadded<AtomicBool>,
     slots: Box<[CachePadded<WorkerSlot>]>,
-    /// The worker that has each processor. Written under the lock.
+    /// The worker that holds each processor. Written under the lock.
     pub(super) holders: Box<[AtomicU32]>,
     pub(super) active: AtomicU32,
-    /// The most processors there ever were: beyond it, no queue was ever used.
+    /// The greatest number of processors so far. The queues of processors from this number on were never used.
     pub(super) reach: AtomicU32,
-    /// Seats that have, or had, a thread.
+    /// The number of slots that have, or had, a thread.
     pub(super) used_slots: AtomicU32,
     pub(super) max_threads: usize,
     pub(super) monitor: Parker,
     pub(super) monitor_is_lazy: AtomicBool,
-    /// How often a worker found nothing to do, and slept.
+    /// How often a worker found no work, and slept.
     pub(crate) sleeps: Counter,
-    /// How often one that slept, or queued, was woken.
+    /// How often a worker that slept or queued was woken.
     pub(crate) wakes: Counter,
-    /// Told of what happens, here and in the runtime as a whole.
+    /// The specification, which is told of events here and in the runtime as a whole.
     pub(crate) spec: Spec,
 }
 
 impl IdleWorkers {
-    /// `processors` of at most `max_processors` are idle; no worker has a thread yet.
+    /// Makes a registry of idle processors, `processors` of at most `max_processors`, and of workers without
+    /// threads.
     pub fn new(processors: u32, max_processors: u32, max_threads: usize) -> Self {
         let lists = Lists {
             idle: (0..processors).rev().collect(),
@@ -192,39 +195,41 @@ impl IdleWorkers {
         }
     }
 
-    /// The seat of a worker.
+    /// Returns the slot of a worker.
     pub fn slot(&self, id: WorkerId) -> &WorkerSlot {
         &self.slots[id as usize]
     }
 
-    /// Seats that have, or had, a thread: no worker beyond was ever used.
+    /// Returns the number of slots that have, or had, a thread. No worker from this number on was ever used.
     pub fn used_slots(&self) -> u32 {
         // Relaxed: a hint.
         self.used_slots.load(Ordering::Relaxed)
     }
 
-    /// The most processors there ever were: beyond it, no queue was ever used.
+    /// Returns the greatest number of processors so far. The queues of processors from this number on were never
+    /// used.
     pub fn reach(&self) -> usize {
-        // Relaxed: who puts work beyond it was told so by the lock, and notifies.
+        // Relaxed: a thread that puts work beyond the number read here has learned of the processor under the lock,
+        // and notifies.
         self.reach.load(Ordering::Relaxed) as usize
     }
 
-    /// The owner of `proc` gives it up: to who queues first, else it is idle, or gone if the
-    /// runtime has shrunk. [I3]
+    /// Releases `proc` on behalf of its owner. The processor goes to the first queueing worker; if there is none,
+    /// it becomes idle. It is retired if the runtime has shrunk. [I3]
     pub(super) fn release_processor(&self, lists: &mut Lists, proc: ProcId) -> WakeAction {
         self.hold(proc, NOBODY);
         let mut wake = WakeAction::Nothing;
         // mutant: pass over who queues: replace lists.queueing.pop_front() with None::<WorkerId>
         // mutant: keep a retired processor: replace proc >= lists.active with false
         if proc >= lists.active {
-            // It is retired; its queues are empty.
+            // The processor is retired, and its queues are empty.
         } else if let Some(next) = lists.queueing.pop_front() {
             self.assign(next, proc, false);
             wake = WakeAction::Unpark(next);
         } else {
             lists.idle.push(proc);
             self.spec.see(Doing::Idle(proc));
-            // Relaxed: who rechecks after this goes through a fence first, which makes it an Acquire
+            // Relaxed: a thread that rechecks after this passes a fence first. That fence makes this an Acquire
             // that pairs with the Release in `stop_searching`.
             self.counts.fetch_add(IDLE, Ordering::Relaxed);
         }
@@ -246,13 +251,13 @@ impl IdleWorkers {
 
     pub(super) fn hold(&self, proc: ProcId, id: WorkerId) {
         self.spec.see(Doing::Held { processor: proc, by: (id != NOBODY).then_some(id) });
-        // Relaxed: written under the lock; read outside it as a hint only.
+        // Relaxed: written under the lock; read outside the lock only as a hint.
         self.holders[proc as usize].store(id, Ordering::Relaxed);
     }
 
-    /// A searching token: it is counted before anybody can see it used, under the lock.
+    /// Makes a searching token. The count is raised under the lock, before any thread can use the token.
     pub(super) fn token(&self) -> bool {
-        // Relaxed: raising the count only spares others a wake-up, and who gets the token looks at
+        // Relaxed: a raised count only spares other threads a wake-up, and the worker that gets the token checks
         // every source after this.
         self.counts.fetch_add(SEARCHING, Ordering::Relaxed);
         true
@@ -278,8 +283,8 @@ impl IdleWorkers {
 
     pub(super) fn set_resched_requested(&self, lists: &Lists) {
         let held = &self.holders[lists.active as usize..];
-        // Relaxed: written under the lock; workers read it at every decision, and one that is
-        // about to sleep takes the lock.
+        // Relaxed: written under the lock. Workers read it at every decision, and a worker that is about to sleep
+        // takes the lock.
         let shrinking = held.iter().any(|holder| holder.load(Ordering::Relaxed) != NOBODY);
         // mutant: no resched_requested for a stop: replace lists.stopping with false
         // mutant: no resched_requested when shrinking: replace shrinking with false
@@ -287,7 +292,7 @@ impl IdleWorkers {
         self.resched_requested.store(look_up, Ordering::Relaxed);
     }
 
-    /// Carries out an [`WakeAction::Unpark`].
+    /// Performs the wake-up of a [`WakeAction::Unpark`].
     pub fn unpark(&self, wake: WakeAction) {
         // mutant: nobody is unparked: replace self.slot(id).parker.unpark() with ()
         match wake {

@@ -1,12 +1,12 @@
-//! Who takes and gives processors from outside: the monitor, resize, stop.
+//! Retake: the monitor, a resize and stop take and give processors from outside.
 //!
-//! seize: under the lock, claim a worker in user code; its processor is then the caller's.
-//! release: give it to who queues, else put it into the idle list, and wake somebody if work is there.
-//! dispute: the worker, on its next entry, learns under the same lock that it has no processor.
-//! [H1] as in `claim`.  [I5] A retaken processor with work in its queues is not left idle unseen.
+//! try_revoke: under the lock, close the gate of a worker in user code; its processor is then the caller's.
+//! release: give the processor to the first queueing worker; if there is none, put it into the idle list and wake a
+//! worker if there is work.
+//! check_revoked: the worker, on its next entry, learns under the same lock whether it still has a processor.
+//! [H1] as in `retake_gate`.  [I5] A retaken processor is not left idle, unnoticed, while its queues have work.
 //! Checked by: verification/loom/retake.rs, verification/loom/handover.rs, verification/loom/monitor.rs,
-//! verification/loom/relieve.rs, verification/loom/resize.rs, verification/loom/shutdown.rs,
-//! verification/shuttle/.
+//! verification/loom/relieve.rs, verification/loom/resize.rs, verification/loom/shutdown.rs, verification/shuttle/.
 
 use super::idle_workers::*;
 use crate::observe::fault;
@@ -15,13 +15,13 @@ use crate::platform::atomic::fence;
 use crate::platform::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// A monitor's wait that is worth cutting short.
+/// If the monitor waits for longer than this, a thread that blocks should prompt it.
 const LAZY: Duration = Duration::from_micros(100);
 
 impl IdleWorkers {
-    /// Takes `proc` from worker `id` if that is in user code: for the monitor, or for that worker itself,
-    /// which is about to block. The caller then owns the processor, and must [`release`](Self::release)
-    /// it. [H1]
+    /// Takes `proc` from worker `id` if that worker is in user code, and returns true if so. Called by the monitor,
+    /// or by the worker itself when it is about to block. The caller then owns the processor, and must
+    /// [`release`](Self::release) it. [H1]
     pub fn try_revoke(&self, id: WorkerId, proc: ProcId, cpu_bound: bool) -> bool {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
@@ -32,7 +32,8 @@ impl IdleWorkers {
         {
             return false;
         }
-        // The monitor and the worker itself may both want it: whoever has seized it has not released it yet.
+        // Both the monitor and the worker itself may want the processor. If the gate is taken, the other thread has
+        // revoked it and not yet released it.
         // mutant: try_revoke twice: replace self.slot(id).gate.is_taken() with false
         if self.slot(id).gate.is_taken() {
             return false;
@@ -51,37 +52,38 @@ impl IdleWorkers {
         true
     }
 
-    /// Lets `look` see what worker `id` runs, if that is in user code and so stays there meanwhile.
+    /// Calls `look` while worker `id` is in user code and cannot leave it, so that `look` may read what the worker
+    /// runs. Returns `None` without calling it if the worker is inside the runtime.
     pub fn observe<R>(&self, id: WorkerId, look: impl FnOnce() -> R) -> Option<R> {
         let _lists = self.lists.lock();
         let gate = &self.slot(id).gate;
         if gate.is_taken() {
-            // It is in user code, or waits for this lock. [H1]
+            // The worker is in user code, or waits for this lock. [H1]
             return Some(look());
         }
         let seen = gate.try_revoke().then(look);
         if seen.is_some() {
-            // It keeps its processor: the dispute, if it comes to one, finds nothing taken.
+            // The worker keeps its processor. If it saw the gate taken meanwhile, its check finds nothing revoked.
             // mutant: drop claim given back
             gate.take_revocation();
         }
         seen
     }
 
-    /// Whether its processor was retaken and it does not yet wait for another, as a hint.
+    /// Returns true if the worker's processor was retaken and it does not yet wait for another one, as a hint.
     pub fn is_without(&self, id: WorkerId) -> bool {
         // Relaxed: written under the lock.
         matches!(self.slot(id).state.load(Ordering::Relaxed), BLOCKED | RETURNED)
     }
 
-    /// Whether nobody sits there; final once the roster has stopped.
+    /// Returns true if the slot has no thread. The answer is final once the runtime has stopped.
     pub fn is_vacant(&self, id: WorkerId) -> bool {
         let _lists = self.lists.lock();
         // Relaxed: written under this lock.
         self.slot(id).state.load(Ordering::Relaxed) == VACANT
     }
 
-    /// A worker's thread has ended, or will never again do anything.
+    /// Called when a worker's thread has ended, or will do nothing more.
     pub fn leave(&self, id: WorkerId) {
         let mut lists = self.lists.lock();
         self.spec.see(Doing::Vacated(id));
@@ -90,8 +92,8 @@ impl IdleWorkers {
         lists.threads -= 1;
     }
 
-    /// After `stop`: calls `then` once every worker has left, or is in user code, where it has no
-    /// processor from now on. No worker enters the runtime meanwhile. [T1]
+    /// Called after `stop`. If every worker has left or is in user code, where it now has no processor, calls
+    /// `then` and returns its result. No worker enters the runtime during `then`. [T1]
     pub fn when_stopped<R>(&self, then: impl FnOnce() -> R) -> Option<R> {
         let lists = self.lists.lock();
         debug_assert!(lists.stopping);
@@ -123,12 +125,12 @@ impl IdleWorkers {
         true
     }
 
-    /// How many goroutines may compute beyond the number of processors.
+    /// Returns the greatest number of CPU-bound goroutines that may run beyond the number of processors.
     fn max_cpu_bound(&self, lists: &Lists) -> usize {
         (2 * lists.active as usize).max(4)
     }
 
-    /// The caller owns `proc`: after a seizure, or after its thread could not go on. [I5]
+    /// Releases `proc`, which the caller must own: it has revoked it, or its thread could not go on. [I5]
     pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
         let wake = self.release_processor(&mut lists, proc);
@@ -136,8 +138,8 @@ impl IdleWorkers {
         if wake != WakeAction::Nothing {
             return wake;
         }
-        // SeqCst: pairs with the fence in `notify`: either a submitter sees this idle processor, or
-        // we see its work. [I1]
+        // SeqCst: pairs with the fence in `notify`: either a submitter sees this idle processor, or we see its
+        // work. [I1]
         fence(Ordering::SeqCst);
         // mutant: no recheck after a release: replace shared_work() with false
         if shared_work() && !fault("stranded retake") {
@@ -147,14 +149,14 @@ impl IdleWorkers {
         }
     }
 
-    /// The worker's answer to a disputed entry: whether its processor is gone. [H1]
+    /// Called by a worker that saw its gate taken. Returns true if its processor was revoked. [H1]
     #[cold]
     pub fn check_revoked(&self, id: WorkerId) -> bool {
         let _lists = self.lists.lock();
         // mutant: the check_revoked is always won: replace self.slot(id).gate.take_revocation() with { let _ = self.slot(id).gate.take_revocation(); false }
         let taken = self.slot(id).gate.take_revocation();
         if taken {
-            // One that computes stays in `cpu_bound_workers` until it waits for a processor.
+            // A CPU-bound worker stays in `cpu_bound_workers` until it waits for a processor.
             // Relaxed: written under the lock.
             // mutant: drop note that it is back
             self.slot(id).state.store(RETURNED, Ordering::Relaxed);
@@ -163,8 +165,8 @@ impl IdleWorkers {
         taken
     }
 
-    /// From now on `processors` may be held. Those too many are given up by their holders at the
-    /// next decision; new ones are idle. The caller then calls [`notify`](Self::notify).
+    /// Sets the number of processors that may be held to `processors`. Holders of surplus processors release them
+    /// at their next decision; new processors are idle. The caller must then call [`notify`](Self::notify).
     pub fn set_active(&self, processors: u32) {
         let mut lists = self.lists.lock();
         let before = lists.active;
@@ -180,7 +182,7 @@ impl IdleWorkers {
         // Relaxed: under the lock, as are all changes to the count of idle processors.
         self.counts.fetch_sub(dropped as u32 * IDLE, Ordering::Relaxed);
         for proc in before..processors {
-            // One that its holder has not yet given up stays with it.
+            // A processor that its holder has not yet released stays with that holder.
             // mutant: what is held comes twice: replace self.holders[proc as usize].load(Ordering::Relaxed) == NOBODY with true
             if self.holders[proc as usize].load(Ordering::Relaxed) == NOBODY {
                 let wake = self.release_processor(&mut lists, proc);
@@ -192,13 +194,14 @@ impl IdleWorkers {
         self.set_resched_requested(&lists);
     }
 
-    /// Tells every worker to stop: the sleeping now, the running at their next decision. `announce`
-    /// is called under the lock: who sees what it sets gets `Stop` from here.
+    /// Tells every worker to stop: sleeping workers now, running workers at their next decision. Calls `announce`
+    /// under the lock, so that a thread that sees its effect gets `Stop` from the registry.
     pub fn stop(&self, announce: impl FnOnce()) {
         let mut lists = self.lists.lock();
         lists.stopping = true;
         self.spec.see(Doing::Stopping);
-        // Before the announcement: who learns of that by a refusal finds it at its next decision.
+        // This comes before `announce`, so that a worker that learns of the stop by a refusal finds the request at
+        // its next decision.
         // mutant: drop call for resched_requested
         self.set_resched_requested(&lists);
         // mutant: drop announcement
@@ -224,20 +227,20 @@ impl IdleWorkers {
 
     // ---- the monitor -------------------------------------------------------------------------------
 
-    /// Wakes the monitor if it sleeps for as long as nothing runs.
+    /// Wakes the monitor if it sleeps until a processor is held.
     pub(super) fn wake_monitor(&self, lists: &mut Lists) {
         if std::mem::take(&mut lists.monitor_sleeps) {
             self.monitor.unpark();
         }
     }
 
-    /// Makes the monitor look now.
+    /// Makes the monitor scan the workers now.
     pub fn prompt_monitor(&self) {
         self.monitor.unpark();
     }
 
-    /// The monitor waits: for `period`, or, if it `may_rest`, while nothing runs until something
-    /// does. False means that the runtime stops.
+    /// Called by the monitor to wait: for `period`, or, if `may_rest` and no processor is held, until a worker
+    /// acquires a processor. Returns false if the runtime stops.
     pub fn monitor_sleep(&self, period: Duration, may_rest: bool) -> bool {
         let mut lists = self.lists.lock();
         if lists.stopping {
@@ -247,13 +250,13 @@ impl IdleWorkers {
         let nobody = |holder: &AtomicU32| holder.load(Ordering::Relaxed) == NOBODY;
         let nothing_runs = may_rest && self.holders.iter().all(nobody);
         let calm = !lists.start_pending && (0..self.used_slots()).all(|id| !self.is_without(id));
-        // Who takes up a processor then wakes it.
+        // A worker that then acquires a processor wakes the monitor.
         lists.monitor_sleeps = nothing_runs;
         drop(lists);
         if nothing_runs && calm {
             self.monitor.park();
         } else {
-            // Relaxed: a hint for who may prompt us.
+            // Relaxed: a hint for threads that may prompt the monitor.
             self.monitor_is_lazy.store(period > LAZY, Ordering::Relaxed);
             self.monitor.park_timeout(period);
             self.monitor_is_lazy.store(false, Ordering::Relaxed);
@@ -263,14 +266,14 @@ impl IdleWorkers {
         !lists.stopping
     }
 
-    /// Whether the monitor sleeps for so long that who blocks should prompt it.
+    /// Returns true if the monitor sleeps for so long that a thread that blocks should prompt it.
     #[inline]
     pub fn monitor_is_lazy(&self) -> bool {
         // Relaxed: a hint.
         self.monitor_is_lazy.load(Ordering::Relaxed)
     }
 
-    /// Tries again what a failed thread start left undone.
+    /// Tries again to wake a worker, if a thread could not be started before.
     pub fn relieve(&self, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
         if !std::mem::take(&mut lists.start_pending) {
@@ -282,39 +285,40 @@ impl IdleWorkers {
         if shared_work() { self.wake_searcher() } else { WakeAction::Nothing }
     }
 
-    /// The worker that has `proc`, as a hint.
+    /// Returns the worker that holds `proc`, as a hint.
     pub fn holder(&self, proc: ProcId) -> Option<WorkerId> {
         // Relaxed: a hint; `try_revoke` decides under the lock.
         let id = self.holders[proc as usize].load(Ordering::Relaxed);
         (id != NOBODY).then_some(id)
     }
 
-    /// Whether workers queue for a processor, the runtime stops, or it shrinks.
+    /// Returns true if a worker queues for a processor, or the runtime stops or shrinks.
     #[inline]
     pub fn resched_requested(&self) -> bool {
         // Relaxed: see `set_resched_requested`.
         self.resched_requested.load(Ordering::Relaxed)
     }
 
-    /// The number of processors that may be held.
+    /// Returns the number of processors that may be held.
     pub fn active(&self) -> u32 {
         // Relaxed: a hint.
         self.active.load(Ordering::Relaxed)
     }
 
-    /// Processors that nobody has, as a hint.
+    /// Returns the number of processors that no worker holds, as a hint.
     pub fn idle_processors(&self) -> u32 {
         // Relaxed: a hint.
         idle(self.counts.load(Ordering::Relaxed))
     }
 
-    /// Kernel threads of workers and helpers, and workers queueing, as a snapshot.
+    /// Returns the number of kernel threads of workers and helpers, and of queueing workers, as a snapshot.
     pub fn threads(&self) -> (usize, usize) {
         let lists = self.lists.lock();
         (lists.threads + lists.helpers, lists.queueing.len())
     }
 
-    /// Counts one more helper thread; false at the cap, which keeps one worker for each processor.
+    /// Counts one more helper thread. Returns false at the limit, which leaves room for one worker for each
+    /// processor.
     pub fn add_helper(&self) -> bool {
         let mut lists = self.lists.lock();
         let workers = lists.threads.max(lists.active as usize);
@@ -323,8 +327,8 @@ impl IdleWorkers {
         room
     }
 
-    /// A helper thread has ended, or could not be started: there is room for a worker, if one is
-    /// missing.
+    /// Called when a helper thread has ended or could not be started. Starts a worker in its place if the start of
+    /// one is pending.
     pub fn remove_helper(&self, shared_work: impl Fn() -> bool) -> WakeAction {
         self.lists.lock().helpers -= 1;
         // mutant: a helper's end makes room for nobody: replace self.relieve(shared_work) with WakeAction::Nothing

@@ -1,21 +1,21 @@
-//! Claim: decides between a worker that enters the runtime and a monitor that takes its processor.
-//! enter: store inside, light fence, read retaken.    leave: store not inside.
-//! seize: store retaken, heavy fence, read inside; a worker inside keeps its processor.
-//! [H1] A processor has one owner: a worker inside the runtime is never seized, and one that was
-//! seized finds out before it touches the processor.
-//! `retaken` is written only under the roster's lock, so a worker that reads it set takes that lock
-//! to learn the outcome.
+//! Retake gate: decides between a worker that enters the runtime and a thread that takes its processor.
+//! enter_runtime: store `inside`, light fence, read `retaken`.   exit_to_user: clear `inside`.
+//! try_revoke: store `retaken`, heavy fence, read `inside`; a worker inside keeps its processor.
+//! [H1] A processor has one owner: the processor of a worker inside the runtime is never revoked, and a worker that
+//! has lost its processor learns this before it touches the processor.
+//! `retaken` is written only under the registry's lock. So a worker that reads it set takes that lock to learn the
+//! outcome.
 //! Checked by: verification/loom/retake.rs.
 
 use crate::platform::atomic::{AtomicBool, Ordering};
 use crate::platform::fence;
 
-/// One worker's half-open door.
+/// The gate between one worker and the threads that may take its processor.
 #[derive(Debug)]
 pub struct RetakeGate {
-    /// Written by the worker alone.
+    /// True while the worker is inside the runtime. Written only by the worker.
     inside: AtomicBool,
-    /// Written under the roster's lock alone.
+    /// True while the processor is taken, or a thread tries to take it. Written only under the registry's lock.
     retaken: AtomicBool,
 }
 
@@ -25,60 +25,61 @@ impl Default for RetakeGate {
     }
 }
 
-/// What a worker learns when it enters.
+/// What a worker learns when it enters the runtime.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// The processor, if there was one, is still its own.
+    /// The processor, if the worker had one, is still its own.
     Kept,
-    /// Somebody is taking, or has taken, the processor: ask the roster.
+    /// A thread takes, or has taken, the processor. The worker must ask the registry.
     Disputed,
 }
 
 impl RetakeGate {
-    /// The claim of a worker that is inside the runtime.
+    /// Makes the gate of a worker that is inside the runtime.
     pub fn new() -> Self {
         RetakeGate { inside: AtomicBool::new(true), retaken: AtomicBool::new(false) }
     }
 
-    /// The worker leaves user code. [H1]
+    /// Called by the worker when it leaves user code. [H1]
     #[inline(always)]
     pub fn enter_runtime(&self) -> Entry {
         // Relaxed: ordered before the read of `retaken` by the fence pair with `try_revoke`.
         // mutant: drop entry
         self.inside.store(true, Ordering::Relaxed);
         fence::light();
-        // Acquire: pairs with the Release in `resolve`: what an observer looked at is changed only
-        // after it has looked. True leads to the roster's lock, which publishes the outcome.
+        // Acquire: pairs with the Release in `take_revocation`, so that this worker changes what `observe` has
+        // looked at only afterwards. If true, the worker takes the registry's lock, which publishes the outcome.
         // mutant: no look whether it was taken: replace self.retaken.load(Ordering::Acquire) with false
         if self.retaken.load(Ordering::Acquire) { Entry::Disputed } else { Entry::Kept }
     }
 
-    /// The worker goes to user code; from here on its processor may be seized.
+    /// Called by the worker when it goes to user code. From here on its processor may be taken.
     #[inline(always)]
     pub fn exit_to_user(&self) {
-        // Release: pairs with the Acquire in `try_revoke`, so that the new owner sees all that this
-        // worker did to the processor. [H1]
+        // Release: pairs with the Acquire in `try_revoke`, so that the new owner sees all that this worker did to
+        // the processor. [H1]
         // mutant: drop departure
         self.inside.store(false, Ordering::Release);
     }
 
-    /// Whether the worker is in user code, as a hint.
+    /// Returns true if the worker is in user code, as a hint.
     pub fn is_outside(&self) -> bool {
         // Relaxed: a hint; `try_revoke` decides.
         !self.inside.load(Ordering::Relaxed)
     }
 
-    /// Tries to take the processor of a worker in user code; the roster's lock is held. [H1]
+    /// Takes the processor if the worker is in user code, and returns true if so. The caller must hold the
+    /// registry's lock. [H1]
     pub fn try_revoke(&self) -> bool {
-        // Relaxed: ordered before the read of `inside` by the fence pair with `enter`.
+        // Relaxed: ordered before the read of `inside` by the fence pair with `enter_runtime`.
         // mutant: drop claim
         self.retaken.store(true, Ordering::Relaxed);
         fence::heavy();
-        // Acquire: pairs with the Release in `leave`.
+        // Acquire: pairs with the Release in `exit_to_user`.
         // mutant: claim who is inside: replace self.inside.load(Ordering::Acquire) with false
         if self.inside.load(Ordering::Acquire) {
-            // Relaxed: a worker that saw it set waits for the lock that we hold.
+            // Relaxed: a worker that has seen it set waits for the lock that we hold.
             // mutant: drop claim given back
             self.retaken.store(false, Ordering::Relaxed);
             return false;
@@ -86,17 +87,17 @@ impl RetakeGate {
         true
     }
 
-    /// Whether the processor is taken; the roster's lock is held.
+    /// Returns true if the processor is taken. The caller must hold the registry's lock.
     pub fn is_taken(&self) -> bool {
-        // Relaxed: under the roster's lock.
+        // Relaxed: under the registry's lock.
         self.retaken.load(Ordering::Relaxed)
     }
 
-    /// Whether the processor was taken, and forgets it; the roster's lock is held.
+    /// Resets the gate, and returns true if the processor was taken. The caller must hold the registry's lock.
     pub fn take_revocation(&self) -> bool {
-        // Relaxed: under the roster's lock.
+        // Relaxed: under the registry's lock.
         let taken = self.retaken.load(Ordering::Relaxed);
-        // Release: pairs with the Acquire in `enter`.
+        // Release: pairs with the Acquire in `enter_runtime`.
         // mutant: drop end of the claim
         self.retaken.store(false, Ordering::Release);
         taken

@@ -1,4 +1,4 @@
-//! A worker that found no work: search, sleep, queue, end. Protocol and invariants: the roster.
+//! The steps of a worker that found no work: search, sleep, queue, end. Protocol and invariants: see the module.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs.
 
 use super::idle_workers::*;
@@ -9,9 +9,9 @@ use crate::platform::atomic::fence;
 use crate::platform::thread;
 
 impl IdleWorkers {
-    /// Counts the caller as searching, unless half of those at work already do.
+    /// Counts the caller as searching, unless at least half of the busy workers already search.
     pub fn start_searching(&self) -> bool {
-        // Relaxed: a limit on wasted effort, not a protocol.
+        // Relaxed: this is a limit on wasted effort, not a part of the protocol.
         let seen = self.counts.load(Ordering::Relaxed);
         let busy = self.active.load(Ordering::Relaxed).saturating_sub(idle(seen));
         if 2 * searching(seen) >= busy.max(1) {
@@ -20,24 +20,24 @@ impl IdleWorkers {
         self.token()
     }
 
-    /// The caller has found work. If it was the last to search, and more work is there, another
-    /// must search: a submitter may have relied on it. [I1]
+    /// Called when a searching worker has found work. If it was the last one and there is more work, another worker
+    /// must search, because a submitter may have relied on the caller. [I1]
     pub fn stop_searching(&self, sources: &impl Sources) -> WakeAction {
-        // Release: pairs with the fences below and in `sleep` and `release`, each after a
-        // read-modify-write of this word: who is the last to search, or goes idle, after us sees in
-        // its recheck what we have put into our deque. [I1]
+        // Release: pairs with the fences below, in `sleep` and in `release`, each of which follows a
+        // read-modify-write of this word. A worker that is the last to search, or releases its processor, after us
+        // sees in its recheck what we have put into our run queue. [I1]
         let before = self.counts.fetch_sub(SEARCHING, Ordering::Release);
         if searching(before) != 1 || idle(before) == 0 {
             return WakeAction::Nothing;
         }
-        // SeqCst: pairs with the fence in `notify`. As an Acquire, with the Release above. [I1]
+        // SeqCst: pairs with the fence in `notify`. As an Acquire, it pairs with the Release above. [I1]
         fence(Ordering::SeqCst);
         // mutant: the last searcher does not recheck: replace sources.has_stealable() with false
         if sources.has_stealable() { self.wake_searcher() } else { WakeAction::Nothing }
     }
 
-    /// Sleeps until granted a processor. `held`, if any, is put down first; `unpark` carries out
-    /// the wake-up which that entails. [I1] [I2]
+    /// Blocks the kernel thread until the worker is assigned a processor. Releases `held` first, if there is one,
+    /// and performs the wake-up that this requires. [I1] [I2]
     pub fn sleep(
         &self,
         id: WorkerId,
@@ -51,8 +51,8 @@ impl IdleWorkers {
             held.map_or(WakeAction::Nothing, |proc| self.release_processor(&mut lists, proc));
         // mutant: drop token given back
         if is_searching {
-            // Relaxed: the fence below makes it an Acquire that pairs with the Release in
-            // `stop_searching`. Who gives a token back here has found nothing to publish.
+            // Relaxed: the fence below makes it an Acquire that pairs with the Release in `stop_searching`. No
+            // Release is needed, because a worker that gives its token back here has found nothing to publish.
             self.counts.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
         // mutant: drop end of a CPU-bound worker
@@ -72,8 +72,8 @@ impl IdleWorkers {
         drop(lists);
         // mutant: drop wake of who queues
         self.unpark(wake);
-        // SeqCst: pairs with the fences in `notify` and `wake_bound`. As an Acquire, with the Release
-        // in `stop_searching`. [I1] [I2]
+        // SeqCst: pairs with the fences in `notify` and `wake_bound`. As an Acquire, it pairs with the Release in
+        // `stop_searching`. [I1] [I2]
         fence(Ordering::SeqCst);
         // mutant: no recheck of what is at home: replace sources.has_bound() with false
         let home = sources.has_bound();
@@ -81,7 +81,7 @@ impl IdleWorkers {
         if (home || sources.runs_stealable() && sources.has_stealable() && !fault("lost wake-up"))
             && let Some(awake) = self.self_wake(id, home)
         {
-            // What was seen may be somebody's unfinished steal: let him finish it.
+            // The work that was seen may belong to an unfinished steal, so let that thread finish it.
             thread::yield_now();
             return awake;
         }
@@ -91,8 +91,9 @@ impl IdleWorkers {
         self.block(id, surplus && !sources.has_residents(), sources)
     }
 
-    /// A sleeper has found something: it is up again, if nobody has woken it meanwhile and there is a
-    /// processor; without one, it queues where that something is at home.
+    /// Called by a worker that is registered as sleeping and found work in its recheck. If no thread has woken it
+    /// yet and a processor is idle, it takes that processor. If none is idle and the work is bound to this worker
+    /// (`home`), it queues for a processor.
     pub fn self_wake(&self, id: WorkerId, home: bool) -> Option<WakeReason> {
         let mut lists = self.lists.lock();
         // Relaxed: written under this lock.
@@ -122,7 +123,8 @@ impl IdleWorkers {
         }
     }
 
-    /// Waits for a processor, in line. `held` is put down for those who wait already. [I3]
+    /// Queues for a processor, and blocks the kernel thread until one is assigned. Releases `held` first, for the
+    /// workers that already queue. [I3]
     pub fn queue(&self, id: WorkerId, held: Option<ProcId>) -> WakeReason {
         let mut lists = self.lists.lock();
         lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
@@ -151,8 +153,9 @@ impl IdleWorkers {
         self.wait_for_assignment(id)
     }
 
-    /// Blocks the kernel thread until it is granted something; where `may_end`, not for ever. Meanwhile
-    /// it sees to what nobody else sees to.
+    /// Blocks the kernel thread until the worker is assigned something, or, if `may_end`, for
+    /// [`IDLE_THREAD_LIFE`](super::IDLE_THREAD_LIFE) at most. Meanwhile the worker serves the sockets or its
+    /// timers, if no other thread does.
     fn block(&self, id: WorkerId, may_end: bool, sources: &impl Sources) -> WakeReason {
         let slot = self.slot(id);
         loop {
@@ -173,7 +176,7 @@ impl IdleWorkers {
         }
     }
 
-    /// Blocks the kernel thread until it is granted something.
+    /// Blocks the kernel thread until the worker is assigned something.
     pub fn wait_for_assignment(&self, id: WorkerId) -> WakeReason {
         let slot = self.slot(id);
         loop {
@@ -196,7 +199,7 @@ impl IdleWorkers {
         true
     }
 
-    /// The worker's thread ends, though nobody stops it; its processor was released. [A3]
+    /// Ends the worker's thread although the runtime does not stop. Its processor must have been released. [A3]
     pub fn resign(&self, id: WorkerId) -> WakeReason {
         let mut lists = self.lists.lock();
         lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
@@ -207,11 +210,11 @@ impl IdleWorkers {
         WakeReason::Reaped
     }
 
-    /// A thread that was to be started for `id` could not be: its grant goes to somebody else, and
-    /// nothing is stranded meanwhile: the monitor tries again. [I1]
+    /// Called when the thread of worker `id` could not be started. The assigned processor goes to another worker.
+    /// Work is not forgotten meanwhile, because the monitor tries again. [I1]
     pub fn start_failed(&self, id: WorkerId) -> WakeAction {
         let mut lists = self.lists.lock();
-        // Relaxed: nobody else looks at the grant of a seat without a thread.
+        // Relaxed: no other thread reads the assignment of a slot without a thread.
         let word = self.slot(id).assign.swap(ASSIGNED_NONE, Ordering::Relaxed);
         self.vacate(&mut lists, id);
         // mutant: drop note of a thread that is missing
@@ -244,9 +247,10 @@ impl IdleWorkers {
 }
 
 impl WorkerSlot {
-    /// By its worker, or while nobody sits there.
+    /// Must be called by the slot's worker, or while the slot has no thread.
     pub fn set_alone(&self, alone: bool) {
-        // Relaxed: who reads it finds the worker among the sleepers, under the lock that it took since.
+        // Relaxed: a thread that reads it finds the worker among the sleepers, under the lock that the worker has
+        // taken since.
         self.alone.store(alone, Ordering::Relaxed);
     }
 
@@ -256,7 +260,7 @@ impl WorkerSlot {
     }
 
     fn take_assignment(&self) -> Option<WakeReason> {
-        // Acquire: pairs with the Release in `assign`; the processor came through the lock.
+        // Acquire: pairs with the Release in `assign`; the processor itself is published by the lock.
         match self.assign.swap(ASSIGNED_NONE, Ordering::Acquire) {
             ASSIGNED_NONE => None,
             ASSIGNED_STOP => Some(WakeReason::Stop),

@@ -1,4 +1,5 @@
-//! Those who have published work, and wake somebody for it. Protocol and invariants: the roster.
+//! The steps of threads that have published work, and wake a worker for it. Protocol and invariants: see the
+//! module.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs,
 //! verification/loom/retake.rs, verification/shuttle/leave.rs.
 
@@ -8,11 +9,11 @@ use crate::platform::atomic::Ordering;
 use crate::platform::atomic::fence;
 
 impl IdleWorkers {
-    /// To be called after work was put where every worker looks. [I1]
+    /// Wakes a worker if that is needed. Must be called after work was put where every worker looks. [I1]
     #[inline]
     pub fn notify(&self) -> WakeAction {
-        // SeqCst: pairs with the fence in `sleep` and in `stop_searching`: either we see the idle
-        // processor and the missing searcher, or the other side's recheck sees our work. [I1]
+        // SeqCst: pairs with the fences in `sleep` and `stop_searching`: either we see the idle processor and that
+        // no worker searches, or the other side's recheck sees our work. [I1]
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
         let seen = self.counts.load(Ordering::Relaxed);
@@ -23,11 +24,11 @@ impl IdleWorkers {
         }
     }
 
-    /// Hands an idle processor and a searching token to a sleeper, or to a new thread. [I1]
+    /// Assigns an idle processor and a searching token to a sleeper, or to a new thread. [I1]
     #[cold]
     pub fn wake_searcher(&self) -> WakeAction {
         let mut lists = self.lists.lock();
-        // Relaxed: a searcher that stops after this read rechecks every source.
+        // Relaxed: a searching worker that stops after this read rechecks every source.
         if lists.stopping || searching(self.counts.load(Ordering::Relaxed)) > 0 {
             return WakeAction::Nothing;
         }
@@ -35,14 +36,14 @@ impl IdleWorkers {
             return WakeAction::Nothing;
         }
         let Some(wake) = self.pick(&mut lists) else { return WakeAction::Nothing };
-        let proc = self.acquire_idle(&mut lists).expect("just seen");
+        let proc = self.acquire_idle(&mut lists).expect("an idle processor was just seen");
         // mutant: wake without a token: replace self.token() with false
         self.assign(wake.slot(), proc, self.token());
         wake
     }
 
-    /// A sleeper, else a vacant seat while the cap allows. Without either nobody is stranded: all
-    /// threads are in user code, and each rechecks every source before it sleeps.
+    /// Picks a sleeper, or else a vacant slot if the limit on threads allows. If there is neither, no work is
+    /// forgotten: all threads are in user code, and each rechecks every source before it sleeps.
     fn pick(&self, lists: &mut Lists) -> Option<WakeAction> {
         if let Some(at) = self.last_free_sleeper(lists) {
             return Some(WakeAction::Unpark(lists.sleepers.remove(at)));
@@ -50,20 +51,20 @@ impl IdleWorkers {
         self.take_slot_locked(lists).map(WakeAction::Start)
     }
 
-    /// Where the sleeper stands that has slept least, of those that run whatever there is. Another one would
-    /// only give its processor away again.
+    /// Returns the place in the list of the sleeper that has slept for the shortest time, among those that run
+    /// stealable goroutines. Any other sleeper would only release its processor again.
     pub(super) fn last_free_sleeper(&self, lists: &Lists) -> Option<usize> {
         lists.sleepers.iter().rposition(|id| !self.slot(*id).is_alone())
     }
 
-    /// A seat for one more thread.
+    /// Takes a vacant slot for one more thread.
     pub fn take_slot(&self) -> Option<WorkerId> {
         self.take_slot_locked(&mut self.lists.lock())
     }
 
     fn take_slot_locked(&self, lists: &mut Lists) -> Option<WorkerId> {
         if lists.threads + lists.helpers >= self.max_threads {
-            // A helper's end, or the monitor, tries again.
+            // The end of a helper, or the monitor, tries again.
             // mutant: drop note of a thread that is missing
             lists.start_pending = true;
             self.spec.see(Doing::Starved(lists.start_pending));
@@ -77,11 +78,11 @@ impl IdleWorkers {
         Some(slot)
     }
 
-    /// To be called after a push to `seat`'s inbox. [I2]
+    /// Wakes worker `id` if it is parked. Must be called after a push to its remote queue. [I2]
     #[inline]
     pub fn wake_bound(&self, id: WorkerId) -> WakeAction {
-        // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees
-        // the inbox. [I2]
+        // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees the remote
+        // queue. [I2]
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
@@ -101,8 +102,8 @@ impl IdleWorkers {
         lists.sleepers.retain(|sleeper| *sleeper != id);
         match self.acquire_idle(&mut lists) {
             Some(proc) => {
-                // With a token: it may have seen shared work in its recheck just now, and then
-                // runs what is at home first. [I1]
+                // With a token, because the worker may just have seen shared work in its recheck, and then runs its
+                // bound goroutines first. [I1]
                 // mutant: wake home without a token: replace self.token() with false
                 self.assign(id, proc, self.token());
                 WakeAction::Unpark(id)

@@ -1,9 +1,10 @@
-//! `dlopen`: a library that is loaded while there are blocks may have variables in them.
+//! `dlopen`: a library that is loaded while goroutines have blocks of thread-locals may need variables in these
+//! blocks.
 //!
-//! The loader makes these in the blocks of its threads before the library's own first code runs; ours are
-//! made when `dlopen` returns. So that the first code finds its variables, a goroutine has a plain thread
-//! load the library. The loader's own search goes by where its caller is: where that counts, it is left
-//! alone, and the monitor catches up.
+//! The loader makes such variables in the blocks of its own threads before the library's first code runs, but ours
+//! are made only when `dlopen` returns. Therefore a goroutine lets a plain thread load the library, so that the
+//! library's first code finds its variables. The loader's search may depend on the module that the caller belongs
+//! to. In such a case the loader is called as usual, and the monitor catches up later.
 
 use super::is_goroutine;
 use super::real::{CLOSE, OPEN};
@@ -17,12 +18,12 @@ type Open = unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
 type Close = unsafe extern "C" fn(*mut c_void) -> c_int;
 
 thread_local! {
-    /// The caller is in the loader, which may call a library's code, and has a lock.
+    /// True while the caller is in the loader, which holds a lock and may call code of a library.
     static IN_LOADER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// # Safety
-/// As of `dlopen`.
+/// The caller must keep `dlopen`'s contract.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn dlopen() {
     naked_asm!(
@@ -33,7 +34,7 @@ pub(super) unsafe extern "C" fn dlopen() {
         ".cfi_adjust_cfa_offset 8",
         "sub rsp, 8",
         ".cfi_adjust_cfa_offset 8",
-        "mov rdx, [rsp + 24]", // where the caller goes on
+        "mov rdx, [rsp + 24]", // the return address
         "call {way}",
         "add rsp, 8",
         ".cfi_adjust_cfa_offset -8",
@@ -47,21 +48,21 @@ pub(super) unsafe extern "C" fn dlopen() {
     )
 }
 
-/// Which function is to go on: the loader's own, or ours.
+/// Returns the function that continues the call: the loader's own, or ours.
 unsafe extern "C" fn way(path: *const c_char, flags: c_int, caller: *const c_void) -> *mut c_void {
     let real = OPEN.find();
     if path.is_null() || flags & libc::RTLD_NOLOAD != 0 || !has_blocks() {
         return real;
     }
-    // SAFETY: the caller's text.
+    // SAFETY: `path` is not null, and a C string by the caller's contract.
     let is_path = unsafe { !libc::strchr(path, b'/'.into()).is_null() };
     if is_path || is_ours(caller) { load_and_catch_up as *mut c_void } else { real }
 }
 
-/// Whether this code lies in the same module as we do.
+/// Returns true if `code` lies in the same module as this function.
 fn is_ours(code: *const c_void) -> bool {
     let base = |code: *const c_void| {
-        // SAFETY: all zero it is one; and a place for the answer.
+        // SAFETY: a `Dl_info` of zero bytes is valid, and `info` lies in this frame.
         unsafe {
             let mut info = std::mem::zeroed::<libc::Dl_info>();
             (libc::dladdr(code, &mut info) != 0).then_some(info.dli_fbase)
@@ -72,15 +73,15 @@ fn is_ours(code: *const c_void) -> bool {
 
 unsafe extern "C" fn load_and_catch_up(path: *const c_char, flags: c_int) -> *mut c_void {
     if is_goroutine() && !IN_LOADER.get() {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the contract of `dlopen`.
         let handle = unsafe { load_elsewhere(path, flags) };
         if !handle.is_null() {
             catch_up();
             return handle;
         }
     }
-    // Also for the loader's reason, which it keeps for each thread.
-    // SAFETY: the caller's; the loader's function of this type.
+    // Also reached if the other thread failed, because the loader keeps the reason of a failure for each thread.
+    // SAFETY: the caller keeps the contract of `dlopen`, and the loader's function has this type.
     let handle =
         in_loader(|| unsafe { std::mem::transmute::<*mut c_void, Open>(OPEN.find())(path, flags) });
     if !handle.is_null() {
@@ -96,23 +97,24 @@ fn in_loader<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// By a plain thread; null if there is none, or the loader refuses.
+/// Loads the library on a plain thread. Returns null if no thread can be started, or if the loader refuses.
 ///
 /// # Safety
-/// As of `dlopen`.
+/// The caller must keep `dlopen`'s contract.
 unsafe fn load_elsewhere(path: *const c_char, flags: c_int) -> *mut c_void {
     struct Order(*const c_char, c_int, *mut c_void);
     extern "C" fn load(order: *mut c_void) -> *mut c_void {
-        // SAFETY: the starter waits.
+        // SAFETY: `order` lies in the frame of the starting thread, which waits for this thread.
         let order = unsafe { &mut *order.cast::<Order>() };
-        // SAFETY: the starter's caller's; the loader's function of this type.
+        // SAFETY: the caller of `load_elsewhere` keeps the contract of `dlopen`, and the loader's function has this
+        // type.
         order.2 =
             unsafe { std::mem::transmute::<*mut c_void, Open>(OPEN.find())(order.0, order.1) };
         ptr::null_mut()
     }
     let mut order = Order(path, flags, ptr::null_mut());
     let mut thread = 0;
-    // SAFETY: places of this frame, which waits until the thread has ended.
+    // SAFETY: `thread` and `order` lie in this frame, which waits until the thread has ended.
     unsafe {
         if libc::pthread_create(&mut thread, ptr::null(), load, (&raw mut order).cast()) == 0 {
             libc::pthread_join(thread, ptr::null_mut());
@@ -121,12 +123,12 @@ unsafe fn load_elsewhere(path: *const c_char, flags: c_int) -> *mut c_void {
     order.2
 }
 
-/// It may run a library's last code, which may call `dlopen`.
+/// Marks the caller as in the loader, because `dlclose` may run a library's last code, which may call `dlopen`.
 pub(super) unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     let real = CLOSE.find();
     if real.is_null() {
         return -1;
     }
-    // SAFETY: the caller's; the loader's function of this type.
+    // SAFETY: the caller keeps the contract of `dlclose`, and the loader's function has this type.
     in_loader(|| unsafe { std::mem::transmute::<*mut c_void, Close>(real)(handle) })
 }

@@ -1,14 +1,15 @@
-//! Interposed: functions of the C library that change or name the kernel thread of their caller. A program
-//! that has this library linked finds ours under the same names. They do what those of the C library do;
-//! a goroutine that changes its kernel thread by one of them is wired to it.
+//! Interposition: functions of the C library that change or name the kernel thread of their caller. A program that
+//! links this library calls our functions under the same names. They do what the C library's functions do. In
+//! addition, a goroutine that changes its kernel thread by such a function is wired to that thread.
 //!
-//! The names are *weak* definitions: where the program has a definition of its own, or another copy of
-//! this library, that one counts, and nothing is in conflict. Nothing of the C library calls them, nor
-//! does what makes system calls by itself; docs/thread-locals.md says what follows.
-//! - `kernel`: what the C library has as bare system calls. In programs that are linked statically they are
-//!   made here.
-//! - `number`: `syscall`, by which the same is called by number.
-//! - `threads`: what takes a thread's handle: a goroutine's is its own, and stands for the kernel thread.
+//! The names are *weak* definitions. If the program has a definition of its own, or another copy of this library,
+//! that definition counts, and there is no conflict. The C library itself never calls our functions, nor does code
+//! that makes system calls by itself; docs/thread-locals.md describes the consequences.
+//! - `kernel`: functions that are bare system calls in the C library. In statically linked programs, the system
+//!   calls are made here.
+//! - `number`: `syscall`, which makes the same system calls by number.
+//! - `threads`: functions that take a thread's handle. A goroutine's handle is its own, and stands here for its
+//!   kernel thread.
 //! - `load`: `dlopen`.
 //! - `real`: the functions behind ours. `raw`: system calls.
 //!
@@ -27,7 +28,7 @@ mod threads;
 use crate::fiber::own_pointer;
 use crate::sched::core::wired;
 
-/// Defines weak functions under the C library's names, which go on in ours.
+/// Defines weak functions under the C library's names, which jump to our functions.
 macro_rules! interpose {
     ($($name:ident => $function:path;)*) => {
         std::arch::global_asm!(
@@ -91,16 +92,18 @@ interpose! {
     dlclose => load::dlclose;
 }
 
-// What the linker is asked for, so that it takes the definitions above out of the library's archive.
+// A symbol that the program asks the linker for, so that the linker takes the definitions above out of the
+// library's archive.
 std::arch::global_asm!(
     ".weak selvedge_interposed",
     ".hidden selvedge_interposed",
     "selvedge_interposed:"
 );
 
-/// Called when an isolated runtime is built: a program that has none needs none of this.
+/// Makes the linker include the definitions. Called when an isolated runtime is built, so that a program without
+/// such a runtime does not get them.
 pub(crate) fn link() {
-    // SAFETY: loads an address.
+    // SAFETY: this instruction only loads an address.
     unsafe {
         std::arch::asm!(
             "lea {}, [rip + selvedge_interposed]",
@@ -110,12 +113,12 @@ pub(crate) fn link() {
     }
 }
 
-/// Whether a goroutine calls, on thread-locals of its own.
+/// Returns true if the caller is a goroutine that has thread-locals of its own.
 fn is_goroutine() -> bool {
     own_pointer().is_some()
 }
 
-/// The caller has changed its kernel thread, in a way that is not taken back.
+/// Records that the caller has changed its kernel thread in a way that cannot be undone.
 fn changed() {
     if is_goroutine() {
         wired::wire(wired::FOR_GOOD);

@@ -1,5 +1,5 @@
-//! `syscall`, by which a system call is made by its number. Most go on at once in the function behind
-//! ours; those that may change the calling thread go to `watched`.
+//! `syscall`: makes a system call by its number. Most numbers continue at once in the real function. The
+//! numbers that may change the calling thread go to `watched`.
 
 use super::raw::{Answer, is_self};
 use super::real::{Real, SYSCALL, call_by_number};
@@ -9,11 +9,11 @@ use std::arch::naked_asm;
 
 const SYS_LANDLOCK_RESTRICT_SELF: c_long = 446;
 const SYS_MAP_SHADOW_STACK: c_long = 453;
-/// Numbers below this have a bit.
+/// The number of bits in `WATCHED`. Larger numbers of system calls are not watched.
 const NUMBERS: usize = 512;
 
-/// What changes the calling thread whatever its arguments are, if it succeeds. `set*id` is of one thread
-/// where it is called by number.
+/// The system calls that change the calling thread, if they succeed, whatever their arguments are. The `set*id`
+/// calls are among these, because they change only one thread if they are made by number.
 const ALWAYS: &[c_long] = &[
     libc::SYS_unshare,
     libc::SYS_setns,
@@ -39,7 +39,7 @@ const ALWAYS: &[c_long] = &[
     libc::SYS_pkey_alloc,
 ];
 
-/// What does so for some arguments.
+/// The system calls that change the calling thread for some arguments.
 const SOMETIMES: &[c_long] = &[
     libc::SYS_sched_setaffinity,
     libc::SYS_sched_setscheduler,
@@ -57,7 +57,7 @@ const SOMETIMES: &[c_long] = &[
     libc::SYS_rt_sigprocmask,
 ];
 
-/// A bit for each number that is watched.
+/// One bit for each number. The bit is set if the number is watched.
 static WATCHED: [u64; NUMBERS / 64] = {
     let mut bits = [0; NUMBERS / 64];
     let lists = [ALWAYS, SOMETIMES];
@@ -74,12 +74,12 @@ static WATCHED: [u64; NUMBERS / 64] = {
     bits
 };
 
-/// For a number that is not watched this leaves all registers that have arguments, and the stack, as they
-/// are: the child of a `vfork` or a `clone` returns by it, too. Nothing is looked up here, since whoever
-/// calls may be what a look-up needs.
+/// For a number that is not watched, this function leaves the argument registers and the stack unchanged, because
+/// the child of a `vfork` or a `clone` returns through it, too. No function is looked up here, because the caller
+/// may be a part of what a look-up needs.
 ///
 /// # Safety
-/// As of the system call.
+/// The caller must keep the system call's contract.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn syscall() {
     naked_asm!(
@@ -90,14 +90,14 @@ pub(super) unsafe extern "C" fn syscall() {
         "shr r10, 6",
         "lea r11, [rip + {watched_bits}]",
         "mov r11, [r11 + 8*r10]",
-        "bt r11, rdi", // the lowest six bits say which
+        "bt r11, rdi", // the lowest six bits select the bit
         "jc {watched}",
         "2:",
         "mov r11, [rip + {real} + {found}]",
         "test r11, r11",
         "jz 4f",
         "jmp r11",
-        // As the C library does it.
+        // Makes the system call as the C library does.
         "4:",
         "mov rax, rdi",
         "mov rdi, rsi",
@@ -131,11 +131,11 @@ pub(super) unsafe extern "C" fn syscall() {
 }
 
 unsafe extern "C" fn errno() -> *mut c_int {
-    // SAFETY: takes nothing.
+    // SAFETY: this call takes no argument.
     unsafe { libc::__errno_location() }
 }
 
-/// A number that has a bit in `WATCHED`.
+/// Called for a number that has its bit set in `WATCHED`.
 unsafe extern "C" fn watched(
     number: c_long,
     first: usize,
@@ -149,23 +149,23 @@ unsafe extern "C" fn watched(
     match number {
         libc::SYS_sigaltstack => {
             let old = std::ptr::with_exposed_provenance_mut(second);
-            // SAFETY: the caller's.
+            // SAFETY: the caller keeps the call's contract.
             return unsafe { kernel::sigaltstack(place(first), old) } as isize;
         }
-        // Other lengths of sets are refused by the kernel.
+        // The kernel refuses sets of other lengths.
         libc::SYS_rt_sigprocmask if fourth == 8 => {
             let set = std::ptr::with_exposed_provenance(second);
             let old = std::ptr::with_exposed_provenance_mut(third);
-            // SAFETY: the caller's.
+            // SAFETY: the caller keeps the call's contract.
             return unsafe { kernel::change_mask(first as c_int, set, old, set_mask) }.returned();
         }
         libc::SYS_prctl => {
-            // SAFETY: the caller's.
+            // SAFETY: the caller keeps the call's contract.
             return unsafe { kernel::prctl(first as c_int, second, third, fourth, fifth) } as isize;
         }
         _ => {}
     }
-    // SAFETY: the caller's.
+    // SAFETY: the caller keeps the call's contract.
     let answer = unsafe { call_by_number(number, [first, second, third, fourth, fifth, sixth]) };
     if answer.is_ok() && changes(number, first, second) {
         changed();
@@ -174,9 +174,9 @@ unsafe extern "C" fn watched(
 }
 
 /// # Safety
-/// As of the system call.
+/// The caller must keep the system call's contract.
 unsafe fn set_mask(arguments: [usize; 6]) -> Answer {
-    // SAFETY: the caller's.
+    // SAFETY: the caller keeps the call's contract.
     unsafe { call_by_number(libc::SYS_rt_sigprocmask, arguments) }
 }
 
@@ -196,7 +196,8 @@ fn changes(number: c_long, first: usize, second: usize) -> bool {
         libc::SYS_personality => first as u32 != u32::MAX,
         libc::SYS_keyctl => KEYCTL_OF_CREDENTIALS.contains(&first),
         libc::SYS_ptrace => PTRACE_MAKES_A_TRACER.contains(&first),
-        // It counts what the calling thread does, and not what becomes of the goroutine elsewhere.
+        // Such a counter counts what the calling kernel thread does, and would not follow the goroutine to another
+        // thread.
         libc::SYS_perf_event_open => is_self(second as pid_t),
         libc::SYS_rt_sigprocmask => false,
         _ => true,

@@ -1,15 +1,15 @@
-//! System calls without the C library, whose `syscall` may be ours.
+//! System calls that are made without the C library, because its `syscall` may be our function.
 
-/// The kernel's answer: from -4095 to -1 it is an error.
+/// The kernel's answer. A value from -4095 to -1 is an error.
 #[derive(Clone, Copy)]
 pub(super) struct Answer(pub(super) isize);
 
 /// # Safety
-/// As of the system call of this number.
+/// The caller must keep the contract of the system call with this number.
 pub(super) unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Answer {
     let [a, b, c, d, e, f] = arguments;
     let answer;
-    // SAFETY: the caller's; the kernel changes these registers alone.
+    // SAFETY: the caller keeps the call's contract, and the kernel changes only these registers.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -23,9 +23,9 @@ pub(super) unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Answer
 }
 
 impl Answer {
-    /// What the C library has left in `errno`.
+    /// Makes the answer that corresponds to the C library's `errno`.
     pub(super) fn of_errno() -> Answer {
-        // SAFETY: the calling thread's.
+        // SAFETY: this is the calling thread's own `errno`.
         Answer(-(unsafe { *libc::__errno_location() } as isize))
     }
 
@@ -33,17 +33,17 @@ impl Answer {
         !(-4095..0).contains(&self.0)
     }
 
-    /// The error's number, or 0.
+    /// Returns the number of the error, or 0.
     pub(super) fn errno(self) -> libc::c_int {
         if self.is_ok() { 0 } else { -self.0 as libc::c_int }
     }
 
-    /// As the C library returns it: -1, and the error in `errno`.
+    /// Returns what the C library would return: on an error -1, with the error's number in `errno`.
     pub(super) fn returned(self) -> isize {
         if self.is_ok() {
             return self.0;
         }
-        // SAFETY: the calling thread's.
+        // SAFETY: this is the calling thread's own `errno`.
         unsafe { *libc::__errno_location() = self.errno() };
         -1
     }
@@ -53,13 +53,13 @@ impl Answer {
     }
 }
 
-/// The kernel's number of the calling thread.
+/// Returns the kernel's number of the calling thread.
 pub(super) fn thread_id() -> libc::pid_t {
-    // SAFETY: takes nothing.
+    // SAFETY: this call takes no argument.
     unsafe { call(libc::SYS_gettid, [0; 6]) }.0 as libc::pid_t
 }
 
-/// Whether the kernel takes this number for that of the calling thread.
+/// Returns true if the kernel understands `id` as the calling thread.
 pub(super) fn is_self(id: libc::pid_t) -> bool {
     id == 0 || id == thread_id()
 }

@@ -1,5 +1,5 @@
-//! The functions behind ours: the C library's, or those that another library has put before them
-//! (`LD_PRELOAD`). In a program that is linked statically nothing can be looked up: there is none.
+//! The functions behind ours: those of the C library, or of another library that was put before it (`LD_PRELOAD`).
+//! In a statically linked program nothing can be looked up, so there are none.
 
 use super::raw;
 use super::raw::Answer;
@@ -8,7 +8,7 @@ use libc::{c_int, c_long, c_void};
 use std::ffi::CStr;
 use std::ptr;
 
-/// What the program would call under this name if we had not defined it.
+/// The function that the program would call under this name if we had not defined it.
 pub(super) struct Real {
     name: &'static CStr,
     pub(super) found: AtomicPtr<c_void>,
@@ -19,7 +19,7 @@ macro_rules! real {
         $(pub(in crate::sched::interpose) static $constant: Real =
             Real { name: $name, found: AtomicPtr::new(ptr::null_mut()) };)*
 
-        /// Before the program's first call, since some of these may be called where nothing can be
+        /// Runs before the program's first call, because some of these functions may be called where nothing can be
         /// looked up, as in a signal handler.
         extern "C" fn look_up() {
             $($constant.find();)*
@@ -86,16 +86,16 @@ pub(super) use handles::*;
 static AT_START: extern "C" fn() = look_up;
 
 impl Real {
-    /// Null if there is none.
+    /// Returns the address of the function, or null if there is none.
     pub(super) fn find(&self) -> *mut c_void {
-        // Relaxed: the address of a function; everybody finds the same.
+        // Relaxed: every thread finds the same address.
         let found = self.found.load(Ordering::Relaxed);
         if !found.is_null() || cfg!(target_feature = "crt-static") {
             return found;
         }
         #[cfg(not(target_feature = "crt-static"))]
         {
-            // SAFETY: a C string.
+            // SAFETY: `name` is a C string.
             let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
             // Relaxed: as above.
             self.found.store(found, Ordering::Relaxed);
@@ -104,66 +104,65 @@ impl Real {
         self.found.load(Ordering::Relaxed)
     }
 
-    /// Calls it with integers and pointers, where -1 is an error; where there is none, makes the system call
-    /// of this number.
+    /// Calls the function with integers and pointers, where -1 is an error. If there is no function, makes the
+    /// system call of this number.
     ///
     /// # Safety
-    /// As of the function, which is a bare system call with these arguments.
+    /// The caller must keep the contract of the function, which must be a bare system call with these arguments.
     pub(super) unsafe fn call(&self, number: c_long, arguments: [usize; 6]) -> Answer {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the function's contract.
         match unsafe { self.returned(arguments) } {
-            // SAFETY: as above.
+            // SAFETY: the caller keeps the call's contract.
             None => unsafe { raw::call(number, arguments) },
             Some(-1) => Answer::of_errno(),
             Some(answer) => Answer(answer as isize),
         }
     }
 
-    /// As [`call`](Self::call), of a function that returns an error's number.
+    /// Like [`call`](Self::call), for a function that returns the number of an error.
     ///
     /// # Safety
-    /// As there.
+    /// As for [`call`](Self::call).
     pub(super) unsafe fn call_for_errno(&self, number: c_long, arguments: [usize; 6]) -> Answer {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the function's contract.
         match unsafe { self.returned(arguments) } {
-            // SAFETY: as above.
+            // SAFETY: the caller keeps the call's contract.
             None => unsafe { raw::call(number, arguments) },
             Some(errno) => Answer(-(errno as isize)),
         }
     }
 
     /// # Safety
-    /// As above.
+    /// As for [`call`](Self::call).
     unsafe fn returned(&self, [a, b, c, d, e, _]: [usize; 6]) -> Option<c_int> {
-        // Numbers and pointers are passed in the same registers, whether or not the function's type has
-        // a part that varies.
+        // Integers and pointers are passed in the same registers, whether or not the function's type is variadic.
         type Function = unsafe extern "C" fn(usize, ...) -> c_int;
         let found = self.find();
         if found.is_null() {
             return None;
         }
-        // SAFETY: a function, called as said.
+        // SAFETY: the address is that of a function, which may be called in this way (see above).
         let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the function's contract.
         Some(unsafe { function(a, b, c, d, e) })
     }
 }
 
-/// A system call by `syscall`, as the program would make it.
+/// Makes a system call by `syscall`, as the program would make it.
 ///
 /// # Safety
-/// As of the system call.
+/// The caller must keep the system call's contract.
 pub(super) unsafe fn call_by_number(number: c_long, arguments: [usize; 6]) -> Answer {
     type Function = unsafe extern "C" fn(c_long, ...) -> c_long;
     let found = SYSCALL.find();
     if found.is_null() {
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the call's contract.
         return unsafe { raw::call(number, arguments) };
     }
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: the C library's function of this name has this type.
     let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-    // SAFETY: the caller's.
+    // SAFETY: the caller keeps the call's contract.
     match unsafe { function(number, a, b, c, d, e, f) } {
         -1 => Answer::of_errno(),
         answer => Answer(answer as isize),

@@ -1,6 +1,6 @@
-//! What takes a thread's handle. A goroutine's own handle leads to its block, whose number the kernel does
-//! not know, so here it stands for the kernel thread that runs the goroutine. Of another goroutine nobody
-//! can say where it runs: it is no such thread.
+//! Functions that take a thread's handle. A goroutine's own handle leads to its block of thread-locals, and the
+//! kernel does not know the number in it. So here this handle stands for the kernel thread that runs the goroutine.
+//! Where another goroutine runs cannot be said, so its handle is answered as that of no thread.
 
 use super::raw;
 use super::raw::thread_id;
@@ -11,7 +11,8 @@ use crate::sched::core::current::current_goroutine;
 use libc::{c_int, c_long, c_uint, c_void, clockid_t, pid_t, pthread_t};
 use std::ptr;
 
-/// The C library's function of this type; where it has none, the call ends with `$none`.
+/// Calls the C library's function, which has this type. If there is none, returns `$none` from the calling
+/// function.
 macro_rules! call {
     ($real:ident as $type:ty, $none:expr, $($argument:expr),*) => {{
         let found = $real.find();
@@ -20,27 +21,27 @@ macro_rules! call {
         }
         // SAFETY: the C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<*mut c_void, $type>(found) };
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the function's contract.
         unsafe { function($($argument),*) }
     }};
 }
 
 /// What a handle stands for.
 enum Who {
-    /// The calling goroutine: the handle of its kernel thread.
+    /// The calling goroutine, with the handle of its kernel thread.
     Caller(pthread_t),
     Goroutine,
     Thread,
 }
 
 /// # Safety
-/// The handle is that of a thread that lives, or was not joined; or a goroutine's.
+/// The handle must be that of a thread that lives or was not joined, or that of a goroutine.
 unsafe fn who(thread: pthread_t) -> Who {
-    // SAFETY: the caller's.
+    // SAFETY: the caller has the same duty.
     if unsafe { stack_of(thread as usize) }.is_none() {
         return Who::Thread;
     }
-    // SAFETY: takes nothing.
+    // SAFETY: this call takes no argument.
     let caller = unsafe { libc::pthread_self() };
     match own_pointer() {
         Some(own) if thread == caller => Who::Caller(own as pthread_t),
@@ -48,12 +49,12 @@ unsafe fn who(thread: pthread_t) -> Who {
     }
 }
 
-/// The same handle, or for the calling goroutine its kernel thread's.
+/// Returns the same handle, or, for the calling goroutine's handle, the handle of its kernel thread.
 ///
 /// # Safety
-/// As [`who`].
+/// As for [`who`].
 unsafe fn resolve(thread: pthread_t) -> Result<pthread_t, c_int> {
-    // SAFETY: the caller's.
+    // SAFETY: the caller has the same duty.
     match unsafe { who(thread) } {
         Who::Caller(own) => Ok(own),
         Who::Thread => Ok(thread),
@@ -63,7 +64,7 @@ unsafe fn resolve(thread: pthread_t) -> Result<pthread_t, c_int> {
 
 macro_rules! resolved {
     ($thread:expr) => {
-        // SAFETY: the caller's.
+        // SAFETY: the caller passes a valid handle.
         match unsafe { resolve($thread) } {
             Ok(thread) => thread,
             Err(errno) => return errno,
@@ -71,18 +72,18 @@ macro_rules! resolved {
     };
 }
 
-/// A goroutine has the stack that its block says, and else what its kernel thread has: of another
-/// goroutine that is what the caller has.
+/// For a goroutine's handle, answers with the stack that the goroutine's block names, and otherwise with the
+/// attributes of the caller's kernel thread, even if the handle is another goroutine's.
 pub(super) unsafe extern "C" fn getattr(
     thread: pthread_t,
     attributes: *mut libc::pthread_attr_t,
 ) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t, *mut libc::pthread_attr_t) -> c_int;
-    // SAFETY: the caller's.
+    // SAFETY: the caller passes a valid handle.
     let Some((low, bytes)) = (unsafe { stack_of(thread as usize) }) else {
         return call!(GETATTR as Function, libc::ENOSYS, thread, attributes);
     };
-    // SAFETY: takes nothing.
+    // SAFETY: this call takes no argument.
     let rest =
         own_pointer().map_or_else(|| unsafe { libc::pthread_self() }, |own| own as pthread_t);
     match call!(GETATTR as Function, libc::ENOSYS, rest, attributes) {
@@ -90,7 +91,7 @@ pub(super) unsafe extern "C" fn getattr(
         errno => return errno,
     }
     let low = ptr::with_exposed_provenance_mut(low);
-    // SAFETY: the attributes were just initialized. The goroutine's stack, which is not used by this.
+    // SAFETY: the attributes were just initialized. The stack is the goroutine's, and this call does not access it.
     unsafe {
         libc::pthread_attr_setguardsize(attributes, 0);
         libc::pthread_attr_setstack(attributes, low, bytes)
@@ -118,7 +119,7 @@ pub(super) unsafe extern "C" fn setaffinity(
     note_change(thread, resolved, errno)
 }
 
-/// The caller has changed its own thread.
+/// Records that the caller has changed its own kernel thread, if the call succeeded.
 fn note_change(asked: pthread_t, resolved: pthread_t, errno: c_int) -> c_int {
     if errno == 0 && asked != resolved {
         changed();
@@ -162,14 +163,14 @@ pub(super) unsafe extern "C" fn getcpuclockid(thread: pthread_t, clock: *mut clo
 
 pub(super) unsafe extern "C" fn kill(thread: pthread_t, signal: c_int) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t, c_int) -> c_int;
-    // SAFETY: the caller's.
+    // SAFETY: the caller passes a valid handle.
     match unsafe { who(thread) } {
         Who::Thread => call!(KILL as Function, libc::ENOSYS, thread, signal),
         Who::Goroutine => libc::ESRCH,
         Who::Caller(_) => {
             let arguments = [std::process::id() as usize, thread_id() as usize, signal as usize];
             let [process, own, signal] = arguments;
-            // SAFETY: takes no pointer.
+            // SAFETY: this call takes no pointer.
             unsafe { raw::call(libc::SYS_tgkill, [process, own, signal, 0, 0, 0]) }.errno()
         }
     }
@@ -185,17 +186,17 @@ pub(super) unsafe extern "C" fn sigqueue(
     call!(SIGQUEUE as Function, libc::ENOSYS, thread, signal, value)
 }
 
-/// A goroutine can't be cancelled: to end it would be to unwind it from outside.
+/// A goroutine cannot be cancelled, because that would unwind the goroutine from outside.
 pub(super) unsafe extern "C" fn cancel(thread: pthread_t) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t) -> c_int;
-    // SAFETY: the caller's.
+    // SAFETY: the caller passes a valid handle.
     match unsafe { who(thread) } {
         Who::Thread => call!(CANCEL as Function, libc::ENOSYS, thread),
         _ => libc::ESRCH,
     }
 }
 
-/// Ends a thread; there is nothing that it could end on a goroutine.
+/// Ends a plain thread. Aborts the process if called by a goroutine, which must not end its kernel thread.
 pub(super) unsafe extern "C-unwind" fn exit(value: *mut c_void) {
     type Function = unsafe extern "C-unwind" fn(*mut c_void);
     if is_goroutine() {
@@ -210,12 +211,13 @@ pub(super) unsafe extern "C-unwind" fn exit(value: *mut c_void) {
     if !found.is_null() {
         // SAFETY: the C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-        // SAFETY: the caller's.
+        // SAFETY: the caller keeps the function's contract.
         unsafe { function(value) }
     }
 }
 
-/// The kernel would have to know which goroutine owns such a mutex.
+/// Refuses a mutex with priority inheritance or protection for a goroutine, because the kernel would have to know
+/// which goroutine owns the mutex.
 pub(super) unsafe extern "C" fn setprotocol(
     attributes: *mut libc::pthread_mutexattr_t,
     protocol: c_int,
@@ -229,7 +231,7 @@ pub(super) unsafe extern "C" fn setprotocol(
     call!(SETPROTOCOL as Function, libc::ENOSYS, attributes, protocol)
 }
 
-/// Who traces is a kernel thread.
+/// Records that the caller has become a tracer, because a tracer is a kernel thread.
 pub(super) unsafe extern "C" fn ptrace(
     request: c_uint,
     id: pid_t,
@@ -245,7 +247,7 @@ pub(super) unsafe extern "C" fn ptrace(
     answer
 }
 
-/// Sets the rights of the calling thread.
+/// Allocates a key, which sets the rights of the calling thread.
 pub(super) unsafe extern "C" fn pkey_alloc(flags: c_uint, rights: c_uint) -> c_int {
     type Function = unsafe extern "C" fn(c_uint, c_uint) -> c_int;
     let key = call!(PKEY_ALLOC as Function, -1, flags, rights);

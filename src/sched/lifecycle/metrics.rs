@@ -1,49 +1,49 @@
-//! Metrics: what a runtime counts.
+//! Metrics: the numbers that a runtime counts.
 //! Checked by: proptests/runtime/metrics.rs.
 
 use crate::platform::atomic::{AtomicU64, Ordering};
 use crate::sched::core::runtime::Shared;
 
-/// What a runtime counts; see [`Runtime::metrics`](crate::Runtime::metrics).
+/// Counts of a runtime, as a snapshot. See [`Runtime::metrics`](crate::Runtime::metrics).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Processors that may run goroutines.
+    /// The number of processors that may run goroutines.
     pub processors: usize,
-    /// Those of them that have nothing to do.
+    /// The number of processors that no worker holds.
     pub idle_processors: usize,
-    /// Kernel threads of workers and helpers; the monitor and the timekeeper come on top.
+    /// The number of kernel threads of workers and helpers, without the monitor and the timekeeper.
     pub threads: usize,
-    /// Workers that have runnable goroutines and wait for a processor.
+    /// The number of workers that have runnable goroutines and wait for a processor.
     pub queueing_workers: usize,
-    /// Goroutines spawned so far.
+    /// The number of goroutines spawned so far.
     pub spawned: u64,
-    /// Goroutines ended so far.
+    /// The number of goroutines that have ended so far.
     pub finished: u64,
-    /// Panics of goroutines whose handle was gone.
+    /// The number of panics of goroutines that had lost their join handle before.
     pub unclaimed_panics: u64,
-    /// Processors taken from goroutines that blocked or computed for long.
+    /// How often a processor was taken from a goroutine that blocked or computed for long.
     pub retakes: u64,
-    /// Reports of goroutines that held up their neighbours.
+    /// How often the watchdog reported a goroutine that held up goroutines bound to the same worker.
     pub stalls: u64,
-    /// Kernel threads that could not be started.
+    /// The number of kernel threads that could not be started.
     pub failed_thread_starts: u64,
-    /// How often a processor took a share of another's goroutines.
+    /// How often a processor stole goroutines from another processor.
     pub steals: u64,
     /// How often a worker found nothing to do, and slept.
     pub sleeps: u64,
-    /// How often a worker that slept, or waited for a processor, was woken: a system call, if its kernel
-    /// thread slept already.
+    /// How often a worker that slept, or waited for a processor, was woken. Each wake-up is a system call if the
+    /// worker's kernel thread was asleep in the kernel.
     pub wakes: u64,
-    /// Goroutines that passed through the queue that all processors share.
+    /// The number of goroutines that passed through the global queue.
     pub injected: u64,
-    /// How often somebody had to wait for that queue's lock.
+    /// How often a thread had to wait for the lock of the global queue.
     pub injector_contention: u64,
 }
 
 impl Shared {
     pub(crate) fn metrics(&self) -> Metrics {
-        // Relaxed: counts.
+        // Relaxed: these are counts.
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (threads, queueing_workers) = self.idle.threads();
         let (spawned, finished) = self.totals();

@@ -1,4 +1,4 @@
-//! lifecycle
+//! How a runtime starts and ends, and what it counts while it runs.
 
 pub(crate) mod metrics;
 pub(crate) mod shutdown;

@@ -1,11 +1,11 @@
-//! Shutdown: drain, or stop and say who is left.
-//! drain: wait until the last goroutine has ended.   stop: every worker gives up its processor at
-//! its next decision; goroutines that have not begun are dropped, suspended ones are leaked, and
-//! their joiners learn that there will be no result.
+//! Shutdown: drain a runtime, or stop it and report which goroutines have not ended.
+//! drain: wait until the last goroutine has ended.   stop: every worker releases its processor at its next
+//! decision; goroutines that have not begun are dropped, suspended goroutines are leaked, and their joiners learn
+//! that there will be no result.
 //! [T1] After `stop` no goroutine is resumed.  [T2] Every joiner gets a result or an error.
-//! [T3] The memory of a suspended goroutine's stack and kernel thread stays.  [T6] of `leavers`.
-//! [T5] `stop` returns whatever foreign code does meanwhile, if the destructors that it calls or waits for end:
-//! it waits for no goroutine in user code and no hook, and joins no thread that it runs on.
+//! [T3] The memory of a suspended goroutine's stack and of its kernel thread is not freed.  [T6] of `leavers`.
+//! [T5] `stop` returns whatever foreign code does meanwhile, if the destructors that it calls or waits for return.
+//! It waits for no goroutine in user code and for no hook, and it does not join the thread on which it runs.
 //! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs, verification/shuttle/shutdown.rs,
 //! proptests/runtime/lifecycle.rs.
 
@@ -24,37 +24,37 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Remaining {
-    /// Its id.
+    /// The id of the goroutine.
     pub id: u64,
-    /// Its name, if it has one.
+    /// The name of the goroutine, if it has a name.
     pub name: Option<String>,
-    /// What it did.
+    /// What the goroutine was doing.
     pub state: RemainingState,
-    /// Where it last suspended, if it did.
+    /// Where the goroutine last suspended, if it ever did.
     pub place: Option<&'static Location<'static>>,
 }
 
-/// What a goroutine did when its runtime ended.
+/// What a goroutine was doing when its runtime ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemainingState {
-    /// It had not begun; its closure was dropped.
+    /// It had not begun. Its closure was dropped.
     NotBegun,
     /// It was parked.
     Parked,
-    /// It could have run on.
+    /// It was runnable, and waited to run.
     Runnable,
-    /// It was in user code, on a kernel thread that goes on until its next suspension.
+    /// It was in user code. Its kernel thread continues to run it until it suspends or ends.
     Running,
 }
 
-/// How often `stop` looks whether workers in user code have come back.
+/// How often `stop` checks whether workers have left, and a draining goroutine whether the others have ended.
 const POLL: Duration = Duration::from_millis(1);
 
 impl Shared {
-    /// Waits until no goroutine is alive, or, called by one of its own, until none of the others is; false
-    /// if that takes longer than `limit`. Blocks the kernel thread; one of its own goroutines sleeps, so that
-    /// those at home beside it may end.
+    /// Waits until no goroutine is alive, or, if the caller is a goroutine of this runtime, until no other
+    /// goroutine is alive. Returns false if this takes longer than `limit`. Blocks the kernel thread. A goroutine
+    /// of this runtime parks instead, so that goroutines bound to the same worker can end.
     pub(crate) fn drain(&self, limit: Duration, place: &'static Location<'static>) -> bool {
         self.start_draining();
         let start = clock::now();
@@ -81,10 +81,10 @@ impl Shared {
         true
     }
 
-    /// Ends the runtime; who is left, is returned. Called once. Waits for workers inside the runtime, and for
-    /// destructors; for no other foreign code. [T1] [T5]
+    /// Ends the runtime, and returns the goroutines that have not ended. Must be called only once. Waits for
+    /// workers inside the runtime and for destructors, but for no other foreign code. [T1] [T5]
     pub(crate) fn stop(this: &Arc<Shared>) -> Vec<Remaining> {
-        // An unwinding out of here would free the cells under their handles.
+        // If this function unwound, the cells would be freed while handles still refer to them.
         let bomb = AbortIfUnwinding("stop");
         this.idle.stop(|| this.set_stopping());
         // mutant: drop end of the helpers
@@ -104,9 +104,9 @@ impl Shared {
         left.into_iter().map(|(_, remaining)| remaining).collect()
     }
 
-    /// Tells the joiners of those who are `left`, drops what has not begun, joins threads. All of this calls foreign
-    /// code, which may join any of the goroutines: so each has its answer before the first joiner is woken. [T2]
-    /// [T5]
+    /// Answers the joiners of the goroutines in `left`, drops goroutines that have not begun, and joins threads.
+    /// All of this calls foreign code, which may join any of these goroutines. Therefore each goroutine has its
+    /// answer before the first joiner is woken. [T2] [T5]
     fn tell_and_drop(&self, left: &[(Ptr, Remaining)]) {
         let mut joiners = Vec::new();
         for (goroutine, remaining) in left {
@@ -114,7 +114,8 @@ impl Shared {
             joiners.extend(self.abandon(*goroutine, remaining.state));
         }
         for joiner in joiners {
-            // SAFETY: the runtime is in place until `stop` returns, and a joiner known by its id is of it.
+            // SAFETY: the runtime exists until `stop` returns, and a joiner that is known only by its id belongs to
+            // this runtime.
             // mutant: drop wake of the joiners
             unsafe { joiner.wake() };
         }
@@ -127,14 +128,16 @@ impl Shared {
         self.join_threads();
     }
 
-    /// Waits for the threads that have nothing more to do, their thread-locals' destructors included. [T6] Not
-    /// for the calling one: a thread-local of a worker that was not needed any more may hold the runtime.
+    /// Joins the threads that have nothing more to do, and so waits for the destructors of their thread-locals.
+    /// [T6] Does not join the calling thread: a thread-local of a worker that was no longer needed may own the
+    /// runtime.
     fn join_threads(&self) {
         let threads: Vec<_> = self.threads.lock().iter_mut().map(Option::take).collect();
         let workers = self.workers.len();
         for (id, thread) in threads.into_iter().enumerate() {
             let Some(thread) = thread else { continue };
-            // A worker in user code comes back when it does; one that is somebody's home stays.
+            // A worker in user code comes back only when that code returns, and a worker with bound goroutines
+            // stays.
             let ends = id >= workers
                 || (self.idle.is_vacant(id as u32) && self.workers[id].bound_count() == 0);
             if ends && !thread.is_caller() {
@@ -145,7 +148,7 @@ impl Shared {
         self.leavers.join();
     }
 
-    /// Who has not ended. No worker is inside the runtime.
+    /// Lists the goroutines that have not ended. The caller must know that no worker is inside the runtime.
     fn remaining(&self) -> Vec<(Ptr, Remaining)> {
         let mut left = Vec::new();
         self.pool.each(|goroutine| {
@@ -160,8 +163,8 @@ impl Shared {
         left
     }
 
-    /// Leaves word for its joiner, which the caller must wake. One in user code will do both itself, when it ends or
-    /// suspends. [T2]
+    /// Abandons a goroutine and returns its joiner, which the caller must wake. A running goroutine does both
+    /// itself when it ends or suspends. [T2]
     fn abandon(&self, goroutine: Ptr, state: RemainingState) -> Option<WakeHandle> {
         match state {
             RemainingState::Running => None,
@@ -184,22 +187,22 @@ impl Shared {
         }
     }
 
-    /// Gives back what the processors have at hand, and leaves the memory to the cells still out.
+    /// Returns the caches of the processors to their pools. The remaining memory is freed with the last cell.
     fn close(self: &Arc<Shared>) {
         for processor in self.processors.iter() {
-            // SAFETY: no worker has a processor any more, nor will. [T1]
+            // SAFETY: no worker has a processor any more, and none will get one. [T1]
             unsafe { processor.held() }.local(|local| {
                 self.stack_pool.give(local.fibers.drain(..));
                 Shared::give_cells(Arc::as_ptr(self), local.cells.drain(..));
             });
         }
-        // What is left has a suspended goroutine's stack in it. [T3]
+        // Each of the remaining slots contains the stack of a suspended goroutine. [T3]
         for (_, stack_pool) in self.stack_pools() {
             stack_pool.trim(0, usize::MAX);
             drop(stack_pool.release(0, || 0));
         }
-        // Counted before the pool closes: from then on the last cell, on whatever thread, gives this
-        // count back in `give_cells`.
+        // This count is taken before the pool closes, because after that the last cell, on any thread, drops the
+        // count in `give_cells`.
         let for_cells = Arc::clone(self);
         if self.pool.close() > 0 {
             std::mem::forget(for_cells);
@@ -207,14 +210,15 @@ impl Shared {
     }
 }
 
-/// Drops the closure of a goroutine that will not run. Never unwinds: the others are to end, too. [Q2]
+/// Drops the closure of a goroutine that will not run. Never unwinds, because the other goroutines must be ended,
+/// too. [Q2]
 fn drop_unbegun(goroutine: Ptr) {
     let body = goroutine.body.with_mut(|body| body);
-    // SAFETY: written at its spawn, never run, and no worker will. [T1]
+    // SAFETY: the closure was written at the spawn and never run, and no worker will run it. [T1]
     foreign::call(|| unsafe { (goroutine.vtable().drop_closure)(body) });
     goroutine.end_locals();
     if let Some(scope) = goroutine.take_scope() {
-        // The scope must not take it for done.
+        // The scope must not treat the goroutine as completed.
         scope.child_ended(goroutine.shared, true);
     }
     crate::sched::core::cell_pool::drop_reference(goroutine);

@@ -1,4 +1,4 @@
-//! Start: the threads that a runtime begins with.   `impl Shared`.
+//! Start: the threads that a runtime begins with.
 //! Checked by: proptests/runtime/lifecycle.rs, proptests/environment/.
 
 use crate::fiber::overflow;
@@ -10,8 +10,8 @@ use crate::sched::monitor::Monitor;
 use std::io;
 
 impl Shared {
-    /// Starts the monitor, the timekeeper and a first worker, so that a machine that grants no thread
-    /// says so now.
+    /// Starts the monitor, the timekeeper and a first worker. Fails if the machine refuses to start a thread, so
+    /// that the error is reported when the runtime is built.
     pub(crate) fn start(&self) -> io::Result<()> {
         crate::sched::interpose::link();
         if self.config.monitor {

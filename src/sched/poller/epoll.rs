@@ -1,6 +1,6 @@
-//! Sockets: the poller on the kernel's own readiness (epoll), through the crate `mio`: a thin layer
-//! without a thread or a runtime of its own, edge-triggered, its keys ours.
-//! register: once a socket, for reading and writing, edge-triggered: no system call a wait.
+//! Sockets: the poller over the kernel's epoll, through the crate `mio`. `mio` is a thin layer that adds no thread
+//! and no runtime of its own; it reports edges, and we choose the keys.
+//! register: registers a socket once, edge-triggered, for reading and writing, so that a wait needs no system call.
 //! Checked by: proptests/net/.
 #![forbid(unsafe_code)]
 
@@ -13,23 +13,23 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-/// Of the waker; no key of a socket is so large before 2^31 have had its slot.
+/// The token of the waker. No socket's key is so large unless one slot was reused 2^31 times.
 const BELL: Token = Token(usize::MAX);
-/// What to do about descriptors that somebody has closed, or calls that are refused from now on.
+/// The advice in the message that reports a closed descriptor of ours, or a system call that is now refused.
 const SPARE_OURS: &str = "close none but your own file descriptors (close_range, closefrom, a \
                           daemonizing library), and have the sandbox allow epoll_wait and write; or do \
                           either before the first runtime is built";
 const MILLI: Duration = Duration::from_millis(1);
-/// Events taken from the kernel at once.
+/// The most events taken from the kernel in one call.
 const BATCH: usize = 256;
 
-/// The sockets that a runtime's goroutines wait for.
+/// The poller of a runtime and the sockets registered with it.
 pub(crate) struct Sockets<W> {
     pub(crate) poller: Poller<Box<dyn Source>, W>,
-    /// `None` in models, whose kernel is their own.
+    /// `None` in models, which have a simulated kernel.
     registry: Option<Registry>,
-    /// The child of a fork has the kernel's poller in common with its parent: what it does to that, it does
-    /// to the parent's.
+    /// The process that made the poller. After a fork the child shares the kernel's epoll with its parent, so a
+    /// change that the child made would change the parent's poller.
     born: Born,
 }
 
@@ -41,7 +41,7 @@ struct Kernel {
 #[derive(Debug)]
 struct KernelBell(Waker);
 
-/// A socket's place in a poller; it ends before the socket is closed.
+/// The registration of a socket with a poller. It must be dropped before the socket is closed.
 pub(crate) struct Registration<W> {
     sockets: Arc<Sockets<W>>,
     key: Key,
@@ -61,13 +61,13 @@ impl<W> Sockets<W> {
         })
     }
 
-    /// Those of a model.
+    /// The poller of a model, with events from `source`.
     pub(crate) fn modelled(source: Box<dyn Source>, notifier: Arc<dyn Notifier>) -> Self {
         Sockets { poller: Poller::new(source, notifier), registry: None, born: Born::here() }
     }
 
-    /// Registers a socket, which stays open until the registration is dropped. What is ready then, and
-    /// what becomes so later, the sink is told.
+    /// Registers a socket, which must stay open until the registration is dropped. `handler` is told if the socket
+    /// is ready now, and each time it becomes ready later.
     pub(crate) fn register(
         self: &Arc<Self>,
         fd: RawFd,
@@ -86,7 +86,7 @@ impl<W> Sockets<W> {
 }
 
 impl<W> Registration<W> {
-    /// Whether it is with these.
+    /// Returns true if this socket is registered with `sockets`.
     pub(crate) fn is_with(&self, sockets: &Arc<Sockets<W>>) -> bool {
         Arc::ptr_eq(&self.sockets, sockets)
     }
@@ -94,10 +94,11 @@ impl<W> Registration<W> {
 
 impl<W> Drop for Registration<W> {
     fn drop(&mut self) {
-        // Said expressly: the kernel forgets a socket only when its last duplicate is closed. It can
-        // fail only for a descriptor that somebody has closed behind our back.
+        // The socket is deregistered explicitly because the kernel forgets it only when its last duplicate is
+        // closed. The call fails only if foreign code has closed the descriptor.
         if !self.sockets.born.is_here() {
-            // The parent's socket stays registered, and the lock below may be a thread's that isn't here.
+            // This is the child of a fork. The parent's socket must stay registered, and the lock below may be held
+            // by a thread that exists only in the parent.
             return;
         }
         if let Some(registry) = &self.sockets.registry {
@@ -117,8 +118,9 @@ impl Notifier for KernelBell {
 }
 
 impl Kernel {
-    /// The kernel counts the time of its wait for events in whole milliseconds, and may be late by one: a
-    /// wait that ends soon is a `ppoll` and a look, a longer one ends early, and the worker waits again.
+    /// Converts `limit` for epoll, which counts in whole milliseconds and may return one millisecond late. If less
+    /// than two milliseconds are left, waits by `ppoll` and then polls once without blocking. A longer wait ends
+    /// one millisecond early, and the worker waits again.
     fn whole(&self, limit: Duration) -> Duration {
         if limit >= 2 * MILLI {
             return limit - MILLI;
@@ -126,8 +128,8 @@ impl Kernel {
         if !limit.is_zero() {
             let fd = self.poll.as_raw_fd();
             let mut own = [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }];
-            // What it says, the look says in full. Where a sandbox refuses it, a millisecond late is better
-            // than a busy wait.
+            // The result is not needed, because the poll that follows reports the events. If a sandbox refuses
+            // `ppoll`, waits a millisecond, because a late event is better than a busy loop.
             return match ppoll(&mut own, Some(limit)) {
                 Err(error) if error.kind() != ErrorKind::Interrupted => MILLI,
                 _ => Duration::ZERO,

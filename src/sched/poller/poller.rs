@@ -1,4 +1,4 @@
-//! Poller: who asks the kernel about sockets, and who is told.
+//! Poller: the word that decides which thread asks the kernel, and the delivery of events to their handlers.
 
 use super::sinks::{Key, Slots};
 use crate::platform::atomic::{AtomicU32, Ordering};
@@ -12,41 +12,41 @@ const BLOCKED_IN_POLL: u32 = 1;
 
 const POLLING: u32 = 2;
 
-/// What the kernel says about one socket.
+/// What the kernel reports about one socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// Which socket.
+    /// The key of the socket.
     pub key: Key,
-    /// It may be read from, or accepted from; or that has failed.
+    /// A read or an accept will not block. Also set if the socket has failed.
     pub readable: bool,
-    /// It may be written to; or that has failed.
+    /// A write will not block. Also set if the socket has failed.
     pub writable: bool,
-    /// It has come to an end, or there are urgent bytes: one that gives fewer bytes than it was asked
-    /// for may have more all the same.
+    /// End of file, a failure or out-of-band data was reported. A short read then does not imply that the socket is
+    /// drained.
     pub eof_or_oob: bool,
 }
 
-/// Who is told that a socket is ready.
+/// The receiver of a socket's events.
 pub trait EventHandler<W>: Send + Sync {
-    /// Fires those who wait for what `event` says, and hands them to be woken. Never blocks.
+    /// Completes the waits that `event` ends, and appends their wake-ups to `wakes`. Never blocks.
     fn ready(&self, event: Event, wakes: &mut Vec<W>);
 }
 
-/// Where events come from: the kernel, or a model's own.
+/// Where events come from: the kernel or a model.
 pub trait Source: Send {
-    /// Appends what is ready. Where that is nothing, blocks the kernel thread until something is, or its
-    /// bell is rung, or until about when `limit` is over, if there is one.
+    /// Appends the ready events. If there are none, blocks the kernel thread until a socket is ready, the notifier
+    /// is notified, or about `limit` has passed. Without a `limit` there is no time-out.
     fn take(&mut self, limit: Option<Duration>, events: &mut Vec<Event>);
 }
 
 /// See the module.
 pub struct Poller<S, W> {
-    /// Written by read-modify-writes alone.
+    /// Written only by read-modify-writes.
     word: AtomicU32,
     source: Mutex<(S, Vec<Event>)>,
-    /// The sinks of those sockets.
+    /// The handlers of the registered sockets.
     pub slots: Mutex<Slots<W>>,
-    /// Rung, it ends the wait of whoever waits in the source.
+    /// Ends the wait of the worker that is blocked in the source.
     notifier: Arc<dyn Notifier>,
 }
 
@@ -57,7 +57,7 @@ impl Source for Box<dyn Source> {
 }
 
 impl<S: Source, W> Poller<S, W> {
-    /// A poller without sockets.
+    /// Makes a poller without sockets.
     pub fn new(source: S, notifier: Arc<dyn Notifier>) -> Self {
         Poller {
             word: AtomicU32::new(FREE),
@@ -67,23 +67,25 @@ impl<S: Source, W> Poller<S, W> {
         }
     }
 
-    /// Waits in place of the worker of seat `id`, who is about to sleep, until a socket is ready, or
-    /// `parker` is given a permit, which it takes, or `limit` is over. `None`: others see to the sockets,
-    /// and the worker sleeps as if there were none. [N3]
+    /// Blocks the kernel thread of worker `id`, which is about to sleep, until a socket is ready, `parker` is given
+    /// a permit (which this call consumes), or `limit` has passed. Returns the wake-ups that are due. Returns
+    /// `None` without blocking if another thread serves the sockets; the worker then sleeps as if there were no
+    /// sockets. [N3]
     pub fn block(&self, id: WorkerId, parker: &Parker, limit: Option<Duration>) -> Option<Vec<W>> {
         if !self.claim_wait(id) {
             return None;
         }
         let mut wakes = Vec::new();
         parker.park_by(&self.notifier, || self.take(limit, &mut wakes));
-        // Relaxed: whoever claims it next goes through the source's lock.
+        // Relaxed: the next thread that claims the word locks the source.
         // mutant: drop end of the role
         self.word.swap(FREE, Ordering::Relaxed);
         Some(wakes)
     }
 
-    /// Takes what is ready, unless somebody else sees to that. `again` makes a worker try to rest once
-    /// more.
+    /// Takes the ready events without blocking, unless another thread serves the sockets, and returns the wake-ups.
+    /// If a worker failed to claim the word meanwhile, calls `again` with its slot, so that this worker tries
+    /// [`block`](Self::block) again.
     pub fn look(&self, again: impl FnOnce(WorkerId)) -> Vec<W> {
         // Relaxed: the source's lock orders what it guards.
         let claim = |to| self.word.compare_exchange(FREE, to, Ordering::Relaxed, Ordering::Relaxed);
@@ -92,7 +94,7 @@ impl<S: Source, W> Poller<S, W> {
         }
         let mut wakes = Vec::new();
         self.take(Some(Duration::ZERO), &mut wakes);
-        // Relaxed: the parker that is unparked carries the rest.
+        // Relaxed: `again` unparks a parker, which orders what must be seen.
         let before = self.word.swap(FREE, Ordering::Relaxed);
         // mutant: who wanted to wait is forgotten: replace before > POLLING with false
         if before > POLLING {
@@ -101,14 +103,16 @@ impl<S: Source, W> Poller<S, W> {
         wakes
     }
 
-    /// Whether nobody waits for the sockets.
+    /// Returns true if no thread polls or waits for the sockets.
     pub fn is_unattended(&self) -> bool {
         // Relaxed: a hint.
         self.word.load(Ordering::Relaxed) == FREE
     }
 
-    /// Who fails leaves a note with one who looks, who is awake and reads it when done; or somebody
-    /// waits already, and that one, or a worker that it has told, claims again before it sleeps. [N3]
+    /// Claims the word in order to wait. If the claim fails: (a) a running thread polls (`POLLING`): this call
+    /// records our slot in the word, and that thread reads it when it is done and wakes us; (b) a worker already
+    /// waits: nothing is needed, because that worker, or a worker that it wakes, claims the word again before it
+    /// sleeps. [N3]
     fn claim_wait(&self, id: WorkerId) -> bool {
         let mut seen = FREE;
         loop {
@@ -117,7 +121,7 @@ impl<S: Source, W> Poller<S, W> {
                 POLLING => POLLING + 1 + id,
                 _ => return false,
             };
-            // Relaxed: the word's own order is enough, see above; the source has a lock.
+            // Relaxed: the order of the word's own changes is enough (see above); the source has a lock.
             match self.word.compare_exchange(seen, to, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return to == BLOCKED_IN_POLL,
                 Err(other) => seen = other,
@@ -125,7 +129,7 @@ impl<S: Source, W> Poller<S, W> {
         }
     }
 
-    /// By who has the word.
+    /// Takes events and delivers them to the handlers. The caller must have claimed the word.
     fn take(&self, limit: Option<Duration>, wakes: &mut Vec<W>) {
         let mut source = self.source.lock();
         let (source, events) = &mut *source;

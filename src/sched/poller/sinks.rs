@@ -1,7 +1,7 @@
-//! Slots: who is registered with the poller, by keys that are used once.
-//! insert: take a vacant slot.   remove: the slot is vacant, and its next key another.
-//! [N5] A key leads to what it was made for, and to nothing once that is removed: an event that was
-//! under way meanwhile is dropped.
+//! Slots: the table of the handlers that are registered with the poller. Each key is used once.
+//! insert: take a vacant slot.   remove: vacate the slot and change the key that it will have next.
+//! [N5] A key leads to the handler that it was made for, and to nothing once that handler is removed. So an event
+//! that arrives after the removal is dropped.
 //! Checked by: verification/loom/poller.rs, proptests/slots.rs.
 #![forbid(unsafe_code)]
 
@@ -10,14 +10,14 @@ use crate::platform::Arc;
 
 const HALF: u32 = usize::BITS / 2;
 
-/// A slot's index in the lower half, its generation in the upper.
+/// The index of a slot in the lower half, and the slot's generation in the upper half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Key(pub usize);
 
-/// The table.
+/// A table of handlers.
 pub struct Slots<W> {
     slots: Vec<Slot<W>>,
-    /// Vacant ones.
+    /// The indices of the vacant slots.
     vacant: Vec<usize>,
 }
 
@@ -33,12 +33,12 @@ impl<W> Default for Slots<W> {
 }
 
 impl<W> Slots<W> {
-    /// An empty table.
+    /// Makes an empty table.
     pub fn new() -> Self {
         Slots::default()
     }
 
-    /// Registers a sink.
+    /// Registers a handler.
     pub fn insert(&mut self, handler: Arc<dyn EventHandler<W>>) -> Key {
         let index = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, handler: None });
@@ -50,7 +50,7 @@ impl<W> Slots<W> {
         Key(slot.generation << HALF | index)
     }
 
-    /// Forgets a sink, which the caller drops without the lock. [N5]
+    /// Removes a handler. The caller must drop it after it has released the lock of the table. [N5]
     pub fn remove(&mut self, key: Key) -> Option<Arc<dyn EventHandler<W>>> {
         let index = key.index();
         let slot = self.slots.get_mut(index).filter(|slot| slot.generation == key.generation())?;
@@ -61,19 +61,19 @@ impl<W> Slots<W> {
         Some(handler)
     }
 
-    /// What a key leads to. [N5]
+    /// Returns the handler of a key, unless it was removed. [N5]
     pub fn get(&self, key: Key) -> Option<&dyn EventHandler<W>> {
         let slot = self.slots.get(key.index())?;
         // mutant: an old key will do: replace slot.generation == key.generation() with true
         if slot.generation == key.generation() { slot.handler.as_deref() } else { None }
     }
 
-    /// How many are registered.
+    /// Returns the number of registered handlers.
     pub fn len(&self) -> usize {
         self.slots.len() - self.vacant.len()
     }
 
-    /// Whether none is.
+    /// Returns true if no handler is registered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

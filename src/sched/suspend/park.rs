@@ -1,8 +1,10 @@
-//! Suspend: `park`, `yield_now`, and the sections that change what they may do.
+//! Suspend: `park`, `yield_now`, and the sections that restrict or change suspension (`no_suspend`, `pinned`,
+//! `in_place`).
 //!
-//! While the kernel thread unwinds, nothing switches: its panic count is a thread-local. A park then
-//! puts the thread itself to sleep beneath the goroutine, and the monitor may take its processor. So does a park
-//! of a goroutine that ends its own runtime, since it would never be resumed. [T1] [T5]
+//! A goroutine must not switch while its kernel thread unwinds, because the panic count is a thread-local. A park
+//! then blocks the kernel thread, with the goroutine still on it, and the monitor may take its processor. A
+//! goroutine that ends its own runtime parks in the same way, because a suspended goroutine of a stopping runtime
+//! would never be resumed. [T1] [T5]
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
 pub(crate) use super::park_until::{park_until, sleep_until};
@@ -21,12 +23,12 @@ use crate::sched::goroutine::state::BeginPark;
 use std::panic::Location;
 use std::ptr;
 
-/// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is where, for reports.
+/// Waits for a permit: parks the goroutine, or blocks a plain thread. `place` is the call's location, for reports.
 pub(crate) fn park(place: &'static Location<'static>) {
     park_caller(place, false);
 }
 
-/// `surely`: in a `no_suspend` section the kernel thread sleeps; otherwise that is a panic.
+/// Parks the caller. In a `no_suspend` section, blocks the kernel thread if `surely`, and otherwise panics.
 #[inline]
 fn park_caller(place: &'static Location<'static>, surely: bool) {
     let Some((worker, goroutine)) = current() else { return park_thread(surely) };
@@ -52,7 +54,7 @@ fn park_thread(surely: bool) {
     thread_parker().park();
 }
 
-/// Lets others run.
+/// Lets other goroutines, or other threads, run.
 pub(crate) fn yield_now(place: &'static Location<'static>) {
     match current() {
         Some((worker, goroutine)) if !waits_in_place(worker, goroutine) => {
@@ -62,7 +64,7 @@ pub(crate) fn yield_now(place: &'static Location<'static>) {
     }
 }
 
-/// Lets other goroutines run, where the caller is one and may suspend.
+/// Lets other goroutines run if the caller is a goroutine that may suspend. Otherwise does nothing.
 pub(crate) fn give_way(place: &'static Location<'static>) {
     if let Some((worker, goroutine)) = current()
         && !unwinds(worker)
@@ -87,20 +89,21 @@ pub(crate) fn suspend(
     RuntimeGuard::enter(worker).switch(goroutine, why);
 }
 
-/// As [`park`], for a wait that must not be left by unwinding, since others use the caller's stack:
-/// where nothing may switch, the kernel thread itself sleeps.
+/// Like [`park`], for a wait that must not unwind because other goroutines use the caller's stack. Where the
+/// goroutine must not switch, blocks the kernel thread.
 pub(crate) fn park_without_fail(place: &'static Location<'static>) {
     park_caller(place, true);
 }
 
-/// Panics where a suspension would, before the caller has done anything that a panic must undo.
+/// Panics if a suspension would panic. Called before the caller does anything that a panic would have to undo.
 pub(crate) fn check_may_suspend(place: &'static Location<'static>) {
     if !may_suspend() {
         refuse_to_suspend(place);
     }
 }
 
-/// Whether the caller may wait: outside of `no_suspend`, or where a wait does not suspend.
+/// Returns true if the caller may wait: it is outside `no_suspend`, or its wait blocks the kernel thread instead of
+/// suspending.
 pub(crate) fn may_suspend() -> bool {
     current().is_none_or(|(worker, goroutine)| may_wait(worker, goroutine))
 }
@@ -110,19 +113,20 @@ fn may_wait(worker: &Worker, goroutine: Ptr) -> bool {
     goroutine.own.no_suspend.get() == 0 || waits_in_place(worker, goroutine)
 }
 
-/// In `no_suspend`, beside the count of sections: a wait puts the kernel thread to sleep.
+/// A flag in `no_suspend`, beside the count of sections. While it is set, a wait blocks the kernel thread.
 const IN_PLACE: u32 = 1 << 31;
 
-/// Whether a wait of the running goroutine puts its kernel thread to sleep, instead of suspending: while that
-/// unwinds, within [`in_place`], and where a refusal would be a panic while another one unwinds.
+/// Returns true if a wait of the running goroutine must block its kernel thread instead of suspending. This is the
+/// case while the thread unwinds, within [`in_place`], and in a `no_suspend` section while a panic unwinds, where a
+/// refusal would be a second panic.
 #[inline]
 pub(crate) fn waits_in_place(worker: &Worker, goroutine: Ptr) -> bool {
     let sections = goroutine.own.no_suspend.get();
     unwinds(worker) || sections > 0 && (sections >= IN_PLACE || panicking())
 }
 
-/// Runs `f`, during which a wait of the caller, if it is a goroutine of `shared`, puts its kernel thread to sleep.
-/// For what must come to its end though nothing is resumed any more. [T1]
+/// Runs `f`. If the caller is a goroutine of `shared`, its waits during `f` block the kernel thread. For operations
+/// that must complete although no goroutine is resumed any more. [T1]
 pub(crate) fn in_place<R>(shared: &Shared, f: impl FnOnce() -> R) -> R {
     struct Over(Option<Ptr>);
     impl Drop for Over {
@@ -147,7 +151,7 @@ pub(crate) fn refuse_to_suspend(place: &'static Location<'static>) -> ! {
     panic!("suspension at {place} inside `no_suspend`: move the call out of the section");
 }
 
-/// The goroutine unwinds, so its kernel thread sleeps; the processor may be retaken meanwhile.
+/// Blocks the kernel thread of a goroutine that must not switch. The monitor may retake the processor meanwhile.
 #[cold]
 fn park_in_place(goroutine: Ptr) {
     let worker = current_worker().expect("a goroutine runs on a worker");
@@ -169,12 +173,12 @@ fn park_in_place(goroutine: Ptr) {
     goroutine.bind_to(home);
 }
 
-/// Whether the caller is no goroutine.
+/// Returns true if the caller is not a goroutine.
 pub(crate) fn is_plain_thread() -> bool {
     current_goroutine().is_none()
 }
 
-/// Whoever calls, to be unparked by somebody else.
+/// Returns a counted handle by which another goroutine or thread can unpark the caller.
 pub(crate) fn waiter() -> Unparker {
     match current_goroutine() {
         Some(goroutine) => Unparker::Goroutine(Ref::new(goroutine)),
@@ -182,14 +186,15 @@ pub(crate) fn waiter() -> Unparker {
     }
 }
 
-/// Whoever calls, as long as it waits.
+/// Returns an uncounted reference to the caller, valid while the caller waits.
 pub(crate) fn sleeper() -> ParkedRef {
     current_goroutine().map_or_else(|| ParkedRef::thread(thread_parker()), ParkedRef::goroutine)
 }
 
-/// As [`sleeper`], for one that is about to wait; `for_ever`: without a limit. `None` where it may not: inside
-/// `no_suspend`, on a thread whose thread-locals are gone, and for ever in the child of a fork, where nobody is
-/// left that could wake it. It then gives up its locks, and calls [`refuse_to_wait`].
+/// Like [`sleeper`], for a caller that is about to wait, without a limit if `for_ever`. Returns `None` if the
+/// caller must not wait: inside `no_suspend`; on a thread that has lost its thread-locals; or without a limit in
+/// the child of a fork, where no thread is left that could wake it. The caller must then release its locks and call
+/// [`refuse_to_wait`].
 #[inline]
 pub(crate) fn sleeper_about_to_wait(for_ever: bool) -> Option<ParkedRef> {
     let Some((worker, goroutine)) = current() else { return thread_about_to_wait(for_ever) };
@@ -201,8 +206,8 @@ fn thread_about_to_wait(for_ever: bool) -> Option<ParkedRef> {
     tls::parker().filter(|_| !for_ever || !fork::is_bereft()).map(ParkedRef::thread)
 }
 
-/// Says why [`sleeper_about_to_wait`] has refused. The panic hook is foreign code, so that no lock of ours may be
-/// held here. [Q3]
+/// Panics, with the reason why [`sleeper_about_to_wait`] has returned `None`. The panic hook is foreign code, so
+/// the caller must hold no lock of ours. [Q3]
 #[cold]
 pub(crate) fn refuse_to_wait(place: &'static Location<'static>) -> ! {
     match current_goroutine() {
@@ -214,7 +219,7 @@ pub(crate) fn refuse_to_wait(place: &'static Location<'static>) -> ! {
     }
 }
 
-/// Runs `f` on this kernel thread throughout, suspensions included.
+/// Runs `f` on this kernel thread only, even if `f` suspends.
 pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
     struct Unpin(Option<Ptr>);
     impl Drop for Unpin {
@@ -224,7 +229,7 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
             goroutine.own.pins.set(pins);
             if pins == 0 && goroutine.own.wired.get() == 0 && may_move(&goroutine) {
                 goroutine.bind_to(None);
-                // None in the child of a fork.
+                // There is no worker in the child of a fork.
                 if let Some(worker) = current_worker() {
                     worker.add_bound(-1);
                 }
@@ -246,18 +251,18 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
 }
 
 fn may_move(goroutine: &Goroutine) -> bool {
-    // SAFETY: the goroutine runs, so its runtime is there.
+    // SAFETY: the goroutine is running, so its runtime exists.
     unsafe { &*goroutine.shared }.config.placement != Placement::Anchored
 }
 
-/// Whether the caller, which is this goroutine on this worker, unwinds, and so must not switch: the count
-/// of panics is a thread-local, which it shares with others.
+/// Returns true if the caller, which is a goroutine on `worker`, unwinds and so must not switch. Without
+/// thread-locals of its own, the goroutine shares the panic count with the others on its kernel thread.
 #[inline]
 pub(crate) fn unwinds(worker: &Worker) -> bool {
     worker.blocks().is_none() && panicking()
 }
 
-/// Runs `f`; a suspension within is a panic that names the place.
+/// Runs `f`. A suspension within `f` panics and names its location.
 pub(crate) fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     struct Allow(Option<Ptr>);
     impl Drop for Allow {

@@ -1,13 +1,15 @@
-//! Deadline: a goroutine parks until it is unparked or its time has come, and who sees to the latter.
+//! Park with a deadline: a goroutine parks until it is unparked or its deadline passes; and which thread fires the
+//! timers.
 //!
-//! park_until: take a permit, else arm a timer and suspend; after the resume, cancel the timer unless
-//!     it was the one that woke us.
-//! fire: expire each goroutine that is due and put it where it waits to run; then wake workers.
-//! A worker looks after its own heap: it sleeps until the next deadline there at most, and looks every 61st
-//! decision while it is busy. The timekeeper is a kernel thread that fires what workers leave over its time,
-//! since they are held up: it comes late, unless it had to fire something the last time.
+//! park_until: take a permit, or else arm a timer and suspend; after the resume, cancel the timer unless
+//!     it was the timer that woke us.
+//! fire: expire each goroutine that is due and put it into the queue where it waits to run; then wake workers.
+//! A worker serves its own heap: it sleeps until the next deadline there at most, and checks the heap at every 61st
+//! decision while it is busy. The timekeeper is a backup kernel thread. It fires timers that a blocked or busy
+//! worker has missed. It wakes some time after the deadline. This lag is short after the timekeeper has found a
+//! missed timer, and grows while it finds none.
 //!
-//! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the word: [S5].
+//! Protocol and invariants of arming and firing: [W1], [W2], [W3] in `timers`; of the state word: [S5].
 //! Checked by: verification/loom/timers.rs, verification/loom/sleepers.rs, verification/shuttle/timers.rs,
 //! proptests/runtime/timers.rs.
 
@@ -31,11 +33,12 @@ use crate::structures::NEVER;
 use std::panic::Location;
 use std::time::Duration;
 
-/// A worker that sleeps does so for this long at least: near deadlines share a wake-up.
+/// A worker that sleeps does so for at least this long, so that near deadlines share one wake-up.
 const SLACK: Duration = Duration::from_micros(50);
 
-/// As [`park`](crate::sched::suspend::park::park), until about when [`now`](crate::sched::core::clock::now) reaches `deadline`. True: a permit was
-/// consumed. False: the time ran out without one; a permit given meanwhile is kept for the next park.
+/// Like [`park`](crate::sched::suspend::park::park), but waits at most until about when
+/// [`now`](crate::sched::core::clock::now) reaches `deadline`. Returns true if a permit was consumed. Returns false
+/// if the time ran out first; a permit that is given meanwhile is kept for the next park.
 pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bool {
     if deadline == NEVER {
         crate::sched::suspend::park::park(place);
@@ -69,7 +72,7 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
         Woken::Expired => false,
         Woken::Both => true,
         Woken::Permit => {
-            // Until this returns, the timer may expire us. [W2]
+            // The timer may expire us until `cancel` returns. [W2]
             // mutant: drop cancelling
             if !timers_of(&goroutine).cancel(number, ticket, goroutine) {
                 goroutine.word.forget_expiry();
@@ -79,8 +82,8 @@ pub(crate) fn park_until(place: &'static Location<'static>, deadline: u64) -> bo
     }
 }
 
-/// Waits until about when [`now`](crate::sched::core::clock::now) reaches `deadline`, whatever permits are given meanwhile: they are
-/// there for the next park.
+/// Waits until about when [`now`](crate::sched::core::clock::now) reaches `deadline`, even if permits are given
+/// meanwhile. Such a permit is kept for the next park.
 pub(crate) fn sleep_until(place: &'static Location<'static>, deadline: u64) {
     let mut had_permit = false;
     while park_until(place, deadline) {
@@ -92,25 +95,26 @@ pub(crate) fn sleep_until(place: &'static Location<'static>, deadline: u64) {
 }
 
 fn timers_of(goroutine: &Goroutine) -> &Timers<Ptr> {
-    // SAFETY: the goroutine runs, so its runtime is there.
+    // SAFETY: the goroutine is running, so its runtime exists.
     &unsafe { &*goroutine.shared }.timers
 }
 
-/// Blocks the kernel thread until its parker is given a permit, or until `deadline`.
+/// Blocks the kernel thread until its parker is given a permit or `deadline` has passed. Returns true if it was the
+/// permit.
 fn await_permit(parker: &Parker, deadline: u64) -> bool {
     loop {
         let left = Duration::from_nanos(deadline.saturating_sub(now()));
         if parker.park_timeout(left) {
             return true;
         }
-        // In a model, time is what it says.
+        // In a model the parker decides whether the time has passed.
         if MODELLED || now() >= deadline {
             return false;
         }
     }
 }
 
-/// The goroutine unwinds, so its kernel thread sleeps; the processor may be retaken meanwhile.
+/// Blocks the kernel thread of a goroutine that must not switch. The monitor may retake the processor meanwhile.
 #[cold]
 fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
     let worker = current_worker().expect("a goroutine runs on a worker");
@@ -121,7 +125,7 @@ fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
         BeginPark::Readied => {}
         BeginPark::Parked => {
             worker.show_section(true);
-            // A permit of the parker may be an old one: the word decides.
+            // The parker may have kept an older permit, so the state word decides.
             while !goroutine.word.has_permit() && await_permit(&worker.in_place, deadline) {}
             worker.show_section(goroutine.own.sections.get() > 0);
         }
@@ -135,8 +139,8 @@ fn park_in_place(goroutine: Ptr, deadline: u64) -> bool {
 }
 
 impl Worker {
-    /// Between two goroutines: fires what is due in the worker's own heap. True if something came of it
-    /// for this worker.
+    /// Called between two goroutines. Fires the due timers of the worker's own heap. Returns true if this made a
+    /// goroutine runnable for this worker.
     #[inline]
     pub(crate) fn keep_own_time(&self, held: ProcessorGuard<'_>) -> bool {
         self.own_timers().is_some_and(|left| left.is_zero()) && self.fire_own(held)
@@ -149,9 +153,10 @@ impl Worker {
         batched.home || batched.stealable
     }
 
-    /// It is about to sleep: does so for no longer than until the next timer in its own heap is due, and
-    /// fires that. `None`: there is none, nor somebody to be waited for at the sockets. `Some(None)`: it
-    /// was woken, or that time has come.
+    /// Called by a worker that is about to sleep. Blocks until at most the next deadline in its own heap, or at the
+    /// sockets, and fires the timers if they are already due. Returns `None` without blocking if the worker has no
+    /// timer and another thread serves the sockets, or there are none. Returns `Some(None)` if the worker was woken
+    /// or the deadline has come.
     pub(crate) fn block_until_due(&self, parker: &Parker) -> Option<Option<WakeReason>> {
         let left = self.own_timers();
         if left.is_some_and(|left| left.is_zero()) {
@@ -171,7 +176,7 @@ impl Worker {
         rested
     }
 
-    /// How long it is until the next timer in the worker's own heap is due; `None` if there is none.
+    /// Returns the time until the next deadline in the worker's own heap, or `None` if the heap is empty.
     #[inline]
     fn own_timers(&self) -> Option<Duration> {
         match self.shared().timers.nearest_of(self.id as usize) {
@@ -182,12 +187,12 @@ impl Worker {
 }
 
 impl Shared {
-    /// The life of the timekeeper's thread: it comes late where workers keep their own time.
+    /// The loop of the timekeeper's thread. The thread wakes late on purpose, because workers fire their own timers.
     pub(crate) fn keep_time(&self) {
         while !self.is_stopping() {
             let time = now();
             if self.timers.is_late(time) {
-                // All that is due: who comes soon shares the wake-up.
+                // Fires all that is due, so that timers with near deadlines share the wake-up.
                 fire_timers(self, time);
             } else {
                 self.timers.wait(now);
@@ -195,8 +200,9 @@ impl Shared {
         }
     }
 
-    /// Fires a batch of what is due in one heap. What the caller may run itself goes to its own queues.
-    /// How many these were, and where they went. The caller acts, to the specification.
+    /// Fires a batch of due timers of one heap. Goroutines that the caller may run go to its own queues. Returns
+    /// the number of timers, and where the goroutines went. The caller must be registered with the specification as
+    /// acting.
     fn fire_heap(&self, number: usize, now: u64, here: Here<'_>) -> (usize, Batched) {
         let mut batch = Batch::new(self, here);
         let fired = self.timers.fire(number, now, Ptr::prefetch, |goroutine| {
@@ -205,7 +211,8 @@ impl Shared {
                 return goroutine.note(Event::Expired);
             }
             if let Some((worker, _)) = here {
-                // Those that were sent before this one had nearer deadlines. [W3]
+                // Goroutines that were sent to this worker before had nearer deadlines, so they are queued first.
+                // [W3]
                 worker.drain_remote();
             }
             batch.add(goroutine);
@@ -213,7 +220,8 @@ impl Shared {
         (fired, batch.finish())
     }
 
-    /// As [`fire_heap`](Self::fire_heap), by who goes on with something else.
+    /// Like [`fire_heap`](Self::fire_heap), and wakes a worker for stealable goroutines. For callers that will not
+    /// run these themselves.
     fn fire_and_notify(&self, number: usize, now: u64, here: Here<'_>) -> (usize, Batched) {
         let _acting = self.idle.spec.acting();
         let (fired, batched) = self.fire_heap(number, now, here);
@@ -225,8 +233,8 @@ impl Shared {
     }
 }
 
-/// Fires every timer whose deadline is at `until` or before. In models, where time stands still, the
-/// model calls it when it chooses, with any `until`. How many these were.
+/// Fires every timer with a deadline at or before `until`, and returns their number. In models, where the clock
+/// stands still, the model calls this function at moments and with an `until` that it chooses.
 pub(crate) fn fire_timers(shared: &Shared, until: u64) -> usize {
     let mut all = 0;
     for number in 0..shared.timers.reach() {

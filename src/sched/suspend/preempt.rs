@@ -1,4 +1,4 @@
-//! Preempt: an operation of a simulated goroutine begins, and the seed says who goes on.
+//! Preempt: the points at which a simulation may switch to another goroutine, as the seed decides.
 //! Checked by: proptests/model/simulate.rs.
 
 use super::park::{suspend, unwinds};
@@ -6,7 +6,7 @@ use crate::sched::core::current::{YIELD, current};
 use crate::sched::core::simulation;
 use std::panic::Location;
 
-/// An operation that may suspend begins: perhaps somebody else goes on.
+/// Called when an operation that may suspend begins. In a simulation, may let another goroutine run first.
 #[inline(never)]
 pub(crate) fn preempt(place: &'static Location<'static>) {
     let Some(simulation) = simulation::here() else { return };
@@ -14,7 +14,7 @@ pub(crate) fn preempt(place: &'static Location<'static>) {
     if unwinds(worker) || goroutine.own.no_suspend.get() > 0 {
         return;
     }
-    // In its own statement: the lock is not kept across the switch.
+    // The toss is a statement of its own, so that the lock is released before the switch.
     let switch = simulation.0.lock().toss(place);
     if switch {
         suspend(worker, goroutine, YIELD, place);
