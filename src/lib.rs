@@ -5,6 +5,11 @@
 #![cfg_attr(not(feature = "internals"), allow(dead_code))]
 
 pub mod alloc;
+// The chapters for users, whose code is run as doctests.
+#[cfg(doctest)]
+mod book;
+#[cfg(test)]
+mod book_tests;
 mod builder;
 mod cancel;
 pub mod chan;
