@@ -65,8 +65,8 @@ mod tests {
         selvedge::Runtime::new().unwrap().run(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let stop = CancelToken::new();
+            let answer = |line: &str, _: &CancelToken| Some(line.to_uppercase());
             scope(|s| {
-                let answer = |line: &str, _: &CancelToken| Some(line.to_uppercase());
                 let server = s.go(|| serve(&listener, &stop, &answer));
                 let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
                 client.write_all(b"warp and weft\n").unwrap();

@@ -62,7 +62,9 @@ mod tests {
         });
         store.add("warp", 1);
         store.add("weft", 1);
-        waiters.map(|waiter| assert_eq!(waiter.join().unwrap(), Some(1)));
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Some(1));
+        }
     }
 
     #[cfg(not(feature = "loom"))]
