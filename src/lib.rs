@@ -200,6 +200,11 @@
 
 pub mod alloc;
 mod api;
+// The chapters for users, whose code is run as doctests.
+#[cfg(doctest)]
+mod book;
+#[cfg(test)]
+mod book_tests;
 mod cancel;
 pub mod chan;
 mod explore;
