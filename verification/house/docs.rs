@@ -14,6 +14,11 @@ const LONGEST_CHAPTER: usize = 250;
 /// Made by commands, of what they saw.
 const GENERATED: [&str; 2] = ["docs/scenarios.md", "docs/kill-table.md"];
 
+/// Whether a command made this document.
+pub fn is_generated(path: &str) -> bool {
+    GENERATED.contains(&path)
+}
+
 /// What a document says about a file.
 struct Citation {
     path: String,

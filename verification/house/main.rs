@@ -20,6 +20,7 @@
 mod checks;
 mod docs;
 mod door;
+mod language;
 mod layers;
 mod lexer;
 mod links;
@@ -52,6 +53,11 @@ fn imports_go_down() {
 #[test]
 fn architecture_shows_the_layers() {
     hold(layers::architecture_shows_them);
+}
+
+#[test]
+fn who_is_a_person() {
+    hold(language::who_is_a_person);
 }
 
 #[test]

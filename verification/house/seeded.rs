@@ -1,7 +1,7 @@
 //! Each rule, against a tree with one violation that it must see, and its twin that it must pass.
 
 use crate::tree::Tree;
-use crate::{checks, docs, layers, rules};
+use crate::{checks, docs, language, layers, rules};
 
 /// The rule sees exactly one violation, which says `what`, and none once `good` stands instead.
 fn sees(rule: fn(&Tree) -> Vec<String>, what: &str, bad: &[(&str, &str)], good: &[(&str, &str)]) {
@@ -91,6 +91,17 @@ fn import_of_a_layer_above() {
     // Inline tests do not ship.
     let test = "#[cfg(test)]\nmod tests {\n    use crate::model::check;\n}";
     sees_in(rule, "src/structures/h.rs", "crate::model", "use crate::model::check;", test);
+}
+
+#[test]
+fn who_for_a_thread() {
+    let rule = language::who_is_a_person;
+    let good = "// The thread that locks.\nlet whose = \"who\"; // A user who reads.";
+    sees_in(rule, "src/a.rs", "who", "// Who locks waits.", good);
+    sees_in(rule, "src/b.rs", "whom", "/// By whom it was locked.", good);
+    sees_in(rule, "src/c.rs", "threads who", "// Threads who wait.", good);
+    let doc = "`whose` is an identifier.\n```\nwho\n```\nReaders who know.";
+    sees_in(rule, "docs/a.md", "whoever", "It goes to whoever asks.", doc);
 }
 
 #[test]
