@@ -87,7 +87,7 @@ impl<T> Mutex<T> {
     /// Returns an error that holds the value if a holder panicked.
     pub fn into_inner(self) -> LockResult<T> {
         let value = self.value.into_inner();
-        self.poison.raise_deferred_failure(value)
+        self.poison.result_of(value)
     }
 }
 
@@ -214,13 +214,13 @@ impl<T: ?Sized> Mutex<T> {
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         // SAFETY: `self` is borrowed exclusively.
         let value = self.value.with_mut(|value| unsafe { &mut *value });
-        self.poison.raise_deferred_failure(value)
+        self.poison.result_of(value)
     }
 
     /// Makes the guard. The caller must have just locked.
     #[inline]
     fn guard(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.poison.raise_deferred_failure(MutexGuard {
+        self.poison.result_of(MutexGuard {
             mutex: self,
             watch: self.poison.watch(),
             value: PhantomData,
@@ -241,7 +241,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         let result = wait();
         // Without a limit this returns only when the lock is held.
         let _ = this.mutex.raw.lock(WaitLimit::NONE, place);
-        (this.mutex.poison.raise_deferred_failure(ManuallyDrop::into_inner(this)), result)
+        (this.mutex.poison.result_of(ManuallyDrop::into_inner(this)), result)
     }
 }
 

@@ -59,7 +59,7 @@ impl Flag {
 
     /// Returns `guard`, as an error if the mark is set.
     #[inline]
-    pub(super) fn raise_deferred_failure<G>(&self, guard: G) -> LockResult<G> {
+    pub(super) fn result_of<G>(&self, guard: G) -> LockResult<G> {
         if self.is_set() { Err(PoisonError::new(guard)) } else { Ok(guard) }
     }
 }

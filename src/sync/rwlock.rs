@@ -94,7 +94,7 @@ impl<T> RwLock<T> {
     /// Returns an error that holds the value if a writer panicked.
     pub fn into_inner(self) -> LockResult<T> {
         let value = self.value.into_inner();
-        self.poison.raise_deferred_failure(value)
+        self.poison.result_of(value)
     }
 }
 
@@ -257,20 +257,20 @@ impl<T: ?Sized> RwLock<T> {
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         // SAFETY: `self` is borrowed exclusively.
         let value = self.value.with_mut(|value| unsafe { &mut *value });
-        self.poison.raise_deferred_failure(value)
+        self.poison.result_of(value)
     }
 
     /// Makes the guard. The caller must have taken one permit.
     #[inline]
     fn read_guard(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        self.poison.raise_deferred_failure(RwLockReadGuard { lock: self })
+        self.poison.result_of(RwLockReadGuard { lock: self })
     }
 
     /// Makes the guard. The caller must have taken all permits.
     #[inline]
     fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let watch = self.poison.watch();
-        self.poison.raise_deferred_failure(RwLockWriteGuard {
+        self.poison.result_of(RwLockWriteGuard {
             lock: self,
             watch,
             value: PhantomData,

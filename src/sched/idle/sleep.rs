@@ -56,7 +56,7 @@ impl IdleWorkers {
             self.counts.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
         // mutant: drop end of a CPU-bound worker
-        lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
+        lists.cpu_bound_workers.retain(|one| *one != id);
         // mutant: sleep though it stops: replace lists.stopping with false
         if lists.stopping {
             drop(lists);
@@ -127,7 +127,7 @@ impl IdleWorkers {
     /// workers that already queue. [I3]
     pub fn queue(&self, id: WorkerId, held: Option<ProcId>) -> WakeReason {
         let mut lists = self.lists.lock();
-        lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
+        lists.cpu_bound_workers.retain(|one| *one != id);
         let wake =
             held.map_or(WakeAction::Nothing, |proc| self.release_processor(&mut lists, proc));
         if lists.stopping {
@@ -202,7 +202,7 @@ impl IdleWorkers {
     /// Ends the worker's thread although the runtime does not stop. Its processor must have been released. [A3]
     pub fn resign(&self, id: WorkerId) -> WakeReason {
         let mut lists = self.lists.lock();
-        lists.cpu_bound_workers.retain(|cpu_bound| *cpu_bound != id);
+        lists.cpu_bound_workers.retain(|one| *one != id);
         if lists.stopping {
             return WakeReason::Stop;
         }
