@@ -196,7 +196,7 @@
 // Under a checker no doctest is collected: each builds a runtime, which only works in a model.
 #![cfg(not(all(doctest, any(feature = "loom", feature = "shuttle"))))]
 // What only the checks use: see `internals`.
-#![cfg_attr(not(feature = "internals"), allow(dead_code))]
+#![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 
 pub mod alloc;
 mod api;
