@@ -359,3 +359,21 @@ fn at_the_cap_of_threads_goroutines_wait_and_none_is_stranded() {
         }
     });
 }
+
+#[test]
+fn a_call_that_is_refused_panics_where_the_caller_wrote_it() {
+    let name = "a_call_that_is_refused_panics_where_the_caller_wrote_it";
+    let end = crate::child::in_child("faults", name, || {
+        let refused: [fn(); 4] = [
+            || drop(selvedge::go(|| ())),
+            || drop(selvedge::Spawn::new().go(|| ())),
+            || selvedge::model::simulate(1, || panic!("the program's own")),
+            || drop(selvedge::model::simulate_seeds(0..2, || panic!("the program's own"))),
+        ];
+        refused.map(|call| std::panic::catch_unwind(call).unwrap_err());
+    });
+    end.is_success();
+    let places = end.stderr.matches(" panicked at proptests/runtime/faults.rs:").count();
+    assert!(places >= 4, "{}", end.stderr);
+    assert!(!end.stderr.contains(" panicked at src/"), "{}", end.stderr);
+}

@@ -49,7 +49,10 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+    match try_go(f) {
+        Ok(value) => value,
+        Err(error) => panic!("go: {error}"),
+    }
 }
 
 /// As [`go`], with an error that gives the closure back.
@@ -128,7 +131,10 @@ impl Spawn {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+        match self.try_go(f) {
+            Ok(value) => value,
+            Err(error) => panic!("go: {error}"),
+        }
     }
 
     /// As [`try_go`](fn@try_go).

@@ -160,7 +160,10 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+        match self.try_go(f) {
+            Ok(value) => value,
+            Err(error) => panic!("go: {error}"),
+        }
     }
 
     /// As [`go`](Self::go), with an error that gives the closure back.

@@ -167,7 +167,10 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        self.try_go(f).unwrap_or_else(|error| panic!("go: {error}"))
+        match self.try_go(f) {
+            Ok(value) => value,
+            Err(error) => panic!("go: {error}"),
+        }
     }
 
     /// As [`go`](Self::go), with an error that gives the closure back.

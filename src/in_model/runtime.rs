@@ -135,7 +135,10 @@ impl ModelRuntime {
             f()
         });
         self.state.lock().runs += 1;
-        called.unwrap_or_else(|error| panic!("run: in a checked program, {error}"))
+        match called {
+            Ok(value) => value,
+            Err(error) => panic!("run: in a checked program, {error}"),
+        }
     }
 
     /// Calls `spawn`, whose goroutine is then this runtime's.

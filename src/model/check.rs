@@ -62,7 +62,10 @@ pub fn pct(
 /// With the [`Failure`]; without the feature that found it; if no failure has printed such a line.
 #[track_caller]
 pub fn replay(line: &str, program: impl Fn() + Send + Sync + 'static) -> Report {
-    Check::new().try_replay(line, program).unwrap_or_else(|failure| panic!("{failure}"))
+    match Check::new().try_replay(line, program) {
+        Ok(value) => value,
+        Err(failure) => panic!("{failure}"),
+    }
 }
 
 /// How far to explore, and what counts as a failure.
@@ -145,7 +148,10 @@ impl Check {
     /// As [`check`](fn@crate::model::check).
     #[track_caller]
     pub fn check(self, program: impl Fn() + Send + Sync + 'static) -> Report {
-        self.try_check(program).unwrap_or_else(|failure| panic!("{failure}"))
+        match self.try_check(program) {
+            Ok(value) => value,
+            Err(failure) => panic!("{failure}"),
+        }
     }
 
     /// As [`try_check`](fn@crate::model::try_check).
@@ -172,7 +178,10 @@ impl Check {
         executions: u64,
         program: impl Fn() + Send + Sync + 'static,
     ) -> Report {
-        self.try_random(seed, executions, program).unwrap_or_else(|failure| panic!("{failure}"))
+        match self.try_random(seed, executions, program) {
+            Ok(value) => value,
+            Err(failure) => panic!("{failure}"),
+        }
     }
 
     /// As [`random`](fn@crate::model::random), with the failure as a value.
@@ -204,7 +213,10 @@ impl Check {
         executions: u64,
         program: impl Fn() + Send + Sync + 'static,
     ) -> Report {
-        self.try_pct(seed, depth, executions, program).unwrap_or_else(|failure| panic!("{failure}"))
+        match self.try_pct(seed, depth, executions, program) {
+            Ok(value) => value,
+            Err(failure) => panic!("{failure}"),
+        }
     }
 
     /// As [`pct`](fn@crate::model::pct), with the failure as a value.
@@ -242,7 +254,10 @@ impl Check {
         if let Some(seed) = line::seed_of(line) {
             return self.try_simulate([seed], program);
         }
-        let plan = line::read(line).unwrap_or_else(|error| panic!("replay: {error}"));
+        let plan = match line::read(line) {
+            Ok(value) => value,
+            Err(error) => panic!("replay: {error}"),
+        };
         need(plan.search);
         let explored = explore::explore(plan, Arc::new(program));
         let report = Report::of_one(&explored);
@@ -259,7 +274,10 @@ impl Check {
         seeds: impl IntoIterator<Item = u64>,
         program: impl Fn() + Send + Sync + 'static,
     ) -> Report {
-        self.try_simulate(seeds, program).unwrap_or_else(|failure| panic!("{failure}"))
+        match self.try_simulate(seeds, program) {
+            Ok(value) => value,
+            Err(failure) => panic!("{failure}"),
+        }
     }
 
     /// As [`simulate`](Self::simulate), with the failure as a value.

@@ -65,7 +65,10 @@ pub fn simulate<T: Send + 'static>(
     seed: u64,
     program: impl FnOnce() -> T + Send + 'static,
 ) -> Simulated<T> {
-    try_simulate(seed, program).unwrap_or_else(|failure| panic!("{failure}"))
+    match try_simulate(seed, program) {
+        Ok(value) => value,
+        Err(failure) => panic!("{failure}"),
+    }
 }
 
 /// As [`simulate`], with the failure as a value. A failed run stops where it is: its kernel thread and
@@ -103,7 +106,10 @@ fn simulate_within<T: Send + 'static>(
     explore::report_panics();
     let start = clock::now();
     let runtime = Runtime::builder().simulated(seed, most_steps).build();
-    let runtime = runtime.unwrap_or_else(|error| panic!("simulate: {error}"));
+    let runtime = match runtime {
+        Ok(value) => value,
+        Err(error) => panic!("simulate: {error}"),
+    };
     let (tell, told) = run_log::ear();
     let main = move || {
         run_log::open(rules, tell);
@@ -114,7 +120,10 @@ fn simulate_within<T: Send + 'static>(
         })
     };
     let main = runtime.go_with(Spawn::new().name("main"), main);
-    let main = main.unwrap_or_else(|error| panic!("simulate: {error}"));
+    let main = match main {
+        Ok(value) => value,
+        Err(error) => panic!("simulate: {error}"),
+    };
     // An error says that the run has ended, and its log is closed.
     match told.recv() {
         Err(_) => Ok(outcome(&runtime, main)),
@@ -162,7 +171,10 @@ pub fn simulate_seeds(
     seeds: impl IntoIterator<Item = u64>,
     program: impl Fn() + Send + Sync + 'static,
 ) -> Report {
-    try_simulate_seeds(seeds, program).unwrap_or_else(|failure| panic!("{failure}"))
+    match try_simulate_seeds(seeds, program) {
+        Ok(value) => value,
+        Err(failure) => panic!("{failure}"),
+    }
 }
 
 /// As [`simulate_seeds`], with the failure as a value.

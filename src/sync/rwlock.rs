@@ -270,11 +270,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     fn write_guard(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         let watch = self.poison.watch();
-        self.poison.result_of(RwLockWriteGuard {
-            lock: self,
-            watch,
-            value: PhantomData,
-        })
+        self.poison.result_of(RwLockWriteGuard { lock: self, watch, value: PhantomData })
     }
 }
 
