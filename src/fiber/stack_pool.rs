@@ -105,7 +105,7 @@ impl StackPool {
     /// frames. The plan's layout must reserve [`Blocks::bytes`] for the thread-locals.
     ///
     /// # Errors
-    /// As [`new`](StackPool::new), but the kernel is not asked for a stack yet.
+    /// As [`new`](StackPool::new).
     pub fn isolated(
         plan: StackPoolPlan,
         entry: Entry,
