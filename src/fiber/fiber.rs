@@ -106,7 +106,7 @@ impl Fiber {
         }
     }
 
-    /// Records that this fiber has suspended. `sp` is the second word that `go` returned.
+    /// Records that this fiber has suspended. `at` is the second word that `go` returned.
     ///
     /// # Safety
     /// `go` must have just returned that word for this fiber. `blocks` must be those that were given to `go`.
