@@ -78,7 +78,7 @@ fn stacks_are_aligned_as_calls_want_them() {
             for _ in 0..2 {
                 let aligned = black_box(Aligned(1));
                 assert!((&raw const aligned).addr().is_multiple_of(16));
-                // The C library's floating-point code relies on this state.
+                // The C library's floating-point code relies on an aligned stack.
                 assert_eq!(format!("{:.3}", black_box(1.5)), "1.500");
                 pause_behind(suspender, 1);
             }

@@ -36,13 +36,13 @@ pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
 unsafe extern "C" fn begin() -> ! {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_undefined x30",   // no caller: an unwinder ends here
-        "hint #36",             // `bti j`: a landing pad, where branches are checked
+        ".cfi_undefined x30",   // there is no caller, so an unwinder ends here
+        "hint #36",             // `bti j`: a landing pad, in case branches are checked
         "ldr x2, [sp], #32",    // the third argument: `entry`; now SP is the link
-        "mov x29, xzr",         // no caller, for those who follow frame pointers
+        "mov x29, xzr",         // no caller, for code that follows frame pointers
         "mov x30, xzr",
         "bl {first}",
-        "brk #1",               // it never returns
+        "brk #1",               // `first` never returns
         ".cfi_endproc",
         first = sym first,
     )
@@ -65,15 +65,15 @@ pub unsafe fn resume(
     // SAFETY: everything that the other side may change is declared as clobbered, or saved here.
     unsafe {
         asm!(
-            "stp x29, x19, [sp, #-32]!", // reserved by the compiler, so saved by hand
+            "stp x29, x19, [sp, #-32]!", // saved here, because the compiler reserves these registers
             "adr x16, 2f",               // where this side goes on
             "str x16, [sp, #16]",
             "mov x16, sp",
-            "str x16, [x1]",             // into the link
+            "str x16, [x1]",             // store it in the link
             "ldr x16, [x2, #16]",        // where the fiber goes on
             "mov sp, x2",                // its stack
             "br x16",
-            "2:",                        // from `suspend`: SP is as it was above
+            "2:",                        // `suspend` jumps here; SP is as it was above
             "hint #36",                  // `bti j`: a landing pad
             "ldp x29, x19, [sp], #32",
             inlateout("x0") argument => why,
@@ -101,12 +101,12 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "stp x29, x19, [sp, #-32]!", // as in `resume`
             "adr x16, 2f",               // where this side goes on
             "str x16, [sp, #16]",
-            "mov x2, sp",                // for the resumer to keep
+            "mov x2, sp",                // the resumer keeps this
             "ldr x17, [x1]",             // the resumer's stack
             "ldr x16, [x17, #16]",       // where it goes on
             "mov sp, x17",
             "br x16",
-            "2:",                        // from `resume`: SP is as it was above
+            "2:",                        // `resume` jumps here; SP is as it was above
             "hint #36",                  // `bti j`: a landing pad
             "ldp x29, x19, [sp], #32",
             inlateout("x0") why => argument,

@@ -28,13 +28,13 @@ pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
 unsafe extern "C" fn begin() -> ! {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_undefined rip", // no caller: an unwinder ends here
-        "endbr64",            // a landing pad, where branches are checked
+        ".cfi_undefined rip", // there is no caller, so an unwinder ends here
+        "endbr64",            // a landing pad, in case branches are checked
         "pop rdx",            // the third argument: `entry`; now RSP is the link, so aligned
         "mov rsi, rsp",       // the second argument: the link
-        "xor ebp, ebp",       // no caller, for those who follow frame pointers
+        "xor ebp, ebp",       // no caller, for code that follows frame pointers
         "call {first}",
-        "ud2", // it never returns
+        "ud2", // `first` never returns
         ".cfi_endproc",
         first = sym first,
     )
@@ -59,21 +59,21 @@ pub unsafe fn resume(
     // SAFETY: everything that the other side may change is declared as clobbered, or saved here.
     unsafe {
         asm!(
-            "push rbx", // reserved by the compiler, so saved by hand
+            "push rbx", // saved here, because the compiler reserves these registers
             "push rbp",
             "lea rax, [rip + 2f]", // where this side goes on
             "push rax",
-            "mov [rsi], rsp",      // into the link
-            "mov [rsi + 8], r9",   // the thread pointer of the way back
+            "mov [rsi], rsp",      // store it in the link
+            "mov [rsi + 8], r9",   // the thread pointer for the way back
             "test r8, r8",
-            "jz 4f",               // the fiber shares this thread's
+            "jz 4f",               // the fiber shares the thread pointer
             "test r8b, 1",
             "jnz 5f",
             "wrfsbase r8",
             "4:",
-            "lea rsp, [rdx + 8]",  // the fiber's stack, less its program counter
-            "jmp [rdx]",           // which is this
-            "5:",                  // the thread pointer by a system call, which keeps these three
+            "lea rsp, [rdx + 8]",  // the fiber's stack, without its program counter
+            "jmp [rdx]",           // the program counter
+            "5:",                  // write the thread pointer by a system call, which would change these
             "mov r12, rdi",
             "mov r13, rsi",
             "lea rsi, [r8 - 1]",
@@ -83,7 +83,7 @@ pub unsafe fn resume(
             "mov rdi, r12",
             "mov rsi, r13",
             "jmp 4b",
-            "2:",                  // from `suspend`, which has taken the program counter
+            "2:",                  // `suspend` jumps here, and has popped the program counter
             "endbr64",             // a landing pad
             "pop rbp",
             "pop rbx",
@@ -113,10 +113,10 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "push rbp",
             "lea rax, [rip + 2f]", // where this side goes on
             "push rax",
-            "mov rdx, rsp",        // for the resumer to keep
-            "mov r8, [rsi + 8]",   // its thread pointer, before anybody else can resume this stack [C6]
+            "mov rdx, rsp",        // the resumer keeps this
+            "mov r8, [rsi + 8]",   // its thread pointer, before another thread can resume this stack [C6]
             "test r8, r8",
-            "jz 4f",               // this stack shares it
+            "jz 4f",               // this stack shares the thread pointer
             "test r8b, 1",
             "jnz 5f",
             "wrfsbase r8",
@@ -136,7 +136,7 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "mov rsi, r13",
             "mov rdx, r14",
             "jmp 4b",
-            "2:",                  // from `resume`, which has taken the program counter
+            "2:",                  // `resume` jumps here, and has skipped the program counter
             "endbr64",             // a landing pad
             "pop rbp",
             "pop rbx",
@@ -172,8 +172,8 @@ pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usiz
             "jnz 5f",
             "wrfsbase r8",
             "4:",
-            "lea rsp, [rdx + 8]",  // the other stack, less its program counter
-            "jmp [rdx]",           // which is this
+            "lea rsp, [rdx + 8]",  // the other stack, without its program counter
+            "jmp [rdx]",           // the program counter
             "5:",                  // as in `resume`
             "mov r12, rdi",
             "lea rsi, [r8 - 1]",
@@ -182,7 +182,7 @@ pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usiz
             "syscall",
             "mov rdi, r12",
             "jmp 4b",
-            "2:",                  // from `resume` or `pass`, which has taken the program counter
+            "2:",                  // `resume` or `pass` jumps here, and has skipped the program counter
             "endbr64",             // a landing pad
             "pop rbp",
             "pop rbx",

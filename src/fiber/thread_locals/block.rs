@@ -166,8 +166,7 @@ impl Blocks {
     }
 
     /// Returns true if this thread pointer, with which the calling code runs, belongs to a block and not to a
-    /// kernel thread. In the child of a fork, the block of the calling goroutine was given another number and
-    /// belongs to the kernel thread, so the result is false.
+    /// kernel thread. In the child of a fork, the caller's block has become the kernel thread's: returns false.
     ///
     /// # Safety
     /// `pointer` must be the thread pointer of a thread, or of a complete block.
@@ -254,9 +253,8 @@ impl Blocks {
         }
     }
 
-    /// Prepares the switch to the stack that has this link. Returns the thread pointers for the way there and
-    /// for the way back. Carries the words of `malloc` to the block, and stores `resumer` at the place that
-    /// `Suspender::resumer` returns.
+    /// Prepares the switch to the stack with this link. Returns the thread pointers for the ways there and back.
+    /// Carries the words of `malloc`, and stores `resumer` at the place that `Suspender::resumer` returns.
     ///
     /// # Safety
     /// The block above that stack must be complete, and nobody else may use it. The caller must not allocate

@@ -92,7 +92,7 @@ impl<'a> Compared<'a> {
             // The word is the argument of the thread's first function, or points into that function's frame.
             self.image[word] = 0;
         } else if self.is_number(offset, values) {
-            // The other half of this word must be the same in both blocks.
+            // `is_number` has checked that the other half of this word is the same in both blocks.
         } else if !self.is_link(offset, images) {
             if !sanitizer::IS_ON {
                 return Err(layout("a word that differs between threads is not known", offset));

@@ -367,7 +367,7 @@ unsafe fn fail_to_open(_: usize) {
     }
 }
 
-/// Restores the settings of the calling thread whose words are in `Learnt::settings`.
+/// Restores the calling thread's settings, which are those in `Learnt::settings`.
 pub(super) fn restore_settings() {
     // SAFETY: no call takes a pointer that must be valid, and the settings are this thread's own.
     unsafe {

@@ -46,8 +46,7 @@ pub(super) struct Template {
     /// Parts that are set to zero page by page instead, and only where they are not zero already. So a large
     /// variable that is never touched takes no memory.
     pub(super) zeros: Vec<(Offset, Offset)>,
-    /// True if there are modules whose variables lie elsewhere. These variables are made for each thread on
-    /// demand.
+    /// True if some modules have their variables elsewhere. These variables are made for each thread on demand.
     pub(super) has_dynamic: bool,
     /// All modules with thread-local variables.
     pub(super) known: Vec<Loaded>,
