@@ -34,7 +34,7 @@ impl Fiber {
     /// number. Touches the page on which the frames begin.
     ///
     /// # Safety
-    /// - The slot must be writable memory above its guard until the fiber is resumed for the last time.
+    /// - The slot must be writable memory above its guard for as long as the fiber is resumed.
     /// - The caller must ensure that nothing else uses that memory.
     pub(super) unsafe fn on(
         low: usize,

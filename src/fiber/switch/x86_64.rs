@@ -73,7 +73,7 @@ pub unsafe fn resume(
             "4:",
             "lea rsp, [rdx + 8]",  // the fiber's stack, without its program counter
             "jmp [rdx]",           // the program counter
-            "5:",                  // write the thread pointer by a system call, which would change these
+            "5:",                  // write the thread pointer by a system call; save the registers that it needs
             "mov r12, rdi",
             "mov r13, rsi",
             "lea rsi, [r8 - 1]",

@@ -53,7 +53,7 @@ impl fmt::Display for ThreadLocalsError {
             }
         }
         f.write_str(
-            "; build a runtime whose goroutines share their kernel thread's thread-locals, if its \
+            "; build a runtime in which goroutines share their kernel thread's thread-locals, if its \
              contract can be kept: `Builder::build_anchored` or `Builder::build_migrating`",
         )
     }

@@ -9,7 +9,7 @@
 //!   is the block of the parent's worker, and the C library reuses that worker's stack in the child. So the
 //!   words are registered again: `in_child`.
 //!
-//! [C9] While a kernel thread runs a goroutine, its own pointer is known at any instruction, also to a signal
+//! [C9] While a kernel thread runs a goroutine, the thread's own pointer is known at any instruction, also to a signal
 //! handler. The resumer stores the pointer beside the link before the switch takes the goroutine's pointer.
 //! Checked by: proptests/kernel/.
 
