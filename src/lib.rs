@@ -1,3 +1,5 @@
+// Under a checker no doctest is collected: each builds a runtime, which only works in a model.
+#![cfg(not(all(doctest, any(feature = "loom", feature = "shuttle"))))]
 //! selvedge runs very many goroutines on a few kernel threads. A *goroutine* is a thread with a stack of its own that
 //! this runtime schedules instead of the kernel, as in Go. The code in it is ordinary blocking Rust, without `async`.
 //!
@@ -193,8 +195,6 @@
 //! [`BuildError::ThreadLocals`], and [`Runtime::anchored`] and [`Runtime::migrating`] remain. The whole crate has been
 //! run on x86-64. On aarch64 the switch and the data structures have been run, in an emulator.
 
-// Under a checker no doctest is collected: each builds a runtime, which only works in a model.
-#![cfg(not(all(doctest, any(feature = "loom", feature = "shuttle"))))]
 // What only the checks use: see `internals`.
 #![cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 

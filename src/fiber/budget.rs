@@ -1,31 +1,31 @@
-//! Budget: how many mappings of its own the guards of this process may take.
+//! Budget: limits how many mappings the guards of this process may take.
 //!
-//! A guard by `mprotect` splits the mapping that it lies in, so such a slot costs two mappings. A process
-//! may have `vm.max_map_count` of them (65,530 by default), and code that has nothing to do with stacks
-//! fails once they are used up: thread starts, large allocations, libraries. So all arenas of the process
-//! count their split slots here, and `LEFT` mappings are left to everybody else.
+//! A guard made by `mprotect` splits the mapping around it, so a slot with such a guard costs two mappings. A
+//! process may have at most `vm.max_map_count` mappings (65,530 by default). If stacks used them all, code
+//! that has nothing to do with stacks would fail: thread starts, large allocations, libraries. So all stack
+//! pools of the process count their split slots here, and `LEFT` mappings stay free for other code.
 //! Checked by: src/fiber/budget_tests.rs.
 #![forbid(unsafe_code)]
 
 use super::StackError;
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 
-/// Mappings that are left to threads (two to six each), libraries and the allocator.
+/// Mappings that are left for threads (two to six each), libraries and the allocator.
 const LEFT: usize = 3072;
 
-/// Slots whose guard is a mapping of its own.
+/// The number of slots that have a guard with a mapping of its own.
 static SPLIT: AtomicUsize = AtomicUsize::new(0);
 
-/// `vm.max_map_count` as it was last read; 0 before that.
+/// `vm.max_map_count` at the last reading; 0 before the first reading.
 static MAX_MAP_COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts one more split slot.
+/// Counts one more split slot, or returns an error if the budget is used up.
 pub(super) fn take() -> Result<(), StackError> {
     let most = slots_of(known_limit());
     if take_below(most).is_ok() {
         return Ok(());
     }
-    // The limit may have been raised since it was read.
+    // The limit may have been raised since the last reading.
     let limit = read_limit();
     match take_below(slots_of(limit)) {
         Ok(_) => Ok(()),
@@ -33,19 +33,19 @@ pub(super) fn take() -> Result<(), StackError> {
     }
 }
 
-/// Counts so many split slots less.
+/// Subtracts `slots` split slots.
 pub(super) fn give_back(slots: usize) {
-    // Relaxed: a count; no data rides on it.
+    // Relaxed: the counter publishes no other data.
     SPLIT.fetch_sub(slots, Ordering::Relaxed);
 }
 
-/// How many split slots the process may have in all.
+/// Returns how many split slots the process may have in all.
 pub(super) fn most() -> usize {
     slots_of(read_limit())
 }
 
 fn take_below(most: usize) -> Result<usize, usize> {
-    // Relaxed: a count; no data rides on it.
+    // Relaxed: the counter publishes no other data.
     SPLIT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |split| {
         Some(split + 1).filter(|&split| split <= most)
     })
@@ -56,7 +56,7 @@ fn slots_of(limit: usize) -> usize {
 }
 
 fn known_limit() -> usize {
-    // Relaxed: a figure; no data rides on it.
+    // Relaxed: the number publishes no other data.
     match MAX_MAP_COUNT.load(Ordering::Relaxed) {
         0 => read_limit(),
         limit => limit,

@@ -1,4 +1,4 @@
-//! Tests of the budget of mappings. Each uses all of it, so each runs in a child process.
+//! Tests of the budget of mappings. Each test uses the whole budget, so each test runs in a child process.
 
 use super::overflow_tests::{Death, in_child};
 use super::tests::{DONE, arena_with, one, serve, start};
@@ -10,7 +10,7 @@ fn assert_done(death: &Death) {
     assert_eq!((death.code, death.signal), (Some(0), None), "{}", death.stderr);
 }
 
-/// Takes fibers until the arena refuses.
+/// Takes fibers until the pool returns an error.
 fn all_of(arena: &StackPool, into: &mut Vec<Fiber>) -> StackError {
     loop {
         if let Err(error) = arena.take(into, 1) {
@@ -28,9 +28,9 @@ fn mappings() -> usize {
     std::fs::read_to_string("/proc/self/maps").expect("procfs").lines().count()
 }
 
-/// A kernel that grants millions would take too long.
+/// Returns true if the limit is small enough. With a limit of millions, the test would take too long.
 fn is_default() -> bool {
-    // In a model arenas are kept, and with them what they have of the budget.
+    // In a model, pools are kept, and they keep their share of the budget.
     !MODELLED && limit() <= 70_000
 }
 
@@ -53,7 +53,7 @@ fn guards_by_mprotect_use_the_mappings_and_leave_some() {
                 "{} are left",
                 limit() - mappings()
             );
-            // Fewer are used by nobody: another arena has them.
+            // If this pool uses fewer mappings, another pool gets the rest.
             let kept = fibers.split_off(20_000);
             arena.give(fibers.into_iter());
             arena.trim(0, usize::MAX);

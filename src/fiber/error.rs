@@ -1,4 +1,4 @@
-//! What can go wrong with stacks, and what to do about it.
+//! The errors of stacks, and what a user can do about each of them.
 #![forbid(unsafe_code)]
 
 use super::slot::MAX_GUARD_SIZE;
@@ -6,7 +6,7 @@ use super::{MAX_STACK_SIZE, MIN_STACK_SIZE};
 use std::fmt;
 use std::io;
 
-/// Why there is no stack.
+/// Why a stack, or a stack pool, could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StackError {
@@ -20,31 +20,31 @@ pub enum StackError {
         /// Bytes asked for.
         asked: usize,
     },
-    /// No slot at all, or more than an arena of this stack size can have.
+    /// No slot was asked for, or more slots than a pool with this stack size can have.
     Slots {
-        /// Slots asked for.
+        /// The number of slots that was asked for.
         asked: usize,
-        /// Slots that are possible.
+        /// The number of slots that are possible.
         allowed: usize,
     },
-    /// The kernel knows no guards without mappings of their own, and `vm.max_map_count` allows fewer
+    /// The kernel cannot make guards without mappings of their own, and `vm.max_map_count` allows fewer
     /// stacks than were asked for.
     Guards {
-        /// Stacks asked for.
+        /// The number of stacks that was asked for.
         asked: usize,
-        /// Stacks that a process can have.
+        /// The number of stacks that a process can have.
         allowed: usize,
     },
     /// The kernel refuses guards without mappings of their own, and `vm.max_map_count` is used up.
     Mappings {
-        /// Stacks that the process has, and can have.
+        /// The number of stacks that the process has, which is also its limit.
         stacks: usize,
-        /// `vm.max_map_count`.
+        /// The value of `vm.max_map_count`.
         limit: usize,
     },
     /// The kernel refused to reserve the address space.
     Reserve {
-        /// Bytes of address space asked for.
+        /// The bytes of address space that were asked for.
         bytes: usize,
         /// The kernel's reason.
         errno: i32,
@@ -56,7 +56,7 @@ pub enum StackError {
     },
     /// Every slot is in use.
     Exhausted {
-        /// Slots of the arena.
+        /// The number of slots in the pool.
         slots: usize,
     },
 }
@@ -112,7 +112,7 @@ impl fmt::Display for StackError {
     }
 }
 
-/// What stands behind the kernel's answer, and which knob helps.
+/// Returns the likely cause of the kernel's answer, and the limit that helps.
 fn remedy(errno: i32) -> &'static str {
     match errno {
         libc::EAGAIN => {

@@ -1,10 +1,11 @@
-//! Fiber: a stack on a slot, and the way in and out of it (`switch`).
-//! resume: the owner's stack -> the fiber's.   suspend: back, with a word that says why.
-//! pass: from one fiber to another of the same owner.
-//! The base frame is made once a slot (`Fiber::on`); entry loops, so a goroutine starts and ends by
-//! plain calls within it.
-//! [C4] A fiber is never unwound from outside: `Fiber` has no destructor, and what entry leaves on
-//! the stack when a fiber is dropped or trimmed is forgotten, not dropped.
+//! Fiber: a stack on a slot, and the ways onto the stack and off it (see `switch`).
+//! resume: jumps from the owner's stack to the fiber's stack.
+//! suspend: jumps back, with a word that gives the reason.
+//! pass: jumps from one fiber to another fiber of the same owner.
+//! The base frame is made once per slot (`Fiber::on`). The entry function loops, so a goroutine starts and
+//! ends by plain calls within it.
+//! [C4] A fiber is never unwound from outside. `Fiber` has no destructor: when a fiber is dropped or trimmed,
+//! the values on its stack are forgotten, not dropped.
 //! Checked by: src/fiber/tests.rs.
 
 use super::SlotLayout;
@@ -12,11 +13,11 @@ use super::switch::{Entry, Resumable};
 use super::thread_locals::Blocks;
 use std::fmt;
 
-/// A stack on a slot, suspended. It serves one goroutine after another.
+/// A suspended stack on a slot. It serves one goroutine after another.
 ///
-/// Dropping it runs no code and gives up its slot for good: give it back to its arena instead.
+/// Dropping a fiber runs no code and loses its slot for good. Give the fiber back to its pool instead.
 #[must_use = "give it back to its arena, or its slot is lost"]
-// As written, so that there is no gap: a goroutine's cell holds one.
+// `repr(C)` keeps the fields in this order without a gap, because each goroutine's cell holds a fiber.
 #[repr(C)]
 pub struct Fiber {
     stack: Resumable,
@@ -24,17 +25,17 @@ pub struct Fiber {
     arena: u32,
 }
 
-// SAFETY: a suspended fiber is plain memory. That the frames on it may move to another kernel
-// thread is promised by whoever resumes it (duty of `resume`).
+// SAFETY: a suspended fiber is plain memory. The caller of `resume` promises that the frames on the fiber may
+// run on another kernel thread.
 unsafe impl Send for Fiber {}
 
 impl Fiber {
-    /// Makes the base frame of a fiber on slot `index`, which lies at `low`, of the arena with this number.
-    /// Touches the page on which the frames begin.
+    /// Makes the base frame of a fiber on slot `index`, which begins at address `low`, of the pool with this
+    /// number. Touches the page on which the frames begin.
     ///
     /// # Safety
-    /// - Above its guard, the slot is writable memory, and stays so until the fiber is resumed no more.
-    /// - Nothing else uses it.
+    /// - The slot must be writable memory above its guard for as long as the fiber is resumed.
+    /// - The caller must ensure that nothing else uses that memory.
     pub(super) unsafe fn on(
         low: usize,
         layout: SlotLayout,
@@ -48,29 +49,33 @@ impl Fiber {
             Some(blocks) => blocks.above(layout.frames(low, index) + layout.top()),
         };
         if let Some(blocks) = blocks {
-            // SAFETY: the caller's memory above the frames, in which there is no block.
+            // SAFETY: the memory above the frames is the caller's, and there is no block in it.
             unsafe { blocks.make(pointer, low + layout.guard()) };
         }
-        // SAFETY: the caller's duties; above the guard there is room for the least stack.
+        // SAFETY: the caller fulfils the duties, and the slot has room for the smallest stack above the
+        // guard.
         let stack = unsafe { Resumable::prepare(low, top, entry) };
         Fiber { stack, slot: index, arena }
     }
 
-    /// Runs the fiber until it suspends; answers the word that it gave. `own`: if its arena has
-    /// thread-local blocks, these, and a word that the fiber finds at [`Suspender::resumer`].
+    /// Runs the fiber until it suspends. Returns the word that the fiber gave. If the pool has thread-local
+    /// blocks, `own` must hold these blocks, and a word that the fiber finds at [`Suspender::resumer`].
     ///
-    /// Inlined, and to be called in the frame of the caller's own loop: see `switch`. What it costs:
-    /// docs/switch.md.
+    /// This function is inlined. The caller should call it in the frame of its own loop, for the reason given
+    /// in `switch`. The costs are in docs/switch.md.
     ///
     /// # Safety
-    /// - `argument` is what the fiber expects at this point, and `own` has the blocks of its arena.
-    /// - Its arena still exists, or was leaked, or a fiber of it is out (as this one is).
-    /// - The frames on it may run on this kernel thread: with thread-locals of its own they may.
-    /// - Once it has left a goroutine unfinished, it is not given back to its arena until that
-    ///   goroutine has ended and the fiber is at rest.
+    /// - `argument` must be what the fiber expects at this point, and `own` must hold the blocks of the
+    ///   fiber's pool.
+    /// - The pool must still exist, or have been leaked, or have a fiber out (as this fiber is).
+    /// - The frames on the fiber must be allowed to run on this kernel thread. They are, if the fiber has
+    ///   thread-locals of its own.
+    /// - If the fiber suspends with an unfinished goroutine, the caller must not give it back to its pool
+    ///   until that goroutine has ended and the fiber is at rest.
     #[inline(always)]
     pub unsafe fn resume(&mut self, argument: *mut (), own: Option<(&Blocks, *const ())>) -> usize {
-        // SAFETY: the caller's duties; nothing on the fiber passes on.
+        // SAFETY: the caller fulfils the duties, and the code on this fiber does not pass on to another
+        // fiber.
         unsafe {
             let (why, at) = Fiber::go(self, argument, own);
             self.is_back(at, own.map(|(blocks, _)| blocks));
@@ -78,13 +83,14 @@ impl Fiber {
         }
     }
 
-    /// As [`resume`](Fiber::resume), where goroutines pass on ([`pass`](Fiber::pass)): what suspends may be another
-    /// fiber. The caller, who knows which, must call [`is_back`](Fiber::is_back) on that one, with the second of
-    /// the words, before anything else.
+    /// Does the same as [`resume`](Fiber::resume), for goroutines that pass on to other fibers
+    /// ([`pass`](Fiber::pass)). The fiber that suspends may then be another fiber. The caller, which knows
+    /// that fiber, must first call [`is_back`](Fiber::is_back) on it, with the second of the returned words.
     ///
     /// # Safety
-    /// As said, and as for `resume`. `this` is valid until the fiber goes on; when this returns, the fiber may have
-    /// passed on and be another thread's, so no reference to it is kept across the jump.
+    /// The duties of `resume` and the duty above. `this` must be valid until the fiber goes on. When this function
+    /// returns, the fiber may have passed on and belong to another thread, so nothing is read through `this` after the
+    /// jump.
     #[inline(always)]
     pub unsafe fn go(
         this: *mut Self,
@@ -92,23 +98,23 @@ impl Fiber {
         own: Option<(&Blocks, *const ())>,
     ) -> (usize, usize) {
         let Some((blocks, resumer)) = own else {
-            // SAFETY: the caller's duties; the thread pointer stays.
+            // SAFETY: the caller fulfils the duties, and the thread pointer does not change.
             return unsafe { Resumable::resume(&raw const (*this).stack, argument, [0; 2]) };
         };
-        // SAFETY: the caller's duties; the block above the stack is the fiber's own.
+        // SAFETY: the caller fulfils the duties, and the block above the stack belongs to this fiber.
         unsafe {
             let to = blocks.set_out((*this).stack.link(), resumer);
             Resumable::resume(&raw const (*this).stack, argument, to)
         }
     }
 
-    /// The fiber is suspended since `go` returned, with this word.
+    /// Records that this fiber has suspended. `at` is the second word that `go` returned.
     ///
     /// # Safety
-    /// As said, and `blocks` are those of `go`.
+    /// `go` must have just returned that word for this fiber. `blocks` must be those that were given to `go`.
     #[inline(always)]
     pub unsafe fn is_back(&mut self, at: usize, blocks: Option<&Blocks>) {
-        // SAFETY: the caller's duties; the fiber has not been published yet.
+        // SAFETY: the caller fulfils the duties, and the fiber has not been published yet.
         unsafe {
             self.stack.is_back(at);
             if let Some(blocks) = blocks {
@@ -117,14 +123,15 @@ impl Fiber {
         }
     }
 
-    /// Suspends `this`, on which the caller runs, and runs `next` for the same resumer, which finds that one
-    /// suspended when it goes on. Returns the argument of the next resume of `this`. For where
-    /// [`PASSES`](crate::fiber::PASSES).
+    /// Suspends `this`, on which the caller runs, and runs `next` for the same resumer. When `next` goes on,
+    /// `this` is suspended. Returns the argument of the next resume of `this`. Only available if
+    /// [`PASSES`](crate::fiber::PASSES) is true.
     ///
     /// # Safety
-    /// - Both are of one arena, or of arenas with the same blocks, which are in `own`; `this` stays in place until
-    ///   `next` goes on, and `next` is not moved until it has suspended again.
-    /// - For `next`, the duties of `resume`.
+    /// - Both fibers must be of one pool, or of pools with the same blocks, which must be in `own`.
+    /// - The caller must leave `this` in place until `next` goes on, and must not move `next` until it has
+    ///   suspended again.
+    /// - For `next`, the duties of `resume` apply.
     #[inline(always)]
     pub unsafe fn pass(
         this: *mut Fiber,
@@ -132,7 +139,7 @@ impl Fiber {
         argument: *mut (),
         own: Option<(&Blocks, *const ())>,
     ) -> *mut () {
-        // SAFETY: the caller's duties; the blocks above the stacks are the fibers' own.
+        // SAFETY: the caller fulfils the duties, and the blocks above the stacks belong to these fibers.
         unsafe {
             let pointer = match own {
                 Some((blocks, resumer)) => blocks.set_out((*next).stack.link(), resumer)[0],
@@ -142,37 +149,37 @@ impl Fiber {
         }
     }
 
-    /// Its memory is about to go: frees what its block owns.
+    /// Frees what the fiber's block owns, before the memory of the slot is given back.
     ///
     /// # Safety
-    /// The fiber is at rest, and is resumed no more.
+    /// The fiber must be at rest, and must not be resumed any more.
     pub(super) unsafe fn retire(&self, blocks: &Blocks) {
-        // SAFETY: the caller's duties.
+        // SAFETY: the caller fulfils the duties.
         unsafe { blocks.retire(blocks.pointer(self.stack.link())) }
     }
 
-    /// It will be resumed no more, and its slot is still there.
+    /// Tells the sanitizer that the fiber will not be resumed any more.
     ///
     /// # Safety
-    /// As said.
+    /// The fiber must not be resumed any more, and its slot must still exist.
     pub(super) unsafe fn end(&self) {
-        // SAFETY: the caller's duty.
+        // SAFETY: the caller fulfils the duty.
         unsafe { self.stack.end() };
     }
 
-    /// It will be resumed soon: fetches what that touches.
+    /// Prefetches the memory that a resume touches. For a fiber that will be resumed soon.
     #[inline(always)]
     pub fn prefetch(&self) {
         self.stack.prefetch();
     }
 
-    /// The number of its slot, below the arena's `slots()`.
+    /// Returns the number of the fiber's slot, which is less than the pool's `slots()`.
     #[inline]
     pub fn slot(&self) -> usize {
         self.slot as usize
     }
 
-    /// The number of its arena.
+    /// Returns the number of the fiber's pool.
     pub(super) fn arena(&self) -> u32 {
         self.arena
     }

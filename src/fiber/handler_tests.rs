@@ -1,15 +1,16 @@
-//! Tests of what the handler does to others: its mask, theirs, and the stack that all of them run on.
+//! Tests of the overflow handler beside other handlers: its mask, their masks, and the stack that all of them
+//! use.
 
 use super::overflow;
 use super::overflow_tests::{alternate_stack, death_of, describe, write_to};
 use crate::platform::MODELLED;
 
-/// It may leave by a jump, and would else take our mask, of all signals, along.
+/// The earlier handler may leave by a jump. It must then not leave our mask, which blocks all signals.
 #[test]
 fn handler_before_us_runs_with_the_mask_that_it_asked_for() {
     extern "C" fn masked(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
         let blocked = |signal| {
-            // SAFETY: asks for the mask, which all zeroes is a place for.
+            // SAFETY: the call only reads the mask, and all zeroes is a valid place for it.
             unsafe {
                 let mut mask = std::mem::zeroed();
                 libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
@@ -23,7 +24,7 @@ fn handler_before_us_runs_with_the_mask_that_it_asked_for() {
     }
     let death =
         death_of("handler_tests", "handler_before_us_runs_with_the_mask_that_it_asked_for", || {
-            // SAFETY: a handler of the kind that the flags say; and sets of our own.
+            // SAFETY: the handler is of the kind that the flags say, and the sets are our own.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = masked as *const () as usize;
@@ -45,13 +46,13 @@ fn our_handler_blocks_every_signal() {
     let death = death_of("handler_tests", "our_handler_blocks_every_signal", || {
         overflow::install(describe);
         for signal in [libc::SIGSEGV, libc::SIGBUS] {
-            // SAFETY: asks for the handler, which all zeroes is a place for.
+            // SAFETY: the call only reads the handler, and all zeroes is a valid place for it.
             let action: libc::sigaction = unsafe {
                 let mut action = std::mem::zeroed();
                 assert_eq!(libc::sigaction(signal, std::ptr::null(), &mut action), 0);
                 action
             };
-            // SAFETY: asks only.
+            // SAFETY: the call only reads a set.
             let blocks = |other: &i32| unsafe { libc::sigismember(&action.sa_mask, *other) == 1 };
             assert!(
                 [libc::SIGUSR1, libc::SIGTERM, libc::SIGSEGV, libc::SIGRTMAX()].iter().all(blocks)
@@ -62,7 +63,7 @@ fn our_handler_blocks_every_signal() {
     assert_eq!(death.code, Some(47), "{}", death.stderr);
 }
 
-/// `std`'s own, of 8 KiB, holds two frames of the kernel's.
+/// `std`'s own alternate stack, of 8 KiB, holds two of the kernel's frames.
 #[test]
 fn an_alternate_stack_with_little_room_is_replaced() {
     if MODELLED {
@@ -72,7 +73,7 @@ fn an_alternate_stack_with_little_room_is_replaced() {
         let before = alternate_stack();
         overflow::ensure_alternate_stack();
         let after = alternate_stack();
-        // SAFETY: takes no pointer.
+        // SAFETY: the call takes no pointer.
         let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
         assert_eq!(after.ss_flags & libc::SS_DISABLE, 0);
         assert!(after.ss_size >= 2 * frame + 16 * 1024, "{} bytes", after.ss_size);

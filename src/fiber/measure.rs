@@ -1,8 +1,9 @@
-//! The figures that the comments of this directory, docs/stacks.md and docs/switch.md cite:
+//! Measures the figures that the comments of this folder, docs/stacks.md and docs/switch.md cite. The
+//! commands are
 //! `cargo test --release --lib fiber::measure -- --ignored --nocapture --test-threads=1`
 //! and the same with `--features portable-switch`.
-//! Held constant: one kernel thread, default slots, light guards; each figure is the least of 5 runs, of a
-//! round trip the least of 50 short ones, so that others who use the machine spoil few of them.
+//! Held constant: one kernel thread, default slots, light guards. Each figure is the least of 5 runs. A round
+//! trip is the least of 50 short runs, so that other users of the machine disturb few of them.
 
 use super::tests::{DONE, PAUSED, go_on, one, serve, start};
 use super::{Fiber, SlotLayout, StackPool, Suspender};
@@ -22,7 +23,7 @@ fn least_of(runs: usize, operations: usize, mut run: impl FnMut()) -> f64 {
     (0..runs).map(once).fold(f64::INFINITY, f64::min)
 }
 
-/// The call frames that user code has between a goroutine's body and the switch.
+/// Stands for the call frames of user code between a goroutine's body and the switch.
 #[inline(never)]
 fn behind_frames(suspender: &Suspender, frames: usize) -> usize {
     if black_box(frames) <= 1 {
@@ -33,7 +34,7 @@ fn behind_frames(suspender: &Suspender, frames: usize) -> usize {
     behind_frames(suspender, frames - 1) + 1
 }
 
-/// The same elsewhere.
+/// Does the same at other addresses.
 #[inline(never)]
 fn behind_others(suspender: &Suspender, frames: usize) -> usize {
     if black_box(frames) <= 1 {
@@ -44,7 +45,7 @@ fn behind_others(suspender: &Suspender, frames: usize) -> usize {
     behind_others(suspender, frames - 1) + 3
 }
 
-/// The resumer's loop: where a switch costs least, it resumes in its own frame.
+/// The resumer's loop. It resumes in its own frame, where a switch costs least.
 #[inline(never)]
 fn in_turn(fibers: &mut [Fiber], rounds: usize) {
     for _ in 0..rounds {

@@ -1,5 +1,5 @@
-//! Tests of faults. Each of them ends a process: the test runs itself again in a child, and looks at
-//! the child's last words and at the signal that killed it.
+//! Tests of faults. Each of these tests ends a process, so the test runs itself again in a child process. It
+//! then checks the output of the child and the signal that ended the child.
 
 use super::overflow;
 use super::overflow::Report;
@@ -23,7 +23,7 @@ fn death_by(test: &str, fatal: impl FnOnce()) -> Death {
     death_of("overflow_tests", test, fatal)
 }
 
-/// Runs `fatal` in a child process: in the parent, how the child ended.
+/// Runs `fatal` in a child process. In the parent, returns how the child ended.
 pub(super) fn death_of(module: &str, test: &str, fatal: impl FnOnce()) -> Death {
     in_child(module, test, || {
         fatal();
@@ -31,7 +31,8 @@ pub(super) fn death_of(module: &str, test: &str, fatal: impl FnOnce()) -> Death 
     })
 }
 
-/// Runs `body`, which is the test of this name, in a child process: in the parent, how the child ended.
+/// Runs `body`, which is the test of this name, in a child process. In the parent, returns how the child
+/// ended.
 pub(super) fn in_child(module: &str, test: &str, body: impl FnOnce()) -> Death {
     if std::env::var_os(CHILD).is_some_and(|name| name == test) {
         body();
@@ -45,7 +46,7 @@ pub(super) fn in_child(module: &str, test: &str, body: impl FnOnce()) -> Death {
         .output()
         .expect("a child");
     let stderr = String::from_utf8_lossy(&child.stderr).into_owned();
-    // A name that no test has would pass.
+    // Without this check, a name that no test has would pass.
     let stdout = String::from_utf8_lossy(&child.stdout);
     assert!(stdout.contains("running 1 test"), "no test {name}: {stdout}");
     Death { stderr, signal: child.status.signal(), code: child.status.code() }
@@ -63,7 +64,7 @@ fn assert_plain_segv(death: &Death) {
     assert_eq!(death.signal, Some(libc::SIGSEGV), "{}", death.stderr);
 }
 
-/// Where there is AddressSanitizer, the handler that was there before ours is its own, which tells of `what`.
+/// With AddressSanitizer, the handler before ours is the sanitizer's own. Checks that it reports `what`.
 #[track_caller]
 fn is_the_sanitizers(death: &Death, what: &str) -> bool {
     if cfg!(selvedge_asan) {
@@ -179,7 +180,7 @@ fn alternate_stack_goes_with_its_thread() {
         return;
     }
     static PLACE: AtomicUsize = AtomicUsize::new(0);
-    // In a child, so that no other test maps something at the same place.
+    // The test runs in a child, so that no other test maps something at the same place.
     let death = death_by("alternate_stack_goes_with_its_thread", || {
         let thread = crate::platform::thread::spawn("bare".into(), || {
             disable_alternate_stack();
@@ -188,12 +189,12 @@ fn alternate_stack_goes_with_its_thread() {
             assert_eq!(first.ss_flags & libc::SS_DISABLE, 0);
             overflow::ensure_alternate_stack();
             assert_eq!(alternate_stack().ss_sp, first.ss_sp);
-            // Relaxed: the join publishes it.
+            // Relaxed: the join publishes this store.
             PLACE.store(first.ss_sp.addr(), Ordering::Relaxed);
         });
         assert!(thread.unwrap().join());
         let place = std::ptr::without_provenance_mut(PLACE.load(Ordering::Relaxed));
-        // SAFETY: asks only whether the page is mapped.
+        // SAFETY: the call only checks whether the page is mapped.
         let gone = unsafe { libc::mincore(place, 1, &mut 0) } != 0;
         std::process::exit(if gone { 45 } else { 1 });
     });
@@ -201,7 +202,7 @@ fn alternate_stack_goes_with_its_thread() {
 }
 
 pub(super) fn alternate_stack() -> libc::stack_t {
-    // SAFETY: all zeroes is a valid answer, and the call asks only.
+    // SAFETY: all zeroes is a valid answer, and the call only reads.
     unsafe {
         let mut stack = std::mem::zeroed();
         assert_eq!(libc::sigaltstack(std::ptr::null(), &mut stack), 0);
@@ -232,7 +233,7 @@ fn overflow_of_a_plain_thread_is_reported_by_std() {
 }
 
 pub(super) fn write_to(address: usize) {
-    // SAFETY: none: the fault is what the test is about, in a process of its own.
+    // SAFETY: none. The fault is the purpose of the test, in a process of its own.
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
 }
 
@@ -258,7 +259,7 @@ fn stray_write_into_a_guard_is_a_plain_segv() {
         start(&mut fiber, |_| {
             let local = black_box(0_u8);
             let top = (&raw const local).expose_provenance();
-            // Slot 0 has no colour: its top page is the last one.
+            // Slot 0 has no colour, so the top page of its stack is the last page of the slot.
             let low = (top & !4095) + 4096 - SlotLayout::default().stride();
             PLACE.store(low, Ordering::Relaxed);
         });
@@ -274,17 +275,17 @@ fn stray_write_into_a_guard_is_a_plain_segv() {
 #[test]
 fn signal_sent_by_kill_still_kills() {
     let death = death_by("signal_sent_by_kill_still_kills", || {
-        // `std`'s handler would let the first one pass.
+        // `std`'s handler would ignore the first signal.
         set_handler(libc::SIG_DFL, 0);
         overflow::install(describe);
-        // SAFETY: the end of this process.
+        // SAFETY: the call ends this process.
         unsafe { libc::raise(libc::SIGSEGV) };
     });
     assert_plain_segv(&death);
 }
 
 fn set_handler(handler: usize, flags: libc::c_int) {
-    // SAFETY: the callers give a handler of the kind that `flags` says.
+    // SAFETY: the callers pass a handler of the kind that `flags` says.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
@@ -326,7 +327,7 @@ fn what_was_ignored_is_ignored_unless_it_is_a_fault() {
     let death = death_by("what_was_ignored_is_ignored_unless_it_is_a_fault", || {
         set_handler(libc::SIG_IGN, 0);
         overflow::install(describe);
-        // SAFETY: ignored.
+        // SAFETY: the signal is ignored.
         unsafe { libc::raise(libc::SIGSEGV) };
         eprintln!("still here");
         write_to(64);
@@ -342,7 +343,7 @@ fn panic_with_backtrace_fits_the_least_stack() {
         let arena =
             StackPool::new(SlotLayout::new(MIN_STACK_SIZE, 1, 0).unwrap(), 32, serve).unwrap();
         let mut fibers: Vec<_> = (0..32).map(|_| one(&arena)).collect();
-        // The last has the greatest colour.
+        // The last fiber has the largest colour.
         let why = start(&mut fibers[31], |_| panic!("printed with its backtrace"));
         assert_eq!(why, crate::fiber::tests::PANICKED);
         std::process::exit(44);

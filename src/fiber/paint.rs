@@ -1,17 +1,19 @@
-//! Paint: how much of a stack was used at most. A stack is filled with a pattern before its first use; after
-//! each, the lowest word that is another tells how deep it was, and what was used is filled anew.
-//! The whole stack is resident then: 320 KiB a goroutine by default. For programs that are being measured.
-//! A frame whose lowest words were never written counts as less than it is.
+//! Paint: measures how much of a stack was used at most. A stack is filled with a pattern before its first
+//! use. After each use, the lowest word that differs from the pattern shows the depth, and the used part is
+//! filled again.
+//! Painted stacks are fully resident (320 KiB per goroutine by default), so painting is for programs that are
+//! being measured.
+//! If the lowest words of a frame were never written, the result is too small by those words.
 //! Checked by: proptests/runtime/stacks.rs.
 
 use super::segments::Claim;
 use super::{Fiber, StackPool};
 
-/// No return address, and no likely value.
+/// The pattern. It is not a return address, and not a likely value.
 const PAINT: u64 = 0xA5A5_5A5A_C3C3_3C3C;
-/// Words that are looked at together.
+/// The number of words that are compared together.
 const AT_ONCE: usize = 64;
-/// What a fiber at rest has on its stack, at most: it is not painted, and counts as used.
+/// The largest part of its stack that a fiber at rest uses. This part is not painted, and counts as used.
 const BASE: usize = 4096;
 
 /// The words of a slot that are painted.
@@ -19,20 +21,20 @@ const BASE: usize = 4096;
 struct Painted {
     start: *mut u64,
     words: usize,
-    /// Where the frames begin.
+    /// The address at which the frames begin.
     top: usize,
 }
 
 impl StackPool {
-    /// Fills a slot that is open and on which no fiber is yet.
+    /// Fills a slot that is open and has no fiber yet.
     pub(super) fn paint(&self, claim: Claim) {
         let painted = self.painted(claim.number);
-        // SAFETY: the slot is the caller's, open, and not in use.
+        // SAFETY: the caller owns the slot, which is open and not in use.
         unsafe { painted.fill(0) };
     }
 
-    /// How many bytes of its stack the calling fiber has used at most, since it was painted. `None` if the
-    /// caller is on no stack of this arena. For arenas whose stacks are painted.
+    /// Returns how many bytes of its stack the calling fiber has used at most since the stack was painted.
+    /// Returns `None` if the caller is not on a stack of this pool. The pool must have painted stacks.
     pub fn used_by_caller(&self) -> Option<usize> {
         let here = 0_u8;
         let number = self.lock().segments.number_at((&raw const here).addr())?;
@@ -40,19 +42,19 @@ impl StackPool {
         Some(painted.used(painted.clean()))
     }
 
-    /// How many bytes of its stack a fiber has used at most, which is painted anew.
+    /// Returns how many bytes of its stack a fiber has used at most, and paints the stack again.
     ///
     /// # Safety
-    /// The fiber is this arena's, and at rest.
+    /// The fiber must be of this pool, and at rest.
     pub unsafe fn repaint(&self, fiber: &Fiber) -> usize {
         let painted = self.painted(fiber.slot() as u32);
         let clean = painted.clean();
-        // SAFETY: below what a fiber at rest has on its stack, and nobody else uses it.
+        // SAFETY: these words lie below the part that a fiber at rest uses, and nobody else uses them.
         unsafe { painted.fill(clean) };
         painted.used(clean)
     }
 
-    /// Of a slot that is in use.
+    /// Returns the painted words of a slot that is in use.
     fn painted(&self, number: u32) -> Painted {
         let layout = self.layout();
         let low = self.lock().segments.slot(number).low;
@@ -63,12 +65,12 @@ impl StackPool {
 }
 
 impl Painted {
-    /// How many of the lowest words are as they were painted.
+    /// Returns how many of the lowest words still have the pattern.
     fn clean(self) -> usize {
-        // SAFETY: the stack is open, and stays, since its slot is in use.
+        // SAFETY: the stack is open, and stays open because its slot is in use.
         let word = |at: usize| unsafe { self.start.add(at).read_volatile() };
         let mut clean = 0;
-        // Many at a time, with one comparison.
+        // This loop compares many words with one branch.
         while clean + AT_ONCE <= self.words {
             let others = (clean..clean + AT_ONCE).fold(0, |others, at| others | (word(at) ^ PAINT));
             if others != 0 {
@@ -86,10 +88,10 @@ impl Painted {
     /// Paints the words from number `from` on.
     ///
     /// # Safety
-    /// The stack is open, and nobody else uses these words.
+    /// The stack must be open, and nobody else may use these words.
     unsafe fn fill(self, from: usize) {
         for at in from..self.words {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller fulfils the duty.
             unsafe { self.start.add(at).write_volatile(PAINT) };
         }
     }

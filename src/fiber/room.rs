@@ -1,26 +1,26 @@
-//! Room: how much address space may be reserved for stacks, so that enough is left to everybody else.
+//! Room: limits how much address space may be reserved for stacks, so that enough is left for other code.
 //!
-//! Where address space is limited, a process that uses all of it for stacks dies at its next `malloc`, far
-//! from any stack. So each of these limits is used up to seven eighths by a reservation, and no further:
-//! `RLIMIT_AS` (`ulimit -v`), `RLIMIT_DATA` (`ulimit -d`), and what the kernel may promise in all under
-//! `vm.overcommit_memory = 2`. Asked once a segment.
+//! If address space is limited, a process that uses all of it for stacks dies at its next `malloc`, in code
+//! that has nothing to do with stacks. So a reservation may use each of these limits up to seven eighths
+//! only: `RLIMIT_AS` (`ulimit -v`), `RLIMIT_DATA` (`ulimit -d`), and the memory that the kernel may commit in
+//! all under `vm.overcommit_memory = 2`. The limits are read once for each segment.
 //! Checked by: src/fiber/segment_tests.rs.
 
 use crate::platform::page_size;
 use std::fs::read_to_string;
 
-/// This part of each limit is left to others.
+/// One part in this many of each limit is left for other code.
 const PART_LEFT: u64 = 8;
 
-/// Whether a reservation of so many bytes leaves others enough.
+/// Returns true if a reservation of `bytes` leaves enough for other code.
 pub(super) fn has(bytes: usize) -> bool {
-    // SAFETY: `limit` gives a place for the answer.
+    // SAFETY: `limit` passes a valid place for the answer.
     let all = limit(|place| unsafe { libc::getrlimit(libc::RLIMIT_AS, place) });
     // SAFETY: as above.
     let data = limit(|place| unsafe { libc::getrlimit(libc::RLIMIT_DATA, place) });
     let limits = [all, data];
     let by_process = limits == [None, None] || {
-        // Pages: all, resident, shared, text, 0, data and stack.
+        // The fields, in pages: all, resident, shared, text, 0, data and stack.
         let statm = read_to_string("/proc/self/statm").unwrap_or_default();
         let field = |n| statm.split(' ').nth(n).and_then(|pages| pages.parse::<u64>().ok());
         [0, 5].iter().zip(limits).all(|(&n, limit)| {
@@ -35,14 +35,15 @@ pub(super) fn fits(bytes: usize, used: u64, limit: u64) -> bool {
     used.saturating_add(bytes as u64) <= limit - limit / PART_LEFT
 }
 
-/// A limit of the process, if it has the one that `ask` asks for.
+/// Returns the limit that `ask` reads, or `None` if the process has no such limit.
 fn limit(ask: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
     let answered = ask(&mut limit) == 0;
     (answered && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
-/// What the kernel has promised, and may promise at most, where it counts strictly.
+/// Returns the memory that the kernel has committed, and the largest amount that it may commit. Returns
+/// `None` unless the kernel enforces that limit.
 fn promised() -> Option<(u64, u64)> {
     let mode = read_to_string("/proc/sys/vm/overcommit_memory").ok()?;
     if mode.trim() != "2" {

@@ -1,19 +1,20 @@
-//! Sanitizer: what AddressSanitizer is told of fibers, in builds that have it. In all others these are empty
-//! functions of a type without size.
+//! Sanitizer: what AddressSanitizer is told of fibers, in builds that have it. In all other builds these are
+//! empty functions of a type without size.
 //!
-//! The sanitizer keeps, for each kernel thread, the bounds of the stack that it runs on, and a *fake stack*: memory
-//! of its own, in which the variables of instrumented functions lie, so that one that is used after its
-//! function returned is found there, marked. Both belong to the stack, not to the thread. So each switch is
-//! announced before it (where it goes; keep this fake stack), and once more after it (take back that fake
-//! stack; where it came from).
+//! For each kernel thread, the sanitizer keeps the bounds of the current stack, and a *fake stack*. A fake
+//! stack is memory of the sanitizer that holds the variables of instrumented functions, so that the use of a
+//! variable after its function returned is detected. Both belong to the stack, not to the thread. So each
+//! switch is announced before the jump (the target, and that the fake stack must be kept), and completed
+//! after the jump (the fake stack to restore, and the stack that the jump came from).
 //!
 //! | side | before the jump | after it |
 //! |---|---|---|
 //! | resumer | [`Told::leaves`] | [`Told::is_back`] |
 //! | fiber | [`Told::suspends`] | [`Told::goes_on`], or the first time [`Told::begins`] |
 //!
-//! A fiber keeps its fake stack from one goroutine to the next, so a variable of a goroutine that has ended is
-//! found when another one uses it. A fiber that is given up gives its fake stack back: [`Told::ends`].
+//! A fiber keeps its fake stack from one goroutine to the next, so the use of a variable of an ended
+//! goroutine by another goroutine is detected. When a fiber is given up, its fake stack is freed by
+//! [`Told::ends`].
 //! Checked by: .ci/asan.
 
 #[cfg(not(selvedge_asan))]
@@ -24,17 +25,17 @@ pub(super) use present::*;
 #[cfg(not(selvedge_asan))]
 #[cfg_attr(not(selvedge_isolated), expect(dead_code, reason = "for thread-local blocks"))]
 mod absent {
-    /// Whether this build has it.
+    /// Whether this build has the sanitizer.
     pub const IS_ON: bool = false;
 
     pub fn unmark(_low: usize, _bytes: usize) {}
 
     pub fn is_kept(_memory: *const std::ffi::c_void) {}
 
-    /// There is nobody to tell.
+    /// Without a sanitizer there is nothing to remember.
     pub struct Told;
 
-    /// Nothing.
+    /// Without a sanitizer there is nothing to keep.
     pub struct Kept;
 
     impl Told {
@@ -85,27 +86,29 @@ mod present {
         fn __lsan_ignore_object(memory: *const c_void);
     }
 
-    /// Whether this build has it.
+    /// Whether this build has the sanitizer.
     pub const IS_ON: bool = true;
 
-    /// Somebody else's memory may be read, or this memory is used anew: what is marked there is no more.
+    /// Removes the sanitizer's marks from this memory, which will be used anew, or read by code that does not
+    /// own it.
     pub fn unmark(low: usize, bytes: usize) {
-        // SAFETY: changes the sanitizer's marks alone.
+        // SAFETY: the call changes only the sanitizer's marks.
         unsafe { __asan_unpoison_memory_region(ptr::with_exposed_provenance(low), bytes) };
     }
 
-    /// What leads to this memory of `malloc` lies where leaks are not searched for.
+    /// Marks memory of `malloc` as no leak, because the pointer to it lies where the search for leaks does
+    /// not look.
     pub fn is_kept(memory: *const c_void) {
-        // SAFETY: changes the sanitizer's records alone.
+        // SAFETY: the call changes only the sanitizer's records.
         unsafe { __lsan_ignore_object(memory) };
     }
 
-    /// One fiber, as the sanitizer knows it. It lies at the top of the fiber's stack.
+    /// The sanitizer's data about one fiber. It lies at the top of the fiber's stack.
     pub struct Told {
         own: Bounds,
-        /// The stack that resumed it last, as the sanitizer answered.
+        /// The bounds of the stack that resumed the fiber last, as the sanitizer gave them.
         resumer: Bounds,
-        /// The fiber's, while it does not run.
+        /// The fiber's fake stack, while the fiber does not run.
         fake_stack: Cell<*mut c_void>,
     }
 
@@ -119,7 +122,7 @@ mod present {
     }
 
     impl Told {
-        /// Of a new fiber. What the last one on this stack has left is not marked any more.
+        /// Makes the data of a new fiber, and removes the marks that an earlier fiber has left on this stack.
         pub fn of(low: usize, top: usize) -> Self {
             unmark(low, top - low);
             let own = Bounds {
@@ -130,7 +133,8 @@ mod present {
             Told { own, resumer, fake_stack: Cell::new(ptr::null_mut()) }
         }
 
-        /// The resumer is about to jump to the fiber. What it answers is for `is_back`.
+        /// Announces that the resumer is about to jump to the fiber. The returned value must be given to
+        /// `is_back`.
         #[inline(always)]
         pub fn leaves(&self) -> Kept {
             let mut kept = Kept(ptr::null_mut());
@@ -139,35 +143,36 @@ mod present {
             kept
         }
 
-        /// The fiber has jumped to the resumer, which gives back what `leaves` answered.
+        /// Completes a jump from the fiber to the resumer, which gives back what `leaves` returned.
         #[inline(always)]
         pub fn is_back(&self, kept: Kept) {
             // SAFETY: the fiber has announced the jump.
             unsafe { __sanitizer_finish_switch_fiber(kept.0, ptr::null_mut(), ptr::null_mut()) };
         }
 
-        /// The fiber runs for the first time.
+        /// Completes the first jump to the fiber.
         #[inline(always)]
         pub fn begins(&self) {
             self.goes_on();
         }
 
-        /// The fiber is about to jump to its resumer.
+        /// Announces that the fiber is about to jump to its resumer.
         #[inline(always)]
         pub fn suspends(&self) {
             // SAFETY: the jump to that stack follows.
             unsafe { start(self.fake_stack.as_ptr(), &self.resumer) };
         }
 
-        /// The resumer, which may be another one, has jumped to the fiber.
+        /// Completes a jump to the fiber from its resumer, which may differ from the last resumer.
         #[inline(always)]
         pub fn goes_on(&self) {
-            // SAFETY: the resumer has announced the jump. The fake stack is this fiber's, or none.
+            // SAFETY: the resumer has announced the jump. The fake stack belongs to this fiber, or is null.
             unsafe { finish(self.fake_stack.get(), &self.resumer) };
         }
 
-        /// The fiber is resumed no more: its fake stack goes. The sanitizer frees one only where its fiber is left
-        /// for good, so this pretends to go there.
+        /// Frees the fake stack of a fiber that will not be resumed any more. The sanitizer frees a fake
+        /// stack only when code leaves the stack for good, so this function pretends to jump to the fiber and
+        /// to leave it.
         pub fn ends(&self) {
             let fake_stack = self.fake_stack.replace(ptr::null_mut());
             if fake_stack.is_null() {
@@ -177,26 +182,27 @@ mod present {
             let kept = self.leaves();
             // SAFETY: the switch was announced, and this is the fiber's fake stack.
             unsafe { finish(fake_stack, &caller) };
-            // SAFETY: nothing runs on the fiber's fake stack, and the caller's stack is where this stays.
+            // SAFETY: nothing runs on the fiber's fake stack, and the code stays on the caller's stack.
             unsafe { start(ptr::null_mut(), &caller) };
             self.is_back(kept);
         }
     }
 
     /// # Safety
-    /// A jump to the stack `to` follows, and then `finish` there. `keep` is null, or a place for the fake stack of
-    /// this side; null frees that.
+    /// A jump to the stack `to` must follow, and then a call of `finish` there. `keep` must be null, or a
+    /// place for the fake stack of this side. If `keep` is null, the fake stack is freed.
     #[inline(always)]
     unsafe fn start(keep: *mut *mut c_void, to: &Bounds) {
-        // SAFETY: the caller's duty.
+        // SAFETY: the caller fulfils the duty.
         unsafe { __sanitizer_start_switch_fiber(keep, to.low.get(), to.size.get()) };
     }
 
     /// # Safety
-    /// The other side has called `start`. `fake_stack` is what the last `start` of this side has kept, or null.
+    /// The other side must have called `start`. `fake_stack` must be the one that the last `start` of this
+    /// side kept, or null.
     #[inline(always)]
     unsafe fn finish(fake_stack: *mut c_void, from: &Bounds) {
-        // SAFETY: the caller's duty; both places are there.
+        // SAFETY: the caller fulfils the duty, and both places are valid.
         unsafe {
             __sanitizer_finish_switch_fiber(fake_stack, from.low.as_ptr(), from.size.as_ptr());
         }

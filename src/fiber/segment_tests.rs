@@ -1,5 +1,5 @@
-//! Tests of segments: which slots each has, when it is reserved, when it goes back, what is said to the
-//! kernel about it.
+//! Tests of segments: which slots each segment has, when it is reserved, when it is given back, and what the
+//! kernel is told about it.
 
 use super::overflow_tests::in_child;
 use super::segments::Plan;
@@ -7,7 +7,7 @@ use super::tests::{DONE, address_space, arena, arena_with, one, readable, reside
 use super::{Fiber, Guards, MAX_SLOTS, SlotLayout, StackError, StackPool};
 use crate::platform::{Arc, MODELLED, page_size};
 
-/// How a test of the whole process ended.
+/// Checks how a test of the whole process ended.
 #[track_caller]
 fn assert_done(death: &crate::fiber::overflow_tests::Death) {
     assert_eq!((death.code, death.signal), (Some(0), None), "{}", death.stderr);
@@ -105,7 +105,7 @@ fn a_fiber_that_is_out_keeps_its_segment_alone() {
 fn warm_fibers_in_high_segments_do_not_keep_them() {
     let arena = arena(MAX_SLOTS);
     let mut fibers = taken(&arena, 5000);
-    // The ones used last lie high.
+    // The fibers that were taken last have high slots.
     let high = fibers.split_off(4950);
     arena.give(fibers.into_iter().chain(high));
     assert_eq!(arena.trim(50, usize::MAX), 4950);
@@ -126,7 +126,7 @@ fn secured_slots_stay_open() {
     assert_eq!(arena.secure(5001).unwrap_err(), StackError::Exhausted { slots: 5000 });
 }
 
-/// What the kernel says of the mapping at an address.
+/// Returns the kernel's flags of the mapping at an address.
 fn flags_of(address: usize) -> String {
     let maps = std::fs::read_to_string("/proc/self/smaps").expect("procfs");
     let mut inside = false;
@@ -201,10 +201,10 @@ fn a_segment_that_is_refused_is_made_smaller() {
         let arena: Arc<StackPool> = arena(MAX_SLOTS);
         let slot = arena.layout().stride();
         let mut fibers = taken(&arena, 64);
-        // An eighth is left to others.
+        // An eighth of the limit is left for other code.
         let room = ((address_space() + 100 * slot) * 8 / 7) as u64;
         let limit = libc::rlimit { rlim_cur: room, rlim_max: room };
-        // SAFETY: this process is the test's alone.
+        // SAFETY: this process belongs to this test alone.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
         let error = loop {
             let mut more = Vec::new();
@@ -226,10 +226,10 @@ fn a_segment_that_is_refused_is_made_smaller() {
     assert_done(&death);
 }
 
-/// Locks all memory, or ends the process, which then has shown nothing: where locking is forbidden.
+/// Locks all memory. If locking is forbidden, ends the process, and the test then shows nothing.
 fn lock_all_memory() {
     let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: this process is the test's alone.
+    // SAFETY: this process belongs to this test alone.
     unsafe {
         libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit);
         if libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) != 0 {
@@ -239,8 +239,8 @@ fn lock_all_memory() {
     }
 }
 
-/// Ten stacks work and have guards; answers the resident pages of the first segment, and how many pages the
-/// ten stacks have.
+/// Checks that ten stacks work and have guards. Returns the resident pages of the first segment, and the
+/// number of pages of the ten stacks.
 fn ten_stacks(arena: &StackPool) -> (usize, usize) {
     let mut fibers = taken(arena, 10);
     let (stride, guard) = (arena.layout().stride(), arena.layout().guard());

@@ -1,11 +1,14 @@
-//! Segments: the address space of an arena, reserved as stacks are needed and given back when it is free.
-//! claim: a slot of the lowest segment that has one; if none has, one more segment is reserved.
-//! release: segments in which nothing is in use are unmapped.
+//! Segments: the address space of a stack pool, which is reserved when stacks are needed and given back when
+//! it is free.
+//! claim: takes a slot of the lowest segment that has a free slot. If no segment has a free slot, one more
+//! segment is reserved.
+//! release: unmaps segments in which no slot is in use.
 //!
-//! Slot numbers are fixed: segment k always has the same ones, wherever it lies and whether it is there or
-//! not. The first segment has some 32 MiB, the next doubles the whole, and so on up to 1 GiB each: a small
-//! program reserves little, and a million stacks are some hundred mappings. Where the kernel refuses a
-//! whole segment, a smaller one takes its place, and the rest of its numbers stay unused meanwhile.
+//! Slot numbers are fixed: segment k always has the same numbers, wherever it is mapped and whether or not it
+//! is mapped. The first segment has some 32 MiB. Each next segment doubles the total, until segments have 1
+//! GiB each. So a small program reserves little, and a million stacks take some 500 reservations, which the
+//! kernel can join with their neighbours. If the kernel refuses a whole segment, a smaller segment takes its
+//! place, and the rest of its numbers stay unused meanwhile.
 //!
 //! Low slots are used first, so that high segments become free.
 //! Checked by: src/fiber/segment_tests.rs.
@@ -14,7 +17,7 @@ use super::stack_mapping::{Guards, Mapping, Opened, Slot};
 use super::{SlotLayout, StackError};
 use std::ops::Range;
 
-/// About the size of the first segment; and of the largest.
+/// The approximate size of the first segment, and of the largest segment.
 const FIRST_BYTES: usize = 32 << 20;
 const MOST_BYTES: usize = 1 << 30;
 
@@ -22,7 +25,7 @@ const MOST_BYTES: usize = 1 << 30;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     slots: u32,
-    /// Logarithms of the number of slots in the first segment, and in the largest.
+    /// The logarithms of the number of slots in the first segment and in the largest segment.
     first: u32,
     most: u32,
 }
@@ -33,7 +36,7 @@ impl Plan {
         Plan { slots, first: log(FIRST_BYTES), most: log(MOST_BYTES) }
     }
 
-    /// The slots of segment `index`; empty behind the last one.
+    /// Returns the slot numbers of segment `index`. The range is empty after the last segment.
     pub(super) fn range(self, index: usize) -> Range<u32> {
         self.start(index)..self.start(index + 1)
     }
@@ -48,7 +51,7 @@ impl Plan {
         start.min(self.slots as usize) as u32
     }
 
-    /// The segment that has slot number `slot`.
+    /// Returns the index of the segment that has slot number `slot`.
     pub(super) fn segment(self, slot: u32) -> usize {
         if slot >> self.first == 0 {
             return 0;
@@ -60,38 +63,38 @@ impl Plan {
     }
 }
 
-/// The segments of an arena. Behind its lock.
+/// The segments of a stack pool. The lock of the pool protects them.
 #[derive(Debug)]
 pub(super) struct Segments {
     pub(super) plan: Plan,
     layout: SlotLayout,
     wanted: Guards,
-    /// `None` where a segment was given back, or could not be had.
+    /// `None` if the segment was given back, or could not be reserved.
     all: Vec<Option<Segment>>,
-    /// No segment below it has a slot to claim.
+    /// No segment below this index has a slot to claim.
     lowest: usize,
-    /// Slots whose guards are in place.
+    /// The number of slots that have their guards.
     opened: usize,
 }
 
 #[derive(Debug)]
 struct Segment {
     mapping: Mapping,
-    /// Number of its first slot.
+    /// The number of the segment's first slot.
     start: u32,
-    /// Slots that are out or warm, or are being opened.
+    /// The number of slots that are out, warm, or being opened.
     used: u32,
-    /// Numbers of slots that were opened and have no memory.
+    /// The numbers of slots that were opened and have no memory now.
     trimmed: Vec<u32>,
-    /// Numbers of slots whose guard the kernel refused, to be tried again.
+    /// The numbers of slots for which the kernel refused a guard. They will be tried again.
     bare: Vec<u32>,
-    /// From this number on no slot was ever used.
+    /// No slot from this number on was ever used.
     fresh: u32,
-    /// Core files shall not have it, since nothing in it is in use.
+    /// The segment is left out of core files, because nothing in it is in use.
     hidden: bool,
 }
 
-/// A slot that its caller may use, once it is open.
+/// A slot that the caller may use after it has been opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) number: u32,
@@ -105,12 +108,13 @@ impl Segments {
         Segments { plan, layout, wanted, all: Vec::new(), lowest: 0, opened: 0 }
     }
 
-    /// Slots whose guards are in place.
+    /// Returns the number of slots that have their guards.
     pub(super) fn opened(&self) -> usize {
         self.opened
     }
 
-    /// A slot that is not in use, the number as low as can be had. If `closed`, one that is not open yet.
+    /// Claims a slot that is not in use, with the lowest number available. If `closed`, claims a slot that is
+    /// not open yet.
     pub(super) fn claim(&mut self, closed: bool) -> Result<Claim, StackError> {
         let mut refused = None;
         let mut index = if closed { 0 } else { self.lowest };
@@ -125,7 +129,8 @@ impl Segments {
                         return Ok(claim);
                     }
                 }
-                // A segment above may have room all the same; one more would be refused as well.
+                // A higher segment that is already there may still have a free slot. A new segment would be
+                // refused too.
                 Err(error) => {
                     refused.get_or_insert(error);
                     if index >= self.all.len() {
@@ -140,7 +145,7 @@ impl Segments {
         }
     }
 
-    /// Segment `index`, which is reserved if it is not there.
+    /// Returns segment `index`, and reserves it first if it is not there.
     fn segment(&mut self, index: usize) -> Result<&mut Segment, StackError> {
         if index >= self.all.len() || self.all[index].is_none() {
             let segment = Segment::reserve(self.layout, self.plan.range(index), self.wanted)?;
@@ -152,20 +157,20 @@ impl Segments {
         Ok(self.all[index].as_mut().expect("just reserved"))
     }
 
-    /// The slot of a claim was opened, so it is in use.
+    /// Records that the slot of a claim was opened. The slot stays in use.
     pub(super) fn opened_as(&mut self, number: u32, opened: Opened) {
         self.opened += 1;
         self.of(number).mapping.count(opened);
     }
 
-    /// The slot of a claim could not be opened.
+    /// Records that the slot of a claim could not be opened. The slot becomes bare.
     pub(super) fn unclaim(&mut self, number: u32) {
         let segment = self.of(number);
         segment.bare.push(number);
         self.leave(number);
     }
 
-    /// The slot is in use no more, is open and has no memory.
+    /// Records that a slot is no longer in use. The slot is open and has no memory.
     pub(super) fn trimmed(&mut self, number: u32) {
         self.of(number).trimmed.push(number);
         self.leave(number);
@@ -182,31 +187,31 @@ impl Segments {
         self.all[index].as_mut().expect("a segment with a slot in use is there")
     }
 
-    /// Where a slot that is in use is.
+    /// Returns the place of a slot that is in use.
     pub(super) fn slot(&self, number: u32) -> Slot {
         let segment = self.all[self.plan.segment(number)].as_ref();
         segment.expect("a segment with a slot in use is there").slot(number)
     }
 
-    /// The number of the slot in which this address lies.
+    /// Returns the number of the slot that contains this address.
     pub(super) fn number_at(&self, address: usize) -> Option<u32> {
         let mut there = self.all.iter().flatten();
         there.find_map(|segment| Some(segment.start + segment.mapping.index_of(address)?))
     }
 
-    /// How many slots of each segment are in use.
+    /// Returns how many slots of each segment are in use.
     pub(super) fn used(&self) -> Vec<u32> {
         self.all.iter().map(|segment| segment.as_ref().map_or(0, |s| s.used)).collect()
     }
 
-    /// Never unmaps what there is.
+    /// Forgets all segments without unmapping them. Their memory is leaked.
     pub(super) fn forget(&mut self) {
         self.all.drain(..).for_each(std::mem::forget);
     }
 
-    /// Takes out the segments from number `from` on in which nothing is in use, the highest first, as long
-    /// as `least` slots stay open. The caller drops them, which unmaps them. Those that stay are kept out of
-    /// core files.
+    /// Removes segments with an index of `from` or more in which no slot is in use, the highest first, as
+    /// long as `least` slots stay open. The caller drops the returned mappings, which unmaps them. Unused
+    /// segments that stay are left out of core files.
     pub(super) fn release(&mut self, from: usize, least: usize) -> Vec<Mapping> {
         let mut free = Vec::new();
         for segment in self.all.iter_mut().flatten().filter(|segment| segment.used == 0) {
@@ -231,7 +236,7 @@ impl Segments {
 }
 
 impl Segment {
-    /// A segment for the slots of `range`, or for as many of them as can be had.
+    /// Reserves a segment for the slots of `range`, or for as many of them as the kernel grants.
     fn reserve(
         layout: SlotLayout,
         range: Range<u32>,

@@ -1,18 +1,18 @@
-//! Mapping: one segment, that is address space for some slots, in one piece.
-//! reserve: mmap without access, then access for all of it where guards are light.
-//! open: the guard of one slot, before its first use.   discard: a slot's memory to the kernel; its guard
-//! stays.
+//! Mapping: one segment, which is contiguous address space for some slots.
+//! reserve: calls `mmap` without access rights, and then grants access to everything if guards are light.
+//! open: makes the guard of one slot, before the slot is first used.
+//! discard: gives the memory of a slot back to the kernel. The guard stays.
 //!
 //! | guards | how | cost of one | mappings |
 //! |---|---|---|---|
 //! | light | `MADV_GUARD_INSTALL`, Linux 6.13: a mark in the page table | 1.1–1.3 us | none |
 //! | protected | the segment stays without access, and `mprotect` opens the frames | about the same | two a slot |
 //!
-//! Which kind a segment has is found out by trying, each time: a kernel before 6.13 knows no marks, a
-//! sandbox may refuse the call at any time, and locked memory (`mlockall`) takes none. Where one mark is
-//! refused in a segment with marks, that slot's guard is made by `mprotect`. `mprotect` guards are counted
-//! (`budget`). Protected segments cost nothing under `vm.overcommit_memory = 2` until slots are opened, and
-//! `mlockall` makes the frames of open slots resident, not the rest.
+//! The kind of guards is found out by trying, for each segment, because a kernel before 6.13 has no marks, a
+//! sandbox may refuse the call at any time, and locked memory (`mlockall`) takes no marks. If one mark is
+//! refused in a segment with marks, the guard of that slot is made by `mprotect`. Guards made by `mprotect`
+//! are counted in `budget`. Protected segments cost nothing under `vm.overcommit_memory = 2` until slots are
+//! opened, and `mlockall` makes only the frames of open slots resident.
 //! Checked by: src/fiber/tests.rs, src/fiber/segment_tests.rs.
 
 use super::overflow::registry;
@@ -20,7 +20,7 @@ use super::{SlotLayout, StackError, budget, room};
 use crate::platform::page_size;
 use std::{io, ptr};
 
-// <linux/mman.h>, since 6.13; not in libc yet.
+// From <linux/mman.h>, since 6.13. The libc crate does not define it yet.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
 
 /// How guards are made.
@@ -32,18 +32,18 @@ pub enum Guards {
     Protected,
 }
 
-/// What a slot was opened with.
+/// How the guard of a slot was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
-    /// Its guard costs no mapping.
+    /// The guard costs no mapping.
     Light,
-    /// Its guard counts in the budget.
+    /// The guard counts in the budget.
     Split,
-    /// It has none: the caller has allowed that.
+    /// The slot has no guard, which the caller allowed.
     Unguarded,
 }
 
-/// Address space for some slots, unmapped when dropped.
+/// Address space for some slots. It is unmapped when dropped.
 #[derive(Debug)]
 pub(super) struct Mapping {
     low: usize,
@@ -51,13 +51,13 @@ pub(super) struct Mapping {
     slots: u32,
     guards: Guards,
     registered: registry::Registered,
-    /// Slots whose guards count in the budget.
+    /// The number of slots that have guards counted in the budget.
     split: usize,
 }
 
 impl Mapping {
-    /// Reserves the address space of `slots` slots; no memory yet. Guards are `Light` if `wanted` are, and
-    /// the kernel makes one here and now.
+    /// Reserves the address space of `slots` slots, without memory. Guards are `Light` if `wanted` is `Light`
+    /// and if the kernel makes such a guard on a trial.
     pub(super) fn reserve(
         layout: SlotLayout,
         slots: u32,
@@ -83,29 +83,29 @@ impl Mapping {
         self.slots
     }
 
-    /// The slot number `index` of this mapping.
+    /// Returns slot number `index` of this mapping.
     pub(super) fn slot(&self, index: u32) -> Slot {
         debug_assert!(index < self.slots);
         let low = self.low + index as usize * self.layout.stride();
         Slot { low, layout: self.layout, guards: self.guards }
     }
 
-    /// Which of its slots has this address.
+    /// Returns the index of the slot that contains this address.
     pub(super) fn index_of(&self, address: usize) -> Option<u32> {
         let index = address.checked_sub(self.low)? / self.layout.stride();
         (index < self.slots as usize).then_some(index as u32)
     }
 
-    /// One of its slots was opened so; to be told once a slot.
+    /// Records how one of the slots was opened. Must be called once for each opened slot.
     pub(super) fn count(&mut self, opened: Opened) {
         self.split += usize::from(opened == Opened::Split);
     }
 
-    /// Whether core files shall have it. A hint.
+    /// Asks the kernel to include this mapping in core files, or to leave it out. This is a hint.
     pub(super) fn dump(&self, wanted: bool) {
         let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
         let low = ptr::without_provenance_mut(self.low);
-        // SAFETY: our own mapping, whose contents stay.
+        // SAFETY: this is our own mapping, and its contents stay.
         unsafe { libc::madvise(low, self.layout.stride() * self.slots as usize, advice) };
     }
 }
@@ -120,7 +120,7 @@ impl Drop for Mapping {
     }
 }
 
-/// Where a slot is. Valid while its mapping is.
+/// The place of a slot. It is valid as long as its mapping exists.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
     pub(super) low: usize,
@@ -129,8 +129,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Puts the guard in place; without one only if `may_lack` it. The slot is not in use, and is opened
-    /// once. [C2]
+    /// Makes the guard. Goes on without a guard only if `may_lack`. The slot must not be in use, and must be
+    /// opened only once. [C2]
     pub(super) fn open(self, may_lack: bool) -> Result<Opened, StackError> {
         let guard = self.layout.guard();
         if self.guards == Guards::Light && mark(self.low, guard).is_ok() {
@@ -143,7 +143,7 @@ impl Slot {
         }
     }
 
-    /// The guard by `mprotect`, which the budget must allow.
+    /// Makes the guard by `mprotect`, if the budget allows it.
     fn split(self) -> Result<(), StackError> {
         budget::take()?;
         let guard = self.layout.guard();
@@ -161,27 +161,27 @@ impl Slot {
     }
 
     fn unguarded(self) -> Result<Opened, StackError> {
-        // With access to all of it, the slot and its neighbours are one mapping.
+        // With access to the whole slot, the slot and its neighbours become one mapping again.
         protect(self.low, self.layout.stride(), libc::PROT_READ | libc::PROT_WRITE)
             .map(|()| Opened::Unguarded)
             .map_err(|errno| StackError::Guard { errno })
     }
 
-    /// Gives the slot's memory back to the kernel; its guard stays. The slot is not in use.
+    /// Gives the slot's memory back to the kernel. The guard stays. The slot must not be in use.
     pub(super) fn discard(self) {
         let frames = ptr::without_provenance_mut(self.low + self.layout.guard());
         let bytes = self.layout.stride() - self.layout.guard();
-        // SAFETY: the slot is in our mapping, and what is on it is needed no more.
-        // A refusal (locked memory) is no harm: the memory then stays ours.
+        // SAFETY: the slot is in our mapping, and its contents are not needed any more.
+        // If the kernel refuses (locked memory), the memory stays allocated, which is harmless.
         unsafe { libc::madvise(frames, bytes, libc::MADV_DONTNEED) };
     }
 }
 
-/// What this kernel grants here and now: what a message is chosen by, no more.
+/// Returns the kind of guards that this kernel grants now. Only the choice of a message depends on it.
 pub(super) fn guards_of_this_kernel() -> Guards {
     let page = page_size();
     let Ok(low) = map(page) else { return Guards::Protected };
-    // SAFETY: our own mapping. Locked memory, as `mlockall` makes it, would take no mark.
+    // SAFETY: this is our own mapping. Memory that `mlockall` has locked would not take a mark.
     unsafe { libc::munlock(ptr::without_provenance(low), page) };
     let marked = mark(low, page);
     unmap(low, page);
@@ -190,39 +190,40 @@ pub(super) fn guards_of_this_kernel() -> Guards {
 
 /// Reserves address space without access rights.
 fn map(bytes: usize) -> Result<usize, i32> {
-    // NORESERVE: what is never touched is not counted as promised memory.
+    // NORESERVE: memory that is never touched does not count as committed.
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-    // SAFETY: a new mapping, wherever the kernel likes.
+    // SAFETY: this makes a new mapping at an address that the kernel chooses.
     let low = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
     if low == libc::MAP_FAILED {
         return Err(errno());
     }
-    // A huge page would turn a 4 KiB goroutine into 2 MiB. Refused only where there are none.
-    // SAFETY: our own mapping.
+    // A huge page would make a 4 KiB goroutine take 2 MiB. The kernel refuses this only if it has no huge
+    // pages.
+    // SAFETY: this is our own mapping.
     unsafe { libc::madvise(low, bytes, libc::MADV_NOHUGEPAGE) };
-    // Exposed: the switch makes stack pointers from plain addresses.
+    // The address is exposed, because the switch makes stack pointers from plain addresses.
     Ok(low.expose_provenance())
 }
 
-/// Marks pages of ours, which nobody uses, as a guard.
+/// Marks pages as a guard. The pages must be ours, and nobody may use them.
 fn mark(low: usize, bytes: usize) -> Result<(), i32> {
-    // SAFETY: the callers' own mapping; the pages are not in use, so nothing is lost with them.
+    // SAFETY: the pages lie in the callers' own mapping and are not in use, so no data is lost.
     let rc = unsafe { libc::madvise(ptr::without_provenance_mut(low), bytes, MADV_GUARD_INSTALL) };
     if rc == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Sets the access rights of pages of ours, which nobody uses.
+/// Sets the access rights of pages. The pages must be ours, and nobody may use them.
 fn protect(low: usize, bytes: usize, rights: libc::c_int) -> Result<(), i32> {
-    // SAFETY: the callers' own mapping; the pages are not in use.
+    // SAFETY: the pages lie in the callers' own mapping and are not in use.
     let rc = unsafe { libc::mprotect(ptr::without_provenance_mut(low), bytes, rights) };
     if rc == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Unmaps what is ours. False if the kernel refuses, because that would split a mapping and there may be
-/// no more of them: then it stays, without memory.
+/// Unmaps our address space. Returns false if the kernel refuses because the call would split a mapping and
+/// no more mappings are allowed. The mapping then stays, without memory.
 fn unmap(low: usize, bytes: usize) -> bool {
     let place = ptr::without_provenance_mut(low);
-    // SAFETY: the callers' own mapping, which nobody uses any more.
+    // SAFETY: this is the callers' own mapping, and nobody uses it any more.
     let done = unsafe { libc::munmap(place, bytes) } == 0;
     if !done {
         // SAFETY: as above.

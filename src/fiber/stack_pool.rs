@@ -1,7 +1,9 @@
-//! Arena: which slot is whose.
-//! take: warm fibers, the most recently used; if there is none, one cold fiber on a trimmed, a bare
-//! or a fresh slot.   give: warm again.   trim: the least recently used lose fiber and memory.
-//! release: segments without a slot in use go back to the kernel.
+//! Stack pool: tracks the state of each slot, and hands out fibers.
+//! take: returns warm fibers, the most recently used first. If no fiber is warm, take makes one cold fiber on
+//! a trimmed, bare or fresh slot.
+//! give: makes fibers warm again.
+//! trim: the least recently used fibers lose their memory and are forgotten.
+//! release: gives segments without a slot in use back to the kernel.
 //!
 //! ```text
 //!   fresh --take--> out --give--> warm --take--> out
@@ -10,15 +12,15 @@
 //!   bare ---take--> out          trimmed --take--> out     (trimmed: the guard is in place)
 //! ```
 //!
-//! [C1] A slot is out, warm, trimmed, bare or fresh: exactly one of these.
-//! [C2] A fiber runs only on a slot whose guard is in place, unless the builder allowed stacks without.
-//! [C3] A segment is unmapped only if no slot of it is out or warm.
-//! [C5] In a strained arena, every cell of a goroutine that may be spawned has an open slot.
-//! Costs: a cold fiber 4.3 us on a fresh slot; a warm one 36 ns alone, 13 ns in batches of 64, taken
-//! and given back (measured: `measure.rs`).
-//! The lock is taken for a batch of fibers at a time and never across a switch; the checkers don't
-//! see it. Making a cold fiber (two page-table updates and a page fault) happens outside it.
-//! trim and release: `trim.rs`.
+//! [C1] A slot is always in exactly one of these states: out, warm, trimmed, bare or fresh.
+//! [C2] A fiber runs only on a slot that has its guard, unless the builder allowed stacks without guards.
+//! [C3] A segment is unmapped only if none of its slots is out or warm.
+//! [C5] In a strained pool, every goroutine cell that may be spawned has an open slot.
+//! Costs: a cold fiber on a fresh slot takes 4.3 us. To take and give back a warm fiber takes 36 ns for a
+//! single fiber, and 13 ns each in batches of 64 (measured by `measure.rs`).
+//! The lock is taken once for a batch of fibers, and never held across a switch. The checkers do not see this
+//! lock. A cold fiber (two page-table updates and a page fault) is made without the lock.
+//! The code of trim and release is in `trim.rs`.
 //! Checked by: src/fiber/tests.rs, src/fiber/segment_tests.rs.
 
 use super::segments::{Claim, Segments};
@@ -31,33 +33,33 @@ use crate::platform::{Arc, MODELLED};
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Address space that one arena may ask for; of the 128 TiB of x86-64.
+/// The largest address space that one pool may ask for, out of the 128 TiB of x86-64.
 const MAX_BYTES: usize = 1 << 45;
 
-/// Stacks of one size, with a fiber on each that was ever used.
+/// Stacks of one size. Each slot that was used has a fiber, until the slot is trimmed.
 pub struct StackPool {
     plan: StackPoolPlan,
     entry: Entry,
-    /// Each fiber has thread-locals of its own.
+    /// `Some` if each fiber has thread-locals of its own.
     blocks: Option<&'static Blocks>,
     number: u32,
-    /// A guard or address space was refused once: see `secure`.
+    /// True once a guard or address space was refused: see `secure`.
     strained: AtomicBool,
     pub(super) state: Mutex<State>,
 }
 
-/// What an arena is made of.
+/// What a stack pool is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StackPoolPlan {
     /// How a slot is divided.
     pub layout: SlotLayout,
     /// The largest number of slots.
     pub slots: usize,
-    /// The guards to try first.
+    /// The kind of guards to try first.
     pub guards: Guards,
-    /// Whether a slot may be used without a guard where the kernel refuses one.
+    /// Whether a slot may be used without a guard if the kernel refuses the guard.
     pub may_lack_guards: bool,
-    /// Whether stacks are painted, so that what was used of them can be told.
+    /// Whether stacks are painted, so that the used part of a stack can be measured.
     pub painted: bool,
 }
 
@@ -71,24 +73,24 @@ impl StackPoolPlan {
     }
 }
 
-/// Each slot is in one of these places. [C1]
+/// The places of the slots: each slot is in one of these places. [C1]
 pub(super) struct State {
-    /// Fibers at rest, the most recently used last.
+    /// Fibers at rest, with the most recently used fiber last.
     pub(super) warm: VecDeque<Fiber>,
-    /// Where all slots are; those that are trimmed, bare or fresh are nowhere else.
+    /// The place of every slot. Trimmed, bare and fresh slots are recorded only here.
     pub(super) segments: Segments,
-    /// Fibers taken and not given back.
+    /// The number of fibers that were taken and not given back.
     out: usize,
-    /// The fewest warm fibers since `idle` was asked.
+    /// The smallest number of warm fibers since the last call of `idle`.
     pub(super) fewest_warm: usize,
 }
 
 impl StackPool {
-    /// An arena of `slots` slots with light guards, if the kernel has them. Address space is reserved as
-    /// it is needed, and memory comes as stacks are touched. Each fiber runs `entry`.
+    /// Makes a pool of `slots` slots, with light guards if the kernel has them. Address space is reserved
+    /// when it is needed, and memory is allocated when stacks are touched. Each fiber runs `entry`.
     ///
     /// # Errors
-    /// A number out of range, or a kernel that refuses even the first stacks.
+    /// Returns an error if a number is out of range, or if the kernel refuses even the first stack.
     pub fn new(
         layout: SlotLayout,
         slots: usize,
@@ -99,11 +101,11 @@ impl StackPool {
         StackPool::of(plan, entry)
     }
 
-    /// As [`of`](Arena::of), for fibers with thread-locals of their own, above their frames: the plan's layout
-    /// leaves [`Blocks::bytes`] for them.
+    /// Does the same as [`of`](StackPool::of), for fibers that have thread-locals of their own above their
+    /// frames. The plan's layout must reserve [`Blocks::bytes`] for the thread-locals.
     ///
     /// # Errors
-    /// As [`new`](Arena::new).
+    /// As [`new`](StackPool::new).
     pub fn isolated(
         plan: StackPoolPlan,
         entry: Entry,
@@ -115,16 +117,16 @@ impl StackPool {
         Ok(Arc::new(arena))
     }
 
-    /// What [`Fiber::resume`] must be told for the fibers of this arena.
+    /// Returns the blocks that [`Fiber::resume`] needs for the fibers of this pool.
     #[inline]
     pub fn blocks(&self) -> Option<&'static Blocks> {
         self.blocks
     }
 
-    /// As [`new`](Arena::new), with every choice.
+    /// Does the same as [`new`](StackPool::new), with every choice.
     ///
     /// # Errors
-    /// As [`new`](Arena::new).
+    /// As [`new`](StackPool::new).
     pub fn of(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackError> {
         plan.check()?;
         if MODELLED {
@@ -135,24 +137,24 @@ impl StackPool {
 
     fn make(plan: StackPoolPlan, entry: Entry) -> Result<StackPool, StackError> {
         static NUMBERS: AtomicU32 = AtomicU32::new(0);
-        // Relaxed: only uniqueness counts.
+        // Relaxed: only uniqueness matters.
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let segments = Segments::new(plan.layout, plan.slots as u32, plan.guards);
         let state = State { warm: VecDeque::new(), segments, out: 0, fewest_warm: 0 };
         let strained = AtomicBool::new(false);
         let state = Mutex::new(state);
         let arena = StackPool { plan, entry, blocks: None, number, strained, state };
-        // Whoever asked is told now if there is no stack at all. One that is open is used first.
+        // The caller learns now if there can be no stack at all. The opened slot is used first.
         arena.open_one()?;
         Ok(arena)
     }
 
-    /// How many slots an arena may have, by address space.
+    /// Returns how many slots a pool may have, as limited by address space.
     pub fn max_slots(layout: SlotLayout) -> usize {
         MAX_SLOTS.min(MAX_BYTES / layout.stride())
     }
 
-    /// How many stacks this kernel guards in a process, as far as can be said beforehand.
+    /// Returns how many guarded stacks this kernel allows a process, as far as that can be known beforehand.
     pub fn guarded_slots() -> usize {
         match stack_mapping::guards_of_this_kernel() {
             Guards::Light => usize::MAX,
@@ -160,31 +162,32 @@ impl StackPool {
         }
     }
 
-    /// What it is made of.
+    /// Returns the plan of this pool.
     pub fn plan(&self) -> StackPoolPlan {
         self.plan
     }
 
-    /// What its fibers run.
+    /// Returns the function that the fibers run.
     pub fn entry(&self) -> Entry {
         self.entry
     }
 
-    /// How its slots are divided.
+    /// Returns how the slots are divided.
     pub fn layout(&self) -> SlotLayout {
         self.plan.layout
     }
 
-    /// The largest number of slots.
+    /// Returns the largest number of slots.
     pub fn slots(&self) -> usize {
         self.plan.slots
     }
 
-    /// Takes fibers off the arena: up to `max` warm ones, the most recently used, put so that
-    /// `into.pop()` is the most recent of all; if none is warm, one cold fiber.
+    /// Takes up to `max` warm fibers, the most recently used, in such an order that `into.pop()` returns the
+    /// most recent. If no fiber is warm, makes one cold fiber.
     ///
     /// # Errors
-    /// Every slot is in use, or the kernel refuses a guard or address space. Nothing was taken then.
+    /// Returns an error if every slot is in use, or if the kernel refuses a guard or address space. No fiber
+    /// was taken then.
     pub fn take(&self, into: &mut Vec<Fiber>, max: usize) -> Result<(), StackError> {
         let mut state = self.lock();
         let warm = state.warm.len();
@@ -203,8 +206,8 @@ impl StackPool {
         Ok(())
     }
 
-    /// Gives fibers back, the most recently used last. They are at rest (a duty of
-    /// [`Fiber::resume`]).
+    /// Gives fibers back, with the most recently used last. The fibers must be at rest, as [`Fiber::resume`]
+    /// demands.
     pub fn give(&self, fibers: impl Iterator<Item = Fiber>) {
         let mut state = self.lock();
         for fiber in fibers {
@@ -216,7 +219,7 @@ impl StackPool {
         }
     }
 
-    /// How many slots have their fiber out.
+    /// Returns how many slots have their fiber out.
     pub fn in_use(&self) -> usize {
         self.lock().out
     }
@@ -242,7 +245,7 @@ impl StackPool {
         })
     }
 
-    /// Opens the slot of a claim, or gives the claim up.
+    /// Opens the slot of a claim. If that fails, cancels the claim.
     fn open(&self, claim: Claim) -> Result<(), StackError> {
         let opened = claim.slot.open(self.plan.may_lack_guards);
         let mut state = self.lock();
@@ -264,11 +267,11 @@ impl StackPool {
         }
     }
 
-    /// Whether guards or address space are scarce, so that whoever accepts a goroutine calls
-    /// [`secure`](Arena::secure) first.
+    /// Returns true if guards or address space are scarce. Before a goroutine is accepted, the caller must
+    /// then call [`secure`](StackPool::secure).
     #[inline]
     pub fn is_strained(&self) -> bool {
-        // Relaxed: a hint. Where it is seen late, a goroutine waits for its stack.
+        // Relaxed: this flag is a hint. If a thread sees it late, a goroutine waits for its stack.
         self.strained.load(Ordering::Relaxed)
     }
 
@@ -277,10 +280,10 @@ impl StackPool {
         self.strained.store(true, Ordering::Relaxed);
     }
 
-    /// Sees to it that `slots` slots are open, in use or not. [C5]
+    /// Opens slots until `slots` slots are open, in use or not. [C5]
     ///
     /// # Errors
-    /// The kernel refuses, or the arena has fewer.
+    /// Returns an error if the kernel refuses, or if the pool has fewer slots.
     pub fn secure(&self, slots: usize) -> Result<(), StackError> {
         while self.lock().segments.opened() < slots {
             self.open_one()?;
@@ -296,7 +299,7 @@ impl StackPool {
     }
 
     pub(super) fn lock(&self) -> impl std::ops::DerefMut<Target = State> + '_ {
-        // No step of a critical section leaves the state half changed.
+        // A poisoned lock is harmless, because no step of a critical section leaves the state half changed.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -314,14 +317,14 @@ impl fmt::Debug for StackPool {
     }
 }
 
-/// A checker runs thousands of executions a second, and each makes its arena: reservation and cold
-/// stacks would cost more than all else. So arenas are kept, and used again by the next execution
-/// if nothing of them is in use any more.
+/// Returns a pool that an earlier execution has made, if nothing of the pool is in use any more. A checker
+/// runs thousands of executions a second, and each of them makes a pool, so reservations and cold stacks
+/// would cost more than everything else.
 fn cached(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackError> {
     static CACHE: Mutex<Vec<Arc<StackPool>>> = Mutex::new(Vec::new());
     let mut cache = CACHE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    // An execution that failed leaves suspended fibers, and that arena to nobody: drop it (which
-    // leaks its segments).
+    // An execution that failed leaves suspended fibers in its pool, and nobody owns that pool. Drop it, which
+    // leaks its segments.
     cache.retain(|arena| Arc::strong_count(arena) > 1 || arena.in_use() == 0);
     let found = cache.iter().find(|arena| {
         Arc::strong_count(arena) == 1
@@ -338,7 +341,7 @@ fn cached(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackErro
 
 #[cfg(test)]
 impl StackPool {
-    /// Where a slot begins that is in use.
+    /// Returns the address at which a slot that is in use begins.
     pub(super) fn low_of(&self, slot: usize) -> usize {
         self.lock().segments.slot(slot as u32).low
     }

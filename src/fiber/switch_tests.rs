@@ -1,5 +1,6 @@
-//! Unit tests of the switch: what survives it, and what unwinding and backtraces find on a fiber.
-//! The same for both kinds: `cargo test --lib context`, and with `--features portable-switch`.
+//! Unit tests of the switch: what survives a switch, and what unwinding and backtraces find on a fiber.
+//! Both kinds of switch are tested, by `cargo test --lib fiber`, without and with `--features
+//! portable-switch`.
 
 use super::tests::{DONE, PANICKED, PAUSED, arena, go_on, one, serve, start};
 use super::{DEFAULT_STACK_SIZE, Fiber, PASSES, SlotLayout, StackPool, Suspender};
@@ -15,7 +16,7 @@ const JUMPS: bool = cfg!(all(
     not(feature = "portable-switch")
 ));
 
-/// Suspends behind `frames` real frames.
+/// Suspends behind `frames` real call frames.
 #[inline(never)]
 fn pause_behind(suspender: &Suspender, frames: u64) -> u64 {
     if frames == 0 {
@@ -26,7 +27,7 @@ fn pause_behind(suspender: &Suspender, frames: u64) -> u64 {
     black_box(pause_behind(suspender, black_box(frames - 1)) + 1)
 }
 
-/// More numbers than there are registers, alive across a suspension.
+/// Keeps more numbers alive across a suspension than there are registers.
 #[inline(never)]
 fn numbers_across_a_pause(suspender: &Suspender, seed: u64) -> bool {
     let whole: [u64; 24] = std::array::from_fn(|n| black_box(seed * 1_000 + n as u64));
@@ -77,7 +78,7 @@ fn stacks_are_aligned_as_calls_want_them() {
             for _ in 0..2 {
                 let aligned = black_box(Aligned(1));
                 assert!((&raw const aligned).addr().is_multiple_of(16));
-                // The C library's code for floating point takes it for granted.
+                // The C library's floating-point code relies on an aligned stack.
                 assert_eq!(format!("{:.3}", black_box(1.5)), "1.500");
                 pause_behind(suspender, 1);
             }
@@ -106,7 +107,7 @@ fn fiber_resumes_another() {
     arena.give([outer].into_iter());
 }
 
-/// Three that pass on in a ring, each behind another number of frames each time.
+/// Three fibers that pass on in a ring, each time behind a different number of frames.
 struct Ring {
     fibers: [UnsafeCell<Fiber>; 3],
     passed: Cell<usize>,
@@ -120,7 +121,8 @@ fn pass_behind(ring: &Ring, from: usize, frames: u64) -> usize {
     let [from, to] = [from, (from + 1) % 3].map(|which| ring.fibers[which].get());
     ring.passed.set(ring.passed.get() + 1);
     let argument = ptr::without_provenance_mut(ring.passed.get());
-    // SAFETY: the caller runs on `from`; both stay in place, and hold nothing that is bound to a thread.
+    // SAFETY: the caller runs on `from`. Both fibers stay in place, and hold nothing that is bound to a
+    // thread.
     unsafe { Fiber::pass(from, to, argument, None) }.addr()
 }
 
@@ -140,16 +142,17 @@ fn fibers_pass_on_and_the_last_goes_back_to_the_resumer_of_the_first() {
             for round in 0..ROUNDS {
                 let kept: [usize; 12] = std::array::from_fn(|n| black_box(which * 100 + n));
                 let argument = pass_behind(&its_ring, which, (round % 4) as u64);
-                // In the last round it is the test that resumes it.
+                // In the last round the test itself resumes the fiber.
                 assert!(argument == its_ring.passed.get() || round + 1 == ROUNDS);
                 assert!((0..12).all(|n| kept[n] == which * 100 + n));
             }
         };
-        // SAFETY: nobody else uses it.
+        // SAFETY: nobody else uses the fiber.
         assert_eq!(start(unsafe { &mut *ring.fibers[which].get() }, body), PAUSED);
     }
     for which in 0..3 {
-        // SAFETY: nobody else uses it; the first one goes back here after the others have passed on to it.
+        // SAFETY: nobody else uses the fiber. The first fiber goes back to this place after the others have
+        // passed on to it.
         assert_eq!(go_on(unsafe { &mut *ring.fibers[which].get() }), DONE);
     }
     assert_eq!(ring.passed.get(), 3 * ROUNDS);
@@ -167,7 +170,7 @@ fn panic_in_a_fiber_is_caught_there() {
     arena.give([fiber].into_iter());
 }
 
-/// Unwinds through `frames` frames that have suspended, each with something to drop.
+/// Unwinds through `frames` frames that have suspended. Each frame has a value to drop.
 #[inline(never)]
 fn panic_behind(suspender: &Suspender, frames: usize, dropped: &Arc<Mutex<Vec<usize>>>) {
     struct Note<'a>(usize, &'a Mutex<Vec<usize>>);
@@ -233,7 +236,7 @@ fn backtrace_in_a_fiber_ends_where_its_stack_does() {
         let last = trace.lines().last().expect("a frame");
         assert!(last.ends_with("::begin"), "no end in {trace}");
     } else {
-        // corosensei leads an unwinder on to who resumed the fiber.
+        // With corosensei, an unwinder goes on to the frames of the resumer.
         assert!(below.contains("backtrace_in_a_fiber_ends"), "no resumer in {trace}");
     }
     arena.give([fiber].into_iter());

@@ -1,5 +1,5 @@
-//! Unit tests of fibers and arenas. Nothing of `context` is modelled, so they run under every
-//! backend; what differs there asks `MODELLED`.
+//! Unit tests of fibers and stack pools. No model covers this folder, so these tests run with every backend.
+//! A test that must differ in a model checks `MODELLED`.
 
 use super::{
     DEFAULT_STACK_SIZE, Fiber, Guards, MIN_STACK_SIZE, SlotLayout, StackError, StackPool,
@@ -16,11 +16,11 @@ pub(super) const PAUSED: usize = 3;
 
 pub(super) type Job = Box<dyn FnOnce(&Suspender)>;
 
-/// The entry of the tests: runs the `Option<Job>` that it is passed, says how that ended, and waits
-/// for the next.
+/// The entry function of the tests. It runs the `Option<Job>` that it gets, reports how the job ended, and
+/// waits for the next job.
 pub(super) fn serve(suspender: &Suspender, mut argument: *mut ()) -> ! {
     loop {
-        // SAFETY: `start` passes a live `Option<Job>`, which nobody else uses meanwhile.
+        // SAFETY: `start` passes a live `Option<Job>`, and nobody else uses it meanwhile.
         let job = unsafe { (*argument.cast::<Option<Job>>()).take() };
         let run = || job.into_iter().for_each(|job| job(suspender));
         let why = if catch_unwind(AssertUnwindSafe(run)).is_ok() { DONE } else { PANICKED };
@@ -38,7 +38,7 @@ pub(super) fn start(fiber: &mut Fiber, job: impl FnOnce(&Suspender) + 'static) -
 
 /// Resumes a job that paused.
 pub(super) fn go_on(fiber: &mut Fiber) -> usize {
-    // SAFETY: the jobs of these tests expect nothing, and hold nothing that is bound to a thread.
+    // SAFETY: the jobs of these tests expect no argument, and hold nothing that is bound to a thread.
     unsafe { fiber.resume(std::ptr::null_mut(), None) }
 }
 
@@ -63,7 +63,8 @@ pub(super) fn arena_with(slots: usize, guards: Guards) -> Arc<StackPool> {
     StackPool::of(plan, serve).expect("an arena")
 }
 
-/// Tests that look at what the whole process has mapped don't overlap.
+/// Returns a guard. Tests that inspect the mappings of the whole process hold it, so that they do not
+/// overlap.
 pub(super) fn alone() -> impl Sized {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -78,16 +79,17 @@ pub(super) fn address_space() -> usize {
 pub(super) fn resident_pages(low: usize, bytes: usize) -> usize {
     let mut pages = vec![0_u8; bytes / page_size()];
     let place = std::ptr::without_provenance_mut(low);
-    // SAFETY: asks only, and `pages` has a byte for each page.
+    // SAFETY: the call only reads, and `pages` has a byte for each page.
     let rc = unsafe { libc::mincore(place, bytes, pages.as_mut_ptr()) };
     assert_eq!(rc, 0, "mincore: {}", std::io::Error::last_os_error());
     pages.iter().filter(|&&page| page & 1 == 1).count()
 }
 
-/// Whether the kernel can read a byte there: the guard's fault without a signal.
+/// Returns whether the kernel can read a byte at this address. This detects a guard without a signal.
 pub(super) fn readable(address: usize) -> bool {
     let mut pipe = [0; 2];
-    // SAFETY: a place for two descriptors, which are closed below; the kernel checks the address.
+    // SAFETY: the call gets a place for two descriptors, which are closed below, and the kernel checks the
+    // address.
     unsafe {
         assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0);
         let written = libc::write(pipe[1], std::ptr::without_provenance(address), 1);
@@ -130,7 +132,7 @@ fn words_pass_both_ways() {
     let arena = StackPool::new(SlotLayout::default(), 1, echo).unwrap();
     let mut fiber = one(&arena);
     for word in [0, 1, 1 << 40, usize::MAX - 1] {
-        // SAFETY: `echo` expects any word.
+        // SAFETY: `echo` accepts any word.
         assert_eq!(unsafe { fiber.resume(std::ptr::without_provenance_mut(word), None) }, word + 1);
     }
     arena.give(std::iter::once(fiber));

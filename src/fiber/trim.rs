@@ -1,7 +1,9 @@
-//! Giving back: the memory of stacks that nobody needs any more, and then their address space.
-//! idle: how many warm fibers were not needed lately.   trim: their memory goes back, in small batches.
-//! release: segments without a slot in use are unmapped, which frees their page tables as well.
-//! No lock is held while the kernel works: a slot on its way counts as in use. [C1] [C3]
+//! Trim: gives back the memory of stacks that are no longer needed, and then their address space.
+//! idle: returns how many warm fibers were not needed recently.
+//! trim: gives back the memory of warm fibers, in small batches.
+//! release: unmaps segments in which no slot is in use, which also frees their page tables.
+//! No lock is held during the kernel's work, because a slot counts as in use until its memory is given back.
+//! [C1] [C3]
 //! Checked by: src/fiber/segment_tests.rs.
 
 use super::segments::Claim;
@@ -11,37 +13,38 @@ use super::thread_locals::Blocks;
 use super::{Fiber, StackPool};
 use std::collections::VecDeque;
 
-/// Fibers that `trim` takes at a time, so that a stack is missing from the warm ones for a short time only.
+/// The number of fibers that `trim` takes at a time. It is small, so that these stacks are missing from the
+/// warm fibers for a short time only.
 const TRIM_BATCH: usize = 32;
 
-/// Segments that are no longer the arena's, unmapped when dropped.
+/// Segments that no longer belong to the pool. They are unmapped when dropped.
 #[derive(Debug)]
 #[must_use = "dropping it takes a while"]
 pub struct Released(Vec<Mapping>);
 
 impl Released {
-    /// How many segments it is.
+    /// Returns the number of segments.
     pub fn segments(&self) -> usize {
         self.0.len()
     }
 }
 
 impl StackPool {
-    /// How many warm fibers nobody has needed since this was last called.
+    /// Returns how many warm fibers were never needed since the last call of this function.
     pub fn idle(&self) -> usize {
         let mut state = self.lock();
         let warm = state.warm.len();
         std::mem::replace(&mut state.fewest_warm, warm).min(warm)
     }
 
-    /// How many fibers are warm.
+    /// Returns how many fibers are warm.
     pub fn warm(&self) -> usize {
         self.lock().warm.len()
     }
 
-    /// Gives the memory of warm fibers back to the kernel, the least recently used first, until
-    /// `keep` are left, at most `most` of them; returns how many it were. Their guards stay, and
-    /// their slots are used again before any fresh one of their segment.
+    /// Gives the memory of at most `most` warm fibers back to the kernel, the least recently used first,
+    /// until `keep` warm fibers are left. Returns the number of trimmed fibers. Their guards stay. Their
+    /// slots are used again before any fresh slot of their segment.
     pub fn trim(&self, keep: usize, most: usize) -> usize {
         let mut trimmed = 0;
         let mut batch = Vec::with_capacity(TRIM_BATCH);
@@ -59,22 +62,23 @@ impl StackPool {
         }
     }
 
-    /// Trims the warm fibers in segments where nothing else is in use, so that these segments can be
-    /// released; but not those in the segments of the first `low` slots.
+    /// Trims the warm fibers in segments in which nothing else is in use, so that these segments can be
+    /// released. Leaves out the segments of the first `low` slots.
     pub fn gather(&self, low: usize) {
         let mut scattered = self.lock().scattered(low, self.blocks());
         self.discard(&mut scattered);
     }
 
-    /// Takes out the segments in which nothing is in use, but for the lowest `kept`, as long as `least` slots
-    /// stay open [C5]; `least` is asked under the arena's lock. They are unmapped when the answer is dropped.
+    /// Takes out the segments in which nothing is in use, except the lowest `kept` segments, as long as
+    /// `least` slots stay open. [C5] `least` is called under the pool's lock. The segments are unmapped when
+    /// the returned value is dropped.
     pub fn release(&self, kept: usize, least: impl FnOnce() -> usize) -> Released {
         let mut state = self.lock();
         let least = least();
         Released(state.segments.release(kept, least))
     }
 
-    /// The memory of slots that are out goes back, and they are trimmed.
+    /// Gives back the memory of slots that are out, and marks the slots as trimmed.
     fn discard(&self, batch: &mut Vec<Claim>) {
         batch.iter().for_each(|claim| claim.slot.discard());
         let mut state = self.lock();
@@ -85,8 +89,8 @@ impl StackPool {
 }
 
 impl State {
-    /// Takes the slots of the `count` fibers that were warm for the longest. A fiber at rest is forgotten:
-    /// nothing on its stack must be dropped (duty of entry).
+    /// Takes the slots of the `count` fibers that have been warm for the longest time. Each fiber is at rest,
+    /// so it can be forgotten: nothing on its stack must be dropped (see [`Entry`](super::Entry)).
     fn cool(&mut self, count: usize, blocks: Option<&Blocks>, into: &mut Vec<Claim>) {
         let State { warm, segments, .. } = self;
         into.extend(warm.drain(..count).map(|fiber| {
@@ -121,9 +125,9 @@ impl State {
     }
 }
 
-/// Its memory is about to go.
+/// Prepares a fiber for the loss of its memory.
 fn retire(fiber: &Fiber, blocks: Option<&Blocks>) {
-    // SAFETY: the fiber was warm, so it is at rest, and it is forgotten here; its slot is still there.
+    // SAFETY: the fiber was warm, so it is at rest. It is forgotten here, and its slot still exists.
     unsafe { fiber.end() };
     if let Some(blocks) = blocks {
         // SAFETY: the fiber was warm, so it is at rest, and it is forgotten here.
@@ -135,7 +139,8 @@ impl Drop for StackPool {
     fn drop(&mut self) {
         self.trim(0, usize::MAX);
         drop(self.release(0, || 0));
-        // What is left has a stack that is out: a goroutine is suspended there for ever. [C3]
+        // A segment that is still there has a stack that is out, because a goroutine is suspended on it for
+        // ever. [C3]
         let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         state.segments.forget();
     }

@@ -1,37 +1,39 @@
-//! The alternate stack: where a handler runs once the goroutine's stack is used up, and where every
-//! handler runs that asks for it (`SA_ONSTACK`).
-//! Threads that `std` starts have one if `std`'s own handler is installed (not in a library within a
-//! C program): 8 KiB, or the kernel's least for a signal frame where wide vector registers make that
-//! larger. Handlers with an empty mask interrupt each other, a frame each, so 8 KiB hold two.
-//! Our own handlers block every signal while they run, so they take one frame. The room beside is for
-//! what they call: `std`'s handler, which prints, the handlers of others in whose mask a signal is
-//! missing, and a fault in one of them.
+//! The alternate stack: the stack on which a handler runs when the goroutine's stack is used up, and on which
+//! every handler with `SA_ONSTACK` runs.
+//! Threads that `std` starts have an alternate stack if `std`'s own handler is installed (which it is not in
+//! a library of a C program). That stack has 8 KiB, or the kernel's minimum for a signal frame if wide vector
+//! registers make the minimum larger. Handlers with an empty mask can interrupt each other, and each takes a
+//! frame, so 8 KiB hold two frames.
+//! Our own handlers block every signal while they run, so they take one frame. The rest of the room is for
+//! what they call: `std`'s handler, which prints; other handlers that leave a signal unblocked; and a fault
+//! in one of these handlers.
 //! Checked by: src/fiber/overflow_tests.rs, proptests/environment/storm.rs.
 
 use crate::platform::page_size;
 use std::cell::OnceCell;
 use std::ptr;
 
-/// The kernel's frames that must fit: a signal's, and that of a fault in its handler.
+/// The number of the kernel's frames that must fit: the frame of a signal, and the frame of a fault in its
+/// handler.
 const FRAMES: usize = 2;
-/// What handlers need beside the kernel's frames: an alternate stack with less is replaced. `std`'s
-/// report of an overflow takes some 4 KiB.
+/// The bytes that handlers need in addition to the kernel's frames. An alternate stack with less is replaced.
+/// `std`'s report of an overflow takes some 4 KiB.
 const ROOM: usize = 16 * 1024;
-/// What we install has this much beside the frames.
+/// The bytes that our alternate stacks have in addition to the frames.
 const OURS: usize = 32 * 1024;
 
-/// Installs an alternate stack for the calling kernel thread if there is none, or one without room;
-/// it is removed when the thread ends. For the start of each thread of ours. If the kernel refuses,
-/// an overflow is a plain SIGSEGV.
+/// Installs an alternate stack for the calling kernel thread if the thread has none, or has one without
+/// enough room. The stack is removed when the thread ends. Each of our threads calls this function when it
+/// starts. If the kernel refuses, an overflow is a plain SIGSEGV.
 pub fn ensure_alternate_stack() {
     thread_local! {
         static OWN: OnceCell<Option<AlternateStack>> = const { OnceCell::new() };
     }
-    // While the thread-locals are torn down no worker starts.
+    // The access cannot fail here, because no worker starts while its thread-locals are torn down.
     let _ = OWN.try_with(|own| own.get_or_init(AlternateStack::if_needed).is_some());
 }
 
-/// A mapped and installed alternate stack: a guard page below.
+/// An alternate stack that is mapped and installed, with a guard page below it.
 struct AlternateStack {
     low: *mut libc::c_void,
     bytes: usize,
@@ -48,19 +50,19 @@ impl AlternateStack {
         let bytes = page + (FRAMES * least_frame() + OURS).next_multiple_of(page);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
         let rights = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping, wherever the kernel likes.
+        // SAFETY: this makes a new mapping at an address that the kernel chooses.
         let low = unsafe { libc::mmap(ptr::null_mut(), bytes, rights, flags, -1, 0) };
         if low == libc::MAP_FAILED {
             return None;
         }
-        // From here on it is unmapped when dropped.
+        // From here on, a drop unmaps the stack.
         let own = AlternateStack { low, bytes };
         let stack = libc::stack_t {
             ss_sp: low.wrapping_byte_add(page),
             ss_flags: 0,
             ss_size: bytes - page,
         };
-        // SAFETY: the lowest page is ours and unused; the rest stays mapped while it is installed.
+        // SAFETY: the lowest page is ours and unused, and the rest stays mapped while it is installed.
         let installed = unsafe {
             libc::mprotect(low, page, libc::PROT_NONE) == 0
                 && libc::sigaltstack(&stack, ptr::null_mut()) == 0
@@ -72,14 +74,15 @@ impl AlternateStack {
 impl Drop for AlternateStack {
     fn drop(&mut self) {
         let ours = self.low.addr()..self.low.addr() + self.bytes;
-        // Not the one that was there before: `std` has freed it by now, and disabled ours with it.
+        // The earlier alternate stack is not restored, because `std` has freed it by now. `std` has also
+        // disabled ours then.
         if current().is_some_and(|stack| ours.contains(&stack.ss_sp.addr())) {
             let none =
                 libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-            // SAFETY: the thread is ending, and not on its alternate stack.
+            // SAFETY: the thread is ending, and does not run on its alternate stack.
             unsafe { libc::sigaltstack(&none, ptr::null_mut()) };
         }
-        // SAFETY: ours, and installed no more.
+        // SAFETY: the mapping is ours, and is not installed any more.
         unsafe { libc::munmap(self.low, self.bytes) };
     }
 }
@@ -87,14 +90,14 @@ impl Drop for AlternateStack {
 fn current() -> Option<libc::stack_t> {
     let mut stack =
         libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    // SAFETY: asks only.
+    // SAFETY: the call only reads.
     let rc = unsafe { libc::sigaltstack(ptr::null(), &mut stack) };
     (rc == 0).then_some(stack)
 }
 
-/// The size of the kernel's signal frame on this machine.
+/// Returns the size of the kernel's signal frame on this machine.
 fn least_frame() -> usize {
-    // SAFETY: takes no pointer; 0 if the kernel doesn't say.
+    // SAFETY: the call takes no pointer. It returns 0 if the kernel gives no size.
     let least = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     least.max(libc::MINSIGSTKSZ)
 }

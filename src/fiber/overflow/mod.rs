@@ -1,15 +1,15 @@
-//! Overflow: a fault in a guard page is named and ends the process; every other fault goes on to
-//! the handler that was there before.
+//! Overflow: a handler that reports a fault in a guard page and ends the process. Every other fault goes to
+//! the handler that was installed before.
 //!
-//! on SIGSEGV, SIGBUS (alternate stack): is the address in a live arena's guard, and the stack
-//! pointer in that slot? then write one message and abort; else chain. Every signal is blocked
-//! meanwhile: with handlers that interrupt each other an alternate stack would be used up.
+//! on SIGSEGV or SIGBUS, on the alternate stack: if the address lies in a guard of a live stack pool, and the
+//! stack pointer lies near that slot, write one message and abort. Otherwise call the earlier handler. Every
+//! signal is blocked meanwhile, because handlers that interrupt each other would use up the alternate stack.
 //!
-//! [O1] The handler takes no lock and allocates nothing: it reads the registry's atomics, fills a
-//! buffer of its own, writes it once.
-//! [O2] A fault that is not an overflow of ours dies as it would have without us.
-//! Known limit: foreign code with frames larger than a page that does not probe them (C without
-//! `-fstack-clash-protection`) can step over a guard; Rust always probes.
+//! [O1] The handler takes no lock and allocates nothing. It reads the registry's atomics, fills its own
+//! buffer, and writes the buffer in one message.
+//! [O2] A fault that is not an overflow of a goroutine ends as it would have ended without this handler.
+//! Known limit: foreign code that does not probe frames larger than the guard (C without
+//! `-fstack-clash-protection`) can step over the guard. Rust code always probes its frames.
 //! Checked by: src/fiber/overflow_tests.rs.
 
 mod alternate;
@@ -24,20 +24,20 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
-/// Highest number of a signal.
+/// The highest number of a signal.
 const LAST: libc::c_int = 64;
 
-/// What the handler needs; written once, before the handler is installed.
+/// The data that the handler needs. It is written once, before the handler is installed.
 struct Installed {
     describe: fn(&mut Report),
-    /// The handlers that were there before, in the order of `SIGNALS`.
+    /// The handlers that were installed before, in the order of `SIGNALS`.
     before: [libc::sigaction; 2],
 }
 
 static INSTALLED: OnceLock<Installed> = OnceLock::new();
 
-/// Installs the handler, once a process; the first `describe` stands. It is called in the handler,
-/// on the thread that overflowed, to write who that was, such as `goroutine 17 "name"`; it must be
+/// Installs the handler, once per process. The first `describe` stays. The handler calls `describe` on the
+/// thread that overflowed, to write a name for it, such as `goroutine 17 "name"`. `describe` must be
 /// async-signal-safe. If it writes nothing, the message says `a goroutine`.
 pub fn install(describe: fn(&mut Report)) {
     INSTALLED.get_or_init(|| {
@@ -45,13 +45,13 @@ pub fn install(describe: fn(&mut Report)) {
         Installed { describe, before }
     });
     static DONE: OnceLock<()> = OnceLock::new();
-    // A second step, so that no handler runs before `INSTALLED` is there.
+    // This is a second step, so that no handler runs before `INSTALLED` is set.
     DONE.get_or_init(|| SIGNALS.into_iter().for_each(take_over));
 }
 
 fn current_action(signal: libc::c_int) -> libc::sigaction {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: asks only; all zeroes is a valid sigaction, should the kernel refuse.
+    // SAFETY: the call only reads the action. If the kernel refuses, all zeroes is a valid sigaction.
     unsafe {
         libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
         action.assume_init()
@@ -62,11 +62,11 @@ fn take_over(signal: libc::c_int) {
     let mut action = current_action(signal);
     action.sa_sigaction = on_fault as *const () as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // Every signal waits until it is known whose fault this is; the handler before gets the mask that
-    // it asked for: see `chain`.
-    // SAFETY: fills in a set.
+    // Every signal stays blocked until the handler knows the cause of this fault. The earlier handler gets
+    // the mask that it asked for: see `chain`.
+    // SAFETY: the call fills in a set of our own.
     unsafe { libc::sigfillset(&mut action.sa_mask) };
-    // SAFETY: `on_fault` has the signature that SA_SIGINFO asks for, and is async-signal-safe. [O1]
+    // SAFETY: `on_fault` has the signature that SA_SIGINFO demands, and is async-signal-safe. [O1]
     unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
 }
 
@@ -75,10 +75,10 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel passes both, and SIGSEGV and SIGBUS carry an address.
+    // SAFETY: the kernel passes both pointers, and SIGSEGV and SIGBUS carry an address.
     let (address, code, stack) =
         unsafe { ((*info).si_addr().addr(), (*info).si_code, stack_pointer(context)) };
-    // A code above 0: from a fault, not from `kill`, which carries no address.
+    // A code above 0 comes from a fault. A signal sent by `kill` has another code and carries no address.
     if code > 0
         && let Some(stack_size) = registry::overflowed(address, stack)
     {
@@ -99,15 +99,15 @@ fn report_and_abort(stack_size: usize) -> ! {
     }
     report.finish(stack_size);
     report.write_to_stderr();
-    // SAFETY: both are async-signal-safe. The default action first, so that nobody's handler of
-    // SIGABRT runs in a process that is beyond repair.
+    // SAFETY: both calls are async-signal-safe. The default action comes first, so that no handler of SIGABRT
+    // runs in a process that cannot go on.
     unsafe {
         libc::signal(libc::SIGABRT, libc::SIG_DFL);
         libc::abort()
     }
 }
 
-/// Does what would have been done without us. [O2]
+/// Does what would have happened without our handler. [O2]
 fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(installed) = INSTALLED.get() else { return };
     let before = &installed.before[usize::from(signal != SIGNALS[0])];
@@ -116,12 +116,13 @@ fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_
     // SAFETY: the kernel passed `info`.
     let from_fault = unsafe { (*info).si_code } > 0;
     match before.sa_sigaction {
-        // What a process ignores, `kill` may send; a fault ends it all the same.
+        // `kill` may send a signal that the process ignores, but a fault ends the process even if it is
+        // ignored.
         libc::SIG_IGN if !from_fault => {}
         libc::SIG_DFL | libc::SIG_IGN => {
-            // Once the default is back, a return makes the fault happen again; what `kill` sent
-            // must be sent again (it is blocked until we return).
-            // SAFETY: both are async-signal-safe.
+            // Once the default action is back, a return repeats the fault. A signal sent by `kill` must be
+            // sent again (it is blocked until the handler returns).
+            // SAFETY: both calls are async-signal-safe.
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);
                 if !from_fault {
@@ -131,12 +132,12 @@ fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_
         }
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
             type Action = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            // SAFETY: with SA_SIGINFO, whoever installed it gave a function of this type.
+            // SAFETY: with SA_SIGINFO, the installed function has this type.
             let handler = unsafe { std::mem::transmute::<usize, Action>(handler) };
             handler(signal, info, context);
         }
         handler => {
-            // SAFETY: without SA_SIGINFO, whoever installed it gave a function of this type.
+            // SAFETY: without SA_SIGINFO, the installed function has this type.
             let handler =
                 unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler) };
             handler(signal);
@@ -144,35 +145,35 @@ fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_
     }
 }
 
-/// Blocks what would have been blocked had the kernel called the handler `before`: it may leave by a
-/// jump, and would else leave every signal blocked. Our return restores the mask of the code that
+/// Blocks the signals that the kernel would have blocked for the handler `before`. That handler may leave by
+/// a jump, and would otherwise leave every signal blocked. Our return restores the mask of the code that
 /// faulted, as the kernel's return from a handler does.
 ///
 /// # Safety
-/// `context` is the third argument of the handler of `signal`.
+/// `context` must be the third argument of the handler of `signal`.
 unsafe fn use_mask_of(before: &libc::sigaction, signal: libc::c_int, context: *mut libc::c_void) {
-    // SAFETY: see above.
+    // SAFETY: the caller ensures that `context` is the kernel's.
     let mut mask = unsafe { (*context.cast::<libc::ucontext_t>()).uc_sigmask };
     let itself = before.sa_flags & libc::SA_NODEFER == 0;
     for other in 1..=LAST {
-        // SAFETY: asks only.
+        // SAFETY: the call only reads a set.
         let asked = unsafe { libc::sigismember(&before.sa_mask, other) } == 1;
         if asked || itself && other == signal {
-            // SAFETY: changes a set of our own.
+            // SAFETY: the call changes a set of our own.
             unsafe { libc::sigaddset(&mut mask, other) };
         }
     }
-    // SAFETY: async-signal-safe; the kernel reads as much of the set as it has written.
+    // SAFETY: the call is async-signal-safe, and the kernel reads only as much of the set as it has written.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &mask, ptr::null_mut()) };
 }
 
-/// The stack pointer of the code that faulted.
+/// Returns the stack pointer of the code that faulted.
 ///
 /// # Safety
-/// `context` is the third argument of a signal handler.
+/// `context` must be the third argument of a signal handler.
 unsafe fn stack_pointer(context: *mut libc::c_void) -> usize {
     let context = context.cast::<libc::ucontext_t>();
-    // SAFETY: see above.
+    // SAFETY: the caller ensures that `context` is the kernel's.
     let machine = unsafe { &(*context).uc_mcontext };
     #[cfg(target_arch = "x86_64")]
     return machine.gregs[libc::REG_RSP as usize] as usize;

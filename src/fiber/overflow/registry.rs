@@ -1,9 +1,11 @@
-//! Registry: where segments of stacks lie, for a signal handler to read.
-//! add: claim a free entry, write it, publish its address.   remove: withdraw the address, free it.
-//! Tables are added as they are needed and never freed, so nothing that a handler reads goes away.
-//! [O1] Readers take no lock. The one entry that matters to a thread, its own stack's, does not change
-//! while the thread runs on that stack. Of others a reader may see halves of two segments; the second look
-//! at the address finds that out, unless a third segment lies at the first one's place by then.
+//! Registry: records the addresses of stack segments for a signal handler.
+//! add: claims a free entry, writes its fields, and publishes its address.
+//! remove: withdraws the address, which frees the entry.
+//! Tables are added when they are needed and never freed, so no memory that a handler reads is freed.
+//! [O1] Readers take no lock. The entry of a thread's own stack is the only entry that matters to the thread,
+//! and it does not change while the thread runs on that stack. Of other entries a reader may see fields of
+//! two segments. A second load of the address detects that, unless a third segment has the first segment's
+//! address by then.
 //! Checked by: src/fiber/overflow_tests.rs.
 #![forbid(unsafe_code)]
 
@@ -14,9 +16,9 @@ use std::fmt;
 
 const AREAS: usize = 256;
 
-/// `low` of an entry that nobody uses.
+/// The `low` of an entry that is not in use.
 const FREE: usize = 0;
-/// `low` of an entry that is being written.
+/// The `low` of an entry that is being written.
 const CLAIMED: usize = 1;
 
 struct Area {
@@ -50,16 +52,16 @@ impl Table {
 
     fn claim(&self) -> Option<&Area> {
         self.areas.iter().find(|area| {
-            // Acquire: pairs with the Release in `remove`; the fields are written after the claim.
+            // Acquire: pairs with the Release in `remove`, so that the fields are written after the claim.
             area.low.compare_exchange(FREE, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
         })
     }
 }
 
-/// An entry that was made by `add`.
+/// An entry that `add` made.
 pub(in crate::fiber) struct Registered(&'static Area);
 
-/// Enters a segment.
+/// Enters a segment into the registry.
 pub(in crate::fiber) fn add(low: usize, bytes: usize, layout: &SlotLayout) -> Registered {
     let mut table = &FIRST;
     let area = loop {
@@ -68,18 +70,18 @@ pub(in crate::fiber) fn add(low: usize, bytes: usize, layout: &SlotLayout) -> Re
             None => table = table.next.get_or_init(|| Box::new(Table::new())),
         }
     };
-    // Relaxed: published by `low`.
+    // Relaxed: the Release store of `low` publishes these fields.
     area.bytes.store(bytes, Ordering::Relaxed);
     area.stride.store(layout.stride(), Ordering::Relaxed);
     area.guard.store(layout.guard(), Ordering::Relaxed);
     area.usable.store(layout.usable(), Ordering::Relaxed);
-    // Release: pairs with the Acquire in `overflowed`, so that the fields are seen.
+    // Release: pairs with the Acquire in `overflowed`, so that a reader sees the fields.
     area.low.store(low, Ordering::Release);
     Registered(area)
 }
 
 impl Registered {
-    /// Removes what `add` entered. To be called once.
+    /// Removes the entry that `add` made. Must be called at most once.
     pub(in crate::fiber) fn remove(&self) {
         // Release: pairs with the Acquire of the next claim.
         self.0.low.store(FREE, Ordering::Release);
@@ -92,8 +94,8 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// If `address` lies in a guard, and `stack` points into that slot as well, or not further below it than
-/// one slot: the bytes that the stack has. Otherwise the access was by a stray pointer.
+/// Returns the usable bytes of the stack, if `address` lies in a guard and `stack` is at most one slot away
+/// from the start of that slot. Otherwise a stray pointer caused the access, and the result is `None`.
 pub(super) fn overflowed(address: usize, stack: usize) -> Option<usize> {
     let tables = std::iter::successors(Some(&FIRST), |table| table.next.get().map(Box::as_ref));
     tables.flat_map(|table| &table.areas).find_map(|area| area.overflowed(address, stack))
@@ -103,12 +105,12 @@ impl Area {
     fn overflowed(&self, address: usize, stack: usize) -> Option<usize> {
         // Acquire: pairs with the Release in `add`.
         let low = self.low.load(Ordering::Acquire);
-        // Relaxed: published by `low`; a change in between is found out below.
+        // Relaxed: `low` publishes these fields, and the check below detects a change in between.
         let bytes = self.bytes.load(Ordering::Relaxed);
         let stride = self.stride.load(Ordering::Relaxed);
         let guard = self.guard.load(Ordering::Relaxed);
         let usable = self.usable.load(Ordering::Relaxed);
-        // Relaxed: the second look; a torn entry at worst chooses the wrong message.
+        // Relaxed: this is the second load. A torn entry can only lead to the wrong message.
         if low <= CLAIMED || self.low.load(Ordering::Relaxed) != low {
             return None;
         }

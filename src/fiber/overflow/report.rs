@@ -1,13 +1,14 @@
-//! Report: a message put together without allocation.
+//! Report: a message that is built without allocation.
 
-/// A line for stderr, written in a signal handler: a fixed buffer; what does not fit is cut.
+/// A line for stderr that a signal handler writes. The buffer has a fixed size, and text that does not fit is
+/// cut.
 #[derive(Debug)]
 pub struct Report {
     bytes: [u8; Report::CAPACITY],
     len: usize,
 }
 
-/// Room that is kept for the end of the message.
+/// The bytes that are kept free for the end of the message.
 const END: usize = 112;
 
 impl Report {
@@ -21,7 +22,7 @@ impl Report {
         self.len
     }
 
-    /// Appends text. Control characters become `?`, so that the message stays one line.
+    /// Appends text. Each control character becomes `?`, so that the message stays one line.
     pub fn text(&mut self, text: &str) {
         self.push(text.as_bytes(), Report::CAPACITY - END);
     }
@@ -32,7 +33,8 @@ impl Report {
         self.push(&digits[from..], Report::CAPACITY - END);
     }
 
-    /// Says what happened to whom `text` and `number` described.
+    /// Appends the end of the message, which says what happened to the goroutine that `text` and `number`
+    /// described.
     pub(in crate::fiber) fn finish(&mut self, stack_size: usize) {
         let (digits, from) = decimal(stack_size as u64);
         let line = Report::CAPACITY - 1;
@@ -53,7 +55,7 @@ impl Report {
     pub(super) fn write_to_stderr(&self) {
         let mut rest = &self.bytes[..self.len];
         while !rest.is_empty() {
-            // SAFETY: `rest` is readable; `write` is async-signal-safe.
+            // SAFETY: `rest` is readable, and `write` is async-signal-safe.
             let written = unsafe { libc::write(2, rest.as_ptr().cast(), rest.len()) };
             match usize::try_from(written) {
                 Ok(written) if written > 0 => rest = &rest[written.min(rest.len())..],
@@ -68,7 +70,7 @@ impl Report {
     }
 }
 
-/// The digits of `number`, and where they begin.
+/// Returns the digits of `number`, and the index at which they begin.
 fn decimal(mut number: u64) -> ([u8; 20], usize) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();

@@ -1,16 +1,16 @@
 //! The switch on aarch64, AAPCS64.
 //!
-//! Saved frame, from the stack pointer upwards: X29, X19, program counter, padding. The other registers
-//! that a call keeps are declared lost, so that the compiler saves those in use (of V8 to V15 too); X29
-//! and X19 it reserves.
+//! The saved frame has, from the stack pointer upwards: X29, X19, the program counter, padding. The other
+//! registers that a call preserves (V8 to V15 included) are declared as clobbered, so that the compiler saves
+//! those in use. X29 and X19 cannot be declared so, because the compiler reserves them.
 
-/// Whether there is `pass`.
+/// Whether `pass` is available.
 pub const PASSES: bool = false;
 
-/// There is none.
+/// Not available.
 ///
 /// # Safety
-/// Not to be called.
+/// This function must not be called.
 pub unsafe fn pass(_kept: *mut usize, _sp: usize, _argument: *mut (), _pointer: usize) -> *mut () {
     unreachable!("`PASSES` is false")
 }
@@ -19,39 +19,41 @@ use super::Entry;
 use super::chosen::first;
 use std::arch::{asm, naked_asm};
 
-/// Lays out the frame from which the first `resume` enters `begin`; answers its stack pointer.
+/// Lays out the frame from which the first `resume` enters `begin`. Returns its stack pointer.
 ///
 /// # Safety
-/// There is writable memory below `link`, which is a multiple of 16.
+/// The memory below `link` must be writable, and `link` must be a multiple of 16.
 pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
     let frame = std::ptr::with_exposed_provenance_mut::<[usize; 4]>(link - 32);
     let words = [entry as *const () as usize, 0, begin as *const () as usize, 0];
-    // SAFETY: the caller's memory.
+    // SAFETY: the memory is the caller's.
     unsafe { frame.write(words) };
     link - 32
 }
 
-/// Where a new stack begins: SP at the frame that `prepare` left; X0 the argument; X1 the link.
+/// Where a new stack begins. SP is at the frame that `prepare` left, X0 is the argument, and X1 is the link.
 #[unsafe(naked)]
 unsafe extern "C" fn begin() -> ! {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_undefined x30",   // no caller: an unwinder ends here
-        "hint #36",             // `bti j`: a landing pad, where branches are checked
+        ".cfi_undefined x30",   // there is no caller, so an unwinder ends here
+        "hint #36",             // `bti j`: a landing pad, in case branches are checked
         "ldr x2, [sp], #32",    // the third argument: `entry`; now SP is the link
-        "mov x29, xzr",         // no caller, for those who follow frame pointers
+        "mov x29, xzr",         // no caller, for code that follows frame pointers
         "mov x30, xzr",
         "bl {first}",
-        "brk #1",               // it never returns
+        "brk #1",               // `first` never returns
         ".cfi_endproc",
         first = sym first,
     )
 }
 
-/// Saves this stack in `*link` and goes on at `sp`; answers what that suspends with, and where.
+/// Saves this stack in `*link` and goes on at `sp`. Returns the word with which that stack suspends, and its
+/// stack pointer.
 ///
 /// # Safety
-/// `sp` is what the stack's last suspension, or `prepare`, gave; `link` is that stack's.
+/// `sp` must be the result of the stack's last suspension, or of `prepare`. `link` must be the link of that
+/// stack.
 #[inline(always)]
 pub unsafe fn resume(
     sp: usize,
@@ -60,18 +62,18 @@ pub unsafe fn resume(
     _pointers: [usize; 2],
 ) -> (usize, usize) {
     let (why, suspended);
-    // SAFETY: everything that the other side may change is declared lost, or saved here.
+    // SAFETY: everything that the other side may change is declared as clobbered, or saved here.
     unsafe {
         asm!(
-            "stp x29, x19, [sp, #-32]!", // reserved by the compiler, so saved by hand
+            "stp x29, x19, [sp, #-32]!", // saved here, because the compiler reserves these registers
             "adr x16, 2f",               // where this side goes on
             "str x16, [sp, #16]",
             "mov x16, sp",
-            "str x16, [x1]",             // into the link
+            "str x16, [x1]",             // store it in the link
             "ldr x16, [x2, #16]",        // where the fiber goes on
             "mov sp, x2",                // its stack
             "br x16",
-            "2:",                        // from `suspend`: SP is as it was above
+            "2:",                        // `suspend` jumps here; SP is as it was above
             "hint #36",                  // `bti j`: a landing pad
             "ldp x29, x19, [sp], #32",
             inlateout("x0") argument => why,
@@ -86,10 +88,10 @@ pub unsafe fn resume(
     (why, suspended)
 }
 
-/// Saves this stack and goes back to the resumer; returns the next argument.
+/// Saves this stack and goes back to the resumer. Returns the next argument.
 ///
 /// # Safety
-/// `link` is the link of the stack that the caller runs on.
+/// `link` must be the link of the stack that the caller runs on.
 #[inline(always)]
 pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
     let argument;
@@ -99,12 +101,12 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "stp x29, x19, [sp, #-32]!", // as in `resume`
             "adr x16, 2f",               // where this side goes on
             "str x16, [sp, #16]",
-            "mov x2, sp",                // for the resumer to keep
+            "mov x2, sp",                // the resumer keeps this
             "ldr x17, [x1]",             // the resumer's stack
             "ldr x16, [x17, #16]",       // where it goes on
             "mov sp, x17",
             "br x16",
-            "2:",                        // from `resume`: SP is as it was above
+            "2:",                        // `resume` jumps here; SP is as it was above
             "hint #36",                  // `bti j`: a landing pad
             "ldp x29, x19, [sp], #32",
             inlateout("x0") why => argument,

@@ -1,16 +1,16 @@
-//! The switch by jumps: what is the same on each machine for which there is assembly (`arch`).
+//! The switch by jumps: the code that is the same on each machine that has assembly (`arch`).
 //!
 //! ```text
 //!   +---------------+ top, aligned to 16
 //!   | ...           | `Suspender`: with a sanitizer, what it was told
-//!   | mark          | of a stack with a thread-local block
-//!   | resumer       | a word that the resumer leaves, if the fiber has thread-locals of its own
-//!   | pointer       | while the fiber runs: the resumer's thread pointer; 0 if it shares it
+//!   | mark          | set if the stack has a thread-local block
+//!   | resumer       | a word that the resumer writes, if the fiber has thread-locals of its own
+//!   | pointer       | while the fiber runs: the resumer's thread pointer; 0 if they share it
 //!   | link          | while the fiber runs: the resumer's stack pointer
 //!   +---------------+ top - AREA
 //!   | frames        |
 //!   ~               ~
-//!   | saved frame   | `arch`: what the fiber goes on with
+//!   | saved frame   | `arch`: what a resume restores
 //!   +---------------+ sp, while it is suspended
 //! ```
 
@@ -24,58 +24,59 @@ use std::num::NonZero;
 
 /// A suspended stack.
 pub struct Resumable {
-    /// Never null, so that a cell's `Option` of a fiber is no larger than the fiber.
+    /// The stack pointer. It is never null, so that a cell's `Option` of a fiber is no larger than the fiber.
     sp: NonZero<usize>,
     link: usize,
 }
 
-/// What runs on a fiber leaves it by this: the link first, where it lies on the stack.
+/// The handle by which the code on a fiber suspends. It lies on the fiber's stack, and begins with the link.
 #[repr(C)]
 pub struct Suspender {
     link: UnsafeCell<usize>,
-    /// Written with the link, by the assembly.
+    /// Written together with the link, by the assembly.
     pointer: UnsafeCell<usize>,
-    /// Written by the resumer, and the mark by whoever makes the block: see `thread_locals`.
+    /// Written by the resumer. The mark is written when the block is made: see `thread_locals`.
     resumer: AtomicPtr<()>,
     mark: UnsafeCell<usize>,
     told: Told,
 }
 
-/// Whether a stack can go on at another without its resumer. A sanitizer is told of the ways from a resumer and back
-/// alone.
+/// Whether a stack can go on at another stack without its resumer. With a sanitizer it cannot, because the
+/// sanitizer is told only of the ways from a resumer to a fiber and back.
 pub const PASSES: bool = arch::PASSES && !sanitizer::IS_ON;
 
-/// What a suspender takes of a stack, at its top.
+/// The bytes that a suspender takes at the top of a stack.
 pub const AREA: usize = size_of::<Suspender>().next_multiple_of(16);
 
 impl Resumable {
     /// Lays out the stack that ends at `top`.
     ///
     /// # Safety
-    /// - From `low` to `top` there is writable memory, above a guard; `top` is a multiple of 16.
-    /// - Nothing else uses it as long as this is resumed.
+    /// - The memory from `low` to `top` must be writable and lie above a guard. `top` must be a multiple of
+    ///   16.
+    /// - Nothing else may use that memory as long as the stack is resumed.
     pub unsafe fn prepare(low: usize, top: usize, entry: Entry) -> Self {
         let link = top - AREA;
         let place = std::ptr::with_exposed_provenance_mut::<Suspender>(link);
-        // SAFETY: the caller's memory, of which this takes a few words at the top. The mark stays.
+        // SAFETY: the memory is the caller's, and this takes a few words at its top. The mark stays as it is.
         unsafe {
             (&raw mut (*place).link).write(UnsafeCell::new(0));
             (&raw mut (*place).pointer).write(UnsafeCell::new(0));
             (&raw mut (*place).resumer).write(AtomicPtr::new(std::ptr::null_mut()));
             (&raw mut (*place).told).write(Told::of(low, top));
         }
-        // SAFETY: as above; the words below that.
+        // SAFETY: as above, for the words below the link.
         let sp = unsafe { arch::prepare(link, entry) };
         Resumable { sp: NonZero::new(sp).expect("a stack's address"), link }
     }
 
-    /// Where its link lies.
+    /// Returns the address of the link.
     #[inline(always)]
     pub fn link(&self) -> usize {
         self.link
     }
 
-    /// It will be resumed soon: fetches the frames that it goes on with.
+    /// Prefetches the frames that a resume restores. For a stack that will be resumed soon.
     #[inline(always)]
     pub fn prefetch(&self) {
         for line in 0..4 {
@@ -83,31 +84,31 @@ impl Resumable {
         }
     }
 
-    /// Goes on there, until a stack suspends that goes back to the caller: this one, or another to which it has
-    /// [passed](Resumable::pass) on. Answers the word with which that suspends, and its stack pointer, which is for
-    /// [`is_back`](Resumable::is_back). `pointers` are the thread pointer to take
-    /// on the way there and the one to take on the way back, in the form of `thread_locals::pointer`; both
-    /// are 0 if the thread pointer stays.
+    /// Goes on at this stack, until a stack suspends to the caller: this stack, or another stack to which it
+    /// has [passed](Resumable::pass) on. Returns the word with which that stack suspends, and its stack
+    /// pointer, which is for [`is_back`](Resumable::is_back). `pointers` are the thread pointer for the way
+    /// there and the thread pointer for the way back, in the form of `thread_locals::pointer`. Both are 0 if
+    /// the thread pointer does not change.
     ///
-    /// When this returns, `this` may lead to something else: another thread may have run the stack to its end, if it
-    /// has passed on. So it is read before the jump only.
+    /// When this function returns, the stack may have passed on, and another thread may have run it to its end. So
+    /// `this` is read before the jump only.
     ///
     /// # Safety
-    /// - `this` is valid until the stack goes on.
-    /// - The stack is still there, and what is on it may run on this kernel thread.
-    /// - The first pointer is 0 or that of this stack's own block, the second 0 or the calling kernel
-    ///   thread's own.
+    /// - `this` must be valid until the stack goes on.
+    /// - The stack must still exist, and the code on it must be allowed to run on this kernel thread.
+    /// - The first pointer must be 0 or that of this stack's own block. The second pointer must be 0 or the
+    ///   calling kernel thread's own.
     #[inline(always)]
     pub unsafe fn resume(
         this: *const Self,
         argument: *mut (),
         pointers: [usize; 2],
     ) -> (usize, usize) {
-        // SAFETY: `this` is valid now.
+        // SAFETY: the caller ensures that `this` is valid now.
         let (sp, link) = unsafe { ((*this).sp.get(), (*this).link) };
-        // SAFETY: the stack is still there.
+        // SAFETY: the caller ensures that the stack still exists.
         let kept = unsafe { told(link) }.leaves();
-        // SAFETY: `sp` is where this stack suspended last, and the memory is the caller's duty.
+        // SAFETY: `sp` is where this stack suspended last, and the caller ensures that the memory exists.
         let back = unsafe { arch::resume(sp, link, argument, pointers) };
         if sanitizer::IS_ON {
             // SAFETY: where a sanitizer is, no stack passes on (`PASSES`), so this one is back and still there.
@@ -116,24 +117,26 @@ impl Resumable {
         back
     }
 
-    /// It has suspended, with this stack pointer.
+    /// Records that this stack has suspended with this stack pointer.
     ///
     /// # Safety
-    /// `resume` has just returned it, for this stack.
+    /// `resume` must have just returned `sp`, for this stack.
     #[inline(always)]
     pub unsafe fn is_back(&mut self, sp: usize) {
-        // SAFETY: a stack's address.
+        // SAFETY: the address of a stack is not null.
         self.sp = unsafe { NonZero::new_unchecked(sp) };
     }
 
-    /// Suspends this stack, on which the caller runs, and goes on at `next` in its place: whoever resumed this
-    /// one is now the resumer of that. Returns the argument of the next resume of this stack, maybe on another
-    /// kernel thread. `pointer`: the thread pointer of the next stack, or 0 if they share one.
+    /// Suspends this stack, on which the caller runs, and goes on at `next` in its place. The resumer of this
+    /// stack becomes the resumer of `next`. Returns the argument of the next resume of this stack, which may
+    /// be on another kernel thread. `pointer` is the thread pointer of the next stack, or 0 if the stacks
+    /// share it.
     ///
     /// # Safety
-    /// - Both are valid, and `this` stays in place until the next stack goes on.
-    /// - The caller runs on the stack of `this`. That of `next` is suspended, and what is on it may run on this
-    ///   kernel thread.
+    /// - Both pointers must be valid, and `this` must stay in place until the next stack goes on.
+    /// - The caller must run on the stack of `this`.
+    /// - The stack of `next` must be suspended, and the code on it must be allowed to run on this kernel
+    ///   thread.
     #[inline(always)]
     pub unsafe fn pass(
         this: *mut Self,
@@ -141,7 +144,7 @@ impl Resumable {
         argument: *mut (),
         pointer: usize,
     ) -> *mut () {
-        // SAFETY: the caller's duties; the words of both links are this kernel thread's now.
+        // SAFETY: the caller fulfils the duties, so the words of both links belong to this kernel thread now.
         unsafe {
             let own = &*std::ptr::with_exposed_provenance::<Suspender>((*this).link);
             let other = &*std::ptr::with_exposed_provenance::<Suspender>((*next).link);
@@ -151,10 +154,10 @@ impl Resumable {
         }
     }
 
-    /// It will be resumed no more, and its stack is still there.
+    /// Tells the sanitizer that this stack will not be resumed any more.
     ///
     /// # Safety
-    /// As said.
+    /// The stack must not be resumed any more, and its memory must still exist.
     pub unsafe fn end(&self) {
         // SAFETY: the caller's duty.
         unsafe { told(self.link) }.ends();
@@ -172,17 +175,17 @@ unsafe fn told<'a>(link: usize) -> &'a Told {
 }
 
 impl Suspender {
-    /// Where the word is that whoever resumes the fiber has left for it, above a stack with thread-locals
-    /// of its own: it changes with each resume.
+    /// Returns the place of the word that the resumer has left for this fiber, above a stack with
+    /// thread-locals of its own. The word changes with each resume.
     pub fn resumer(&self) -> *const AtomicPtr<()> {
         &raw const self.resumer
     }
 
-    /// Goes back to whoever resumed the fiber, which is told `why`; returns the argument of the next
-    /// resume, maybe on another kernel thread.
+    /// Suspends the fiber: goes back to its resumer, which gets `why`. Returns the argument of the next
+    /// resume, which may be on another kernel thread.
     ///
     /// # Safety
-    /// The caller runs on the stack of this very fiber.
+    /// The caller must run on the stack of this fiber.
     #[inline(always)]
     pub unsafe fn suspend(&self, why: usize) -> *mut () {
         self.told.suspends();
@@ -193,9 +196,9 @@ impl Suspender {
     }
 }
 
-/// Where the assembly goes first on a new stack, with what `prepare` was told last.
+/// The function that the assembly calls first on a new stack. `entry` is the function that `prepare` got.
 pub(super) extern "C" fn first(argument: *mut (), suspender: &Suspender, entry: *const ()) -> ! {
-    // SAFETY: `prepare` was told an `Entry`.
+    // SAFETY: `prepare` got an `Entry`.
     let entry = unsafe { std::mem::transmute::<*const (), Entry>(entry) };
     suspender.told.begins();
     crate::fiber::switch::enter(entry, suspender, argument)

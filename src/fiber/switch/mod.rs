@@ -1,26 +1,27 @@
-//! Switch: leaving one stack for another, and coming back.
-//! prepare: lay out a new stack so that the first resume begins its code.
-//! resume: save where the caller goes on, in the fiber's *link*; jump to where the fiber goes on.
-//! suspend: save where the fiber goes on, on its stack; jump to where the link says.
-//! pass: suspend, and resume another fiber in one step; the link goes along.
+//! Switch: leaves one stack for another, and comes back.
+//! prepare: lays out a new stack so that the first resume begins its code.
+//! resume: saves the caller's position in the fiber's *link*, and jumps to the fiber's saved position.
+//! suspend: saves the fiber's position on its own stack, and jumps to the position in the link.
+//! pass: suspends, and resumes another fiber in one step. The content of the link goes along.
 //!
-//! Both ways are jumps, and here is why. A processor predicts each return by a stack of its own, which
-//! calls push and returns pop, whatever the stack pointer does. A switch that calls on the one side and
-//! returns on the other leaves that stack in step only if the suspension is inlined into the fiber's
-//! loop: behind N frames of user code, the first N returns after the switch pop the resumer's entries,
-//! and the return that suspends pops one of user code's. A jump leaves the entries alone. So when fiber
-//! A suspends behind N frames, and what resumes B calls and returns in pairs meanwhile, then A's N
-//! entries are on top when B goes on; and B's are the same wherever both run the same code. They differ
-//! where B is somewhere else; that much is mispredicted and can't be helped. It follows that whoever
-//! resumes should stand in the frame of its own loop: a frame between the loop and `resume` would return
-//! once a switch, and take an entry that was the fiber's.
+//! Both ways are jumps, for the following reason. A processor predicts returns by an internal stack, which
+//! calls push and returns pop, whatever the stack pointer does. Suppose that a switch called on one side and
+//! returned on the other side. That internal stack would match only if the suspension were inlined into the
+//! fiber's loop. Behind N frames of user code, the first N returns after the switch would pop the resumer's
+//! entries, and the return that suspends would pop an entry of user code. A jump leaves the entries alone. So
+//! if fiber A suspends behind N frames, and the resumer of fiber B makes only paired calls and returns
+//! meanwhile, then A's N entries are on top when B goes on. A's entries equal B's entries wherever both
+//! fibers run the same code. Where B runs other code, its returns are mispredicted, which cannot be avoided.
+//! It follows that the resumer should call `resume` in the frame of its own loop: a frame between the loop
+//! and `resume` would return once per switch, and pop an entry of the fiber.
 //!
-//! Saved across a switch: the stack pointer, the program counter, and all that the ABI wants a call to
-//! keep, by the compiler where it has something there. Not saved: the control words of floating point
-//! (MXCSR, x87, FPCR), which thus are the kernel thread's; X18 on aarch64; a shadow stack (CET, GCS), so
-//! a process that enforces one must not run this. Landing pads (IBT, BTI) are there.
+//! Saved across a switch: the stack pointer, the program counter, and every register that the ABI requires a
+//! call to preserve. The compiler saves those registers if they are in use. Not saved: the floating-point
+//! control words (MXCSR, x87, FPCR), which therefore belong to the kernel thread; X18 on aarch64; and a
+//! shadow stack (CET, GCS), so a process that enforces a shadow stack must not use this switch. Landing pads
+//! (IBT, BTI) are present.
 //! Unwinders and debuggers find the end of the stack below the fiber's first function.
-//! Checked by: src/fiber/switch_tests.rs, on both kinds. Figures: docs/stacks.md.
+//! Checked by: src/fiber/switch_tests.rs, with both kinds of switch. Figures: docs/switch.md.
 
 use std::fmt;
 
@@ -36,7 +37,7 @@ mod arch;
 #[path = "jump.rs"]
 mod chosen;
 
-// By corosensei: for other machines, and to compare.
+// The switch by corosensei, for other machines and for comparison.
 #[cfg(any(not(any(target_arch = "x86_64", target_arch = "aarch64")), feature = "portable-switch"))]
 #[path = "portable.rs"]
 mod chosen;
@@ -46,20 +47,20 @@ pub(super) use chosen::AREA;
 pub(super) use chosen::Resumable;
 pub use chosen::{PASSES, Suspender};
 
-/// What every fiber of an arena runs: it gets the fiber's suspender and the argument of the first
-/// resume, and serves goroutines for ever. If it unwinds, the process aborts.
+/// The function that every fiber of a stack pool runs. It gets the fiber's suspender and the argument of the
+/// first resume, and serves goroutines for ever. If it unwinds, the process aborts.
 ///
-/// *At rest*, that is between two goroutines, its frame holds nothing that must be dropped, and
-/// nothing that belongs to one modelled execution: a fiber at rest can be forgotten or reused.
+/// A fiber is *at rest* between two goroutines. Its frame then holds nothing that must be dropped, and
+/// nothing that belongs to one modelled execution. So a fiber at rest can be forgotten or reused.
 pub type Entry = fn(&Suspender, *mut ()) -> !;
 
-/// The first function of a stack, but for what is in assembly.
+/// The first Rust function on a stack. Only assembly runs before it.
 fn enter(entry: Entry, suspender: &Suspender, argument: *mut ()) -> ! {
     let _bomb = AbortOnUnwind;
     entry(suspender, argument)
 }
 
-/// Entry never returns, so this is dropped only if it unwinds. [C4]
+/// The entry function never returns, so this value is dropped only if the entry function unwinds. [C4]
 struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {

@@ -1,5 +1,5 @@
-//! The switch by corosensei. It calls into a fiber and returns from it: exact where the suspension is
-//! inlined, and two mispredicted returns a round trip behind any frame.
+//! The switch by corosensei. It enters a fiber by a call and leaves it by a return. Returns are predicted
+//! correctly if the suspension is inlined. Behind any frame, a round trip has two mispredicted returns.
 
 use super::Entry;
 use crate::fiber::sanitizer::Told;
@@ -10,17 +10,17 @@ use std::convert::Infallible;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
-/// A suspended stack. Its coroutine is never dropped: that would unwind it.
+/// A suspended stack. Its coroutine is never dropped, because dropping it would unwind the stack.
 pub struct Resumable {
     coroutine: ManuallyDrop<Coroutine<*mut (), usize, Infallible, Place>>,
-    /// At the top of the stack.
+    /// The sanitizer's data, at the top of the stack.
     told: NonNull<Told>,
 }
 
-/// Such a stack goes back to its resumer only.
+/// Such a stack can go back to its resumer only.
 pub const PASSES: bool = false;
 
-/// What runs on a fiber leaves it by this. It lies in the first frame.
+/// The handle by which the code on a fiber suspends. It lies in the first frame.
 pub struct Suspender {
     yielder: NonNull<Yielder<*mut (), usize>>,
     told: NonNull<Told>,
@@ -30,16 +30,16 @@ impl Resumable {
     /// Lays out the stack from `low` to `top`.
     ///
     /// # Safety
-    /// - There is writable memory, above a guard; `top` is a multiple of 16.
-    /// - Nothing else uses it as long as this is resumed.
+    /// - The memory must be writable and lie above a guard. `top` must be a multiple of 16.
+    /// - Nothing else may use that memory as long as the stack is resumed.
     pub unsafe fn prepare(low: usize, top: usize, entry: Entry) -> Self {
         let at = |address| StackPointer::new(address).expect("a mapping is never at address 0");
         let base = top - size_of::<Told>().next_multiple_of(16);
         let told = NonNull::new(ptr::with_exposed_provenance_mut::<Told>(base)).expect("not null");
-        // SAFETY: the caller's memory; the coroutine gets what is below.
+        // SAFETY: the memory is the caller's, and the coroutine gets only the part below.
         unsafe { told.write(Told::of(low, top)) };
         let first = move |yielder: &Yielder<*mut (), usize>, argument| -> Infallible {
-            // SAFETY: written above, on the stack that this runs on.
+            // SAFETY: the value was written above, and lies on the stack that runs this code.
             unsafe { told.as_ref() }.begins();
             let suspender = Suspender { yielder: NonNull::from(yielder), told };
             crate::fiber::switch::enter(entry, &suspender, argument)
@@ -49,20 +49,20 @@ impl Resumable {
         Resumable { coroutine, told }
     }
 
-    /// There are no thread-local blocks above such stacks.
+    /// Returns 0, because there are no thread-local blocks above such stacks.
     #[inline(always)]
     pub fn link(&self) -> usize {
         0
     }
 
-    /// It will be resumed soon; where its frames are is the coroutine's secret.
+    /// Does nothing, because only the coroutine knows where its frames are.
     #[inline(always)]
     pub fn prefetch(&self) {}
 
-    /// Goes on there; answers the word with which it suspends, and nothing else of use.
+    /// Goes on at this stack. Returns the word with which it suspends; the second word is unused.
     ///
     /// # Safety
-    /// The stack is still there, and what is on it may run on this kernel thread.
+    /// The stack must still exist, and the code on it must be allowed to run on this kernel thread.
     #[inline(always)]
     pub unsafe fn resume(
         this: *const Self,
@@ -82,45 +82,45 @@ impl Resumable {
         }
     }
 
-    /// It has suspended; where, the coroutine knows.
+    /// Does nothing, because the coroutine knows where it has suspended.
     ///
     /// # Safety
-    /// `resume` has just returned it, for this stack.
+    /// `resume` must have just returned, for this stack.
     #[inline(always)]
     pub unsafe fn is_back(&mut self, _sp: usize) {}
 
-    /// Not possible.
+    /// Not available, because `PASSES` is false.
     ///
     /// # Safety
-    /// Not to be called.
+    /// This function must not be called.
     pub unsafe fn pass(_: *mut Self, _: *const Self, _: *mut (), _: usize) -> *mut () {
         unreachable!("`PASSES` is false")
     }
 
-    /// It will be resumed no more, and its stack is still there.
+    /// Tells the sanitizer that this stack will not be resumed any more.
     ///
     /// # Safety
-    /// As said.
+    /// The stack must not be resumed any more, and its memory must still exist.
     pub unsafe fn end(&self) {
-        // SAFETY: the caller's duty.
+        // SAFETY: the caller fulfils the duty.
         unsafe { self.told.as_ref() }.ends();
     }
 }
 
 impl Suspender {
-    /// There is none: no such stack has thread-locals of its own.
+    /// Returns null, because no such stack has thread-locals of its own.
     pub fn resumer(&self) -> *const AtomicPtr<()> {
         std::ptr::null()
     }
 
-    /// Goes back to whoever resumed the fiber, which is told `why`; returns the argument of the next
-    /// resume, maybe on another kernel thread.
+    /// Suspends the fiber: goes back to its resumer, which gets `why`. Returns the argument of the next
+    /// resume, which may be on another kernel thread.
     ///
     /// # Safety
-    /// The caller runs on the stack of this very fiber.
+    /// The caller must run on the stack of this fiber.
     #[inline(always)]
     pub unsafe fn suspend(&self, why: usize) -> *mut () {
-        // SAFETY: both lie on the stack that the caller runs on, and stay there.
+        // SAFETY: both values lie on the stack that the caller runs on, and stay there.
         let (yielder, told) = unsafe { (self.yielder.as_ref(), self.told.as_ref()) };
         told.suspends();
         let argument = yielder.suspend(why);
@@ -129,14 +129,14 @@ impl Suspender {
     }
 }
 
-/// Where a stack lies.
+/// The bounds of a stack.
 struct Place {
     low: StackPointer,
     top: StackPointer,
 }
 
-// SAFETY: `prepare` demands a guard page at `low` and writable memory up to `top`; a slot has at least
-// `MIN_STACK_SIZE` bytes, of which colour and guard take less than half.
+// SAFETY: `prepare` demands a guard page at `low` and writable memory up to `top`. A slot has at least
+// `MIN_STACK_SIZE` bytes, and colour and guard take less than half of them.
 unsafe impl Stack for Place {
     #[inline]
     fn base(&self) -> StackPointer {

@@ -1,50 +1,52 @@
 //! The switch on x86-64, System V.
 //!
-//! Saved frame, from the stack pointer upwards: program counter, RBP, RBX. The other registers that a
-//! call keeps are declared lost, so that the compiler saves those in use; RBP and RBX it reserves.
+//! The saved frame has, from the stack pointer upwards: the program counter, RBP, RBX. The other registers
+//! that a call preserves are declared as clobbered, so that the compiler saves those in use. RBP and RBX
+//! cannot be declared so, because the compiler reserves them.
 
 use super::Entry;
 use super::chosen::first;
 use std::arch::{asm, naked_asm};
 
-/// Whether there is `pass`.
+/// Whether `pass` is available.
 pub const PASSES: bool = true;
 
-/// Lays out the frame from which the first `resume` enters `begin`; answers its stack pointer.
+/// Lays out the frame from which the first `resume` enters `begin`. Returns its stack pointer.
 ///
 /// # Safety
-/// There is writable memory below `link`, which is a multiple of 16.
+/// The memory below `link` must be writable, and `link` must be a multiple of 16.
 pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
     let frame = std::ptr::with_exposed_provenance_mut::<[usize; 2]>(link - 16);
-    // SAFETY: the caller's memory.
+    // SAFETY: the memory is the caller's.
     unsafe { frame.write([begin as *const () as usize, entry as *const () as usize]) };
     link - 16
 }
 
-/// Where a new stack begins: RSP just below the link, with what `prepare` left there; RDI the argument.
+/// Where a new stack begins. RSP is just below the link, at the words that `prepare` left, and RDI is the
+/// argument.
 #[unsafe(naked)]
 unsafe extern "C" fn begin() -> ! {
     naked_asm!(
         ".cfi_startproc",
-        ".cfi_undefined rip", // no caller: an unwinder ends here
-        "endbr64",            // a landing pad, where branches are checked
+        ".cfi_undefined rip", // there is no caller, so an unwinder ends here
+        "endbr64",            // a landing pad, in case branches are checked
         "pop rdx",            // the third argument: `entry`; now RSP is the link, so aligned
         "mov rsi, rsp",       // the second argument: the link
-        "xor ebp, ebp",       // no caller, for those who follow frame pointers
+        "xor ebp, ebp",       // no caller, for code that follows frame pointers
         "call {first}",
-        "ud2", // it never returns
+        "ud2", // `first` never returns
         ".cfi_endproc",
         first = sym first,
     )
 }
 
-/// Saves this stack in `*link` and goes on at `sp`; answers what that suspends with, and where.
-/// `pointers`: the thread pointer for the way there, and the one for the way back, which is left beside
-/// the link. [C6]
+/// Saves this stack in `*link` and goes on at `sp`. Returns the word with which that stack suspends, and its
+/// stack pointer. `pointers` are the thread pointer for the way there, and the thread pointer for the way
+/// back, which is stored beside the link. [C6]
 ///
 /// # Safety
-/// `sp` is what the stack's last suspension, or `prepare`, gave; `link` is that stack's; `pointers` as in
-/// `Resumable::resume`.
+/// `sp` must be the result of the stack's last suspension, or of `prepare`. `link` must be the link of that
+/// stack. `pointers` must be as in `Resumable::resume`.
 #[inline(always)]
 pub unsafe fn resume(
     sp: usize,
@@ -54,24 +56,24 @@ pub unsafe fn resume(
 ) -> (usize, usize) {
     let [there, back] = pointers;
     let (why, suspended);
-    // SAFETY: everything that the other side may change is declared lost, or saved here.
+    // SAFETY: everything that the other side may change is declared as clobbered, or saved here.
     unsafe {
         asm!(
-            "push rbx", // reserved by the compiler, so saved by hand
+            "push rbx", // saved here, because the compiler reserves these registers
             "push rbp",
             "lea rax, [rip + 2f]", // where this side goes on
             "push rax",
-            "mov [rsi], rsp",      // into the link
-            "mov [rsi + 8], r9",   // the thread pointer of the way back
+            "mov [rsi], rsp",      // store it in the link
+            "mov [rsi + 8], r9",   // the thread pointer for the way back
             "test r8, r8",
-            "jz 4f",               // the fiber shares this thread's
+            "jz 4f",               // the fiber shares the thread pointer
             "test r8b, 1",
             "jnz 5f",
             "wrfsbase r8",
             "4:",
-            "lea rsp, [rdx + 8]",  // the fiber's stack, less its program counter
-            "jmp [rdx]",           // which is this
-            "5:",                  // the thread pointer by a system call, which keeps these three
+            "lea rsp, [rdx + 8]",  // the fiber's stack, without its program counter
+            "jmp [rdx]",           // the program counter
+            "5:",                  // write the thread pointer by a system call; save the registers that it needs
             "mov r12, rdi",
             "mov r13, rsi",
             "lea rsi, [r8 - 1]",
@@ -81,7 +83,7 @@ pub unsafe fn resume(
             "mov rdi, r12",
             "mov rsi, r13",
             "jmp 4b",
-            "2:",                  // from `suspend`, which has taken the program counter
+            "2:",                  // `suspend` jumps here, and has popped the program counter
             "endbr64",             // a landing pad
             "pop rbp",
             "pop rbx",
@@ -97,10 +99,10 @@ pub unsafe fn resume(
     (why, suspended)
 }
 
-/// Saves this stack and goes back to the resumer; returns the next argument.
+/// Saves this stack and goes back to the resumer. Returns the next argument.
 ///
 /// # Safety
-/// `link` is the link of the stack that the caller runs on.
+/// `link` must be the link of the stack that the caller runs on.
 #[inline(always)]
 pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
     let argument;
@@ -111,10 +113,10 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "push rbp",
             "lea rax, [rip + 2f]", // where this side goes on
             "push rax",
-            "mov rdx, rsp",        // for the resumer to keep
-            "mov r8, [rsi + 8]",   // its thread pointer, before anybody else can resume this stack [C6]
+            "mov rdx, rsp",        // the resumer keeps this
+            "mov r8, [rsi + 8]",   // its thread pointer, before another thread can resume this stack [C6]
             "test r8, r8",
-            "jz 4f",               // this stack shares it
+            "jz 4f",               // this stack shares the thread pointer
             "test r8b, 1",
             "jnz 5f",
             "wrfsbase r8",
@@ -134,7 +136,7 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "mov rsi, r13",
             "mov rdx, r14",
             "jmp 4b",
-            "2:",                  // from `resume`, which has taken the program counter
+            "2:",                  // `resume` jumps here, and has skipped the program counter
             "endbr64",             // a landing pad
             "pop rbp",
             "pop rbx",
@@ -147,11 +149,12 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
     argument
 }
 
-/// Saves this stack, with its stack pointer in `*kept`, and goes on at `sp`, another stack of the same resumer;
-/// returns the next argument. `pointer`: the thread pointer of that stack. [C6]
+/// Saves this stack, stores its stack pointer in `*kept`, and goes on at `sp`, which is another stack of the
+/// same resumer. Returns the next argument. `pointer` is the thread pointer of that stack. [C6]
 ///
 /// # Safety
-/// `sp` and `pointer` as in `resume`; the link of that stack has what the link of this one has.
+/// `sp` and `pointer` must be as in `resume`. The link of that stack must hold what the link of this stack
+/// holds.
 #[inline(always)]
 pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usize) -> *mut () {
     let next;
@@ -169,8 +172,8 @@ pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usiz
             "jnz 5f",
             "wrfsbase r8",
             "4:",
-            "lea rsp, [rdx + 8]",  // the other stack, less its program counter
-            "jmp [rdx]",           // which is this
+            "lea rsp, [rdx + 8]",  // the other stack, without its program counter
+            "jmp [rdx]",           // the program counter
             "5:",                  // as in `resume`
             "mov r12, rdi",
             "lea rsi, [r8 - 1]",
@@ -179,7 +182,7 @@ pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usiz
             "syscall",
             "mov rdi, r12",
             "jmp 4b",
-            "2:",                  // from `resume` or `pass`, which has taken the program counter
+            "2:",                  // `resume` or `pass` jumps here, and has skipped the program counter
             "endbr64",             // a landing pad
             "pop rbp",
             "pop rbx",

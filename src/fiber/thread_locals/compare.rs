@@ -1,6 +1,7 @@
-//! Compare: what each word of a block is, by the blocks of two donors. [C8]
-//! A word that is equal in both is a constant. One that differs by the distance of the donors' thread pointers
-//! points into the block itself. The others are few, and each must be known: see docs/thread-locals.md.
+//! Compare: finds out what each word of a block is, by comparing the blocks of two donors. [C8]
+//! A word that is equal in both blocks is a constant. A word that differs by the distance of the donors'
+//! thread pointers points into the block itself. The other words are few, and each of them must be known: see
+//! docs/thread-locals.md.
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::donor::Donor;
@@ -11,10 +12,10 @@ use super::template::{VECTOR, layout};
 use crate::fiber::sanitizer;
 use std::ptr;
 
-/// The guards of stacks and of pointers, by the ABI: the same for all threads of a process.
+/// The words that guard stacks and pointers, by the ABI. They are the same in all threads of a process.
 const GUARDS: [Offset; 2] = [0x28, 0x30];
 
-/// What the comparison of two donors has found.
+/// The result of comparing two donors.
 pub(super) struct Compared<'a> {
     pub(super) donors: [&'a Donor; 2],
     pub(super) range: Range,
@@ -88,10 +89,10 @@ impl<'a> Compared<'a> {
         } else if each(&|donor| donor.argument())
             || [one, two].iter().zip(values).all(|(donor, value)| is_on_stack(donor, value))
         {
-            // Its first function's argument, and what lies in that function's frame.
+            // The word is the argument of the thread's first function, or points into that function's frame.
             self.image[word] = 0;
         } else if self.is_number(offset, values) {
-            // The other half of the word is the same in both.
+            // `is_number` has checked that the other half of this word is the same in both blocks.
         } else if !self.is_link(offset, images) {
             if !sanitizer::IS_ON {
                 return Err(layout("a word that differs between threads is not known", offset));
@@ -101,9 +102,10 @@ impl<'a> Compared<'a> {
         Ok(())
     }
 
-    /// A word of AddressSanitizer. In the control block there are the value of its key and what it has put in
-    /// place of the thread's first function: they are the kernel thread's. Its variables begin as zeros, as
-    /// they do in a new thread; each side of a switch sets its own.
+    /// Handles a word of AddressSanitizer. In the control block, these words are the value of its key, and
+    /// the function that it has put in place of the thread's first function. They belong to the kernel
+    /// thread. The sanitizer's variables begin as zeros, as in a new thread, and each side of a switch sets
+    /// its own.
     fn is_the_sanitizers(&mut self, offset: Offset) {
         let word = self.range.word(offset);
         self.image[word] = 0;
@@ -125,8 +127,9 @@ impl<'a> Compared<'a> {
         false
     }
 
-    /// The donors are neighbours in the C library's list of threads: the second one's link `next` points to
-    /// the first one's, and the first one's `previous` to the second one's `next`.
+    /// Returns true for a link of the C library's list of threads, in which the donors are neighbours. The
+    /// second donor's link `next` points to the first donor's links, and the first donor's `previous` points
+    /// to the second donor's links.
     fn is_link(&mut self, offset: Offset, images: &[&[u64]; 2]) -> bool {
         let at = |donor: usize, offset: Offset| images[donor].get(self.range.word(offset)).copied();
         let place = |donor: usize, offset: Offset| {
@@ -141,14 +144,14 @@ impl<'a> Compared<'a> {
         self.list == Some(offset) || self.list == Some(offset - 8)
     }
 
-    /// A goroutine's block is not known to the kernel: the words say that registration has failed, so
-    /// that the C library asks the kernel instead.
+    /// Sets the words of restartable sequences to "registration has failed", because the kernel does not know
+    /// a goroutine's block. The C library then asks the kernel instead of reading the words.
     pub(super) fn set_rseq(&mut self) {
         let Some(rseq) = self.range.rseq else { return };
         for offset in (rseq.from..rseq.to).step_by(8) {
             let word = self.range.word(offset);
             if let Some(place) = self.image.get_mut(word) {
-                // First `cpu_id_start` 0, then `cpu_id` -2.
+                // The first word holds `cpu_id_start` 0, and above it `cpu_id` -2.
                 *place = if offset == rseq.from { 0xffff_fffe << 32 } else { 0 };
             }
         }
@@ -157,7 +160,7 @@ impl<'a> Compared<'a> {
     pub(super) fn check_guards(&self) -> Result<(), ThreadLocalsError> {
         for offset in GUARDS {
             let own = ptr::with_exposed_provenance::<u64>(pointer::read());
-            // SAFETY: a word of the calling thread's control block.
+            // SAFETY: this is a word of the calling thread's control block.
             let own = unsafe { own.byte_offset(offset).read() };
             if self.image.get(self.range.word(offset)) != Some(&own) {
                 return Err(layout("a guard is not the same for all threads", offset));

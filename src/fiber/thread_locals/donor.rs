@@ -1,8 +1,8 @@
-//! Donors: kernel threads that do nothing but show what the C library keeps for a thread.
+//! Donors: kernel threads that only show what the C library keeps for a thread.
 //!
-//! A donor runs on a stack of ours, so that we know where its control block ends. It waits for orders:
-//! the caller takes an *image* of its block, has it do one thing, and takes another image. Donors are
-//! started by the C library's own call, not by `std`, and touch no Rust thread-local.
+//! A donor runs on a stack of ours, so the end of its control block is known. It waits for orders: the caller
+//! takes an *image* of the donor's block, orders one operation, and takes another image. Donors are started
+//! by the C library's own call, not by `std`, and touch no Rust thread-local.
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::error::ThreadLocalsError;
@@ -12,16 +12,16 @@ use crate::platform::thread_id;
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 use std::ptr;
 
-/// An odd size, so that no other word of a control block equals it by chance. Of several sizes, since the
-/// variables of all modules must have room as well.
+/// The sizes of donors' stacks. Each size is unusual, so that no other word of a control block equals it by
+/// chance. There are several sizes, because the variables of all modules must fit as well.
 pub(super) const STACKS: [usize; 4] = [0x4_5000, 0x45_5000, 0x455_5000, 0x4555_5000];
 
-/// What the starter waits for; before that the state is 0.
+/// The state for which the starter waits. Before that, the state is 0.
 const READY: usize = 1;
 const BUSY: usize = 2;
 const END: usize = 3;
 
-/// A donor thread, which waits.
+/// A donor thread that waits for orders.
 pub(super) struct Donor {
     post: Box<Post>,
     thread: libc::pthread_t,
@@ -29,7 +29,7 @@ pub(super) struct Donor {
     bytes: usize,
 }
 
-/// What the two threads tell each other.
+/// The words by which the two threads communicate.
 #[derive(Default)]
 struct Post {
     state: AtomicUsize,
@@ -42,15 +42,15 @@ struct Post {
     kernel_id: AtomicUsize,
 }
 
-/// Something that a donor does.
+/// An operation that a donor performs.
 pub(super) type Order = unsafe fn(usize);
 
 impl Donor {
-    /// Starts a thread with a stack of so many bytes, and returns when it waits.
+    /// Starts a thread with a stack of `bytes` bytes, and returns when the thread waits.
     pub(super) fn start(bytes: usize) -> Result<Donor, ThreadLocalsError> {
         let rights = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping, wherever the kernel likes.
+        // SAFETY: this makes a new mapping at an address that the kernel chooses.
         let low = unsafe { libc::mmap(ptr::null_mut(), bytes, rights, flags, -1, 0) };
         if low == libc::MAP_FAILED {
             return Err(ThreadLocalsError::Thread { errno: libc::ENOMEM });
@@ -58,8 +58,8 @@ impl Donor {
         let post = Box::<Post>::default();
         let mut thread = 0;
         let argument = ptr::from_ref(&*post).cast_mut().cast();
-        // SAFETY: an attribute object of this frame, initialized first and destroyed last. The stack is
-        // ours, and stays until the thread was joined; so does the post.
+        // SAFETY: the attribute object lies in this frame, and is initialized first and destroyed last. The
+        // stack is ours. The stack and the post both stay until the thread has been joined.
         let errno = unsafe {
             let mut attributes = std::mem::zeroed::<libc::pthread_attr_t>();
             libc::pthread_attr_init(&mut attributes);
@@ -71,7 +71,7 @@ impl Donor {
             errno
         };
         if errno != 0 {
-            // SAFETY: ours, and nobody uses it.
+            // SAFETY: the mapping is ours, and nobody uses it.
             unsafe { libc::munmap(low, bytes) };
             return Err(ThreadLocalsError::Thread { errno });
         }
@@ -80,27 +80,27 @@ impl Donor {
         Ok(donor)
     }
 
-    /// Has the thread do something, and returns when it waits again.
+    /// Makes the thread perform an order, and returns when the thread waits again.
     pub(super) fn order(&self, order: Order, argument: usize) {
-        // Relaxed: published by the store of the state.
+        // Relaxed: the store of the state publishes these words.
         self.post.order.store(order as *const () as usize, Ordering::Relaxed);
         self.post.argument.store(argument, Ordering::Relaxed);
         self.post.state.store(BUSY, Ordering::Release);
         self.post.await_state(READY);
     }
 
-    /// What lies from `below` bytes below the thread pointer to `above` above it.
+    /// Returns the words from `below` bytes below the thread pointer to `above` bytes above it.
     pub(super) fn image(&self, below: usize, above: usize) -> Vec<u64> {
         let from = ptr::with_exposed_provenance::<u64>(self.thread_pointer() - below);
         sanitizer::unmark(from.addr(), below + above);
         let words = (below + above) / 8;
         // SAFETY: the range lies on the donor's stack (the caller takes it from `below` and `above` of this
-        // file), and the donor waits. Volatile, since it was written by another thread's C code.
+        // file), and the donor waits. The read is volatile, because C code of another thread wrote the words.
         (0..words).map(|word| unsafe { from.add(word).read_volatile() }).collect()
     }
 
     pub(super) fn thread_pointer(&self) -> usize {
-        // Relaxed: written before the state was READY.
+        // Relaxed: the word was written before the state became READY.
         self.post.thread_pointer.load(Ordering::Relaxed)
     }
 
@@ -109,7 +109,7 @@ impl Donor {
         self.post.kernel_id.load(Ordering::Relaxed) as u32
     }
 
-    /// The lowest address of its stack.
+    /// Returns the lowest address of the thread's stack.
     pub(super) fn stack(&self) -> usize {
         self.stack
     }
@@ -118,20 +118,22 @@ impl Donor {
         self.bytes
     }
 
-    /// What `pthread_create` was told for the thread's function.
+    /// Returns the argument that `pthread_create` got for the thread's function.
     pub(super) fn argument(&self) -> u64 {
         ptr::from_ref(&*self.post).addr() as u64
     }
 
-    /// At least as many bytes as the static thread-local variables take below the thread pointer, room
-    /// for libraries that are loaded later included: the thread's first frame lies below all that.
+    /// Returns at least as many bytes as the static thread-local variables take below the thread pointer,
+    /// including the room for libraries that are loaded later. The thread's first frame lies below all of
+    /// that.
     pub(super) fn below(&self) -> usize {
         // Relaxed: as above.
         let frame = self.post.frame.load(Ordering::Relaxed);
         self.thread_pointer().saturating_sub(frame).next_multiple_of(64)
     }
 
-    /// How many bytes there are from the thread pointer on: the control block ends the stack.
+    /// Returns the number of bytes from the thread pointer on, because the control block is at the end of the
+    /// stack.
     pub(super) fn above(&self) -> usize {
         (self.stack + self.bytes).saturating_sub(self.thread_pointer())
     }
@@ -141,7 +143,7 @@ impl Drop for Donor {
     fn drop(&mut self) {
         // Release: pairs with the Acquire of the donor.
         self.post.state.store(END, Ordering::Release);
-        // SAFETY: started by us and joined once; after that nobody uses its stack.
+        // SAFETY: we have started the thread and join it once. After the join nobody uses its stack.
         unsafe {
             libc::pthread_join(self.thread, ptr::null_mut());
             libc::munmap(ptr::without_provenance_mut(self.stack), self.bytes);
@@ -151,20 +153,20 @@ impl Drop for Donor {
 
 impl Post {
     fn await_state(&self, state: usize) {
-        // Acquire: pairs with the Release of the other thread: what it did before is seen.
+        // Acquire: pairs with the Release of the other thread, so that its earlier writes are seen.
         while self.state.load(Ordering::Acquire) != state {
-            // SAFETY: takes nothing.
+            // SAFETY: the call takes no argument.
             unsafe { libc::sched_yield() };
         }
     }
 }
 
-/// The life of a donor.
+/// The main function of a donor.
 extern "C" fn donate(post: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: the starter keeps the post until it has joined this thread.
     let post = unsafe { &*post.cast::<Post>() };
     let in_frame = 0_u8;
-    // Relaxed: published by the store of the state.
+    // Relaxed: the store of the state publishes these words.
     post.frame.store(ptr::from_ref(&in_frame).addr(), Ordering::Relaxed);
     post.thread_pointer.store(pointer::read(), Ordering::Relaxed);
     post.kernel_id.store(thread_id() as usize, Ordering::Relaxed);
@@ -175,17 +177,17 @@ extern "C" fn donate(post: *mut libc::c_void) -> *mut libc::c_void {
             match post.state.load(Ordering::Acquire) {
                 END => return ptr::null_mut(),
                 BUSY => break,
-                // SAFETY: takes nothing.
+                // SAFETY: the call takes no argument.
                 _ => unsafe {
                     libc::sched_yield();
                 },
             }
         }
-        // Relaxed: see the Acquire above.
+        // Relaxed: the Acquire above orders this load.
         let order = post.order.load(Ordering::Relaxed) as *const ();
         // SAFETY: `order` has stored an `Order`.
         let order = unsafe { std::mem::transmute::<*const (), Order>(order) };
-        // SAFETY: an order that does what it does on any thread.
+        // SAFETY: an order does nothing that depends on the thread.
         unsafe { order(post.argument.load(Ordering::Relaxed)) };
     }
 }

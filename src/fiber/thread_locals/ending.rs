@@ -1,8 +1,9 @@
-//! The end of a goroutine, as its block sees it, and the end of the block.
-//! end (on the goroutine): run destructors, those of thread-local variables and those of keys, until there
-//! are none; take back what the goroutine has set of the C library.
-//! renew (on the goroutine, after that): its modules' variables are as in a new thread. [C7]
-//! retire: free what the block owns, before its memory goes.
+//! The end of a goroutine in its block, and the end of the block.
+//! end (called on the goroutine): runs the destructors of thread-local variables and of keys, until none are
+//! left. Undoes the goroutine's settings in the C library.
+//! renew (called on the goroutine, after `end`): sets the variables of its modules to those of a new thread.
+//! [C7]
+//! retire: frees what the block owns, before its memory is given back.
 //! Checked by: src/fiber/thread_locals/tests.rs, proptests/isolated/.
 
 use super::block::{Block, Blocks};
@@ -12,21 +13,21 @@ use super::pointer;
 use crate::fiber::sanitizer;
 use std::ptr;
 
-/// So often the destructors of keys are run while they leave values; as POSIX has it.
+/// The number of rounds in which the destructors of keys run while they leave values, as in POSIX.
 const ROUNDS: usize = 4;
 const KEYS: usize = 1024;
 const KEYS_A_BLOCK: usize = 32;
 
 impl Blocks {
-    /// The goroutine on this block has ended: runs its destructors, which may suspend, and takes back what
-    /// it has set of the C library.
+    /// Ends the goroutine on this block: runs its destructors, which may suspend, and undoes its settings in
+    /// the C library.
     ///
     /// # Safety
-    /// The caller runs on the block. No reference to a thread-local variable is in use.
+    /// The caller must run on the block. No reference to a thread-local variable may be in use.
     pub unsafe fn end(&self) {
         let block = Block(pointer::read());
         let learnt = &self.template.learnt;
-        // SAFETY: the words of a complete block, which is the caller's.
+        // SAFETY: these are words of a complete block, which belongs to the caller.
         unsafe {
             loop {
                 if block.word(learnt.destructors).read() != 0 {
@@ -48,50 +49,50 @@ impl Blocks {
         }
     }
 
-    /// Whether there may be values of `pthread_setspecific`.
+    /// Returns true if there may be values of `pthread_setspecific`.
     ///
     /// # Safety
-    /// As [`end`](Self::end).
+    /// As for [`end`](Self::end).
     #[inline]
     unsafe fn has_values(&self, block: Block) -> bool {
         match self.template.learnt.specific.and_then(|specific| specific.used) {
-            // SAFETY: a word of a complete block.
+            // SAFETY: this is a word of a complete block.
             Some(used) => unsafe { block.word(used).read() != self.image(used) },
             None => self.values(block).next().is_some(),
         }
     }
 
-    /// Runs the destructors of keys; after it there is no value.
+    /// Runs the destructors of keys. Afterwards no key has a value.
     ///
     /// # Safety
-    /// As [`end`](Self::end).
+    /// As for [`end`](Self::end).
     #[cold]
     unsafe fn end_keys(&self, block: Block) {
         for _ in 0..ROUNDS {
-            // SAFETY: as the caller promises.
+            // SAFETY: the caller fulfils the duties.
             if !unsafe { self.end_values(block) } {
                 break;
             }
         }
         for (key, _) in self.values(block) {
-            // SAFETY: a key that has a value here.
+            // SAFETY: the key has a value here, so it exists.
             unsafe { libc::pthread_setspecific(key, ptr::null()) };
         }
         if let Some(used) = self.template.learnt.specific.and_then(|specific| specific.used) {
-            // SAFETY: a word of a complete block.
+            // SAFETY: this is a word of a complete block.
             unsafe { block.word(used).write(self.image(used)) };
         }
     }
 
-    /// One round; true if a destructor was called.
+    /// Runs one round of destructors. Returns true if a destructor was called.
     ///
     /// # Safety
-    /// As [`end`](Self::end).
+    /// As for [`end`](Self::end).
     unsafe fn end_values(&self, block: Block) -> bool {
         let mut called = false;
         for (key, value) in self.values(block) {
-            // SAFETY: the table has so many entries; another thread may create or delete keys meanwhile, as
-            // at the end of any thread.
+            // SAFETY: the table has an entry for each key. Another thread may create or delete keys
+            // meanwhile, as it may at the end of any thread.
             let destructor = unsafe { (*self.template.symbols.keys.add(key as usize)).destructor };
             // SAFETY: the key's own destructor gets the value, as at the end of a thread.
             unsafe {
@@ -105,43 +106,43 @@ impl Blocks {
         called
     }
 
-    /// The keys that have a value here, and the values.
+    /// Returns the keys that have a value here, and the values.
     fn values(
         &self,
         block: Block,
     ) -> impl Iterator<Item = (libc::pthread_key_t, *mut libc::c_void)> + use<'_> {
         let specific = self.template.learnt.specific;
-        // That of a sanitizer is the kernel thread's.
+        // The key of a sanitizer belongs to the kernel thread.
         let kernel_threads = specific.filter(|_| sanitizer::IS_ON).map(|s| s.first + 8);
         let is_own = move |key: &usize| {
             let is_it = |first| self.carried.contains(&(first + 16 * *key as isize));
             !kernel_threads.is_some_and(is_it)
         };
         let candidates = (0..KEYS).filter(is_own).filter(move |&key| match specific {
-            // SAFETY: the words of a complete block, and of the blocks of keys that it leads to.
+            // SAFETY: these are words of a complete block, and of the blocks of keys to which it leads.
             Some(specific) => unsafe { block.may_have(specific, key) },
             None => true,
         });
         candidates.filter_map(|key| {
             let key = key as libc::pthread_key_t;
-            // SAFETY: any number may be asked for.
+            // SAFETY: the call accepts any number.
             let value = unsafe { libc::pthread_getspecific(key) };
             (!value.is_null()).then_some((key, value))
         })
     }
 
-    /// The modules' variables of the calling goroutine are as in a new thread. [C7]
+    /// Sets the modules' variables of the calling goroutine to those of a new thread. [C7]
     ///
     /// # Safety
-    /// The caller runs on the block. Its destructors have run, and no reference to one of its variables is
-    /// in use.
+    /// The caller must run on the block. The destructors must have run, and no reference to a variable of the
+    /// block may be in use.
     #[inline]
     pub unsafe fn renew(&self) {
         let template = &self.template;
         let pointer = pointer::read();
         let block = Block(pointer);
         for &(from, to) in &template.renewed {
-            // SAFETY: a part of the range, below the thread pointer.
+            // SAFETY: the part lies in the range, below the thread pointer.
             unsafe { self.copy(block, from, to) };
         }
         for &(from, to) in &template.zeros {
@@ -154,7 +155,7 @@ impl Blocks {
         }
         // SAFETY: as above.
         unsafe { self.late.make(pointer) };
-        // SAFETY: as above; the vector begins with its generation.
+        // SAFETY: as above. The vector begins with its generation.
         unsafe {
             let vector = ptr::with_exposed_provenance::<u64>(block.word(8).read() as usize);
             if template.has_dynamic || vector.read() != template.vector.words[2] {
@@ -163,15 +164,16 @@ impl Blocks {
         }
     }
 
-    /// Frees the variables of modules that were loaded later: they are made for each thread on demand. The
-    /// first such use in a block changes the vector's generation.
+    /// Frees the variables of modules that were loaded later and are allocated per thread on demand. The
+    /// first use of such a variable in a block changes the generation of the vector.
     ///
     /// # Safety
-    /// The block is complete, and no reference to one of its variables is in use.
+    /// The block must be complete, and no reference to one of its variables may be in use.
     #[cold]
     unsafe fn free_dynamic(&self, block: Block) {
-        // SAFETY: the vector of a complete block: before it stands how many modules it has room for; each
-        // has a word that points to its variables, and one that says what to free, or 0.
+        // SAFETY: this is the vector of a complete block. The word before the vector is the number of modules
+        // for which it has room. Each module has a word that points to its variables, and a word that says
+        // what to free, or 0.
         unsafe {
             let vector = ptr::with_exposed_provenance_mut::<u64>(block.word(8).read() as usize);
             let modules = vector.sub(2).read() as usize;
@@ -180,21 +182,22 @@ impl Blocks {
                 if to_free.read() != 0 {
                     libc::free(ptr::with_exposed_provenance_mut(to_free.read() as usize));
                     to_free.write(0);
-                    // Not there: the next use makes it anew.
+                    // The variables are marked as missing, so that the next use allocates them again.
                     vector.add(2 * module).write(u64::MAX);
                 }
             }
         }
     }
 
-    /// Frees what the block owns. After this its memory may go, or hold a new block.
+    /// Frees what the block owns. Afterwards its memory may be given back, or hold a new block.
     ///
     /// # Safety
-    /// The block is complete and its destructors have run. Nobody runs on it again before it is made anew.
+    /// The block must be complete, and its destructors must have run. No code may run on the block before it
+    /// is made again.
     pub unsafe fn retire(&self, pointer: usize) {
         let block = Block(pointer);
-        // SAFETY: as the caller promises; the vector was allocated by `make_vector`, or by the C library's
-        // own `realloc` since.
+        // SAFETY: the caller fulfils the duties. The vector was allocated by `make_vector`, or later by the C
+        // library's own `realloc`.
         unsafe {
             self.free_dynamic(block);
             self.free_texts(block);
@@ -204,13 +207,14 @@ impl Blocks {
         }
     }
 
-    /// Frees the texts of errors, and the blocks of keys beyond the first one.
+    /// Frees the texts of errors, and the blocks of keys after the first block.
     ///
     /// # Safety
-    /// As [`retire`](Self::retire).
+    /// As for [`retire`](Self::retire).
     unsafe fn free_texts(&self, block: Block) {
         let free = |offset: Offset| {
-            // SAFETY: the word is null, or leads to what the C library has allocated for this block alone.
+            // SAFETY: the word is null, or points to memory that the C library has allocated for this block
+            // alone.
             unsafe {
                 libc::free(ptr::with_exposed_provenance_mut(block.word(offset).read() as usize));
                 block.word(offset).write(0);
@@ -219,20 +223,21 @@ impl Blocks {
         let learnt = &self.template.learnt;
         learnt.texts.iter().copied().for_each(free);
         if let Some(specific) = learnt.specific {
-            // The first one lies in the block itself.
+            // The first block of keys lies in the thread-local block itself.
             (1..KEYS / KEYS_A_BLOCK).for_each(|n| free(specific.blocks + 8 * n as isize));
         }
     }
 }
 
 impl Block {
-    /// Whether the key has a word that is not null.
+    /// Returns true if the word of this key is not null.
     ///
     /// # Safety
-    /// The block is complete.
+    /// The block must be complete.
     #[inline]
     unsafe fn may_have(self, specific: Specific, key: usize) -> bool {
-        // SAFETY: so many blocks of keys there are; each is null or leads to so many pairs.
+        // SAFETY: the index is less than the number of blocks of keys. Each word is null, or points to a
+        // block of pairs.
         unsafe {
             let pairs = if key < KEYS_A_BLOCK {
                 self.word(specific.first)

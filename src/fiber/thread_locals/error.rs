@@ -1,33 +1,33 @@
-//! Why goroutines can't have thread-locals of their own here.
+//! The reasons for which goroutines cannot have thread-locals of their own.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;
 
-/// Why this process can't give goroutines thread-local variables of their own.
+/// Why this process cannot give goroutines thread-local variables of their own.
 ///
-/// Such a process can still build a runtime whose goroutines share the thread-locals of the kernel
-/// thread that runs them: `Builder::build_anchored` and `Builder::build_migrating`, which are `unsafe`.
+/// Such a process can still build a runtime in which goroutines share the thread-locals of the kernel thread
+/// that runs them: `Builder::build_anchored` and `Builder::build_migrating`, which are `unsafe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ThreadLocalsError {
-    /// There is no code for this machine or this C library, or the feature `portable-switch` is on.
+    /// This machine or this C library is not supported, or the feature `portable-switch` is on.
     Unsupported,
-    /// A thread that only shows how the C library lays out a new thread could not be started.
+    /// The runtime could not start a thread from which it learns how the C library lays out a new thread.
     Thread {
         /// The C library's reason.
         errno: i32,
     },
-    /// The C library does not export this function.
+    /// The C library does not export a function that is needed.
     Symbol {
-        /// Its name.
+        /// The name of the function.
         name: &'static str,
     },
-    /// The C library's data about a thread is not as it must be.
+    /// The C library's data about a thread is not as expected.
     Layout {
-        /// What was looked for and not found, or found and not understood.
+        /// What was not found, or was found and not understood.
         what: &'static str,
-        /// Where: bytes from the thread pointer.
+        /// The place, in bytes from the thread pointer.
         offset: isize,
     },
 }
@@ -53,7 +53,7 @@ impl fmt::Display for ThreadLocalsError {
             }
         }
         f.write_str(
-            "; build a runtime whose goroutines share their kernel thread's thread-locals, if its \
+            "; build a runtime in which goroutines share their kernel thread's thread-locals, if its \
              contract can be kept: `Builder::build_anchored` or `Builder::build_migrating`",
         )
     }

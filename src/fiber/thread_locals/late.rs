@@ -1,12 +1,14 @@
-//! Late: libraries that are loaded while there are blocks, and whose variables lie in them, in the room that
-//! the C library has left for this. It makes these variables in the blocks of its threads; here they are
-//! made in ours.
-//! catch up (after each `dlopen`, and now and then): is there a module that is not known? Then a new thread
-//!     shows where its variables are; remember their first values, and make them in each live block.
-//! make, renew (a block): with them. A block is linked before it looks what there is, and a module is
-//!     remembered before the links are followed: one of the two sees the other.
-//! [C10] A goroutine finds the variables of a library that was loaded later as a new thread would; or, where
-//! it has used them before they could be made, the process ends and says why.
+//! Late: handles libraries that are loaded after blocks were made, if their variables lie in the blocks. The
+//! C library leaves room for such variables, and makes them in the blocks of its threads. This file makes
+//! them in the blocks of goroutines.
+//! catch_up (after each `dlopen`, and now and then): checks whether there is an unknown module. If so, a new
+//! thread shows where its variables are. Their first values are remembered, and made in each live block.
+//! make, renew (of a block): include these variables. A block is linked before it reads the remembered
+//! modules, and a module is remembered before the links are followed, so at least one of the two sides sees
+//! the other.
+//! [C10] A goroutine finds the variables of a library that was loaded later in the state that a new thread
+//! would find. If a goroutine has used them before they could be made, the process ends with a message that
+//! gives the reason.
 //! Checked by: proptests/kernel/late.rs.
 
 use super::block::Blocks;
@@ -22,30 +24,30 @@ use std::ptr;
 /// A module that has thread-local variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Loaded {
-    /// Its place in the vector of modules, from 1 on.
+    /// The module's place in the vector of modules, from 1 on.
     pub(super) number: usize,
     pub(super) bytes: usize,
     pub(super) align: usize,
-    /// Where it lies in memory, and where the first values are.
+    /// The address of the module in memory, and the address of the first values.
     base: usize,
     image: usize,
     image_bytes: usize,
     name: String,
 }
 
-/// All that there are.
+/// Returns all modules that have thread-local variables.
 pub(super) fn loaded() -> Vec<Loaded> {
     unsafe extern "C" fn visit(
         info: *mut libc::dl_phdr_info,
         _: usize,
         found: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: the loader passes its description, and `found` is the caller's.
+        // SAFETY: the loader passes its description, and `found` points to the caller's value.
         let (info, found) = unsafe { (&*info, &mut *found.cast::<Vec<Loaded>>()) };
-        // SAFETY: so many headers there are.
+        // SAFETY: the index is less than the number of headers.
         let headers = (0..usize::from(info.dlpi_phnum)).map(|n| unsafe { *info.dlpi_phdr.add(n) });
         for header in headers.filter(|header| header.p_type == libc::PT_TLS) {
-            // SAFETY: the loader's text.
+            // SAFETY: the text belongs to the loader.
             let name = unsafe { CStr::from_ptr(info.dlpi_name) };
             found.push(Loaded {
                 number: info.dlpi_tls_modid,
@@ -60,38 +62,39 @@ pub(super) fn loaded() -> Vec<Loaded> {
         0
     }
     let mut found = Vec::<Loaded>::new();
-    // SAFETY: `visit` has the loader's type, and gets what it expects.
+    // SAFETY: `visit` has the loader's type, and gets the argument that it expects.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut found).cast()) };
     found
 }
 
-/// How often modules were loaded and unloaded: differs if there is anything new.
+/// Returns a number that changes whenever a module was loaded or unloaded.
 fn changes() -> u64 {
     unsafe extern "C" fn first(
         info: *mut libc::dl_phdr_info,
         _: usize,
         found: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: the loader passes its description, and `found` is the caller's.
+        // SAFETY: the loader passes its description, and `found` points to the caller's value.
         let (info, found) = unsafe { (&*info, &mut *found.cast::<u64>()) };
         *found = info.dlpi_adds << 32 | info.dlpi_subs & 0xffff_ffff;
         1
     }
     let mut found = 0_u64;
-    // SAFETY: `first` has the loader's type, and gets what it expects.
+    // SAFETY: `first` has the loader's type, and gets the argument that it expects.
     unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
     found
 }
 
-/// What was found so far.
+/// The modules that were found so far.
 pub(super) struct Late {
-    /// By `changes`, when it was last looked.
+    /// The result of `changes` at the last check.
     seen: AtomicU64,
-    /// Null, or what is to be made in each block. Never freed, since somebody may be reading it.
+    /// Null, or the variables to make in each block. The vector is never freed, because another thread may be
+    /// reading it.
     parts: AtomicPtr<Vec<Part>>,
     one_at_a_time: OfProcess<Mutex<()>>,
-    /// The links of all blocks, as the C library links its threads: a block's own words. In the child of a
-    /// fork, those that it makes.
+    /// The links of all blocks. The links are words of the blocks, as in the C library's own list of threads.
+    /// The child of a fork has a new list, of the blocks that it makes.
     live: OfProcess<Mutex<Links>>,
 }
 
@@ -99,11 +102,11 @@ pub(super) struct Late {
 pub(super) struct Part {
     from: Offset,
     module: Loaded,
-    /// Bytes, since modules may be neighbours within a word.
+    /// The first values, in bytes because two modules may share a word.
     image: Vec<u8>,
 }
 
-/// Two words, each the address of such a pair.
+/// Two words. Each is the address of another such pair.
 #[derive(Default)]
 #[repr(C)]
 struct Links {
@@ -129,26 +132,26 @@ impl Late {
     #[inline(always)]
     fn parts(&self) -> Option<&[Part]> {
         // Acquire: pairs with the Release in `remember`.
-        // SAFETY: null, or leaked by `remember`.
+        // SAFETY: the pointer is null, or was leaked by `remember`.
         unsafe { self.parts.load(Ordering::Acquire).as_ref() }.map(Vec::as_slice)
     }
 
-    /// Makes what was loaded later in a block, which nobody uses meanwhile.
+    /// Makes the variables of libraries that were loaded later, in a block that nobody else uses.
     ///
     /// # Safety
-    /// The block is the caller's.
+    /// The block must belong to the caller.
     #[inline(always)]
     pub(super) unsafe fn make(&self, pointer: usize) {
         if let Some(parts) = self.parts() {
-            // SAFETY: the caller's.
+            // SAFETY: the caller fulfils the duty.
             parts.iter().for_each(|part| unsafe { part.make(pointer) });
         }
     }
 
-    /// A new block is to be found by `catch_up`. `links` is the place of its two words.
+    /// Links a new block, so that `catch_up` finds it. `links` is the address of the block's two link words.
     ///
     /// # Safety
-    /// The words are the block's, and stay until `unlink`.
+    /// The words must be the block's, and must stay until `unlink`.
     pub(super) unsafe fn link(&self, links: usize) {
         let mut head = self.live();
         let own = ptr::from_mut(&mut *head).expose_provenance();
@@ -156,7 +159,8 @@ impl Late {
             (head.next, head.previous) = (own, own);
         }
         let next = head.next;
-        // SAFETY: the words of the new block, and of the first one so far, or the head itself.
+        // SAFETY: these are the words of the new block, and of the block that was first so far, or the head
+        // itself.
         unsafe {
             ptr::with_exposed_provenance_mut::<Links>(links).write(Links { next, previous: own });
             (*ptr::with_exposed_provenance_mut::<Links>(next)).previous = links;
@@ -165,11 +169,11 @@ impl Late {
     }
 
     /// # Safety
-    /// As in `link`, which was called before.
+    /// As for `link`, which must have been called before.
     pub(super) unsafe fn unlink(&self, links: usize) {
         let _head = self.live();
         let place = ptr::with_exposed_provenance_mut::<Links>;
-        // SAFETY: the block's words, and those of its neighbours, under the lock.
+        // SAFETY: these are the block's words and those of its neighbours, and the lock is held.
         unsafe {
             let Links { next, previous } = place(links).read();
             (*place(previous)).next = next;
@@ -178,10 +182,10 @@ impl Late {
         }
     }
 
-    /// Looks whether a library was loaded, and makes its variables in all blocks.
+    /// Checks whether a library was loaded, and makes its variables in all blocks.
     pub(super) fn catch_up(&self, blocks: &Blocks) {
         let now = changes();
-        // Relaxed: what is not seen here is seen under the lock.
+        // Relaxed: a change that is not seen here is seen under the lock.
         if self.seen.load(Ordering::Relaxed) == now {
             return;
         }
@@ -205,7 +209,7 @@ impl Late {
         self.seen.store(now, Ordering::Relaxed);
     }
 
-    /// Those of the modules whose variables lie in the blocks, by what a new thread has.
+    /// Returns the variables of those modules that lie in the blocks, as a new thread shows.
     fn places(&self, blocks: &Blocks, new: Vec<Loaded>) -> Result<Vec<Part>, ThreadLocalsError> {
         let donor = blocks.donor()?;
         let vector = Vector::of(&donor, blocks.template.range);
@@ -217,25 +221,25 @@ impl Late {
             }
             let image = ptr::with_exposed_provenance::<u8>(module.image);
             let mut bytes = vec![0; module.bytes];
-            // SAFETY: the module's first values, as its header says; it was there a moment ago, and who has
-            // loaded it has not unloaded it yet.
+            // SAFETY: these are the module's first values, as its header says. The module was loaded a moment
+            // ago, and the code that loaded it has not unloaded it yet.
             unsafe { ptr::copy_nonoverlapping(image, bytes.as_mut_ptr(), module.image_bytes) };
             Some(Part { from, module, image: bytes })
         };
         Ok(new.into_iter().filter_map(part).collect())
     }
 
-    /// From now on these are made in each new block, and now in those that there are.
+    /// Remembers modules: their variables are made in each new block from now on, and now in each live block.
     fn remember(&self, blocks: &Blocks, found: &[Loaded], new: Vec<Part>) {
         let before = self.parts().unwrap_or(&[]);
         let is_free = |part: &Part| {
-            // Where another one was loaded before, there is what that has left.
+            // If another module was loaded at this place before, the place holds what that module has left.
             before.iter().all(|other| other.end() <= part.from || part.end() <= other.from)
         };
         let checked: Vec<bool> = new.iter().map(is_free).collect();
         let there = before.iter().filter(|part| found.contains(&part.module)).map(Part::copy);
         let all: Vec<Part> = there.chain(new.iter().map(Part::copy)).collect();
-        // Release: pairs with the Acquire in `parts`. Before the links are followed. [C10]
+        // Release: pairs with the Acquire in `parts`. This store comes before the links are followed. [C10]
         self.parts.store(Box::into_raw(Box::new(all)), Ordering::Release);
         let head = self.live();
         let own = ptr::from_ref(&*head).expose_provenance();
@@ -243,11 +247,12 @@ impl Late {
         while links != own && links != 0 {
             let pointer = blocks.pointer_of_links(links);
             for (part, &is_checked) in new.iter().zip(&checked) {
-                // SAFETY: a live block's, in the part that nobody uses: who has loaded the library, or its
-                // own code, comes later, or has left something there.
+                // SAFETY: the block is live, and nobody uses this part of it. The library's code, and the
+                // code that loaded the library, run later. If they have run already, they have left values
+                // there, which are checked.
                 unsafe { part.make_in_live(pointer, is_checked) };
             }
-            // SAFETY: a live block's words, under the lock.
+            // SAFETY: these are the words of a live block, and the lock is held.
             links = unsafe { (*ptr::with_exposed_provenance::<Links>(links)).next };
         }
     }
@@ -267,24 +272,25 @@ impl Part {
     }
 
     /// # Safety
-    /// The block is the caller's.
+    /// The block must belong to the caller.
     unsafe fn make(&self, pointer: usize) {
-        // SAFETY: the caller's; the part lies in the room below the variables, or among them.
+        // SAFETY: the caller fulfils the duty. The part lies in the room below the variables, or among them.
         unsafe {
             ptr::copy_nonoverlapping(self.image.as_ptr(), self.place(pointer), self.image.len());
         }
     }
 
     /// # Safety
-    /// The block is live.
+    /// The block must be live.
     unsafe fn make_in_live(&self, pointer: usize, is_checked: bool) {
         let is_zero = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0);
         if is_checked {
             if is_zero(&self.image) {
-                // It is so already, and may have been used.
+                // The variables have their first values already, and may have been used.
                 return;
             }
-            // SAFETY: the caller's. Somebody may write there, who then has used it too early.
+            // SAFETY: the caller fulfils the duty. If other code writes there now, it has used the variables
+            // too early.
             let there = (0..self.image.len())
                 .map(|at| unsafe { self.place(pointer).add(at).read_volatile() });
             let there: Vec<u8> = there.collect();
@@ -296,7 +302,7 @@ impl Part {
                 ));
             }
         }
-        // SAFETY: the caller's.
+        // SAFETY: the caller fulfils the duty.
         unsafe { self.make(pointer) };
     }
 }

@@ -1,5 +1,5 @@
-//! Which words of a block the C library uses for what. A donor does one thing, and the words that have
-//! changed since are those of that thing. [C8]
+//! Finds out which words of a block the C library uses for what. A donor performs one operation, and the
+//! words that have changed belong to that operation. [C8]
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::donor::{Donor, Order};
@@ -11,54 +11,55 @@ use crate::platform::unmodelled::{AtomicUsize, Ordering};
 use std::ffi::c_void;
 use std::ptr;
 
-/// Bytes from the thread pointer.
+/// A distance in bytes from the thread pointer.
 pub(super) type Offset = isize;
 
-/// The words of the kernel's restartable sequences, which change by themselves.
+/// The words of the kernel's restartable sequences, which change without an action of the thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rseq {
     pub(super) from: Offset,
     pub(super) to: Offset,
-    /// The C library registers it with the kernel, for each thread.
+    /// Whether the C library registers the words with the kernel, for each thread.
     pub(super) is_used: bool,
 }
 
-/// Where the values of `pthread_setspecific` are.
+/// The places of the values of `pthread_setspecific`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Specific {
     /// The first 32 pairs of a sequence number and a value, in the control block.
     pub(super) first: Offset,
-    /// Pointers to all blocks of 32 such pairs, the first one included.
+    /// Pointers to all blocks of 32 such pairs, including the first block.
     pub(super) blocks: Offset,
-    /// Not 0 once a value was set; `None` if there is no such word.
+    /// A word that is not 0 once a value was set. `None` if there is no such word.
     pub(super) used: Option<Offset>,
 }
 
-/// What was found.
+/// The words that were found.
 #[derive(Clone, Debug)]
 pub(super) struct Learnt {
     pub(super) errno: Offset,
-    /// The words of `malloc`: its cache and its arena, and those of a sanitizer. They stay with the kernel
+    /// The words of `malloc` (its cache and its arena), and those of a sanitizer. They stay with the kernel
     /// thread.
     pub(super) allocator: Vec<Offset>,
-    /// The list of destructors of thread-local variables: 0 while it is empty.
+    /// The list of destructors of thread-local variables. It is 0 while the list is empty.
     pub(super) destructors: Offset,
-    /// `None` if so many keys were in use that none of the first was free: then all keys are asked.
+    /// `None` if so many keys were in use that none of the first keys was free. Then every key is checked.
     pub(super) specific: Option<Specific>,
-    /// Words that differ from the template's while a goroutine has a locale of its own, can't be
-    /// cancelled, has an error of `dlopen` to fetch, or a state of the resolver.
+    /// Words that differ from the template's while a goroutine has its own locale, has disabled cancellation,
+    /// has an error of `dlopen` to fetch, or has a state of the resolver.
     pub(super) settings: Vec<Offset>,
     /// Words that own memory which the C library frees only at the end of a thread.
     pub(super) owners: Vec<Offset>,
-    /// Those of them that are null or lead to a text made by `malloc`, and nothing else.
+    /// Those of the owning words that are null or point to one text made by `malloc`.
     pub(super) texts: Vec<Offset>,
-    /// The keys of `std`'s hash maps: random numbers, which the next goroutine may use as a thread uses
-    /// them for its next map. To ask the kernel for others would take longer than all else.
+    /// The keys of `std`'s hash maps. They are random numbers, and the next goroutine may use them as a
+    /// thread uses them for its next map. To ask the kernel for new keys would take longer than everything
+    /// else.
     pub(super) hash_keys: Vec<Offset>,
     pub(super) resolver: Option<Resolver>,
 }
 
-/// The part of a block that images are taken of.
+/// The part of a block that images contain.
 #[derive(Clone, Copy)]
 pub(super) struct Range {
     pub(super) below: usize,
@@ -67,12 +68,12 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// The offset of a word of an image.
+    /// Returns the offset of a word of an image.
     pub(super) fn offset(self, word: usize) -> Offset {
         (word * 8) as isize - self.below as isize
     }
 
-    /// The word of an image in which the offset lies.
+    /// Returns the index of the word of an image that contains the offset.
     pub(super) fn word(self, offset: Offset) -> usize {
         (offset + self.below as isize) as usize / 8
     }
@@ -82,16 +83,17 @@ impl Range {
     }
 }
 
-/// Where restartable sequences are, by the two public variables of the C library that say so.
+/// Returns where restartable sequences are, from two public variables of the C library.
 pub(super) fn rseq() -> Option<Rseq> {
     let offset = crate::fiber::thread_locals::symbols::variable::<isize>(c"__rseq_offset")?;
-    // 20 or 32 bytes, later more; 32 are the kernel's least, and what lies there is its own.
+    // The size is 20 or 32 bytes, and will be more later. The kernel's minimum is 32, and all of these bytes
+    // belong to the kernel.
     let size = crate::fiber::thread_locals::symbols::variable::<u32>(c"__rseq_size").unwrap_or(0);
     let to = offset + size.max(32) as isize;
     Some(Rseq { from: offset & !7, to: (to + 7) & !7, is_used: size > 0 })
 }
 
-/// Has the donor do one thing after another.
+/// Makes the donor perform one operation after another, and returns what was found.
 pub(super) fn learn(
     donor: &Donor,
     range: Range,
@@ -100,10 +102,10 @@ pub(super) fn learn(
 ) -> Result<Learnt, ThreadLocalsError> {
     let mut trial = Trial { donor, range, errno: None };
     trial.ask(errno_place);
-    // Relaxed: the donor's post orders it.
+    // Relaxed: the donor's post orders this load.
     let errno = ANSWER.load(Ordering::Relaxed) as isize - donor.thread_pointer() as isize;
     trial.errno = Some(errno & !7);
-    // Twice: the first call may set up more than the words that are carried.
+    // The donor allocates twice, because the first call may set up more than the words that are carried.
     let mut allocator = trial.ask(allocate);
     allocator.extend(trial.ask(allocate));
     allocator.retain(|&offset| offset < 0);
@@ -118,12 +120,12 @@ pub(super) fn learn(
     let mut texts = Vec::new();
     for describe in [describe_error as Order, describe_signal] {
         let changed = trial.ask(describe);
-        // Relaxed: the donor waits.
+        // Relaxed: the donor waits, so it does not write now.
         let text = ANSWER.load(Ordering::Relaxed) as u64;
         texts.extend(changed.iter().copied().filter(|&offset| trial.word(offset) == text));
         owners.extend(changed);
     }
-    // Where the text is a key's value, the key's destructor frees it.
+    // If the text is the value of a key, the key's destructor frees it.
     let keys =
         |offset: Offset| specific.is_none_or(|s| (s.first..s.first + 16 * 32).contains(&offset));
     texts.retain(|&offset| !keys(offset));
@@ -155,7 +157,7 @@ impl Trial<'_> {
         self.ask_with(order, 0)
     }
 
-    /// The words that an order changes.
+    /// Returns the words that an order changes.
     fn ask_with(&self, order: Order, argument: usize) -> Vec<Offset> {
         let image = || self.donor.image(self.range.below, self.range.above);
         let before = image();
@@ -170,15 +172,16 @@ impl Trial<'_> {
         self.donor.image(self.range.below, self.range.above)[self.range.word(offset)]
     }
 
-    /// The one word that is 0 before a destructor is registered and after it has run, and not between.
+    /// Returns the one word that is 0 before a destructor is registered and after it has run, and not 0
+    /// between.
     fn destructors(&self, symbols: &Symbols) -> Result<Offset, ThreadLocalsError> {
         let mut changed = self.ask(register_destructor);
         changed.retain(|&offset| self.word(offset) != 0);
-        // Relaxed: the donor's post orders it.
+        // Relaxed: the donor's post orders this load.
         let ran = DESTRUCTORS_RUN.load(Ordering::Relaxed);
         self.ask_with(call, symbols.call_destructors as *const () as usize);
         changed.retain(|&offset| self.word(offset) == 0);
-        // Relaxed: the donor's post orders it.
+        // Relaxed: the donor's post orders this load.
         if DESTRUCTORS_RUN.load(Ordering::Relaxed) != ran + 1 {
             return Err(ThreadLocalsError::Symbol { name: "__call_tls_dtors" });
         }
@@ -194,11 +197,11 @@ impl Trial<'_> {
     fn specific(&self) -> Option<Specific> {
         const VALUE: u64 = 0x5e1f_0001;
         let mut key = 0;
-        // SAFETY: a place for a key.
+        // SAFETY: the call gets a valid place for a key.
         if unsafe { libc::pthread_key_create(&mut key, None) } != 0 {
             return None;
         }
-        // Relaxed: the donor's post orders it.
+        // Relaxed: the donor's post orders this store.
         KEY.store(key as usize, Ordering::Relaxed);
         let changed = self.ask_with(set_specific, VALUE as usize);
         let data: Vec<_> = changed.iter().filter(|&&o| self.word(o) == VALUE).collect();
@@ -207,7 +210,7 @@ impl Trial<'_> {
             _ => None,
         };
         self.ask_with(set_specific, 0);
-        // SAFETY: created above, and nobody has a value of it any more.
+        // SAFETY: the key was created above, and nobody has a value of it any more.
         unsafe { libc::pthread_key_delete(key) };
         found
     }
@@ -228,9 +231,9 @@ impl Trial<'_> {
 
 // ---- what a donor does ---------------------------------------------------------------------------
 
-/// What an order has found out.
+/// The result of the last order.
 static ANSWER: AtomicUsize = AtomicUsize::new(0);
-/// How often `count_destructor` was called.
+/// The number of calls of `count_destructor`.
 static DESTRUCTORS_RUN: AtomicUsize = AtomicUsize::new(0);
 /// The key that `set_specific` uses.
 static KEY: AtomicUsize = AtomicUsize::new(0);
@@ -253,24 +256,25 @@ const DISABLE: libc::c_int = 1;
 const DEFERRED: libc::c_int = 0;
 const ASYNCHRONOUS: libc::c_int = 1;
 
-/// What `uselocale` takes for the locale of the process: all bits set, by the C library's header.
+/// Returns the value that `uselocale` takes for the locale of the process. All its bits are set, as the C
+/// library's header says.
 fn global_locale() -> libc::locale_t {
     ptr::without_provenance_mut(usize::MAX)
 }
 
 unsafe fn errno_place(_: usize) {
-    // SAFETY: takes nothing.
-    // Relaxed: the donor's post orders it.
+    // SAFETY: the call takes no argument.
+    // Relaxed: the donor's post orders this store.
     ANSWER.store(unsafe { libc::__errno_location() }.addr(), Ordering::Relaxed);
 }
 
 unsafe fn allocate(_: usize) {
-    // SAFETY: freed here. The black box keeps the compiler from leaving both calls out.
+    // SAFETY: the memory is freed here. The black box keeps the compiler from removing both calls.
     unsafe { libc::free(std::hint::black_box(libc::malloc(24))) };
 }
 
 unsafe extern "C" fn count_destructor(_: *mut c_void) {
-    // Relaxed: the donor's post orders it.
+    // Relaxed: the donor's post orders this addition.
     DESTRUCTORS_RUN.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -286,7 +290,7 @@ unsafe fn register_destructor(_: usize) {
 }
 
 unsafe fn call(function: usize) {
-    // SAFETY: the caller passes a function that takes nothing and returns nothing.
+    // SAFETY: the caller passes the address of a function that takes nothing and returns nothing.
     unsafe {
         let function =
             std::mem::transmute::<*const (), unsafe extern "C" fn()>(function as *const ());
@@ -295,33 +299,33 @@ unsafe fn call(function: usize) {
 }
 
 unsafe fn set_specific(value: usize) {
-    // Relaxed: the donor's post orders it.
+    // Relaxed: the donor's post orders this load.
     let key = KEY.load(Ordering::Relaxed) as libc::pthread_key_t;
     // SAFETY: the key has no destructor, so the value is only a number.
     unsafe { libc::pthread_setspecific(key, ptr::without_provenance(value)) };
 }
 
 unsafe fn change_locale(_: usize) {
-    // SAFETY: a new locale, which `restore_locale` frees.
+    // SAFETY: this makes a new locale, which `restore_locale` frees.
     unsafe {
         let locale = libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), ptr::null_mut());
-        // Relaxed: the donor's post orders it.
+        // Relaxed: the donor's post orders this store.
         LOCALE.store(locale.addr(), Ordering::Relaxed);
         libc::uselocale(locale);
     }
 }
 
 unsafe fn restore_locale(_: usize) {
-    // SAFETY: what `change_locale` made, which nobody uses any more.
+    // SAFETY: `change_locale` made this locale, and nobody uses it any more.
     unsafe {
         libc::uselocale(global_locale());
-        // Relaxed: the donor's post orders it.
+        // Relaxed: the donor's post orders this load.
         libc::freelocale(ptr::with_exposed_provenance_mut(LOCALE.load(Ordering::Relaxed)));
     }
 }
 
 unsafe fn forbid_cancellation(_: usize) {
-    // SAFETY: nobody cancels a donor.
+    // SAFETY: no code cancels a donor.
     unsafe {
         pthread_setcanceltype(ASYNCHRONOUS, ptr::null_mut());
         pthread_setcancelstate(DISABLE, ptr::null_mut());
@@ -340,48 +344,49 @@ unsafe fn make_hash_keys(_: usize) {
     std::hint::black_box(std::hash::RandomState::new());
 }
 
-/// A number that has no text of its own, so that the answer is made for this thread.
+/// A number that has no text of its own, so that the C library makes the text for this thread.
 const NO_SUCH: libc::c_int = 100_000;
 
 unsafe fn describe_error(_: usize) {
-    // SAFETY: takes any number.
-    // Relaxed: the starter waits.
+    // SAFETY: the call accepts any number.
+    // Relaxed: the starter waits, and the donor's post orders this store.
     ANSWER.store(unsafe { libc::strerror(NO_SUCH) }.addr(), Ordering::Relaxed);
 }
 
 unsafe fn describe_signal(_: usize) {
-    // SAFETY: takes any number.
-    // Relaxed: the starter waits.
+    // SAFETY: the call accepts any number.
+    // Relaxed: the starter waits, and the donor's post orders this store.
     ANSWER.store(unsafe { libc::strsignal(NO_SUCH) }.addr(), Ordering::Relaxed);
 }
 
 unsafe fn fail_to_open(_: usize) {
     #[cfg(not(target_feature = "crt-static"))]
-    // SAFETY: a C string.
+    // SAFETY: the argument is a C string.
     unsafe {
         libc::dlopen(c"/selvedge/no/such/library".as_ptr(), libc::RTLD_NOW);
     }
 }
 
-/// Sets back, on the calling thread, what `Learnt::settings` shows.
+/// Restores the calling thread's settings, which are those in `Learnt::settings`.
 pub(super) fn restore_settings() {
-    // SAFETY: none takes a pointer that must be valid; a thread's own settings.
+    // SAFETY: no call takes a pointer that must be valid, and the settings are this thread's own.
     unsafe {
         libc::uselocale(global_locale());
         pthread_setcanceltype(DEFERRED, ptr::null_mut());
         pthread_setcancelstate(ENABLE, ptr::null_mut());
         #[cfg(not(target_feature = "crt-static"))]
         {
-            // The first call hands the text out, the second frees it.
+            // The first call returns the text, and the second call frees it.
             libc::dlerror();
             libc::dlerror();
         }
     }
 }
 
-/// The thread that calls has its own pointer where the ABI says.
+/// Returns true if the calling thread has its own pointer where the ABI demands it.
 pub(super) fn is_self_pointing() -> bool {
     let at = ptr::with_exposed_provenance::<usize>(pointer::read());
-    // SAFETY: the control block begins at the thread pointer; the word at 16 points to itself as well.
+    // SAFETY: the control block begins at the thread pointer. The word at offset 16 also points to the
+    // control block.
     unsafe { at.read() == pointer::read() && at.add(2).read() == pointer::read() }
 }

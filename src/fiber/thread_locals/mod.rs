@@ -1,10 +1,10 @@
-//! Thread-local blocks: what lets a goroutine be a thread to its code.
+//! Thread-local blocks: they make a goroutine a thread of its own to code that uses thread-locals.
 //!
-//! A *block* is what the C library keeps for one thread at its thread pointer: below the pointer the
-//! static thread-local variables of all modules, from the pointer on the thread's control block. A
-//! goroutine of an *isolated* runtime has a block of its own, at the top of its stack's slot, and the
-//! switch changes stack and thread pointer together. So the address of a thread-local variable is
-//! constant for the goroutine, whichever kernel thread runs it.
+//! A *block* is the data that the C library keeps for one thread at its thread pointer. Below the pointer lie
+//! the static thread-local variables of all modules, and from the pointer on lies the thread's control block.
+//! A goroutine of an *isolated* runtime has a block of its own, at the top of its stack's slot, and the
+//! switch changes stack and thread pointer together. So the address of a thread-local variable is constant
+//! for the goroutine, whichever kernel thread runs it.
 //!
 //! ```text
 //!   slot:  low                                                                     high
@@ -12,20 +12,24 @@
 //!                                  ^ top                                 ^ thread pointer
 //! ```
 //!
-//! - `template`: what a new block looks like, learnt from two threads that do nothing (*donors*).
-//! - `learn`: which words of a block the C library uses for what, found by doing the thing in a donor
-//!   and looking which words have changed.
-//! - `compare`: what a word is, by two donors.
-//! - `block`: one block, made and used.   `ending`: destructors run; renewed for the next goroutine; freed.
-//! - `pointer`: reading and writing the thread pointer.
-//! - `kernel_thread`: what goes on by the kernel thread's own pointer: identities, forks, allocators.
-//! - `symbols`: the two functions of the C library that have no public name.
+//! - `template`: the content of a new block, learnt from two threads that do nothing (*donors*).
+//! - `learn`: finds out which words of a block the C library uses for what. A donor performs an operation,
+//!   and the words that have changed belong to that operation.
+//! - `compare`: finds out what each word is, by comparing two donors.
+//! - `block`: makes one block and uses it.
+//! - `ending`: runs destructors, renews the block for the next goroutine, and frees it.
+//! - `late`: variables of libraries that are loaded later.
+//! - `pointer`: reads and writes the thread pointer.
+//! - `kernel_thread`: operations that use the kernel thread's own pointer: identities, forks, allocators.
+//! - `resolver`: the state of the C library's name resolver.
+//! - `symbols`: the two things of the C library that have no public name.
 //!
-//! [C6] A kernel thread has a goroutine's thread pointer only while that goroutine is its own: it takes
-//! its own pointer back before anybody else can resume the goroutine.
-//! [C7] A goroutine finds a block as a new thread would, whatever its predecessor on the slot has left.
-//! [C8] No offset is assumed: each is found in this process, and where something is not as expected
-//! there is no isolated runtime, but an error that says what is missing.
+//! [C6] A kernel thread has a goroutine's thread pointer only while it runs that goroutine. It takes its own
+//! pointer back before any other thread can resume the goroutine.
+//! [C7] A goroutine finds its block in the state that a new thread would find, whatever the previous
+//! goroutine on the slot has left.
+//! [C8] No offset is assumed. Each offset is found in this process. If something is not as expected, no
+//! isolated runtime can be built, and the error names what is missing.
 //! Checked by: src/fiber/thread_locals/tests.rs, proptests/isolated/.
 //! The chapter is docs/thread-locals.md.
 

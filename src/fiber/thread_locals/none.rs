@@ -1,14 +1,14 @@
-//! Where there are no blocks: another machine, another C library, or another switch.
+//! The stand-in for blocks on another machine, with another C library, or with another switch.
 
 use super::error::ThreadLocalsError;
 
-/// The caller has the kernel thread's own thread-locals.
+/// Calls the function directly, because the caller has the kernel thread's own thread-locals.
 #[inline]
 pub fn as_kernel_thread<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// There is none.
+/// A type without values, because there are no blocks.
 pub enum Blocks {}
 
 impl Blocks {

@@ -1,22 +1,24 @@
 //! The thread pointer of x86-64: the base of the segment FS.
 //!
-//! A program may write it by one instruction (`wrfsbase`) where the kernel allows that, else by a system
-//! call (`arch_prctl`). The kernel says so in the auxiliary vector. The processor's own word is not
-//! enough, because the instruction faults where the kernel has not enabled it.
+//! A program may write the pointer by an instruction (`wrfsbase`) if the kernel allows that, and otherwise by
+//! a system call (`arch_prctl`). The auxiliary vector tells whether the kernel allows the instruction. The
+//! processor's own feature bit is not enough, because the instruction faults if the kernel has not enabled
+//! it.
 
 use crate::platform::unmodelled::{AtomicU8, Ordering};
 
-/// The bit of `AT_HWCAP2` by which the kernel says that FS may be written by an instruction.
+/// The bit of `AT_HWCAP2` that is set if FS may be written by an instruction.
 const HWCAP2_FSGSBASE: libc::c_ulong = 1 << 1;
 
-/// Set in a thread pointer that is to be written by a system call: pointers are multiples of 64.
+/// Set in a thread pointer that must be written by a system call. The bit is free, because pointers are
+/// multiples of 64.
 pub(in crate::fiber) const BY_SYSTEM_CALL: usize = 1;
 
-/// The calling thread's own pointer.
+/// Returns the thread pointer with which the calling code runs.
 #[inline(always)]
 pub fn read() -> usize {
     let pointer: usize;
-    // SAFETY: by the ABI the word at the thread pointer is the thread pointer.
+    // SAFETY: by the ABI, the word at the thread pointer is the thread pointer itself.
     unsafe {
         std::arch::asm!(
             "mov {}, fs:0", out(reg) pointer, options(nostack, readonly, preserves_flags)
@@ -28,18 +30,20 @@ pub fn read() -> usize {
 const UNKNOWN: u8 = 2;
 static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// For tests, before the first runtime: as on a kernel that does not allow the instruction.
+/// Makes this process behave as on a kernel that does not allow the instruction. For tests, before the first
+/// runtime.
 pub fn write_by_system_call() {
-    // Relaxed: as below.
+    // Relaxed: see `how_to_write`.
     KNOWN.store(BY_SYSTEM_CALL as u8, Ordering::Relaxed);
 }
 
-/// `BY_SYSTEM_CALL` if the kernel does not allow the instruction, else 0. Asked once a process.
+/// Returns `BY_SYSTEM_CALL` if the kernel does not allow the instruction, and 0 otherwise. The kernel is
+/// asked once per process.
 pub fn how_to_write() -> usize {
-    // Relaxed: every thread finds the same.
+    // Relaxed: every thread finds the same value.
     match KNOWN.load(Ordering::Relaxed) {
         UNKNOWN => {
-            // SAFETY: takes no pointer; 0 if the kernel doesn't say.
+            // SAFETY: the call takes no pointer. It returns 0 if the kernel gives no value.
             let allowed = unsafe { libc::getauxval(libc::AT_HWCAP2) } & HWCAP2_FSGSBASE != 0;
             let how = if allowed { 0 } else { BY_SYSTEM_CALL };
             KNOWN.store(how as u8, Ordering::Relaxed);
@@ -49,13 +53,13 @@ pub fn how_to_write() -> usize {
     }
 }
 
-/// Calls `f` with these arguments while the calling kernel thread has the thread pointer `pointer`, and
-/// takes back the one that it has now.
+/// Calls `f` with these arguments while the calling kernel thread has the thread pointer `pointer`, and then
+/// restores the current thread pointer.
 ///
 /// # Safety
-/// - `pointer` is that of a complete block, or the kernel thread's own; no other kernel thread uses it
-///   meanwhile.
-/// - `f` returns: it must neither unwind nor switch stacks.
+/// - `pointer` must be that of a complete block, or the kernel thread's own. No other kernel thread may use
+///   it meanwhile.
+/// - `f` must return: it must neither unwind nor switch stacks.
 #[inline]
 pub unsafe fn with(
     pointer: usize,
@@ -63,12 +67,12 @@ pub unsafe fn with(
     arguments: [usize; 3],
 ) {
     let [first, second, third] = arguments;
-    // SAFETY: the caller's duties; `call_with` takes the pointer in the form of `how_to_write`.
+    // SAFETY: the caller fulfils the duties, and `call_with` takes the pointer in the form of `how_to_write`.
     unsafe { call_with(first, second, third, f, pointer | how_to_write()) }
 }
 
 /// # Safety
-/// As [`with`]; `tagged` has the bit `BY_SYSTEM_CALL` set where the instruction is not allowed.
+/// As for [`with`]. The bit `BY_SYSTEM_CALL` of `tagged` must be set if the instruction is not allowed.
 #[unsafe(naked)]
 unsafe extern "C" fn call_with(
     first: usize,

@@ -1,18 +1,19 @@
-//! The two things of the C library that this needs and that have no public name: the function that runs
-//! the destructors of a thread's C++ and Rust thread-locals, and the table of the keys' destructors.
-//! The function is exported for the library's own parts, the table for debuggers, since version 2.34;
-//! before, it is found by the destructor of a key that is made for this.
-//! Where the program is linked statically, the linker finds them; otherwise they are looked up by name,
-//! so that no program depends on them that does not need them.
+//! The two things of the C library that this folder needs and that have no public name: the function that
+//! runs the destructors of a thread's C++ and Rust thread-locals, and the table of the keys' destructors.
+//! The function is exported for the library's own parts. The table is exported for debuggers, since version
+//! 2.34. In earlier versions the table is found by a search for the destructors of keys that are made for
+//! this purpose.
+//! In a statically linked program the linker resolves both symbols. Otherwise they are looked up by name, so
+//! that a program that does not need them does not depend on them.
 
 use super::error::ThreadLocalsError;
 
-/// The address of a symbol, or null where the program was linked without.
+/// Returns the address of a symbol, or null if the program was linked without the symbol.
 #[cfg(target_feature = "crt-static")]
 macro_rules! weak {
     ($name:literal) => {{
         let address: *const ();
-        // SAFETY: loads an address from the table that the linker makes.
+        // SAFETY: this loads an address from the table that the linker makes.
         unsafe {
             std::arch::asm!(
                 concat!(".weak ", $name),
@@ -25,10 +26,10 @@ macro_rules! weak {
     }};
 }
 
-/// One key of `pthread_key_create`, as the C library keeps it.
+/// One key of `pthread_key_create`, in the C library's representation.
 #[repr(C)]
 pub(super) struct Key {
-    /// Odd while the key is in use.
+    /// This number is odd while the key is in use.
     pub(super) sequence: usize,
     pub(super) destructor: Option<unsafe extern "C" fn(*mut libc::c_void)>,
 }
@@ -39,7 +40,7 @@ pub(super) struct Symbols {
     pub(super) keys: *const Key,
 }
 
-// SAFETY: a function and a table of the C library, which stay; the table is read word by word.
+// SAFETY: the function and the table belong to the C library and stay. The table is read word by word.
 unsafe impl Send for Symbols {}
 // SAFETY: as above.
 unsafe impl Sync for Symbols {}
@@ -61,7 +62,7 @@ impl Symbols {
     }
 }
 
-/// A public variable of the C library, if it has one of this name.
+/// Returns the value of the C library's public variable of this name, or `None` if there is none.
 pub(super) fn variable<T: Copy>(name: &std::ffi::CStr) -> Option<T> {
     #[cfg(target_feature = "crt-static")]
     let found: *const () = match name.to_bytes() {
@@ -70,9 +71,10 @@ pub(super) fn variable<T: Copy>(name: &std::ffi::CStr) -> Option<T> {
         _ => std::ptr::null(),
     };
     #[cfg(not(target_feature = "crt-static"))]
-    // SAFETY: a C string; asks only.
+    // SAFETY: the name is a C string, and the call only looks it up.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }.cast_const();
-    // SAFETY: null, or a variable of the type that the caller knows it to have.
+    // SAFETY: the pointer is null, or points to a variable of the type that the caller has chosen for this
+    // name.
     unsafe { found.cast::<T>().as_ref() }.copied()
 }
 
@@ -82,7 +84,7 @@ fn find(name: &'static std::ffi::CStr, linked: *const ()) -> Result<*const (), T
     }
     #[cfg(not(target_feature = "crt-static"))]
     {
-        // SAFETY: a C string; asks only.
+        // SAFETY: the name is a C string, and the call only looks it up.
         let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
         if !found.is_null() {
             return Ok(found.cast_const().cast());
@@ -91,8 +93,8 @@ fn find(name: &'static std::ffi::CStr, linked: *const ()) -> Result<*const (), T
     Err(ThreadLocalsError::Symbol { name: name.to_str().unwrap_or("?") })
 }
 
-/// The table of keys in the variables of the library that makes keys: it holds the destructors of two keys
-/// where they must be.
+/// Searches the table of keys in the variables of the library that makes keys. The table must hold the
+/// destructors of two new keys at the right places.
 fn search_keys() -> Option<*const ()> {
     unsafe extern "C" fn first(_: *mut libc::c_void) {
         std::hint::black_box(1);
@@ -102,32 +104,32 @@ fn search_keys() -> Option<*const ()> {
     }
     let destructors = [first as *const (), second as *const ()].map(<*const ()>::addr);
     let mut keys = [0; 2];
-    // SAFETY: places for keys, which nobody gives a value.
+    // SAFETY: the call gets places for keys, and nobody gives these keys a value.
     let made = unsafe {
         libc::pthread_key_create(&mut keys[0], Some(first)) == 0
             && libc::pthread_key_create(&mut keys[1], Some(second)) == 0
     };
     let is_table = |table: usize| {
-        // SAFETY: checked by the caller to lie in a library's variables.
+        // SAFETY: the caller has checked that the address lies in a library's variables.
         let word =
             |at: usize| unsafe { std::ptr::with_exposed_provenance::<usize>(at).read_volatile() };
         keys.iter().zip(destructors).all(|(&key, destructor)| {
             let entry = table + key as usize * size_of::<Key>();
-            // In use, so the sequence number is odd.
+            // The keys are in use, so the sequence number must be odd.
             word(entry) % 2 == 1 && word(entry + 8) == destructor
         })
     };
     let mut found = Vec::new();
     if made {
         for variables in variables_beside(libc::pthread_key_create as *const ()) {
-            // One entry before the end there is room for the key that was made last.
+            // The last key needs room for one entry before the end.
             let table_of = |at: usize| at.checked_sub(keys[0] as usize * size_of::<Key>() + 8);
             let last = variables.end.saturating_sub((keys[1] as usize + 1) * size_of::<Key>());
             let tables = variables.clone().step_by(8).filter_map(table_of);
             let inside = tables.filter(|table| (variables.start..=last).contains(table));
             found.extend(inside.filter(|&table| is_table(table)));
         }
-        // SAFETY: made above.
+        // SAFETY: the keys were made above.
         keys.into_iter().for_each(|key| unsafe {
             libc::pthread_key_delete(key);
         });
@@ -138,7 +140,7 @@ fn search_keys() -> Option<*const ()> {
     }
 }
 
-/// The writable memory of the module that has this function.
+/// Returns the writable memory of the module that contains this function.
 fn variables_beside(function: *const ()) -> Vec<std::ops::Range<usize>> {
     type Found = (usize, Vec<std::ops::Range<usize>>);
     unsafe extern "C" fn visit(
@@ -146,9 +148,9 @@ fn variables_beside(function: *const ()) -> Vec<std::ops::Range<usize>> {
         _: usize,
         found: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: the loader passes its description, and `found` is the caller's.
+        // SAFETY: the loader passes its description, and `found` points to the caller's value.
         let (info, (function, ranges)) = unsafe { (&*info, &mut *found.cast::<Found>()) };
-        // SAFETY: so many headers there are.
+        // SAFETY: the index is less than the number of headers.
         let headers = (0..usize::from(info.dlpi_phnum)).map(|n| unsafe { *info.dlpi_phdr.add(n) });
         let loaded = headers.filter(|header| header.p_type == libc::PT_LOAD).map(|header| {
             let from = (info.dlpi_addr + header.p_vaddr) as usize;
@@ -163,7 +165,7 @@ fn variables_beside(function: *const ()) -> Vec<std::ops::Range<usize>> {
         0
     }
     let mut found: Found = (function.addr(), Vec::new());
-    // SAFETY: `visit` has the loader's type, and gets what it expects.
+    // SAFETY: `visit` has the loader's type, and gets the argument that it expects.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut found).cast()) };
     found.1
 }

@@ -1,9 +1,9 @@
-//! Template: what a new block looks like.
-//! Two donors are compared word by word. A word that is equal in both is a constant. One that differs by
-//! the distance of the donors' thread pointers is a pointer into the block itself. The others are few, and
-//! each must be known: the vector of modules, the links of the C library's list of threads, the thread's
-//! number, its stack, its first function's argument. Any other word means that this C library is not
-//! understood, and there is no template. [C8]
+//! Template: the content of a new block.
+//! Two donors are compared word by word. A word that is equal in both blocks is a constant. A word that
+//! differs by the distance of the donors' thread pointers is a pointer into the block itself. The other words
+//! are few, and each of them must be known: the vector of modules, the links of the C library's list of
+//! threads, the thread's number, its stack, and the argument of its first function. If there is any other
+//! word, this C library is not understood, and there is no template. [C8]
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::compare::Compared;
@@ -18,34 +18,35 @@ use std::ptr;
 
 /// The word that points to the vector of modules, by the ABI.
 pub(super) const VECTOR: Offset = 8;
-/// The least run of zeros that is looked at before it is written, and the step in which it is.
+/// The shortest run of zeros that is checked before it is written, and the step of the checks.
 pub(super) const ZEROS: usize = 4096;
 
-/// See the module.
+/// The content of a new block: see the head of this file.
 pub(super) struct Template {
     pub(super) range: Range,
-    /// Bytes to leave free below the thread pointer: what is used, and room for libraries to come.
+    /// The bytes to leave free below the thread pointer: the bytes in use, and room for libraries that are
+    /// loaded later.
     pub(super) room: usize,
     pub(super) align: usize,
     pub(super) image: Vec<u64>,
-    /// Words that point into the block: what to add to the thread pointer.
+    /// Words that point into the block, and the distance from the thread pointer to the target.
     pub(super) selves: Vec<(Offset, isize)>,
     pub(super) stack_low: Vec<Offset>,
     pub(super) stack_high: Vec<Offset>,
     pub(super) stack_size: Vec<Offset>,
-    /// Two links, which point to themselves in a block that is in no list.
+    /// Two links. In a block that is in no list, they point to themselves.
     pub(super) list: Offset,
-    /// The thread's number, four bytes.
+    /// The thread's number, which has four bytes.
     pub(super) number: Offset,
     pub(super) vector: Vector,
-    /// The parts below the thread pointer that the next goroutine gets anew, and the words of `selves` that
-    /// lie there.
+    /// The parts below the thread pointer that are renewed for the next goroutine, and the words of `selves`
+    /// that lie in them.
     pub(super) renewed: Vec<(Offset, Offset)>,
     pub(super) renewed_selves: Vec<(Offset, isize)>,
-    /// Parts that are made zero instead, page by page, and only where they are not: a large variable that
-    /// nobody touches takes no memory.
+    /// Parts that are set to zero page by page instead, and only where they are not zero already. So a large
+    /// variable that is never touched takes no memory.
     pub(super) zeros: Vec<(Offset, Offset)>,
-    /// There are modules whose variables lie elsewhere: they are made for each thread on demand.
+    /// True if some modules have their variables elsewhere. These variables are made for each thread on demand.
     pub(super) has_dynamic: bool,
     /// All modules with thread-local variables.
     pub(super) known: Vec<Loaded>,
@@ -53,13 +54,13 @@ pub(super) struct Template {
     pub(super) symbols: Symbols,
 }
 
-/// The vector that leads to each module's variables: a count, a generation, then two words a module.
+/// The vector that leads to each module's variables: a count, a generation, and then two words per module.
 pub(super) struct Vector {
     pub(super) words: Vec<u64>,
     pub(super) selves: Vec<(usize, isize)>,
 }
 
-/// A module's static thread-local variables.
+/// The static thread-local variables of a module.
 struct Module {
     from: Offset,
     to: Offset,
@@ -68,8 +69,8 @@ struct Module {
 }
 
 impl Template {
-    /// Tries again where another thread on a stack of its own has come between the donors in the C
-    /// library's list.
+    /// Makes the template. Tries again if another thread on a stack of its own has come between the donors in
+    /// the C library's list.
     pub(super) fn make() -> Result<Template, ThreadLocalsError> {
         const TRIES: usize = 4;
         let mut stacks = STACKS.into_iter();
@@ -77,7 +78,7 @@ impl Template {
         let mut tries = 1;
         loop {
             match Template::try_to_make(stack) {
-                // The variables have no room on so small a stack.
+                // The stack is too small for the variables, so a larger stack is tried.
                 Err(ThreadLocalsError::Thread { errno: libc::EINVAL }) if stacks.len() > 0 => {
                     stack = stacks.next().expect("just counted");
                 }
@@ -101,7 +102,7 @@ impl Template {
         let vector = Vector::compare(&one, &two, range)?;
         let loaded = loaded();
         let modules = modules(&loaded, &vector);
-        // Restartable sequences have their words among the variables (2.41 and later) or in the control
+        // The words of restartable sequences lie among the variables (2.41 and later) or in the control
         // block.
         let lowest =
             modules.iter().map(|module| module.from).chain(range.rseq.map(|rseq| rseq.from));
@@ -152,7 +153,7 @@ pub(super) fn layout(what: &'static str, offset: Offset) -> ThreadLocalsError {
 }
 
 impl Vector {
-    /// Where the variables of the module of this number are, if they lie in the block.
+    /// Returns the offset of the variables of the module with this number, if they lie in the block.
     fn place_of(&self, number: usize) -> Option<Offset> {
         let word = 2 * (number + 1);
         self.selves.iter().find(|(at, _)| *at == word).map(|(_, distance)| *distance)
@@ -182,12 +183,12 @@ impl Vector {
         Ok(Vector { words, selves })
     }
 
-    /// The words of a donor's vector.
+    /// Returns the words of a donor's vector.
     pub(super) fn of(donor: &Donor, range: Range) -> Vec<u64> {
         let pointer = donor.image(range.below, range.above)[range.word(VECTOR)];
         let vector = ptr::with_exposed_provenance::<u64>(pointer as usize);
-        // SAFETY: by the ABI of the C library the word before holds the number of modules for which there
-        // is room; a word for the generation follows, and two words a module. The donor waits.
+        // SAFETY: by the ABI of the C library, the word before the vector holds the number of modules for
+        // which there is room. A word for the generation follows, and two words per module. The donor waits.
         unsafe {
             let modules = vector.sub(2).read_volatile() as usize;
             let words = 2 * (modules.min(1 << 14) + 2);
@@ -196,10 +197,10 @@ impl Vector {
     }
 }
 
-/// The modules whose variables lie in the block: the vector of a new thread says so.
+/// Returns the modules that have their variables in the block, according to the vector of a new thread.
 fn modules(all: &[Loaded], vector: &Vector) -> Vec<Module> {
     let module = |loaded: &Loaded| {
-        // One that is not in the block is made for each thread that uses it, on demand.
+        // The variables of other modules are made on demand for each thread that uses them.
         let from = vector.place_of(loaded.number)?;
         let to = from + loaded.bytes as isize;
         Some(Module {
@@ -212,16 +213,16 @@ fn modules(all: &[Loaded], vector: &Vector) -> Vec<Module> {
     all.iter().filter_map(module).collect()
 }
 
-/// Whether the calling thread's `errno` is among these variables.
+/// Returns true if the calling thread's `errno` is among these variables.
 fn holds_errno(variables: std::ops::Range<Offset>) -> bool {
-    // SAFETY: takes nothing.
+    // SAFETY: the call takes no argument.
     let errno = unsafe { libc::__errno_location() }.addr() as isize - pointer::read() as isize;
     variables.contains(&errno)
 }
 
-/// Everything below the thread pointer but the C library's own variables. Where the program is linked
-/// statically these lie among the others: then all is renewed but the words that own memory, and those of
-/// the allocator. The keys of hash maps stay as well.
+/// Returns the parts to renew: everything below the thread pointer except the C library's own variables. In a
+/// statically linked program, the C library's variables lie among the others. Then everything is renewed
+/// except the words that own memory and the words of the allocator. The keys of hash maps always stay.
 fn renewed(modules: &[Module], range: Range, learnt: &Learnt) -> Vec<(Offset, Offset)> {
     let words = |offsets: &[Offset]| offsets.iter().map(|&o| (o, o + 8)).collect::<Vec<_>>();
     let mut kept = words(&learnt.hash_keys);
@@ -232,7 +233,7 @@ fn renewed(modules: &[Module], range: Range, learnt: &Learnt) -> Vec<(Offset, Of
     } else {
         kept.extend(modules.iter().filter(|m| m.is_c_library).map(|m| (m.from, m.to)));
     }
-    // The control block, from the pointer on, stays as it is.
+    // The control block, from the thread pointer on, stays as it is.
     kept.retain(|&(from, _)| from < 0);
     kept.sort_unstable();
     let mut parts = Vec::new();
@@ -246,7 +247,7 @@ fn renewed(modules: &[Module], range: Range, learnt: &Learnt) -> Vec<(Offset, Of
     parts
 }
 
-/// Splits each part into those within it that `pick` returns, in order, and the rest.
+/// Splits each part into the ranges that `pick` returns for it, in order, and the rest.
 fn split(
     parts: &[(Offset, Offset)],
     pick: impl Fn(Offset, Offset) -> Vec<(Offset, Offset)>,
@@ -266,7 +267,7 @@ fn split(
     [picked, rest]
 }
 
-/// The runs of zeros that are a page or longer.
+/// Returns the runs of zeros that have at least the size of a page.
 fn runs_of_zeros(words: &[u64], from: Offset) -> Vec<(Offset, Offset)> {
     let mut runs = Vec::new();
     let mut at = 0;

@@ -41,8 +41,8 @@ type Job = Box<dyn FnOnce(&Suspender)>;
 fn start(fiber: &mut Fiber, job: impl FnOnce(&Suspender) + 'static) -> usize {
     let mut job: Option<Job> = Some(Box::new(job));
     let job: *mut () = ptr::from_mut(&mut job).cast();
-    // SAFETY: the fiber is at rest and runs `serve`, which takes the job before it suspends; its arena has
-    // these blocks.
+    // SAFETY: the fiber is at rest and runs `serve`, which takes the job before it suspends. The fiber's pool
+    // has these blocks.
     unsafe { fiber.resume(job, Some((blocks(), ptr::null()))) }
 }
 
@@ -52,11 +52,11 @@ fn pause(suspender: &Suspender) {
 }
 
 fn go_on(fiber: &mut Fiber) -> usize {
-    // SAFETY: the jobs expect nothing, and have thread-locals of their own.
+    // SAFETY: the jobs expect no argument, and have thread-locals of their own.
     unsafe { fiber.resume(ptr::null_mut(), Some((blocks(), ptr::null()))) }
 }
 
-/// Calls `f` with each fiber on another kernel thread, and gives them back.
+/// Calls `f` with each fiber on another kernel thread, and returns the fibers.
 fn elsewhere(mut fibers: Vec<Fiber>, f: impl Fn(&mut Fiber) + Send + 'static) -> Vec<Fiber> {
     let moved = Arc::new(Mutex::new(None));
     let place = Arc::clone(&moved);
@@ -76,16 +76,16 @@ thread_local! {
 
 #[test]
 fn what_was_learnt_is_what_the_c_library_does() {
-    // No model has isolated goroutines.
+    // A model has no isolated goroutines.
     if MODELLED {
         return;
     }
     let template = &blocks().template;
     let own = pointer::read() as isize;
-    // SAFETY: takes nothing.
+    // SAFETY: the call takes no argument.
     let errno = unsafe { libc::__errno_location() }.addr() as isize - own;
     assert_eq!(template.learnt.errno, errno);
-    // SAFETY: a word of the calling thread's own block.
+    // SAFETY: this is a word of the calling thread's own block.
     let number =
         unsafe { ptr::with_exposed_provenance::<u32>((own + template.number) as usize).read() };
     assert_eq!(number, crate::platform::thread_id());
@@ -98,7 +98,7 @@ fn what_was_learnt_is_what_the_c_library_does() {
 
 #[test]
 fn thread_pointer_is_back_when_a_fiber_has_suspended() {
-    // No model has isolated goroutines.
+    // A model has no isolated goroutines.
     if MODELLED {
         return;
     }
@@ -111,14 +111,14 @@ fn thread_pointer_is_back_when_a_fiber_has_suspended() {
         assert_eq!(pointer::read(), here);
     });
     assert_eq!((why, pointer::read()), (PAUSED, own));
-    // On another thread the fiber has the same pointer.
+    // The fiber has the same pointer on another thread.
     let fibers = elsewhere(vec![fiber], |fiber| assert_eq!(go_on(fiber), DONE));
     arena.give(fibers.into_iter());
 }
 
 #[test]
 fn thread_locals_are_the_fibers_own_wherever_it_resumes() {
-    // No model has isolated goroutines.
+    // A model has no isolated goroutines.
     if MODELLED {
         return;
     }
@@ -142,7 +142,7 @@ fn thread_locals_are_the_fibers_own_wherever_it_resumes() {
         });
         assert_eq!(why, PAUSED);
     }
-    // Each turn on another kernel thread than the one before.
+    // Each turn runs on another kernel thread than the turn before.
     for turn in 0..100 {
         let last = turn == 99;
         fibers = elsewhere(fibers, move |fiber| assert_eq!(go_on(fiber) == DONE, last));
@@ -153,7 +153,7 @@ fn thread_locals_are_the_fibers_own_wherever_it_resumes() {
 
 #[test]
 fn a_block_is_as_new_for_the_next_one() {
-    // No model has isolated goroutines.
+    // A model has no isolated goroutines.
     if MODELLED {
         return;
     }
@@ -171,12 +171,12 @@ fn a_block_is_as_new_for_the_next_one() {
         let why = start(&mut fiber, move |_| {
             assert_eq!(PLAIN.replace(9), 7);
             assert!(KEPT.replace(Some(counts)).is_none());
-            // SAFETY: a word of this thread, as the C library sees it.
+            // SAFETY: this is a word of this thread, as the C library sees it.
             unsafe {
                 assert_eq!(*libc::__errno_location(), 0);
                 *libc::__errno_location() = 5;
             }
-            // SAFETY: this runs on the block, and refers to none of its variables.
+            // SAFETY: this runs on the block, and holds no reference to one of its variables.
             unsafe {
                 blocks().end();
                 blocks().renew();
@@ -187,7 +187,7 @@ fn a_block_is_as_new_for_the_next_one() {
     arena.give([fiber].into_iter());
 }
 
-/// The options of the resolver are a thread's own.
+/// The options of the resolver belong to each thread.
 #[test]
 fn the_state_of_the_resolver_is_as_new_for_the_next_one() {
     if MODELLED {
@@ -201,14 +201,14 @@ fn the_state_of_the_resolver_is_as_new_for_the_next_one() {
     let mut fiber = one(&arena);
     for _ in 0..3 {
         let why = start(&mut fiber, |_| {
-            // SAFETY: this thread's own state: behind two numbers its options.
+            // SAFETY: this is the thread's own state, in which the options follow two numbers.
             unsafe {
                 let options = __res_state().add(1);
                 assert_eq!(*options, 0);
                 assert_eq!(__res_init(), 0);
                 assert_ne!(*options, 0);
             }
-            // SAFETY: this runs on the block, and refers to none of its variables.
+            // SAFETY: this runs on the block, and holds no reference to one of its variables.
             unsafe {
                 blocks().end();
                 blocks().renew();
