@@ -13,10 +13,10 @@
 //! 4. `ready`, `bound`, `batch`: where a runnable goroutine is queued, and which worker is woken.
 //! 5. `handle`, `wake_handle`, `scope_state`: how others refer to a goroutine, wake it, and wait for it.
 //! 6. `cell_pool`, `stacks`, `trim`: where cells and stacks come from, and when memory goes back to the
-//!   kernel.
+//!    kernel.
 //! 7. When needed: `wired` (a goroutine has changed its kernel thread), `helper_queue` and `leavers`
-//!   (helper threads, and threads that have left), `forked` (the child of a `fork`), `simulation` and
-//!   `clock` (a seed and virtual time).
+//!    (helper threads, and threads that have left), `forked` (the child of a `fork`), `simulation` and
+//!    `clock` (a seed and virtual time).
 
 pub(crate) mod batch;
 pub(crate) mod bound;

@@ -9,7 +9,7 @@
 //! 4. `entry`: what runs on a goroutine's stack, from the first resume to the end.
 //! 5. `finish_switch`: what happens to a goroutine after it has left its stack.
 //! 6. When needed: `poll` (sockets), `simulated` (the choice by a seed), `overflow_report` (messages about
-//!   stack overflows and panics).
+//!    stack overflows and panics).
 
 pub(crate) mod entry;
 pub(crate) mod find;
