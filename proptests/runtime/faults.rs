@@ -367,10 +367,16 @@ fn a_call_that_is_refused_panics_where_the_caller_wrote_it() {
         let refused: [fn(); 4] = [
             || drop(selvedge::go(|| ())),
             || drop(selvedge::Spawn::new().go(|| ())),
-            || drop(selvedge::model::simulate(1, || -> () { panic!("the program's own") })),
-            || drop(selvedge::model::simulate_seeds(0..2, || panic!("the program's own"))),
+            || {
+                selvedge::model::simulate(1, || -> () { panic!("the program's own") });
+            },
+            || {
+                selvedge::model::simulate_seeds(0..2, || panic!("the program's own"));
+            },
         ];
-        refused.map(|call| std::panic::catch_unwind(call).unwrap_err());
+        for call in refused {
+            std::panic::catch_unwind(call).unwrap_err();
+        }
     });
     end.is_success();
     let places = end.stderr.matches(" panicked at proptests/runtime/faults.rs:").count();
