@@ -1,5 +1,5 @@
-//! Deliberate faults, for the checks whose duty is to find them: each is one step of the runtime that
-//! goes wrong where a model is asked for it by name, in SELVEDGE_FAULT. In what ships there is none.
+//! Deliberate faults, for the checks that must find them. Each fault is one step of the runtime that goes wrong
+//! if a model asks for it by name, in SELVEDGE_FAULT. The build that ships has none.
 //!
 //! | name | what goes wrong | breaks |
 //! |---|---|---|
@@ -22,7 +22,7 @@
 use crate::platform::MODELLED;
 use crate::platform::OnceLock;
 
-/// Whether this fault was asked for.
+/// Returns whether this fault was asked for.
 #[inline(always)]
 pub fn fault(name: &str) -> bool {
     MODELLED && asked_for() == Some(name)
