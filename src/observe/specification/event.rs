@@ -37,7 +37,8 @@ pub enum Event {
     Parks(&'static Location<'static>),
     /// It is about to switch away from its stack.
     Suspends(&'static Location<'static>),
-    /// Its switch is finished: the worker, or the goroutine that runs next on it, has gone on from another
+    /// Its switch is finished. The worker tells so on its own stack, or the goroutine that runs next tells so
+    /// on its stack, if the goroutine passed on to it directly.
     /// stack.
     Left { worker: u32, parks: bool },
     /// A thread or goroutine is about to give it a permit.

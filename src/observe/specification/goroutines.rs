@@ -3,7 +3,7 @@
 //! ```text
 //! spawned ──► in hands ◄── taken ── queued        taken: to run, or to be queued elsewhere
 //!               │  ▲  └──── queued ──► ▲
-//!               │                       │ queued, by the thread that unparked it
+//!       resumed ▼  │ left              │ queued, by the thread that unparked it
 //!             running ── left, to park ──► parked
 //! ```
 //! [E1] [E2] [E3] [S1] [A1] [E4] [T1] [G2], and [S3] by the permits.
