@@ -62,7 +62,7 @@ pub use std::sync::{Arc, OnceLock, Weak};
 /// empty.
 pub const SPEC: bool = MODELLED || cfg!(feature = "spec");
 
-/// What `std` says of a lock whose holder panicked.
+/// What `std` says of a lock if its holder panicked.
 pub mod poison {
     pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 }

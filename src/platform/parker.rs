@@ -130,7 +130,7 @@ impl Parker {
         std::mem::take(&mut state.permit)
     }
 
-    /// Gives the permit; never blocks for long, and makes no system call if nobody sleeps. [K2]
+    /// Gives the permit; never blocks for long, and makes no system call if no thread sleeps. [K2]
     pub fn unpark(&self) {
         let mut state = self.state.lock();
         // mutant: drop permit

@@ -28,7 +28,7 @@ impl<T> Link<T> {
 
     #[inline]
     pub(crate) fn get(&self) -> *mut T {
-        // Relaxed: whoever holds the queue has synchronized with the last writer by the queue's own
+        // Relaxed: the thread that holds the queue has synchronized with the last writer by the queue's own
         // atomics or lock. [B2] [J2]
         self.0.load(Ordering::Relaxed)
     }

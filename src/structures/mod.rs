@@ -1,6 +1,6 @@
 //! Layer 1: data structures that know nothing of goroutines.
 //!
-//! | file | who writes | who takes | order |
+//! | file | writer | taker | order |
 //! |---|---|---|---|
 //! | [`run_queue`](mod@run_queue) | its owner | its owner and any thief | FIFO |
 //! | [`global_queue`] | any thread | any thread | FIFO |

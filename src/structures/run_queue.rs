@@ -18,7 +18,7 @@
 //!
 //! [D1] An item leaves exactly once: each index is claimed by one CAS, and only its claimer reads
 //!      the slot.
-//! [D2] A visible slot has been written: whoever sees `tail` sees all slots below it.
+//! [D2] A visible slot has been written: a thread that sees `tail` sees all slots below it.
 //! [D3] Items are claimed in the order of their pushes; a batch is handed on in that order.
 //! [D4] A slot is overwritten only after its last reader is done: `tail - released ≤ capacity`.
 //! [D5] At most one batch (thief or overflow) copies at a time: `unreleased != 0` keeps others out.
@@ -93,7 +93,7 @@ impl<T: Send> Local<T> {
                 Ordering::Relaxed,
             ) {
                 // SAFETY:
-                // - our CAS claimed this index, so nobody else reads it [D1];
+                // - our CAS claimed this index, so no other thread reads it [D1];
                 // - it is below `tail`, so we wrote it [D2];
                 // - only our own next push could write it again. [D4]
                 Ok(_) => return Some(unsafe { self.ring.read(head.claimed()) }),
