@@ -49,8 +49,8 @@ pub fn light() {
     }
 }
 
-/// As [`light`], for a caller that asks [`is_asymmetric`] before, or right after it, and does without the
-/// fence's cheap kind if the answer is no.
+/// As [`light`], for a caller that asks [`is_asymmetric`] before this call, or right after it, and does
+/// not rely on the fence if the answer is no.
 #[inline(always)]
 pub fn light_if_asymmetric() {
     // SeqCst, both: as in `light`.
