@@ -24,17 +24,17 @@ use std::time::{Duration, Instant};
 /// Which executions are run.
 #[derive(Clone, Copy, Debug)]
 pub enum Search {
-    /// Each one that differs, with so many preemptions at most.
+    /// Each execution that differs, with so many preemptions at most.
     Every {
         /// `None`: without a bound.
         preemptions: Option<usize>,
     },
-    /// At each step any goroutine.
+    /// At each step any goroutine may run.
     Random {
-        /// Each execution has its own, made from this one and its number.
+        /// The seed: each execution has its own, made from this one and its number.
         seed: u64,
     },
-    /// Random priorities, and so many random places where one changes.
+    /// Random priorities, and so many random steps at which a priority changes.
     Pct {
         /// As `Random`.
         seed: u64,
@@ -51,11 +51,11 @@ pub enum Search {
 pub struct Plan {
     /// Which executions.
     pub search: Search,
-    /// The number of the first; only sampling can begin elsewhere than at 0.
+    /// The number of the first execution; only sampling can begin at another number than 0.
     pub first: u64,
-    /// So many at most.
+    /// At most so many executions.
     pub most: Option<u64>,
-    /// For so long at most, about.
+    /// The exploration takes about so long at most.
     pub within: Option<Duration>,
     /// Steps of the checker that an execution may take.
     pub steps: usize,
@@ -70,9 +70,9 @@ pub struct Explored {
     pub executions: u64,
     /// The longest execution before the last one, in steps; for `Pct`.
     pub length: u64,
-    /// A cap may have ended it.
+    /// Whether a limit may have ended an execution.
     pub cut: bool,
-    /// In all.
+    /// How long all of it took.
     pub took: Duration,
     /// The failure that ended it.
     pub failure: Option<Record>,
@@ -94,14 +94,14 @@ pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
             let most_steps = backend::LEDGER_COUNTS.then_some(plan.steps);
             run(Rules { most_steps, ..plan.rules }, &tell, &*program);
         };
-        // What of a panic nobody of the run has caught comes up to here.
+        // A panic that no goroutine of the run has caught comes up to here.
         let end = catch_unwind(AssertUnwindSafe(|| backend::search(&plan, &longest, body)));
         run_log::raise_deferred_failure();
         end.unwrap_or_else(|payload| resume_unwind(payload));
         run_log::close();
     });
     let thread = thread.unwrap_or_else(|error| panic!("model: no kernel thread: {error}"));
-    // An error says that nobody is left to tell: the search has ended.
+    // An error says that the receiver is gone: the search has ended.
     let failure = told.recv().ok().or_else(|| {
         let message = "the checker itself panicked; what it said stands above".to_owned();
         let run = run_log::Run::default();
@@ -131,22 +131,22 @@ fn run(rules: Rules, tell: &Sender<Record>, program: &(dyn Fn() + Send + Sync)) 
     ended(main);
 }
 
-/// A goroutine of the run has ended, and touches nothing of the model any more but the clock.
+/// Tells that a goroutine of the run has ended, and touches nothing of the model any more except the clock.
 pub fn ended(goroutine: u32) {
     if run_log::ended(goroutine) {
         virtual_time::end();
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("(its payload is no text)")
 }
 
-/// Panics within a run go to its log: most are found in hundreds of executions, or are expected.
-/// Those of the checker itself fail the run.
+/// Sends panics within a run to its log, because most are found in hundreds of executions, or are expected.
+/// Panics of the checker itself fail the run.
 pub fn report_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -166,14 +166,14 @@ pub fn report_panics() {
     });
 }
 
-/// A destructor has met the checker again, which panics as before: what follows is an abort without a
-/// word, or a wait without an end.
+/// A destructor has met the checker again, which panics as before. What follows is an abort without a message,
+/// or a wait without an end.
 fn end_process(text: &str) -> ! {
     let message = format!(
         "selvedge::model: the checker panics while a run unwinds from a panic of its own, and can't go \
          on: {text}\nThe program is wrong, or beyond the checker; this process ends.\n"
     );
-    // Past what a test harness captures, and would not show any more.
+    // This is written past what a test harness captures, because the harness would not show it any more.
     let _ = std::io::stderr().write_all(message.as_bytes());
     std::process::exit(101)
 }

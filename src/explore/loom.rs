@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 
 /// Whether `Search::Every` is to be had.
 pub const EXHAUSTS: bool = true;
-/// Whether the others are.
+/// Whether the other searches are available.
 pub const SAMPLES: bool = false;
 /// loom's limit.
 pub(super) const MOST_THREADS: Option<u32> = Some(5);
@@ -21,18 +21,18 @@ const BRANCHES: usize = 16;
 
 const STACK_SIZE: usize = 256 * 1024;
 
-/// Nothing to be done.
+/// Does nothing, because there is nothing to install.
 pub(super) fn prepare() {}
 
-/// Calls `body` once for each execution. loom ends a search *with success* when a cap is reached, and
-/// looks at its caps before each multiple of the interval: with one of 1, exactly there.
+/// Calls `body` once for each execution. loom ends a search *with success* when a limit is reached, and checks
+/// its limits before each multiple of the interval. With an interval of 1 it stops exactly at the limit.
 pub(super) fn search(plan: &Plan, _: &Arc<AtomicU64>, body: impl Fn() + Send + Sync + 'static) {
     let Search::Every { preemptions } = plan.search else {
         unreachable!("whoever asks has looked at SAMPLES");
     };
     let mut builder = loom::model::Builder::new();
     builder.max_threads = 5;
-    // Its own limit is met in a panic: the log's comes first.
+    // loom's own limit is met in a panic, so the log's limit must come first.
     builder.max_branches = plan.steps.saturating_mul(BRANCHES);
     builder.preemption_bound = preemptions;
     builder.max_permutations = plan.most.map(|most| most as usize + 1);
@@ -42,7 +42,7 @@ pub(super) fn search(plan: &Plan, _: &Arc<AtomicU64>, body: impl Fn() + Send + S
     builder.check(body);
 }
 
-/// What a panic of loom's means for the user.
+/// Returns what a panic of loom means for the user.
 pub(super) fn explain(text: &str, file: &str) -> Option<(Kind, String)> {
     if text.starts_with("deadlock; threads =") {
         return Some((Kind::Deadlock, "everybody waits, and nobody will wake them".to_owned()));
@@ -58,7 +58,7 @@ thread_local! {
     static STACKS: RefCell<Vec<corosensei::stack::DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `f` on a stack of a size that user code may expect.
+/// Calls `f` on a stack of the size that user code may expect.
 pub fn roomy<R>(f: impl FnOnce() -> R) -> R {
     let kept = STACKS.with_borrow_mut(Vec::pop);
     let mut stack = kept.unwrap_or_else(|| {

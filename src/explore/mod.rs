@@ -1,9 +1,9 @@
-//! Checker: how a user's program is explored, one execution after another. Each runs on one kernel
-//! thread of its own, which stops for good where a failure is found: a checker that unwinds a failed
-//! run meets destructors that no longer fit it, and aborts the process.
+//! Explore: how a user's program is explored, one execution after another. Each exploration runs on one kernel
+//! thread of its own, which stops for good if a failure is found. A checker that unwinds a failed run would
+//! meet destructors that no longer fit the run, and would abort the process.
 //!
-//! explore: start the thread; it runs `search`, which calls `run` for each execution; the first failed
-//! record, or the end of the thread, is the answer.
+//! explore: start the thread; it runs `search`, which calls `run` for each execution. The answer is the first
+//! failed record, or the end of the thread.
 //! Checked by: proptests/model/main.rs.
 
 mod explorer;

@@ -5,9 +5,9 @@ use crate::observe::run_log::Kind;
 use crate::platform::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// Whether `Search::Every` is to be had.
+/// Whether `Search::Every` is available.
 pub const EXHAUSTS: bool = false;
-/// Whether the others are.
+/// Whether the other searches are available.
 pub const SAMPLES: bool = false;
 pub(super) const MOST_THREADS: Option<u32> = None;
 /// Whether the log counts the steps of an execution.

@@ -1,7 +1,7 @@
-//! Sampled executions, by shuttle with schedulers of our own: a seed and a number name an execution.
-//! random: at each step, any that can run.   pct: the one with the highest priority; priorities are
-//! drawn at first sight, and at `depth - 1` random steps that of whoever runs becomes the lowest, as it
-//! does when it yields (Burckhardt et al., ASPLOS 2010).
+//! Sampled executions, by shuttle with schedulers of our own. A seed and a number name an execution.
+//! random: at each step, any goroutine that can run.   pct: the goroutine with the highest priority. A priority
+//! is drawn when its goroutine is first seen. At `depth - 1` random steps the priority of the running goroutine
+//! becomes the lowest, and also when that goroutine yields (Burckhardt et al., ASPLOS 2010).
 
 use super::{Plan, Search};
 use crate::observe::run_log;
@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Instant;
 
-/// Whether `Search::Every` is to be had.
+/// Whether `Search::Every` is available.
 pub const EXHAUSTS: bool = false;
-/// Whether the others are.
+/// Whether the other searches are available.
 pub const SAMPLES: bool = true;
 pub(super) const MOST_THREADS: Option<u32> = None;
 /// Whether the log counts the steps of an execution.
@@ -25,8 +25,8 @@ const STACK_SIZE: usize = 256 * 1024;
 /// How long an execution is taken to be before one was seen.
 const FIRST_GUESS: u64 = 64;
 
-/// shuttle installs a panic hook at its first run, which prints whatever panics: let it do so now, and
-/// take its place.
+/// Lets shuttle install its panic hook now, and replaces it. shuttle installs the hook at its first run, and
+/// the hook prints each panic.
 pub(super) fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -59,7 +59,7 @@ pub(super) fn search(
     Runner::new(sampler, config()).run(body);
 }
 
-/// The log hears of everything first.
+/// Returns nothing, because the log learns of every failure first.
 pub(super) fn explain(_: &str, _: &str) -> Option<(Kind, String)> {
     None
 }
@@ -74,13 +74,13 @@ struct Sampler {
     next: u64,
     left: u64,
     until: Option<Instant>,
-    /// Steps that an execution may take; and has taken; and the most that one before took.
+    /// The steps that an execution may take, has taken, and the most that an earlier execution took.
     steps: u64,
     taken: u64,
     length: u64,
     told: Arc<AtomicU64>,
     random: SplitMix,
-    /// Priorities, the highest first to run; and where the next changes are.
+    /// Priorities, of which the highest runs first, and the steps at which the next changes are.
     ranks: HashMap<usize, u64>,
     lowest: u64,
     changes: Vec<u64>,
@@ -108,7 +108,7 @@ impl Sampler {
         }
     }
 
-    /// The priority of `task`, drawn when it is first asked for.
+    /// Returns the priority of `task`, which is drawn when it is first asked for.
     fn rank(&mut self, task: usize) -> u64 {
         if let Some(rank) = self.ranks.get(&task) {
             return *rank;
@@ -130,7 +130,7 @@ impl Scheduler for Sampler {
             return None;
         }
         self.length = self.length.max(self.taken);
-        // Relaxed: read once the thread has spoken.
+        // Relaxed: it is read once the thread has told its result.
         self.told.store(self.length, Ordering::Relaxed);
         self.left -= 1;
         self.taken = 0;

@@ -1,8 +1,8 @@
-//! Virtual time in a model: a thread of its own lets the earliest time-out expire at any point that the
-//! checker likes, so that each order of expiries and wake-ups is explored. Time advances by that alone.
+//! Virtual time in a model: a thread of its own lets the earliest time-out expire at any point that the checker
+//! chooses, so that each order of expiries and wake-ups is explored. Only this advances time.
 //!
-//! set (who is about to wait, or a task that awaits): lock, add, wake the clock.   unset: lock, remove if
-//! still there.
+//! set (by a goroutine that is about to wait, or a task that awaits): lock, add, wake the clock.   unset: lock,
+//! remove if it is still there.
 //! clock: lock; take the earliest, or wait for one; advance `now`; expire it.
 //! [K9] `now` never goes back, and is at the deadline, or past it, when a wait has timed out.
 //! Checked by: proptests/model/time.rs.
@@ -44,7 +44,7 @@ enum Whom {
 }
 
 thread_local! {
-    /// Of the run that this kernel thread is at.
+    /// The clock of the run that belongs to this kernel thread.
     static CLOCK: RefCell<Option<Arc<Clock>>> = const { RefCell::new(None) };
 }
 
@@ -59,7 +59,7 @@ const HOOKS: Hooks = Hooks {
     unset_alarm: unset,
 };
 
-/// Gives the run that begins a clock at zero.
+/// Gives a clock at zero to the run that begins.
 pub fn begin() {
     hooks::install(HOOKS);
     let clock =
@@ -67,7 +67,7 @@ pub fn begin() {
     CLOCK.replace(Some(Arc::new(clock)));
 }
 
-/// The last goroutine has ended: so does the clock.
+/// Tells that the last goroutine has ended, which ends the clock too.
 pub fn end() {
     let Some(clock) = CLOCK.take() else { return };
     let mut state = clock.state.lock();
@@ -79,15 +79,15 @@ fn clock() -> Option<Arc<Clock>> {
     CLOCK.with_borrow(Option::clone)
 }
 
-/// Nanoseconds since the run began; zero outside of one.
+/// Returns nanoseconds since the run began; zero outside of a run.
 pub fn now() -> u64 {
-    // Relaxed: time alone orders nothing, as no clock does; one word never goes back for who reads it,
-    // nor for who was woken by who read it. Who returns from a wait that timed out took the parker's
-    // lock, or was woken by the waker, after `expire` had set the time. [K9]
+    // Relaxed: time alone orders nothing, as with every clock. A single word never goes back for a thread that
+    // reads it, nor for a thread that such a reader has woken. A thread that returns from a wait that timed out
+    // took the parker's lock, or was woken by the waker, after `expire` had set the time. [K9]
     clock().map_or(0, |clock| clock.now.load(Ordering::Relaxed))
 }
 
-/// It is `now`, says a model that plays the clock itself.
+/// Sets the time to `now`, for a model that plays the clock itself.
 pub fn pass_to(now: u64) {
     if let Some(clock) = clock() {
         // Relaxed: see `now`.
@@ -95,7 +95,7 @@ pub fn pass_to(now: u64) {
     }
 }
 
-/// Lets the wait of `parker` expire at `deadline`, by the number returned; `None` outside of a run.
+/// Lets the wait of `parker` expire at `deadline`; returns its number, or `None` outside of a run.
 pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
     add(Whom::Parker(parker), deadline)
 }
@@ -123,14 +123,14 @@ fn add(whom: Whom, deadline: u64) -> Option<u64> {
     Some(number)
 }
 
-/// The wait is over, by whatever cause.
+/// Tells that the wait is over, by whatever cause.
 pub fn unset(number: u64) {
     let Some(clock) = clock() else { return };
     let mut state = clock.state.lock();
     let Some(at) = state.alarms.iter().position(|alarm| alarm.number == number) else { return };
     let alarm = state.alarms.remove(at);
     run_log::timed(false);
-    // What a task's waker does as it goes, it does without the lock.
+    // The task's waker is dropped without the lock, because its drop may do anything.
     drop(state);
     drop(alarm);
 }
@@ -165,7 +165,7 @@ impl Clock {
             Whom::Parker(parker) => parker.expire(alarm.number),
             Whom::Task(task) => {
                 task.wake();
-                // Only now: until here, somebody runs who may wake it.
+                // This comes last: until here, this thread runs and may wake it.
                 run_log::timed(false);
             }
         }

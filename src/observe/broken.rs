@@ -17,9 +17,9 @@ pub(crate) fn broken(function: &str, expected: &str, found: &str) -> ! {
     std::process::abort();
 }
 
-/// The runtime's own steps call foreign code where that can't unwind out of them [Q2], so a panic that does is a
-/// broken invariant, of ours or of `std`'s towards the kernel: without the thread, or the step, the rest would
-/// hang.
+/// Aborts on a panic that unwinds out of foreign code. The runtime's own steps call foreign code where it can't
+/// unwind out of them [Q2]. So a panic that does unwind is a broken invariant, of ours or of `std`'s towards
+/// the kernel. Without the thread, or the step, the rest would hang.
 pub(crate) struct AbortIfUnwinding(pub(crate) &'static str);
 
 impl Drop for AbortIfUnwinding {

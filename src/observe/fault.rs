@@ -1,17 +1,17 @@
-//! Deliberate faults, for the checks whose duty is to find them: each is one step of the runtime that
-//! goes wrong where a model is asked for it by name, in SELVEDGE_FAULT. In what ships there is none.
+//! Deliberate faults, for the checks that must find them. Each fault is one step of the runtime that goes wrong
+//! if a model asks for it by name, in SELVEDGE_FAULT. The build that ships has none.
 //!
 //! | name | what goes wrong | breaks |
 //! |---|---|---|
 //! | `lost wake-up` | a worker sleeps without a last look for shared work | [I1] |
-//! | `double run` | who takes `run_next` leaves it there | [E2] |
+//! | `double run` | a worker that takes `run_next` leaves it there | [E2] |
 //! | `resume before settle` | an unpark queues a goroutine that is still on its stack | [S1] |
 //! | `lost permit` | a park overlooks the permit that came first | [S3] |
-//! | `stranded retake` | nobody is woken for the work of a retaken processor | [I5] |
-//! | `queue beside an idle processor` | who has work at home queues, and takes no idle processor | [I3] |
-//! | `two holders` | an idle processor that is taken stays among the idle | [I4] |
-//! | `away from home` | who is unparked from elsewhere is queued as if it had no home | [A1] |
-//! | `two queues` | a second unpark queues it once more | [E3] |
+//! | `stranded retake` | no worker is woken for the work of a retaken processor | [I5] |
+//! | `queue beside an idle processor` | a worker with bound goroutines waits in line, and takes no idle processor | [I3] |
+//! | `two holders` | an idle processor that is taken stays among the idle ones | [I4] |
+//! | `away from home` | a bound goroutine that another thread unparks is queued as if it were not bound | [A1] |
+//! | `two queues` | a second unpark queues the goroutine once more | [E3] |
 //! | `no processor` | a worker goes on with a processor that was retaken | [E4] |
 //! | `late resume` | a stop does not wait for workers | [T1] |
 //! | `cell used twice` | a cell is free while its goroutine is alive | [G1] |
@@ -22,7 +22,7 @@
 use crate::platform::MODELLED;
 use crate::platform::OnceLock;
 
-/// Whether this fault was asked for.
+/// Returns whether this fault was asked for.
 #[inline(always)]
 pub fn fault(name: &str) -> bool {
     MODELLED && asked_for() == Some(name)

@@ -1,16 +1,16 @@
-//! What the machine grants: processors, the processor time of a kernel thread, a word with its caches.
+//! What the machine provides: processors, the processor time of a kernel thread, a hint to its caches.
 
-/// The processors this process may use: affinity and the container's CPU limit counted in.
+/// Returns how many processors this process may use; affinity and the container's CPU limit count.
 pub fn available_processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The CPU clock of one kernel thread, readable from others while that thread lives.
+/// The CPU clock of one kernel thread, which other threads can read while that thread lives.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuClock(libc::clockid_t);
 
 impl CpuClock {
-    /// The calling thread's clock; `None` where the kernel has none.
+    /// Returns the calling thread's clock, or `None` if the kernel has none.
     pub fn of_this_thread() -> Option<CpuClock> {
         let mut clock = 0;
         // SAFETY: `pthread_self` is a live thread and `clock` a place for the answer.
@@ -18,7 +18,7 @@ impl CpuClock {
         (rc == 0).then_some(CpuClock(clock))
     }
 
-    /// Nanoseconds of processor time used so far; `None` once the thread has ended.
+    /// Returns the nanoseconds of processor time used so far, or `None` once the thread has ended.
     pub fn nanos(self) -> Option<u64> {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: `time` is a place for the answer; a dead thread's clock is answered by an error.
@@ -27,16 +27,16 @@ impl CpuClock {
     }
 }
 
-/// Whether the kernel says that thread `id` of this process sleeps, rather than runs or waits for a
-/// processor; `None` where it doesn't say.
+/// Returns whether the kernel says that thread `id` of this process sleeps, rather than runs or waits for a
+/// processor. Returns `None` if the kernel doesn't say.
 pub fn thread_sleeps(id: u32) -> Option<bool> {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).ok()?;
-    // The command's name, in parentheses, may hold anything: the state follows the last one.
+    // The command's name, in parentheses, may contain anything: the state follows the last parenthesis.
     let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
     Some(state != 'R')
 }
 
-/// The kernel's number for the calling thread.
+/// Returns the kernel's number for the calling thread.
 pub fn thread_id() -> u32 {
     // SAFETY: takes no argument.
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }

@@ -1,12 +1,12 @@
-//! Environment: what to say when the machine takes away something that the process already had: a
-//! system call that a sandbox refuses from now on, a descriptor that somebody has closed.
-//! Not `broken`: no invariant of ours failed, and a report of a bug would help nobody.
-//! docs/environment.md lists what can be taken, and what becomes of it.
+//! Environment: what to report when the machine takes away something that the process already had: a system
+//! call that a sandbox refuses from now on, or a descriptor that other code has closed.
+//! This is not `broken`: no invariant of ours failed, and a report of a bug would not help.
+//! docs/environment.md lists what can be taken away, and what follows.
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
 
-/// Ends the process: `what` is gone, and the runtime can't go on without. `remedy` says what to do.
+/// Ends the process, because `what` is gone and the runtime can't go on without it. `remedy` says what to do.
 #[cold]
 pub fn environment_took(what: &str, error: &dyn Display, remedy: &str) -> ! {
     use std::io::Write;

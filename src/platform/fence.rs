@@ -1,19 +1,18 @@
-//! An asymmetric store-load fence: the frequent side pays (almost) nothing, the rare side a system
-//! call that makes every running thread of the process fence on its behalf.
+//! An asymmetric store-load fence: the frequent side pays (almost) nothing, and the rare side pays a system
+//! call that makes every running thread of the process execute a fence.
 //!
-//! Dekker with it: one side does *store a; `light()`; load b*, the other *store b; `heavy()`; load
-//! a*. At least one of them sees the other's store, as if both were `fence(SeqCst)`.
+//! Dekker's pattern with it: one side does *store a; `light()`; load b*, and the other does *store b;
+//! `heavy()`; load a*. At least one of them sees the other's store, as if both were `fence(SeqCst)`.
 //! Source: Linux `membarrier(2)`, PRIVATE_EXPEDITED. Where the kernel refuses it, both sides are
 //! `fence(SeqCst)`; in the models they always are.
 //!
-//! A sandbox that the process enters later may refuse it from then on, while threads run that have
-//! counted on it. The first heavy side to learn that changes the kind for good, in this order:
+//! A sandbox that the process enters later may refuse it from then on, while threads run that have relied on
+//! it. The first heavy side that learns this changes the kind for good, in this order:
 //!   the kind is CHANGING: a light side that reads this is a full fence;
-//!   a fence on every thread (`tour`): a light side that came before is seen by all, one that comes
-//!     after reads CHANGING;
+//!   a fence on every thread (`tour`): all threads see a light side that came before, and a light side that
+//!   comes after reads CHANGING;
 //!   the kind is CHANGED: heavy sides need not do so again.
-//! The light side reads the kind after its store, so it is on one side of that fence or on the other:
-//! docs/handoff.md.
+//! The light side reads the kind after its store, so it is before that fence or after it: docs/handoff.md.
 //! Checked by: verification/litmus/twins.rs and verification/loom/retake.rs, as two fences; the
 //! asymmetric kind by stress alone, above all by proptests/latch.rs, and its end by proptests/fence.rs.
 
@@ -29,9 +28,9 @@ const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 const UNKNOWN: u32 = 0;
 const ASYMMETRIC: u32 = 1;
 const SYMMETRIC: u32 = 2;
-/// ASYMMETRIC has come to its end; light sides may be under way that don't know.
+/// ASYMMETRIC has come to its end, but light sides may be in progress that don't know it.
 const CHANGING: u32 = 3;
-/// As SYMMETRIC, after that.
+/// The same as SYMMETRIC, after a change.
 const CHANGED: u32 = 4;
 
 static KIND: AtomicU32 = AtomicU32::new(UNKNOWN);
@@ -39,10 +38,10 @@ static KIND: AtomicU32 = AtomicU32::new(UNKNOWN);
 /// The frequent side.
 #[inline(always)]
 pub fn light() {
-    // SeqCst, of the compiler alone: the kind is read after the caller's store. See the module.
+    // SeqCst, for the compiler alone: the kind is read after the caller's store. See the module.
     compiler_fence(Plain::SeqCst);
-    // Relaxed: `prepare` has settled the kind before any thread that calls `heavy` starts, and `change`
-    // waits until every thread has seen that it changed.
+    // Relaxed: `prepare` has set the kind before any thread that calls `heavy` starts, and `change` waits until
+    // every thread has seen the change.
     if KIND.load(Plain::Relaxed) == ASYMMETRIC {
         compiler_fence(Plain::SeqCst);
     } else {
@@ -50,7 +49,8 @@ pub fn light() {
     }
 }
 
-/// As [`light`], by who asks [`is_asymmetric`] before, or right after it, and does without if it is not.
+/// As [`light`], for a caller that asks [`is_asymmetric`] before this call, or right after it, and does
+/// not rely on the fence if the answer is no.
 #[inline(always)]
 pub fn light_if_asymmetric() {
     // SeqCst, both: as in `light`.
@@ -61,22 +61,22 @@ pub fn light_if_asymmetric() {
     }
 }
 
-/// Whether the frequent side pays nothing; in models, where it does, as if.
+/// Returns whether the frequent side pays nothing; in models, where it does pay, this is as if it did not.
 #[inline(always)]
 pub fn is_asymmetric() -> bool {
     // Relaxed: see `light`.
     crate::platform::MODELLED || KIND.load(Plain::Relaxed) == ASYMMETRIC
 }
 
-/// Whether the frequent side paid nothing once, and does now.
+/// Returns whether the frequent side paid nothing once, and pays now.
 pub fn has_changed() -> bool {
-    // Relaxed: by who has come from `heavy`.
+    // Relaxed: the caller has returned from `heavy`.
     KIND.load(Plain::Relaxed) == CHANGED
 }
 
-/// The rare side: about a microsecond.
+/// The rare side, which takes about a microsecond.
 pub fn heavy() {
-    // Relaxed: the kind is never ASYMMETRIC again, and `change` looks at it once more, in its turn.
+    // Relaxed: the kind is never ASYMMETRIC again, and `change` reads it once more, in its turn.
     // Relaxed: see `light`; a change is made under its own lock.
     match KIND.load(Plain::Relaxed) {
         ASYMMETRIC => {
@@ -84,15 +84,15 @@ pub fn heavy() {
                 change(&refusal);
             }
         }
-        // It was refused to another thread.
+        // Another thread was refused it.
         CHANGING => change(&io::ErrorKind::PermissionDenied.into()),
-        // SeqCst: as the light side's.
+        // SeqCst: the same as the light side's.
         _ => fence(Ordering::SeqCst),
     }
 }
 
 fn membarrier() -> io::Result<()> {
-    // SAFETY: takes no pointer; the process registered in `prepare`.
+    // SAFETY: the call takes no pointer, and the process registered in `prepare`.
     let rc = unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) };
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
@@ -108,24 +108,25 @@ pub fn prepare() {
     } else {
         SYMMETRIC
     };
-    // Relaxed: see above. The first answer stands, so that both sides always agree.
+    // Relaxed: see above. The first answer stays, so that both sides always agree.
     let _ = KIND.compare_exchange(UNKNOWN, kind, Plain::Relaxed, Plain::Relaxed);
 }
 
 fn register() -> bool {
-    // SAFETY: takes no pointer.
+    // SAFETY: the call takes no pointer.
     unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
 }
 
-/// The heavy side's turn where `membarrier` was taken away: changes the kind, unless somebody has. When
-/// it returns the caller has had its fence.
+/// The heavy side's turn after `membarrier` was taken away: changes the kind, unless another thread has done
+/// so. When it returns, the caller has had its fence.
 #[cold]
 fn change(refusal: &io::Error) {
-    // Of this process: the thread that was at it when the parent forked does not exist here.
+    // The lock belongs to this process, because a thread that was here when the parent forked does not exist in
+    // the child.
     static TURN: OfProcess<Mutex<()>> = OfProcess::new();
     let turn = TURN.get_or_init(Mutex::default);
     let _turn = turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    // Relaxed, here and below: written in turn; light sides see it as the tour says.
+    // Relaxed, here and below: it is written in turn, and light sides see it as `tour` says.
     if KIND.load(Plain::Relaxed) != CHANGED {
         KIND.store(CHANGING, Plain::Relaxed);
         if let Err(error) = tour::everywhere() {
@@ -139,6 +140,6 @@ fn change(refusal: &io::Error) {
         // Relaxed: as above.
         KIND.store(CHANGED, Plain::Relaxed);
     }
-    // SeqCst: the caller's side, now that both are full fences.
+    // SeqCst: this is the caller's side, now that both are full fences.
     fence(Ordering::SeqCst);
 }

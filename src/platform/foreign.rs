@@ -1,13 +1,13 @@
-//! Foreign code: what users give us to call or to drop (wakers, closures, results, values, hooks), called
-//! where nothing may unwind. docs/foreign-code.md lists every place.
+//! Foreign code: what users give us to call or to drop (wakers, closures, results, values, hooks), when it is
+//! called where nothing may unwind. docs/foreign-code.md lists every place.
 //!
-//! call: `catch_unwind`; then drop what the panic carried, also under `catch_unwind`. If that panics too,
-//!     the second payload is forgotten: its destructor might panic again, and so on without end.
-//! The panic hook has reported each of these panics, and the caller goes on as if `f` had returned.
-//! abort: for a panic that must not be survived. It says why, and panics on no account.
+//! call: `catch_unwind`; then drop what the panic carried, also under `catch_unwind`. If that panics too, the
+//! second payload is forgotten, because its destructor might panic again, and so on without end. The panic hook
+//! has reported each of these panics, and the caller goes on as if `f` had returned.
+//! abort: for a panic that must end the process. It says why, and never panics itself.
 //!
 //! [Q2] No foreign code unwinds out of the runtime's own steps: between an obligation (a registered wait, a
-//! child that has yet to leave, a lock) and its fulfilment, foreign code runs by `call` alone.
+//!      child that has yet to leave, a lock) and its fulfilment, foreign code runs by `call` alone.
 //! Checked by: proptests/runtime/foreign.rs, and unit tests here.
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-/// Calls `f`; `None` if it panicked. Never unwinds. [Q2]
+/// Calls `f`, and returns `None` if it panicked. Never unwinds. [Q2]
 #[inline]
 pub fn call<R>(f: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(f)) {
@@ -42,40 +42,40 @@ fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Says why, if there is anybody to tell, and aborts the process.
+/// Says why, if the message can be written, and aborts the process.
 #[cold]
 pub fn abort(why: fmt::Arguments<'_>) -> ! {
     use std::io::Write;
-    // Not `eprintln!`, which panics where the error output can't be written to.
+    // This is not `eprintln!`, which panics where the error output can't be written to.
     let _ = writeln!(std::io::stderr(), "selvedge: aborting: {why}");
     std::process::abort();
 }
 
-/// Our own copy of a task's waker. Waking and dropping it never unwinds. [Q2]
+/// Our own copy of a task's waker. Waking or dropping it never unwinds. [Q2]
 #[derive(Debug)]
 pub struct Task(
-    /// `None` once it was taken, by the end of its life.
+    /// `None` once it was taken, when this value ends.
     Option<Waker>,
 );
 
 impl Task {
-    /// A copy of `waker`.
+    /// Copies `waker`.
     ///
     /// # Panics
-    /// If the waker's `clone` does: so it is called before anything that a panic would have to undo.
+    /// If the waker's `clone` panics. So it must be called before anything that a panic would have to undo.
     #[inline]
     pub fn of(waker: &Waker) -> Task {
         Task::from(waker.clone())
     }
 
-    /// Wakes the task. It suspends, or blocks, only if the waker does.
+    /// Wakes the task. It suspends or blocks only if the waker does.
     pub fn wake(mut self) {
         if let Some(waker) = self.0.take() {
             call(|| waker.wake());
         }
     }
 
-    /// The waker, to be made a `Task` again.
+    /// Returns the waker, to be made a `Task` again.
     pub(crate) fn into_waker(mut self) -> Waker {
         self.0.take().expect("a task keeps its waker until its end")
     }
@@ -102,7 +102,7 @@ mod tests {
     use std::sync::Arc;
     use std::task::Wake;
 
-    /// What a panic carries: its destructor panics, with another of its kind as long as `depth` lasts.
+    /// What a panic carries: its destructor panics with another of its kind, `depth` times.
     struct Payload(u32);
 
     impl Drop for Payload {

@@ -1,4 +1,4 @@
-//! What the kernel keeps for each of its threads, and gives back when asked: the mask of signals, and the
+//! What the kernel keeps for each of its threads, and returns when asked: the mask of signals, and the
 //! alternate stack of their handlers.
 
 use std::ptr;
@@ -6,12 +6,12 @@ use std::ptr;
 /// The signals that are blocked: signal 1 is the lowest bit.
 pub type Mask = u64;
 
-/// Where signal handlers run that ask for it.
+/// The stack on which signal handlers run that ask for it.
 #[derive(Clone, Copy)]
 pub struct AlternateStack(libc::stack_t);
 
 impl Default for AlternateStack {
-    /// None.
+    /// Returns the description of no stack.
     fn default() -> Self {
         AlternateStack(libc::stack_t {
             ss_sp: ptr::null_mut(),
@@ -22,7 +22,7 @@ impl Default for AlternateStack {
 }
 
 impl AlternateStack {
-    /// As the kernel says it.
+    /// Converts what the kernel says.
     #[allow(dead_code, reason = "not where nothing is interposed")]
     pub fn new(stack: libc::stack_t) -> Self {
         AlternateStack(stack)
@@ -30,20 +30,20 @@ impl AlternateStack {
 
     fn facts(&self) -> Option<(usize, usize, libc::c_int)> {
         let libc::stack_t { ss_sp, ss_size, ss_flags } = self.0;
-        // That a handler runs on it just now is no property of the stack.
+        // Whether a handler runs on it at this moment is no property of the stack.
         let flags = ss_flags & !libc::SS_ONSTACK;
         (flags & libc::SS_DISABLE == 0).then_some((ss_sp.addr(), ss_size, flags))
     }
 }
 
-/// Whether handlers run at the same place.
+/// Returns whether handlers run at the same place.
 impl PartialEq for AlternateStack {
     fn eq(&self, other: &Self) -> bool {
         self.facts() == other.facts()
     }
 }
 
-/// The calling kernel thread's mask.
+/// Returns the calling kernel thread's mask.
 pub fn mask() -> Mask {
     // SAFETY: an empty set.
     let mut set = unsafe { std::mem::zeroed::<libc::sigset_t>() };
@@ -54,7 +54,7 @@ pub fn mask() -> Mask {
     (1..=64).filter(is_in).map(|signal| 1 << (signal - 1)).sum()
 }
 
-/// The calling kernel thread's alternate stack.
+/// Returns the calling kernel thread's alternate stack.
 pub fn alternate_stack() -> AlternateStack {
     let mut stack = AlternateStack::default();
     // SAFETY: asks, and a place of this frame.
@@ -67,7 +67,7 @@ pub fn set_mask(mask: Mask) {
     // SAFETY: an empty set.
     let mut set = unsafe { std::mem::zeroed::<libc::sigset_t>() };
     for signal in (1..=64).filter(|signal| mask >> (signal - 1) & 1 != 0) {
-        // SAFETY: a set of this frame. The C library refuses its own signals, which nobody blocks.
+        // SAFETY: the set is in this frame. The C library refuses its own signals, which no code blocks.
         unsafe { libc::sigaddset(&mut set, signal) };
     }
     // SAFETY: the set is complete.
@@ -78,6 +78,6 @@ pub fn set_mask(mask: Mask) {
 pub fn set_alternate_stack(stack: AlternateStack) {
     let mut stack = stack.0;
     stack.ss_flags &= !libc::SS_ONSTACK;
-    // SAFETY: whoever installed it keeps it for as long as the thread lives.
+    // SAFETY: the code that installed it keeps it for as long as the thread lives.
     unsafe { libc::sigaltstack(&stack, ptr::null_mut()) };
 }

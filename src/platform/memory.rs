@@ -1,9 +1,9 @@
-//! Memory: from the kernel by the many pages at once, where one after the other would be dear.
+//! Memory: asks the kernel for many pages at once, where one page after the other would be expensive.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 
-/// The size of a page.
+/// Returns the size of a page.
 pub fn page_size() -> usize {
     // SAFETY: takes no pointer.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
@@ -23,11 +23,11 @@ pub fn populate<T>(place: &mut [MaybeUninit<T>]) {
     }
 }
 
-/// What `std`, its first frames and the C library's description of a thread take of the thread's stack.
+/// How much of a thread's stack `std`, its first frames and the C library's description of the thread take.
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 const FIRST_FRAMES: usize = 32 << 10;
 
-/// How many bytes of a new thread's stack are not left to its code: the first frames, and, in the GNU C
+/// Returns how many bytes of a new thread's stack its code can't use: the first frames, and, in the GNU C
 /// library, the thread-local variables of the program and its libraries.
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 pub fn taken_of_stacks() -> usize {

@@ -1,9 +1,10 @@
-//! Floor 0: the thin layer between the runtime and the machine.
+//! Layer 0: the thin layer between the runtime and the machine.
 //!
-//! Everything above is written against this module alone. It has one backend a file, each with the
-//! same surface: `std_backend` ships, `loom_backend` and `shuttle_backend` let the checkers decide
-//! what each load returns and who runs next. No other module names `std::sync`, `std::thread`,
-//! `core::sync` or the two features.
+//! The runtime is written against this module. It has one backend per file, and each backend has the same
+//! surface: `std_backend` ships, and with `loom_backend` and `shuttle_backend` the checkers decide what each
+//! load returns and which thread runs next. Modules above name neither `std::sync`, `std::thread` and
+//! `core::sync` nor the two features. `explore` and the log of a checked run are exceptions: they stand outside
+//! of the model, and may name `std`'s synchronization too.
 //!
 //! | item | std | loom | shuttle |
 //! |---|---|---|---|
@@ -57,16 +58,17 @@ pub use parker::{Notifier, Parker};
 pub use poll::ppoll;
 pub use std::sync::{Arc, OnceLock, Weak};
 
-/// Whether the scheduler tells the specification what it does; `crate::observe::specification` is empty without.
+/// Whether the scheduler tells the specification what it does. Without this, `crate::observe::specification` is
+/// empty.
 pub const SPEC: bool = MODELLED || cfg!(feature = "spec");
 
-/// `std`'s words for a lock whose holder panicked.
+/// What `std` says of a lock if its holder panicked.
 pub mod poison {
     pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 }
 
-/// Process-wide words that no model explores: registries of signal handlers and kernel facts, which
-/// exist once a process and outlive every modelled execution.
+/// Process-wide words that no model explores: registries of signal handlers and kernel facts, which exist once
+/// per process and outlive every modelled execution.
 pub mod unmodelled {
     #[cfg(selvedge_isolated)]
     pub use std::sync::atomic::AtomicU8;
@@ -76,8 +78,8 @@ pub mod unmodelled {
     pub use std::sync::{Mutex, MutexGuard};
 }
 
-/// Whether the calling thread is unwinding. The count behind it belongs to the kernel thread, so
-/// nothing may switch goroutines while this is true.
+/// Returns whether the calling thread is unwinding. The count behind this belongs to the kernel thread, so
+/// nothing may switch goroutines while it is true.
 #[inline]
 pub fn panicking() -> bool {
     std::thread::panicking()

@@ -1,14 +1,15 @@
-//! Parker: puts one kernel thread to sleep until somebody gives it a permit.
-//! park: lock, wait while no permit, take it.   unpark: lock, give the permit, unlock; notify if asleep:
-//!     under the lock, the woken thread would run into it and go back to sleep, 12 µs of 17.
-//! park_by: as park, but what sleeps is up to the caller, who leaves a bell; unpark then rings it.
-//! [K1] A permit given before `park` makes it return at once. [K2] Permits don't add up: one at most.
+//! Parker: puts one kernel thread to sleep until another thread gives it a permit.
+//! park: lock, wait while there is no permit, take it.   unpark: lock, give the permit, unlock; notify if it
+//! sleeps. Under the lock, the woken thread would run into the lock and go back to sleep, which costs 12 µs of
+//! 17.
+//! park_by: as park, but the caller chooses what sleeps, and leaves a notifier, which unpark then calls.
+//! [K1] A permit given before `park` makes it return at once. [K2] Permits don't add up: there is at most one.
 //! [K3] What happened before `unpark` is seen after the `park` that took its permit.
-//! [K4] Who waits elsewhere, and has left a bell there, is woken by a permit.
-//! One mutex and one condition variable, the same in every backend: loom's own `park` would create
+//! [K4] A thread that waits elsewhere, and has left a notifier there, is woken by a permit.
+//! It is one mutex and one condition variable, the same in every backend: loom's own `park` would create
 //! happens-before edges that C11 doesn't promise.
-//! A parker may stand for a goroutine of a checked program, one model thread each: then the ledger
-//! hears who waits, and time-outs are events of the model.
+//! A parker may stand for a goroutine of a checked program, in which each goroutine is a model thread. Then the
+//! run log is told which goroutine waits, and time-outs are events of the model.
 //! Checked by: verification/loom/parker.rs, verification/loom/poller.rs.
 
 use super::hooks::hooks;
@@ -26,15 +27,15 @@ pub trait Notifier: Send + Sync + Debug {
 struct State {
     permit: bool,
     asleep: bool,
-    /// The thread sleeps where this ends its wait.
+    /// The thread sleeps in a place where this notifier ends its wait.
     notifier: Option<Arc<dyn Notifier>>,
-    /// The alarm that it waits for, and the one that went off last; see `virtual_time`.
+    /// The alarm that it waits for, and the alarm that went off last; see `virtual_time`.
     awaited: u64,
     expired: u64,
 }
 
-/// A kernel thread's permit. One thread parks; any thread unparks, and keeps the parker until that
-/// returns: it has a count of it, or of the runtime whose part it is.
+/// A kernel thread's permit. One thread parks. Any thread unparks, and keeps the parker alive until the call
+/// returns, because it has a reference count of the parker, or of the runtime that the parker is part of.
 #[derive(Debug)]
 pub struct Parker {
     state: Mutex<State>,
@@ -44,22 +45,22 @@ pub struct Parker {
 }
 
 impl Parker {
-    /// A parker without a permit.
+    /// Returns a parker without a permit.
     pub fn new() -> Self {
         Parker::of(0, None)
     }
 
-    /// As [`new`](Self::new), for a goroutine of the ledger.
+    /// As [`new`](Self::new), for a goroutine of the run log.
     pub fn of(goroutine: u32, name: Option<Box<str>>) -> Self {
         Parker { state: Mutex::new(State::default()), wake: Condvar::new(), goroutine, name }
     }
 
-    /// The goroutine's id; 0 for a plain thread.
+    /// Returns the goroutine's id; 0 for a plain thread.
     pub fn goroutine(&self) -> u32 {
         self.goroutine
     }
 
-    /// The goroutine's name.
+    /// Returns the goroutine's name.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -104,7 +105,7 @@ impl Parker {
             return self.park_in_virtual_time(limit);
         }
         let mut state = self.state.lock();
-        // Zero is no wait, also where a checker's time stands still.
+        // A limit of zero is no wait, also where a checker's time stands still.
         if !state.permit && !limit.is_zero() {
             state.asleep = true;
             state = self.wake.wait_timeout(state, limit).0;
@@ -113,8 +114,8 @@ impl Parker {
         std::mem::take(&mut state.permit)
     }
 
-    /// As [`park`](Self::park), where `wait` sleeps instead: until the bell has rung, or not so long.
-    /// True: it took a permit. Where the permit is there already, does not call it. [K4]
+    /// As [`park`](Self::park), where `wait` sleeps instead, until the notifier is called, or for a shorter
+    /// time. Returns true if it took a permit. If the permit is there already, it does not call `wait`. [K4]
     pub fn park_by(&self, notifier: &Arc<dyn Notifier>, wait: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         // mutant: sleep though there is a permit: replace !state.permit with true
@@ -129,7 +130,7 @@ impl Parker {
         std::mem::take(&mut state.permit)
     }
 
-    /// Gives the permit; never blocks for long, and makes no system call if nobody sleeps. [K2]
+    /// Gives the permit; never blocks for long, and makes no system call if no thread sleeps. [K2]
     pub fn unpark(&self) {
         let mut state = self.state.lock();
         // mutant: drop permit
@@ -138,7 +139,7 @@ impl Parker {
             self.tell_wakes();
         }
         let (asleep, notifier) = (state.asleep, state.notifier.take());
-        // The woken thread wants the lock. The parker outlives this call: see the type.
+        // The woken thread needs the lock. The parker outlives this call: see the type.
         drop(state);
         // mutant: drop wake
         if asleep {
@@ -183,7 +184,7 @@ impl Parker {
         if state.awaited == alarm {
             self.tell_wakes();
         }
-        // Only now: until here, somebody runs who may wake it.
+        // This comes last, because until here this thread runs and may wake it.
         if let Some(hooks) = hooks() {
             (hooks.timed_out)();
         }

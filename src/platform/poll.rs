@@ -1,12 +1,12 @@
-//! `ppoll`: a kernel thread waits for descriptors, with a limit that the kernel takes exactly.
+//! `ppoll`: a kernel thread waits for descriptors, with a limit that the kernel keeps exactly.
 //! Checked by: proptests/net/.
 
 use std::io;
 use std::ptr;
 use std::time::Duration;
 
-/// Blocks the kernel thread until one of `fds` is ready, or `limit` is over: then none is. How many are;
-/// a signal's handler that ran meanwhile is an error of the kind `Interrupted`.
+/// Blocks the kernel thread until one of `fds` is ready, or until `limit` is over and none is. Returns how many
+/// are ready. If a signal's handler ran meanwhile, it returns an error of the kind `Interrupted`.
 pub fn ppoll(fds: &mut [libc::pollfd], limit: Option<Duration>) -> io::Result<usize> {
     let limit = limit.map(|limit| libc::timespec {
         tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),

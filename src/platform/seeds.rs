@@ -1,5 +1,5 @@
-//! Seeds: numbers for choices that need no secrecy, from the random bytes that the kernel gives each program
-//! at its start. One system call fewer that a sandbox could take away.
+//! Seeds: numbers for choices that need no secrecy, from the random bytes that the kernel gives each program at
+//! its start. So a sandbox can take away one system call fewer.
 //! Source: SplitMix64, by Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (OOPSLA
 //! 2014).
 //! Checked by: unit tests here.
@@ -14,12 +14,12 @@ const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 pub(super) fn next() -> u64 {
-    // Relaxed, all: only uniqueness counts.
+    // Relaxed, all: only uniqueness matters.
     if NEXT.load(Ordering::Relaxed) == 0 {
         let _ = NEXT.compare_exchange(0, first(), Ordering::Relaxed, Ordering::Relaxed);
     }
     let number = NEXT.fetch_add(STEP, Ordering::Relaxed);
-    // The child of a fork goes on where its parent stood.
+    // The child of a fork continues where its parent stood.
     mix(number ^ u64::from(Born::here().number()))
 }
 
@@ -27,11 +27,11 @@ fn first() -> u64 {
     // SAFETY: takes no pointer; 0 if the kernel doesn't say.
     let place = unsafe { libc::getauxval(libc::AT_RANDOM) } as usize;
     if place == 0 {
-        // Where the program lies is random, too.
+        // The address of the program is random, too.
         return mix((&raw const NEXT).addr() as u64) | 1;
     }
     let bytes = ptr::with_exposed_provenance::<[u64; 2]>(place);
-    // SAFETY: sixteen bytes, from the kernel, that stay for the life of the process.
+    // SAFETY: the kernel provides sixteen bytes, which stay for the life of the process.
     let [one, other] = unsafe { bytes.read_unaligned() };
     mix(one ^ mix(other)) | 1
 }

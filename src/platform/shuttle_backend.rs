@@ -1,5 +1,5 @@
 //! The shuttle backend: sampled schedules of many threads, sequentially consistent.
-//! Limits: fences are no-ops; deterministic seeds; time-outs fire in users' programs alone.
+//! Limits: fences are no-ops; deterministic seeds; time-outs expire in users' programs alone.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ impl<T> Mutex<T> {
         Mutex(shuttle::sync::Mutex::new(value))
     }
 
-    /// Blocks the model thread until the lock is had.
+    /// Blocks the model thread until it has the lock.
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -234,7 +234,7 @@ pub mod tls {
     /// Sets the calling model thread's word.
     ///
     /// # Safety
-    /// Null, or what it leads to stays valid until the thread sets another, or ends.
+    /// It must be null, or what it points to must stay valid until the thread sets another word, or ends.
     #[inline(never)]
     pub unsafe fn set_worker(word: *const ()) {
         WORKER.with(|w| w.set(word));

@@ -76,13 +76,13 @@ impl<T> Mutex<T> {
         Mutex(std::sync::Mutex::new(value))
     }
 
-    /// Blocks the kernel thread until the lock is had.
+    /// Blocks the kernel thread until it has the lock.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// As [`lock`](Self::lock); counts how often somebody else had it.
+    /// As [`lock`](Self::lock), and counts how often another thread held it.
     #[inline]
     pub fn lock_counting(&self, taken: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.0.try_lock().unwrap_or_else(|_| {
@@ -107,7 +107,7 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Waits for at most `limit`; true means that the time ran out.
+    /// Waits for at most `limit`. Returns true if the time ran out.
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -139,8 +139,8 @@ pub mod thread {
     pub struct JoinHandle(std::thread::JoinHandle<()>);
 
     impl JoinHandle {
-        /// Blocks until the thread has ended, its thread-locals destroyed; true means that it did not
-        /// panic. By the thread itself, does not wait.
+        /// Blocks until the thread has ended and its thread-locals are destroyed. Returns true if it did not
+        /// panic. If the thread itself calls it, it does not wait.
         pub fn join(self) -> bool {
             // SAFETY: takes no pointer; both threads are there, or wait to be joined.
             let is_own =
@@ -148,12 +148,12 @@ pub mod thread {
             is_own != 0 || self.0.join().is_ok()
         }
 
-        /// As [`join`](Self::join), unless that would wait: then gives the handle back.
+        /// As [`join`](Self::join), unless it would wait: then it returns the handle.
         pub fn try_join(self) -> Result<(), Self> {
             // SAFETY: a thread that was neither joined nor detached.
             match unsafe { libc::pthread_tryjoin_np(self.0.as_pthread_t(), std::ptr::null_mut()) } {
                 0 => {
-                    // It is joined: not to be detached by the handle's end.
+                    // The thread is joined, so the end of the handle must not detach it.
                     let _ = self.0.into_pthread_t();
                     Ok(())
                 }
@@ -161,7 +161,7 @@ pub mod thread {
             }
         }
 
-        /// Whether it is the calling thread, also while that tears its thread-locals down: then
+        /// Returns whether it is the calling thread, also while that thread destroys its thread-locals, when
         /// `std::thread::current` may panic.
         pub fn is_caller(&self) -> bool {
             use std::os::unix::thread::JoinHandleExt;
@@ -191,7 +191,7 @@ pub mod thread {
     }
 }
 
-/// What exists in modelled builds alone: here there is none, and code about it is folded away.
+/// What exists in modelled builds alone: here there is none, and code about it is compiled away.
 #[derive(Debug)]
 pub struct ModelOnly<T>(std::convert::Infallible, std::marker::PhantomData<T>);
 
@@ -207,7 +207,7 @@ impl<T> ModelOnly<T> {
     }
 }
 
-/// One turn of a busy wait.
+/// One iteration of a busy wait.
 #[inline]
 pub fn spin_hint() {
     std::hint::spin_loop();
@@ -225,8 +225,8 @@ pub mod clock {
     }
 }
 
-/// A seed that differs from one call to the next, and between processes. Makes no system call: a sandbox may
-/// refuse random bytes, and `std`'s hasher panics then.
+/// Returns a seed that differs from one call to the next, and between processes. It makes no system call,
+/// because a sandbox may refuse random bytes, and `std`'s hasher panics then.
 pub fn seed() -> u64 {
     crate::platform::seeds::next()
 }
@@ -239,42 +239,42 @@ pub mod tls {
     use std::ptr;
 
     thread_local! {
-        /// Where the word is that says which worker this is: `OWN_WORKER` on a worker's thread; on a
-        /// goroutine's block a word above its stack, which changes when the goroutine moves.
+        /// Points to the word that says which worker this is: `OWN_WORKER` on a worker's thread. On a
+        /// goroutine's block it is a word above the stack, which changes when the goroutine moves.
         static WORKER: Cell<*const AtomicPtr<()>> = const { Cell::new(ptr::null()) };
         static OWN_WORKER: AtomicPtr<()> = const { AtomicPtr::new(ptr::null_mut()) };
         static ORPHAN: Cell<bool> = const { Cell::new(false) };
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
     }
 
-    /// Something the optimizer can't look into: without it an outlined read is still hoisted, since
-    /// LLVM proves it free of effects.
+    /// A statement that the optimizer can't look into. Without it an outlined read is still hoisted, since LLVM
+    /// proves that the read has no effects.
     #[inline(always)]
     pub fn opaque() {
         #[cfg(not(miri))]
-        // SAFETY: no instruction.
+        // SAFETY: it contains no instruction.
         unsafe {
             std::arch::asm!("", options(nostack, preserves_flags));
         }
     }
 
-    /// The word of the thread that runs *now*. A goroutine may be on another kernel thread after
-    /// each suspension, and LLVM takes a thread-local's address for constant within a function,
-    /// so the read is outlined and opaque.
+    /// Returns the word of the thread that runs *now*. A goroutine may be on another kernel thread after each
+    /// suspension, and LLVM takes a thread-local's address for constant within a function. So the read is
+    /// outlined and opaque.
     #[inline(never)]
     pub fn worker() -> *const () {
         opaque();
         let place = WORKER.with(Cell::get);
-        // SAFETY: null, or by the duties of `set_worker` and `follow`.
+        // SAFETY: the pointer is null, or valid by the duties of `set_worker` and `follow`.
         let Some(place) = (unsafe { place.as_ref() }) else { return ptr::null() };
-        // Relaxed: written by the kernel thread that reads it.
+        // Relaxed: the kernel thread that reads it wrote it.
         place.load(Ordering::Relaxed)
     }
 
     /// Sets the calling thread's word.
     ///
     /// # Safety
-    /// Null, or what it leads to stays valid until the thread sets another, or ends.
+    /// It must be null, or what it points to must stay valid until the thread sets another word, or ends.
     #[inline(never)]
     pub unsafe fn set_worker(word: *const ()) {
         opaque();
@@ -285,19 +285,19 @@ pub mod tls {
         });
     }
 
-    /// On a goroutine's own thread-locals: from now on `worker` returns what stands at `place`.
+    /// Makes `worker` return what stands at `place` from now on, for a goroutine's own thread-locals.
     ///
     /// # Safety
-    /// `place` stays valid until these thread-locals are renewed, or `follow` is called again, and says
-    /// which worker runs the goroutine whenever one does.
+    /// `place` must stay valid until these thread-locals are renewed, or `follow` is called again. It must say
+    /// which worker runs the goroutine whenever a worker does.
     #[inline(never)]
     pub unsafe fn follow(place: *const AtomicPtr<()>) {
         opaque();
         WORKER.with(|w| w.set(place));
     }
 
-    /// In the child of a `fork`, whose one thread this is: it is no worker there, and what it runs is no
-    /// goroutine. Allocates nothing.
+    /// Tells that this is the one thread of the child of a `fork`. It is no worker there, and what it runs is
+    /// no goroutine. Allocates nothing.
     #[inline(never)]
     pub fn orphan() {
         opaque();
@@ -306,7 +306,7 @@ pub mod tls {
         }
     }
 
-    /// Whether the calling thread runs a goroutine of the process of which this one is a fork.
+    /// Returns whether the calling thread runs a goroutine of the process of which this one is a fork.
     #[inline(never)]
     pub fn is_orphan() -> bool {
         opaque();
@@ -321,7 +321,7 @@ pub mod tls {
         0
     }
 
-    /// The calling thread's own parker; `None` while its thread-locals are torn down.
+    /// Returns the calling thread's own parker, or `None` while its thread-locals are destroyed.
     #[inline(never)]
     pub fn parker() -> Option<Arc<Parker>> {
         opaque();

@@ -1,12 +1,12 @@
-//! Tour: a fence on every thread of the process, by running on every processor once. For the one time
-//! when `membarrier` is taken away: see `fence`.
+//! Tour: executes a fence on every thread of the process, by running on every processor once. It is needed only
+//! once, when `membarrier` is taken away: see `fence`.
 //!
-//! The calling thread moves from processor to processor by its affinity, and back. Where it runs, no
-//! other thread does: whichever ran there was switched out, and a context switch is a full fence for
-//! the thread that goes and for the one that comes. A thread that runs on no processor was switched out
-//! before; one that moves between two processors meanwhile is switched out, too. So for each thread
-//! there is a point in its program such that we see what it stored before, and it sees, after, what we
-//! stored before the tour.
+//! The calling thread moves from processor to processor by its affinity, and back. Where it runs, no other
+//! thread does: a thread that ran there was switched out, and a context switch is a full fence for the thread
+//! that leaves and for the thread that comes. A thread that runs on no processor was switched out before. A
+//! thread that moves between two processors meanwhile is switched out, too. So for each thread there is a point
+//! in its program such that we see what it stored before that point, and after the point it sees what we stored
+//! before the tour.
 //!
 //! Rejected: changing the rights of a page, so that the kernel interrupts every processor to flush it:
 //! some processors flush those of others without an interrupt (aarch64; AMD's INVLPGB, Linux 6.15).
@@ -18,7 +18,7 @@
 use super::unmodelled::{Ordering, fence};
 use std::io;
 
-/// Processors that a kernel can be built for.
+/// How many processors a kernel can be built for, at most.
 const MOST: usize = 8192;
 const WORD: usize = u64::BITS as usize;
 
@@ -29,8 +29,8 @@ struct Set([u64; MOST / WORD]);
 /// Returns once every other thread of the process has made a full fence since the call, or ran nowhere.
 ///
 /// # Errors
-/// If the kernel refuses to move the calling thread, or to say where the others may run; or if one of
-/// them may run where the calling thread may not.
+/// Returns an error if the kernel refuses to move the calling thread, or to say where the others may run, or if
+/// one of them may run where the calling thread may not.
 pub fn everywhere() -> io::Result<()> {
     // SeqCst: what the caller has stored comes before the first context switch.
     fence(Ordering::SeqCst);
@@ -47,7 +47,7 @@ pub fn everywhere() -> io::Result<()> {
                 return Err(io::Error::other(text));
             }
             Ok(_) => {}
-            // It has ended.
+            // The thread has ended.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
             Err(error) => return Err(error),
         }
@@ -62,7 +62,7 @@ fn visit() -> io::Result<Set> {
         one.0[processor / WORD] = 1 << (processor % WORD);
         match one.impose() {
             Ok(()) => visited.0[processor / WORD] |= one.0[processor / WORD],
-            // There is no such processor, it is off, or it is not for this process.
+            // There is no such processor, it is off, or this process may not use it.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
             Err(error) => return Err(error),
         }
@@ -71,19 +71,19 @@ fn visit() -> io::Result<Set> {
 }
 
 impl Set {
-    /// Those where thread `id` of this process may run; 0: the calling thread.
+    /// Returns the processors on which thread `id` of this process may run; 0 means the calling thread.
     fn of_thread(id: libc::pid_t) -> io::Result<Set> {
         let mut set = Set([0; MOST / WORD]);
         let (bytes, place) = (size_of_val(&set.0), set.0.as_mut_ptr());
-        // SAFETY: a place for the answer, and its size.
+        // SAFETY: the call gets a place for the answer, and its size.
         let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, id, bytes, place) };
         if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(set) }
     }
 
-    /// The calling thread runs on one of these when this returns.
+    /// Moves the calling thread: it runs on one of these processors when this returns.
     fn impose(&self) -> io::Result<()> {
         let (bytes, place) = (size_of_val(&self.0), self.0.as_ptr());
-        // SAFETY: a set, and its size.
+        // SAFETY: the call gets a set, and its size.
         let rc = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, bytes, place) };
         if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }

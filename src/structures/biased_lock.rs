@@ -1,21 +1,20 @@
-//! Latch: a lock for critical sections of some ten instructions, unlocked by a plain store.
+//! Biased lock: a lock for critical sections of about ten instructions. A plain store unlocks it.
 //!
-//! lock:   flip `locked`; else try again for a while; else, under the lock of `sleepers`: count in
-//!     `waiting`, heavy fence, look at `locked` once more, sleep.
-//! unlock: clear `locked`, light fence, read `waiting`; if somebody waits, wake one.
+//! lock:   flip `locked`. If that fails, try again for a while. Then, while holding the lock of `sleepers`:
+//! count the thread in `waiting`, heavy fence, read `locked` once more, sleep.
+//! unlock: clear `locked`, light fence, read `waiting`. If a thread waits, wake one.
 //!
-//! A mutex that is one word pays a second read-modify-write, to learn by the same step that clears it
-//! whether somebody sleeps. Here that is a question of its own, and the fence between is paid by who
-//! is about to sleep: a microsecond beside a sleep. No order among those who wait: whoever comes may
-//! be first.
+//! A mutex of one word pays a second read-modify-write, because the step that clears the word must also learn
+//! whether a thread sleeps. Here these are two steps, and the thread that is about to sleep pays for the fence
+//! between them: a microsecond beside a sleep. The waiters have no order: any thread may take the lock first.
 //!
-//! A latch that one worker has locked so often, and nobody else, becomes its own (`bias`): it then pays
-//! no read-modify-write at all. Whoever else comes takes that away, once and for good: it flips `locked`,
-//! and before it goes on, waits until the owner is out.
-//! In models of what stands upon it, a latch is the checker's own mutex.
+//! A biased lock that one worker alone has locked often enough becomes that worker's own (`bias`). The worker
+//! then pays no read-modify-write at all. The first other thread revokes the bias for good: it flips `locked`,
+//! and waits until the owner is out before it goes on.
+//! In models of the code above it, this lock is the checker's own mutex.
 //!
-//! [K12] One holder at a time, and it sees what the last one did.
-//! [K13] Who sleeps is woken by an unlock that comes after.
+//! [K12] The lock has one holder at a time, and the holder sees what the last holder did.
+//! [K13] A thread that sleeps is woken by an unlock that comes after.
 //! Checked by: verification/loom/latch.rs, proptests/latch.rs.
 #![allow(unsafe_code)]
 
@@ -27,12 +26,12 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-/// How often `lock` looks before it sleeps: some microseconds.
+/// How often `lock` looks before it sleeps: this takes some microseconds.
 const LOOKS: u32 = 16;
 /// See `doze`.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// See the module. In this order, what only is read while many use it is in another cache line than what
+/// See the module. The order of the fields puts what many threads only read into another cache line than what
 /// each of them writes.
 #[repr(C)]
 pub struct BiasedLock<T> {
@@ -41,17 +40,17 @@ pub struct BiasedLock<T> {
     wake: Condvar,
     value: UnsafeCell<T>,
     locked: AtomicBool,
-    /// How many sleep, or are about to. Written under the lock of `sleepers`.
+    /// How many threads sleep, or are about to. It is written under the lock of `sleepers`.
     waiting: AtomicU32,
 }
 
-// SAFETY: the value is touched by the holder alone, and passes from holder to holder. [K12]
+// SAFETY: only the holder touches the value, which passes from holder to holder. [K12]
 unsafe impl<T: Send> Sync for BiasedLock<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for BiasedLock<T> {}
 
 impl<T> BiasedLock<T> {
-    /// An unlocked latch.
+    /// Returns an unlocked lock.
     pub fn new(value: T) -> Self {
         BiasedLock {
             bias: Bias::new(),
@@ -63,24 +62,26 @@ impl<T> BiasedLock<T> {
         }
     }
 
-    /// Blocks the kernel thread until it holds the latch.
+    /// Blocks the kernel thread until it holds the lock.
     ///
     /// # Safety
-    /// - Nothing else that runs on the calling kernel thread holds the latch: an owner does not look whether
-    ///   it holds its latch already.
-    /// - The guard is dropped on the calling kernel thread, and before the calling goroutine suspends.
+    /// - The caller must ensure that nothing else that runs on the calling kernel thread holds the lock,
+    ///   because an owner does not check whether it holds its lock already.
+    /// - The caller must drop the guard on the calling kernel thread, and before the calling goroutine
+    ///   suspends.
     #[inline]
     pub unsafe fn lock(&self) -> BiasedLockGuard<'_, T> {
-        // SAFETY: the caller's duties; the word is that of the calling thread.
+        // SAFETY: the caller keeps the duties of this function, and the word is that of the calling thread.
         unsafe { self.lock_as(tls::worker().addr()) }
     }
 
-    /// As [`lock`](Self::lock), by the worker with this address, or by a thread that is no worker, if null.
+    /// As [`lock`](Self::lock), by the worker with this address, or by a thread that is no worker if the
+    /// address is null.
     ///
     /// # Safety
-    /// - As for [`lock`](Self::lock).
-    /// - No other thread calls with this address, unless it is null, until this one calls no more; and what
-    ///   this one did happens before what that one does.
+    /// - The caller must keep the duties of [`lock`](Self::lock).
+    /// - Unless the address is null, no other thread may call with this address until this thread makes no more
+    ///   such calls, and what this thread did must happen before what the other thread does.
     #[inline]
     pub unsafe fn lock_as(&self, worker: usize) -> BiasedLockGuard<'_, T> {
         if !(self.bias.belongs_to(worker) && self.lock_own(worker)) {
@@ -96,7 +97,7 @@ impl<T> BiasedLock<T> {
     fn lock_own(&self, worker: usize) -> bool {
         let is_in = self.bias.enter(worker);
         if !is_in {
-            // Who has taken it away may wait for that.
+            // The thread that has revoked the bias may wait for this.
             // mutant: nobody is told: replace self.release(self.bias.held(), fence::light) with ()
             self.release(self.bias.held(), fence::light);
         }
@@ -110,12 +111,13 @@ impl<T> BiasedLock<T> {
         }
     }
 
-    /// Whoever has flipped `locked`, before it holds the latch. Out of line, so that owners don't pay for it.
+    /// What a thread does that has flipped `locked`, before it holds the lock. Out of line, so that owners
+    /// don't pay for it.
     #[inline(never)]
     fn ask_bias(&self, worker: usize) {
         match self.bias.found_by(worker) {
             Found::Nothing => {}
-            // From here on it holds the latch as its owner.
+            // From here on the thread holds the lock as its owner.
             Found::Own => self.release(&self.locked, fence::light),
             Found::Revoked => self.await_owner(),
         }
@@ -131,15 +133,15 @@ impl<T> BiasedLock<T> {
 
     #[cold]
     fn lock_slow(&self) {
-        // In models not at all: a load that comes just before an exchange hides from loom what races
-        // with that.
+        // This load is left out in models, because a load just before an exchange hides from loom what races
+        // with the exchange.
         if !MODELLED && self.locks_soon() {
             return;
         }
         self.sleep_until(|| self.try_lock());
     }
 
-    /// The owner has lost the latch, but may be in its critical section.
+    /// Called when the owner has lost the bias, but may be in its critical section.
     #[cold]
     fn await_owner(&self) {
         let looks = if MODELLED { 1 } else { LOOKS };
@@ -156,14 +158,16 @@ impl<T> BiasedLock<T> {
         self.bias.end();
     }
 
-    /// Until `done` says so, which may do what it says. Whoever makes it true then calls `release`.
+    /// Waits until `done` returns true. `done` may have effects. The thread that makes it true then calls
+    /// `release`.
     fn sleep_until(&self, done: impl Fn() -> bool) {
-        // Before the first sleep, and not before the first runtime: latches come without one.
+        // This comes before the first sleep, and not before the first runtime, because locks exist without a
+        // runtime.
         fence::prepare();
         let mut sleepers = self.sleepers.lock();
         self.count(1);
         loop {
-            // Pairs with the light one in `release`: we see it done, or are seen. [K13]
+            // Pairs with the light fence in `release`: we see that it is done, or the other side sees us. [K13]
             // mutant: drop heavy fence
             fence::heavy();
             if done() {
@@ -176,8 +180,9 @@ impl<T> BiasedLock<T> {
         drop(sleepers);
     }
 
-    /// Sleeps until it is woken. Where the light fence has become a full one, an owner may have been in its
-    /// critical section meanwhile, and leave it without a fence: then it does not see us, so we look again.
+    /// Sleeps until it is woken. If the light fence has become a full one, an owner may have been in its
+    /// critical section meanwhile, and may leave it without a fence. Then the owner does not see us, so we look
+    /// again after a while.
     fn doze<'a>(&self, sleepers: MutexGuard<'a, ()>) -> MutexGuard<'a, ()> {
         if fence::has_changed() {
             self.wake.wait_timeout(sleepers, LOOK_AGAIN).0
@@ -189,13 +194,13 @@ impl<T> BiasedLock<T> {
     fn locks_soon(&self) -> bool {
         (0..LOOKS).any(|look| {
             (0..1 << look.min(5)).for_each(|_| spin_hint());
-            // Relaxed: a look that does not take the line away from its holder.
+            // Relaxed: this load does not take the cache line away from the holder.
             !self.locked.load(Ordering::Relaxed) && self.try_lock()
         })
     }
 
     fn count(&self, more: u32) {
-        // Relaxed: written under the lock of `sleepers`; what `unlock` must see, the fences order.
+        // Relaxed: it is written under the lock of `sleepers`, and the fences order what `unlock` must see.
         let waiting = self.waiting.load(Ordering::Relaxed).wrapping_add(more);
         self.waiting.store(waiting, Ordering::Relaxed);
     }
@@ -203,7 +208,7 @@ impl<T> BiasedLock<T> {
     #[inline]
     fn unlock(&self) {
         if self.bias.is_on() {
-            // By its owner, who has found the fence asymmetric when it entered. See `doze`.
+            // Called by the owner, which found the fence asymmetric when it entered. See `doze`.
             self.release(self.bias.held(), fence::light_if_asymmetric);
         } else {
             self.release(&self.locked, fence::light);
@@ -214,10 +219,10 @@ impl<T> BiasedLock<T> {
     fn release(&self, word: &AtomicBool, light: impl FnOnce()) {
         // Release: pairs with the Acquire in `try_lock`, or in `owner_is_out`. [K12]
         word.store(false, Ordering::Release);
-        // Pairs with the heavy one in `sleep_until`. [K13]
+        // Pairs with the heavy fence in `sleep_until`. [K13]
         // mutant: drop light fence
         light();
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders it.
         // mutant: nobody is woken: replace self.waiting.load(Ordering::Relaxed) with 0
         if self.waiting.load(Ordering::Relaxed) != 0 {
             self.wake_sleepers();
@@ -226,11 +231,12 @@ impl<T> BiasedLock<T> {
 
     #[cold]
     fn wake_sleepers(&self) {
-        // After the lock was taken once, who has counted itself sleeps, or has seen the latch unlocked.
+        // After this lock was taken once, each thread that has counted itself sleeps, or has seen the lock
+        // unlocked.
         // mutant: drop lock of the sleepers
         drop(self.sleepers.lock());
         if self.bias.is_on() {
-            // Not all of them wait for the same word.
+            // All are woken, because not all of them wait for the same word.
             // mutant: one is woken, perhaps another: replace self.wake.notify_all() with self.wake.notify_one()
             self.wake.notify_all();
         } else {
@@ -241,7 +247,7 @@ impl<T> BiasedLock<T> {
 
 impl<T: fmt::Debug> fmt::Debug for BiasedLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Relaxed: a report.
+        // Relaxed: the value is only a report.
         let (locked, waiting) =
             (self.locked.load(Ordering::Relaxed), self.waiting.load(Ordering::Relaxed));
         f.debug_struct("Latch")
@@ -251,11 +257,11 @@ impl<T: fmt::Debug> fmt::Debug for BiasedLock<T> {
     }
 }
 
-/// Holds a [`BiasedLock`].
+/// The guard of a [`BiasedLock`], which is unlocked when the guard is dropped.
 #[must_use = "dropped at once, it unlocks at once"]
 pub struct BiasedLockGuard<'a, T>(&'a BiasedLock<T>);
 
-// SAFETY: shared, it gives shared access alone.
+// SAFETY: a shared guard gives only shared access to the value.
 unsafe impl<T: Sync> Sync for BiasedLockGuard<'_, T> {}
 
 impl<T> Deref for BiasedLockGuard<'_, T> {
@@ -263,7 +269,8 @@ impl<T> Deref for BiasedLockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: held, so that nobody else touches it; as long as the guard is borrowed. [K12]
+        // SAFETY: the lock is held, so that no other thread touches the value as long as the guard is borrowed.
+        // [K12]
         self.0.value.with(|value| unsafe { &*value })
     }
 }

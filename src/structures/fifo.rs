@@ -1,21 +1,21 @@
-//! Fifo: an owner-only queue of values, in blocks: no value moves, and none is touched but those that come
-//! and go.
-//! push: to the end of the last block.   pop: from the first block, which is used again once it is empty.
-//! Checked by: proptests/injector.rs; under the injector's lock by verification/loom/injector.rs.
+//! Fifo: a queue of values in blocks, used by one owner. No value moves, and an operation touches only the
+//! value that comes or goes.
+//! push: to the end of the last block.   pop: from the first block, which is reused once it is empty.
+//! Checked by: proptests/injector.rs; under the lock of the global queue by verification/loom/injector.rs.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 
-/// Values a block, which is then a page of pointers.
+/// How many values a block holds: a block of pointers is then a page.
 const BLOCK: usize = 512;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Fifo<T> {
     blocks: VecDeque<Vec<T>>,
-    /// How many of the first block have been taken.
+    /// How many values of the first block have been taken.
     taken: usize,
-    /// One that is empty.
+    /// An empty block, kept for reuse.
     spare: Vec<T>,
 }
 
@@ -41,7 +41,7 @@ impl<T: Copy> Fifo<T> {
         let value = *first.get(self.taken)?;
         self.taken += 1;
         if self.taken == first.len() {
-            // Also where it is the last, and has room: what comes next begins a block.
+            // This holds also if the block is the last and has room: the next value then begins a block.
             self.taken = 0;
             self.spare = self.blocks.pop_front().expect("it was looked at");
             self.spare.clear();

@@ -1,17 +1,17 @@
-//! Injector: the FIFO that all processors share, a lock around a queue of pointers.
-//! push: lock, put, count, unlock.   pop: read the count; not zero: lock, take, count, unlock.
-//! Not lock-free on purpose: it is the slow path, one lock moves a whole batch, and the length is
-//! read without the lock, so that looking at an empty injector costs one load. The queue is of pointers,
-//! not of linked items: of a million that wait most have left the caches, and to unlink one would be to wait
-//! for memory, under the lock.
+//! Global queue: the FIFO that all processors share. It is a lock around a queue of pointers.
+//! push: lock, put, count, unlock.   pop: read the count; if it is not zero: lock, take, count, unlock.
+//! It is not lock-free on purpose, because it is the slow path: one lock moves a whole batch, and the length is
+//! read without the lock, so that a look at an empty queue costs one load. The queue holds pointers, not linked
+//! items, because most of a million waiting items have left the caches, and unlinking an item would wait for
+//! memory while the lock is held.
 //!
 //! [J1] An item leaves exactly once.
-//! [J2] Whoever pops an item sees what its pusher wrote.
+//! [J2] A thread that pops an item sees what the item's pusher wrote.
 //! [J3] Items leave in the order in which their pushes took the lock; a batch stays together.
-//! [J4] `len` counts an item before it can be popped. So a zero that is read after a fence(SeqCst)
-//!      proves that every item whose pusher's fence(SeqCst) came earlier has been popped.
-//! All counting is done under the lock: counted late, a popper could take `len` below zero; uncounted
-//! late, it would keep idle workers looking for an item that is gone.
+//! [J4] `len` counts an item before the item can be popped. So a zero that is read after a fence(SeqCst) proves
+//!      that every item whose pusher's fence(SeqCst) came earlier has been popped.
+//! All counting is done under the lock. If a push counted late, a popper could take `len` below zero. If a pop
+//! counted late, idle workers would keep looking for an item that is gone.
 //! Checked by: verification/loom/injector.rs, proptests/injector.rs.
 
 use super::fifo::Fifo;
@@ -20,26 +20,27 @@ use crate::platform::{Counter, Mutex};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
-/// How many are taken under one lock, at most.
+/// How many items are taken under one lock, at most.
 pub const BATCH: usize = 32;
 
 /// A shared FIFO of items. Dropping it forgets the items.
 #[derive(Debug)]
 pub struct GlobalQueue<T> {
     items: CachePadded<Mutex<Fifo<NonNull<T>>>>,
-    /// Written under the lock alone [J4]; by itself in its cache line, since idle workers watch it.
+    /// It is written under the lock alone. [J4] It has a cache line of its own, because idle workers watch it.
     len: CachePadded<AtomicUsize>,
-    /// How often the lock was somebody else's.
+    /// How often another thread held the lock.
     contended: Counter,
 }
 
-// SAFETY: items are handed on whole, and the pushes' callers promise that they may be used on any thread.
+// SAFETY: each item is handed on whole, and the callers of the pushes promise that it may be used on any
+// thread.
 unsafe impl<T> Sync for GlobalQueue<T> {}
 // SAFETY: as above.
 unsafe impl<T> Send for GlobalQueue<T> {}
 
 impl<T> GlobalQueue<T> {
-    /// An empty injector.
+    /// Returns an empty queue.
     pub fn new() -> Self {
         GlobalQueue {
             items: CachePadded::new(Mutex::new(Fifo::new())),
@@ -51,12 +52,13 @@ impl<T> GlobalQueue<T> {
     /// Puts `item` behind all others.
     ///
     /// # Safety
-    /// - `item` is in no queue, stays alive until it is popped, and may be used on any thread.
+    /// - The caller must ensure that `item` is in no queue, stays alive until it is popped, and may be used on
+    ///   any thread.
     pub unsafe fn push(&self, item: NonNull<T>) {
         let mut items = self.items.lock_counting(&self.contended);
         items.push(item);
-        // Relaxed: the lock publishes the item [J2]; the count is a hint that the caller's own
-        // fence(SeqCst) makes firm [J4]. An RMW, as for every word with several writers.
+        // Relaxed: the lock publishes the item [J2]. The count is a hint, which the caller's own fence(SeqCst)
+        // makes firm [J4]. It is an RMW, as for every word with several writers.
         // mutant: drop count
         self.len.fetch_add(1, Ordering::Relaxed);
     }
@@ -64,8 +66,8 @@ impl<T> GlobalQueue<T> {
     /// Puts a whole batch behind all others, in its own order, under one lock.
     ///
     /// # Safety
-    /// - Each item is in no queue and not twice in the batch, stays alive until it is popped, and
-    ///   may be used on any thread.
+    /// - The caller must ensure that each item is in no queue and not twice in the batch, stays alive until it
+    ///   is popped, and may be used on any thread.
     pub unsafe fn push_batch(&self, batch: &mut dyn Iterator<Item = NonNull<T>>) {
         let mut items = self.items.lock_counting(&self.contended);
         let mut n = 0;
@@ -91,9 +93,9 @@ impl<T> GlobalQueue<T> {
         Some(item)
     }
 
-    /// Takes up to `max` items, at most 32, under one lock, and hands them to `into`, the oldest first,
-    /// after the lock is free again; returns how many. `into` must not panic: the rest of the batch would
-    /// be forgotten.
+    /// Takes up to `max` items, at most 32, under one lock, and passes them to `into`, the oldest first, after
+    /// the lock is free again. Returns how many items it took. `into` must not panic, because the rest of the
+    /// batch would be forgotten.
     pub fn pop_batch(&self, max: usize, into: &mut impl FnMut(NonNull<T>)) -> usize {
         if max == 0 || self.is_empty() {
             return 0;
@@ -104,25 +106,24 @@ impl<T> GlobalQueue<T> {
         n
     }
 
-    /// Whether no item waits: a hint, one Relaxed load.
+    /// Returns whether no item waits. This is a hint and costs one Relaxed load.
     ///
-    /// After a `fence(SeqCst)` of the caller it is firm in one direction: `true` means that each
-    /// item whose pusher went through a `fence(SeqCst)` after its push, earlier in the one order of
-    /// all such fences, has been popped by somebody. [J4] Nothing else follows: an item may have
-    /// come since, and `false` may be out of date.
+    /// After a `fence(SeqCst)` of the caller, the answer `true` is firm: each item whose pusher went through a
+    /// `fence(SeqCst)` after its push, earlier in the one order of all such fences, has been popped. [J4]
+    /// Nothing else follows: an item may have come since, and `false` may be out of date.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items wait: a hint, as [`is_empty`](Self::is_empty).
+    /// Returns how many items wait. This is a hint, as [`is_empty`](Self::is_empty).
     #[inline]
     pub fn len(&self) -> usize {
-        // Relaxed: no data rides on it; see `is_empty` for what a fence adds.
+        // Relaxed: no data depends on it. See `is_empty` for what a fence adds.
         self.len.load(Ordering::Relaxed)
     }
 
-    /// How often somebody had to wait for the lock.
+    /// Returns how often a thread had to wait for the lock.
     pub fn contended(&self) -> u64 {
         self.contended.get()
     }

@@ -1,30 +1,30 @@
-//! Heap: deadlines in order, each cancellable by its ticket. Plain memory: its user locks it.
-//! push: append, sift up.   pop_due: take the first, sift the last down.   cancel: fill the hole.
-//! Four children a node; an entry is 16 bytes, so that the children share a cache line or two. A table,
+//! Heap: deadlines in order, each cancellable by its ticket. It is plain memory, which its user must lock.
+//! push: append, sift up.   pop_due: take the first entry, sift the last one down.   cancel: fill the hole.
+//! Each node has four children. An entry has 16 bytes, so that the children share a cache line or two. A table,
 //! indexed by ticket, says where each entry is, so that nothing outside of the heap is touched.
 //!
-//! [N1] No entry goes before its parent, so the first is the nearest; ties go by order of pushes.
+//! [N1] No entry goes before its parent, so the first is the nearest; ties go by the order of pushes.
 //! [N2] `places[slot]` is where the entry of `slot` is, and `items[slot]` is its item.
-//! push, pop_due and cancel take O(log n) steps; a push that finds the vectors full moves them.
+//! push, pop_due and cancel take O(log n) steps. A push that finds the vectors full moves them.
 //! Checked by: proptests/heap.rs.
 
 /// The deadline that never comes.
 pub const NEVER: u64 = u64::MAX;
 
 const CHILDREN: usize = 4;
-/// An empty heap with room for more gives its memory back.
+/// An empty heap with room for more entries than this gives its memory back.
 const KEPT: usize = 4096;
 const NO_SLOT: u32 = u32::MAX;
 
-/// Names an entry from its push until it leaves.
+/// Names an entry from its push until the entry leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u32);
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     deadline: u64,
-    /// Order of pushes, for ties. It wraps: right while fewer than 2^31 pushes lie between two
-    /// entries of one deadline.
+    /// The order of pushes, for ties. It wraps, and is right while fewer than 2^31 pushes lie between two
+    /// entries with the same deadline.
     turn: u32,
     slot: u32,
 }
@@ -33,7 +33,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Heap<T> {
     entries: Vec<Entry>,
-    /// Of a used slot: where its entry is. Of a free one: the next free slot.
+    /// For a used slot: where its entry is. For a free slot: the next free slot.
     places: Vec<u32>,
     items: Vec<Option<T>>,
     free: u32,
@@ -50,24 +50,24 @@ impl Entry {
 }
 
 impl<T: Copy + PartialEq> Heap<T> {
-    /// An empty heap; it allocates nothing.
+    /// Returns an empty heap, which has allocated nothing.
     pub const fn new() -> Self {
         Heap { entries: Vec::new(), places: Vec::new(), items: Vec::new(), free: NO_SLOT, turn: 0 }
     }
 
-    /// The nearest deadline, or [`NEVER`].
+    /// Returns the nearest deadline, or [`NEVER`].
     #[inline]
     pub fn nearest(&self) -> u64 {
         self.entries.first().map_or(NEVER, |first| first.deadline)
     }
 
-    /// How many entries there are.
+    /// Returns how many entries there are.
     #[inline]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no entry.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -83,7 +83,7 @@ impl<T: Copy + PartialEq> Heap<T> {
         Ticket(slot)
     }
 
-    /// Takes the first entry, if its deadline is at `now` or before.
+    /// Takes the first entry if its deadline is at `now` or before.
     pub fn pop_due(&mut self, now: u64) -> Option<T> {
         let first = *self.entries.first()?;
         if first.deadline > now {
@@ -95,11 +95,11 @@ impl<T: Copy + PartialEq> Heap<T> {
         Some(item)
     }
 
-    /// Removes the entry that `ticket` names, if it is still that of `item`; false if it has left.
-    /// No two entries at a time have equal items.
+    /// Removes the entry that `ticket` names if it is still the entry of `item`. Returns false if the entry has
+    /// left. No two entries at a time have equal items.
     pub fn cancel(&mut self, ticket: Ticket, item: T) -> bool {
         let slot = ticket.0;
-        // A slot that was taken again has another item. [N2]
+        // A slot that was taken again holds another item. [N2]
         if self.items.get(slot as usize).copied().flatten() != Some(item) {
             return false;
         }
@@ -109,7 +109,7 @@ impl<T: Copy + PartialEq> Heap<T> {
         true
     }
 
-    /// Fills the hole at `at` with the last entry, and puts that where it belongs.
+    /// Fills the hole at `at` with the last entry, and moves that entry to where it belongs.
     fn remove(&mut self, at: usize) {
         let last = self.entries.pop().expect("the caller has seen an entry");
         if at == self.entries.len() {

@@ -1,6 +1,6 @@
-//! Link: the word inside an item by which one intrusive queue at a time chains it.
-//! A queue has the link to itself from the push of the item to the hand-over of the item: nobody
-//! else reads or writes it, and the queue's own atomics or lock publish it together with the item.
+//! Link: the word inside an item by which an intrusive queue chains the item, in one queue at a time.
+//! A queue has the link to itself from the push of the item to the hand-over of the item: nothing else reads or
+//! writes it, and the queue's own atomics or lock publish it together with the item.
 //! Checked by: verification/loom/inbox.rs, verification/loom/injector.rs.
 
 use crate::platform::atomic::{AtomicPtr, Ordering};
@@ -28,7 +28,7 @@ impl<T> Link<T> {
 
     #[inline]
     pub(crate) fn get(&self) -> *mut T {
-        // Relaxed: whoever holds the queue has synchronized with the last writer by the queue's own
+        // Relaxed: the thread that holds the queue has synchronized with the last writer by the queue's own
         // atomics or lock. [B2] [J2]
         self.0.load(Ordering::Relaxed)
     }

@@ -1,4 +1,5 @@
-//! List: an owner-only intrusive FIFO: a worker's ring at home, and what the inbox is drained into.
+//! List: an intrusive FIFO used by its owner alone. A worker's bound queue is a list, and a remote queue is
+//! drained into one.
 //! push_back: link the item behind the last.   pop_front: unlink the first.
 //! [L1] `first`, followed link by link, gives `len` items and ends at `last`, whose link is null.
 //! Checked by: proptests/list.rs.
@@ -6,7 +7,7 @@
 use super::linked::Linked;
 use std::ptr::{self, NonNull};
 
-/// A FIFO of linked items. Dropping it forgets the items: they belong to whoever pushed them.
+/// A FIFO of linked items. Dropping it forgets the items, which belong to the code that pushed them.
 #[derive(Debug)]
 pub struct List<T: Linked> {
     first: *mut T,
@@ -18,7 +19,7 @@ pub struct List<T: Linked> {
 unsafe impl<T: Linked + Sync> Send for List<T> {}
 
 impl<T: Linked> List<T> {
-    /// An empty list.
+    /// Returns an empty list.
     pub const fn new() -> Self {
         List { first: ptr::null_mut(), last: ptr::null_mut(), len: 0 }
     }
@@ -26,10 +27,10 @@ impl<T: Linked> List<T> {
     /// Puts `item` behind all others.
     ///
     /// # Safety
-    /// - `item` is in no queue, and stays alive until it leaves this list.
+    /// - The caller must ensure that `item` is in no queue, and stays alive until it leaves this list.
     #[inline]
     pub unsafe fn push_back(&mut self, item: NonNull<T>) {
-        // SAFETY: alive and in no queue, by the caller's duty.
+        // SAFETY: the item is alive and in no queue, which is the caller's duty.
         unsafe { item.as_ref() }.link().set(ptr::null_mut());
         self.attach(item.as_ptr(), item.as_ptr(), 1);
     }
@@ -37,10 +38,10 @@ impl<T: Linked> List<T> {
     /// Puts `item` before all others.
     ///
     /// # Safety
-    /// - As for [`push_back`](Self::push_back).
+    /// - The caller must keep the duties of [`push_back`](Self::push_back).
     #[inline]
     pub unsafe fn push_front(&mut self, item: NonNull<T>) {
-        // SAFETY: alive and in no queue, by the caller's duty.
+        // SAFETY: the item is alive and in no queue, which is the caller's duty.
         unsafe { item.as_ref() }.link().set(self.first);
         self.first = item.as_ptr();
         if self.last.is_null() {
@@ -71,19 +72,19 @@ impl<T: Linked> List<T> {
         }
     }
 
-    /// The item that has waited longest.
+    /// Returns the item that has waited longest.
     #[inline]
     pub fn front(&self) -> Option<NonNull<T>> {
         NonNull::new(self.first)
     }
 
-    /// How many items wait.
+    /// Returns how many items wait.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether no item waits.
+    /// Returns whether no item waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.first.is_null()
@@ -92,7 +93,7 @@ impl<T: Linked> List<T> {
     /// Links the chain `first ..= last`, which ends in null, behind the last item. [L1]
     fn attach(&mut self, first: *mut T, last: *mut T, len: usize) {
         match NonNull::new(self.last) {
-            // SAFETY: an item of the list is alive, by the duty of the push.
+            // SAFETY: an item of the list is alive, which is the duty of the push.
             Some(end) => unsafe { end.as_ref() }.link().set(first),
             None => self.first = first,
         }

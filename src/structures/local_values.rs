@@ -1,10 +1,11 @@
-//! Locals: the values that one goroutine, or one plain thread, keeps for itself. Each is made at its
-//! first use, stays where it is, and is destroyed at the end: the last made first.
-//! reach: look for the key; else reserve it, make the value, put it there.
-//! destroy: mark the last that is alive as gone, drop it; until none is alive.
-//! [Z2] A value is reached only by the goroutine (or thread) whose it is, and only while it is in place.
-//! [Z3] Each value is dropped once, at the end of its goroutine or thread, and is not made again by what
-//! is dropped then.
+//! Local values: the values that one goroutine, or one plain thread, keeps for itself. Each value is made at
+//! its first use, stays where it is, and is destroyed at the end; the value that was made last is destroyed
+//! first.
+//! reach: look for the key; if it is not there, reserve it, make the value, put it there.
+//! destroy: mark the last value that is alive as gone, drop it; repeat until none is alive.
+//! [Z2] A value is reached only by the goroutine (or thread) that it belongs to, and only while it is in place.
+//! [Z3] Each value is dropped once, at the end of its goroutine or thread, and is not made again by what is
+//!      dropped then.
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
 
 use crate::platform::foreign::call_or_abort;
@@ -14,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-/// Says which value: the address of a static.
+/// Identifies a value by the address of a static.
 pub type Key = NonNull<()>;
 
 /// Copies a value for a goroutine that inherits it.
@@ -35,9 +36,9 @@ struct Slot {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// Its first value is being computed.
+    /// The first value is being computed.
     Making,
-    /// A box's.
+    /// The value, which came from a box.
     Alive(NonNull<dyn Any>),
     Gone,
 }
@@ -45,20 +46,20 @@ enum State {
 /// Why a value can't be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreachable {
-    /// It has been destroyed: the goroutine, or thread, ends.
+    /// The value has been destroyed, because the goroutine or thread ends.
     Gone,
-    /// Computing its first value asks for it.
+    /// The computation of the first value asks for the value itself.
     Making,
-    /// Here values belong to another: within `blocking`.
+    /// Values belong to another goroutine here: the caller is within `blocking`.
     Elsewhere,
 }
 
 thread_local! {
-    /// Those of a plain thread.
+    /// The values of a plain thread.
     static OF_THREAD: Rc<LocalValues> = Rc::new(LocalValues::new());
 }
 
-/// The calling thread's own values; `None` while its thread-locals are torn down.
+/// Calls `f` with the calling thread's own values; `None` while its thread-locals are torn down.
 #[inline(never)]
 pub fn of_thread() -> Option<Rc<LocalValues>> {
     tls::opaque();
@@ -66,26 +67,27 @@ pub fn of_thread() -> Option<Rc<LocalValues>> {
 }
 
 impl LocalValues {
-    /// No values.
+    /// Returns an empty set of values.
     pub fn new() -> Self {
         LocalValues::default()
     }
 
-    /// A goroutine begins, on a thread of its own, with what it inherits.
+    /// Begins a goroutine, on a thread of its own, with the values that it inherits.
     ///
     /// # Safety
-    /// Nothing that `reach` has returned is used any more: the values that were here are dropped.
+    /// The caller must ensure that nothing that `reach` has returned is used any more, because the values that
+    /// were here are dropped.
     pub unsafe fn adopt(&self, inherited: LocalValues) {
         self.slots.swap(&inherited.slots);
     }
 
-    /// Calls `f` with `others` in place of these values, which keep their places; then destroys what
-    /// `f` has left.
+    /// Calls `f` with `others` in place of these values, which stay where they are. Then destroys the values
+    /// that `f` has left.
     pub fn lend<R>(&self, others: LocalValues, f: impl FnOnce() -> R) -> R {
         struct Back<'a>(&'a LocalValues, LocalValues);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
-                // SAFETY: `f` has returned, so nobody refers to one of its values any more.
+                // SAFETY: `f` has returned, so nothing refers to one of its values any more.
                 unsafe { self.0.destroy() };
                 self.0.slots.swap(&self.1.slots);
             }
@@ -95,17 +97,17 @@ impl LocalValues {
         f()
     }
 
-    /// Refuses everything from now on: this thread works for others.
+    /// Refuses all access from now on, because this thread works for other goroutines.
     pub fn shut(&self) {
         self.shut.set(true);
     }
 
-    /// Whether it was told so.
+    /// Returns whether access is refused from now on.
     pub fn is_shut(&self) -> bool {
         self.shut.get()
     }
 
-    /// The value of `key`, made by `make` if there is none. It stays valid until `destroy`. [Z2]
+    /// Returns the value of `key`, made by `make` if there is none. It stays valid until `destroy`. [Z2]
     pub fn reach(
         &self,
         key: Key,
@@ -135,7 +137,8 @@ impl LocalValues {
     fn put(&self, key: Key, value: Box<dyn Any>) -> NonNull<dyn Any> {
         let value = NonNull::from(Box::leak(value));
         let mut slots = self.slots.borrow_mut();
-        // Made last: those that its making made come before it, and go after it.
+        // This value counts as made last: the values that its making made come before it, and are destroyed
+        // after it.
         let at = slots.iter().position(|slot| slot.key == key).expect("it was reserved");
         let mut slot = slots.remove(at);
         slot.state = State::Alive(value);
@@ -143,17 +146,17 @@ impl LocalValues {
         value
     }
 
-    /// Copies of the values that are to be inherited, if there are any. Calls their `clone`.
+    /// Returns copies of the values that are to be inherited, if there are any. It calls their `clone`.
     pub fn inherited(&self) -> Option<Box<LocalValues>> {
         let mut copies: Option<Box<LocalValues>> = None;
         let mut at = 0;
         loop {
-            // Not borrowed while foreign code runs.
+            // The values are not borrowed while foreign code runs.
             let slot = self.slots.borrow().get(at).map(|slot| (slot.key, slot.state, slot.inherit));
             let Some((key, state, inherit)) = slot else { return copies };
             at += 1;
             let (State::Alive(value), Some(inherit)) = (state, inherit) else { continue };
-            // SAFETY: alive, and ours. [Z2]
+            // SAFETY: the value is alive, and ours. [Z2]
             let copy: Box<dyn Any> = inherit(unsafe { value.as_ref() });
             let value = NonNull::from(Box::leak(copy));
             let slot = Slot { key, state: State::Alive(value), inherit: Some(inherit) };
@@ -161,25 +164,26 @@ impl LocalValues {
         }
     }
 
-    /// Drops all values, those included that are made meanwhile. Never unwinds: a destructor that panics
-    /// aborts the process, since the values that are left may be what others rely on. [Z3] [Q2]
+    /// Drops all values, including those that are made meanwhile. Never unwinds: a destructor that panics
+    /// aborts the process, because other code may rely on the values that are left. [Z3] [Q2]
     ///
     /// # Safety
-    /// Nothing that `reach` has returned is used any more, but by what is dropped here.
+    /// The caller must ensure that nothing that `reach` has returned is used any more, except by what is
+    /// dropped here.
     pub unsafe fn destroy(&self) {
         while let Some(value) = self.take_last() {
-            // SAFETY: a box's, and taken out once; the caller's promise.
+            // SAFETY: the pointer came from a box and is taken out once; the rest is the caller's promise.
             let value = unsafe { Box::from_raw(value.as_ptr()) };
             call_or_abort("a goroutine-local value", || drop(value));
         }
     }
 
-    /// As [`destroy`](Self::destroy); what is made afterwards is made anew.
+    /// As [`destroy`](Self::destroy), but values that are used afterwards are made anew.
     ///
     /// # Safety
-    /// As [`destroy`](Self::destroy).
+    /// The caller must keep the duties of [`destroy`](Self::destroy).
     pub unsafe fn end(&self) {
-        // SAFETY: the caller's promise.
+        // SAFETY: this is the caller's promise.
         unsafe { self.destroy() };
         self.slots.borrow_mut().clear();
     }
@@ -194,15 +198,15 @@ impl LocalValues {
     }
 }
 
-/// Those that were never used: a goroutine's that has not begun.
+/// This drops values that were never used, as of a goroutine that has not begun.
 impl Drop for LocalValues {
     fn drop(&mut self) {
-        // SAFETY: nobody refers to it.
+        // SAFETY: nothing refers to the values.
         unsafe { self.destroy() };
     }
 }
 
-/// Takes the reservation back where making the value panics.
+/// Takes the reservation back if making the value panics.
 struct Reserved<'a> {
     locals: &'a LocalValues,
     key: Key,

@@ -1,16 +1,19 @@
-//! Floor 1: data structures that know no goroutine.
+//! Layer 1: data structures that know nothing of goroutines.
 //!
-//! | file | who writes | who takes | order |
+//! | file | writer | taker | order |
 //! |---|---|---|---|
-//! | [`deque`](mod@deque) | its owner | its owner and any thief | FIFO |
-//! | [`injector`] | anybody | anybody | FIFO |
-//! | [`inbox`] | anybody | its owner, all at once | FIFO |
+//! | [`run_queue`](mod@run_queue) | its owner | its owner and any thief | FIFO |
+//! | [`global_queue`] | any thread | any thread | FIFO |
+//! | [`remote_queue`] | any thread | its owner, all items at once | FIFO |
 //! | [`list`] | its owner | its owner | FIFO |
-//! | [`slot`] | its owner | anybody | one item |
+//! | [`slot`] | its owner | any thread | one item |
 //! | [`heap`] | its owner | its owner | by deadline |
 //!
-//! The deque, the injector and the heap hold values, or pointers; the others are intrusive: they chain items
-//! by the [`Link`] inside each item and never allocate. [`rng`] picks victims, [`tally`] counts. docs/run-queue.md tells the whole story.
+//! The run queue, the global queue and the heap hold values or pointers. The others are intrusive: they chain
+//! items by the [`Link`] inside each item and never allocate.
+//! [`biased_lock`] is the lock for short critical sections, `bias` is its part that belongs to one worker, and
+//! `model_lock` takes its place in models. [`local_values`] holds the values of goroutine-local variables.
+//! [`rng`] chooses victims, and [`spawn_counters`] counts. docs/run-queue.md explains the run queue.
 
 pub(crate) mod bias;
 pub mod biased_lock;

@@ -1,24 +1,24 @@
-//! Model lock: what stands for the biased lock in models of what is above it. The biased lock itself has models of its
-//! own.
+//! Model lock: what takes the place of the biased lock in models of the code above it. The biased lock itself
+//! has models of its own.
 //! Checked by: verification/loom/latch.rs.
 #![allow(unsafe_code)]
 
 use crate::platform::{Mutex, MutexGuard};
 
-/// A mutex: the latch itself has its own models.
+/// A mutex. The biased lock itself has its own models.
 #[derive(Debug)]
 pub struct BiasedLock<T>(Mutex<T>);
 
 impl<T> BiasedLock<T> {
-    /// An unlocked latch.
+    /// Returns an unlocked lock.
     pub fn new(value: T) -> Self {
         BiasedLock(Mutex::new(value))
     }
 
-    /// Blocks the model thread until it holds the latch.
+    /// Blocks the model thread until it holds the lock.
     ///
     /// # Safety
-    /// As for the latch that ships; here the mutex needs none of it.
+    /// The caller must keep the duties of the biased lock that ships, although this mutex needs none of them.
     pub unsafe fn lock(&self) -> BiasedLockGuard<'_, T> {
         self.0.lock()
     }

@@ -1,19 +1,19 @@
-//! Inbox: many producers put items in; the owner takes everything at once.
-//! push: link the item to the newest, CAS it in as the newest.
-//! drain: read `newest`; not null: swap it for null, turn the chain round, hand the items over.
+//! Remote queue: many producers put items in, and the owner takes all items at once.
+//! push: link the item to the newest one, CAS it in as the newest.
+//! drain: read `newest`; if it is not null: swap it for null, reverse the chain, hand the items over.
 //!
 //! ```text
 //! newest ─► C ─► B ─► A ─► null      drain gives A, B, C
 //! ```
 //!
-//! [B1] An item leaves exactly once: one swap takes a chain whole, and takes it from everybody.
-//! [B2] Whoever drains an item sees what its pusher wrote, for every item of the chain: all writes
-//!      of `newest` are RMWs, so each push heads a release sequence that reaches the swap.
+//! [B1] An item leaves exactly once: one swap takes the whole chain, and takes it from all others.
+//! [B2] A thread that drains an item sees what its pusher wrote, for every item of the chain: all writes of
+//!      `newest` are RMWs, so each push heads a release sequence that reaches the swap.
 //! [B3] Items leave in the order in which their CASes succeeded.
-//! [B4] A null that is read after a fence(SeqCst) proves that every item whose pusher's
-//!      fence(SeqCst) came earlier has been drained.
-//! No ABA: a push that finds the same newest item again links to it rightly, whatever happened in
-//! between, and nothing is ever taken from the middle.
+//! [B4] A null that is read after a fence(SeqCst) proves that every item whose pusher's fence(SeqCst) came
+//!      earlier has been drained.
+//! There is no ABA problem: a push that finds the same newest item again links to it correctly, whatever
+//! happened in between, and nothing is ever taken from the middle.
 //! Checked by: verification/loom/inbox.rs, proptests/list.rs.
 
 use super::linked::Linked;
@@ -22,14 +22,14 @@ use crate::platform::atomic::{AtomicPtr, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ptr::{self, NonNull};
 
-/// A many-producer queue of linked items, emptied in one go. Dropping it forgets the items.
+/// A queue of linked items with many producers, emptied in one step. Dropping it forgets the items.
 #[derive(Debug)]
 pub struct RemoteQueue<T: Linked> {
     newest: CachePadded<AtomicPtr<T>>,
 }
 
 impl<T: Linked> RemoteQueue<T> {
-    /// An empty inbox.
+    /// Returns an empty queue.
     pub fn new() -> Self {
         RemoteQueue { newest: CachePadded::new(AtomicPtr::new(ptr::null_mut())) }
     }
@@ -37,19 +37,19 @@ impl<T: Linked> RemoteQueue<T> {
     /// Puts `item` in.
     ///
     /// # Safety
-    /// - `item` is in no queue, stays alive until it is drained, and may be used on any thread.
+    /// - The caller must ensure that `item` is in no queue, stays alive until it is drained, and may be used on
+    ///   any thread.
     pub unsafe fn push(&self, item: NonNull<T>) {
-        // SAFETY: alive and in no queue, by the caller's duty.
+        // SAFETY: the item is alive and in no queue, which is the caller's duty.
         let link = unsafe { item.as_ref() }.link();
-        // Mostly it is empty, so guess that: a load first would only fetch the cache line twice (and
-        // hide from loom that the CAS races with an earlier load of the owner).
+        // The queue is mostly empty, so this guesses null. A load first would only fetch the cache line twice
+        // (and would hide from loom that the CAS races with an earlier load of the owner).
         let mut newest = ptr::null_mut();
         loop {
             // mutant: drop link to the older
             link.set(newest);
-            // Release: pairs with the Acquire in `drain`, so that the link and all that the pusher
-            // wrote is seen there. [B2] Relaxed on failure: older items are linked to, not looked
-            // into.
+            // Release: pairs with the Acquire in `drain`, so that the link and all that the pusher wrote are
+            // seen there. [B2] Relaxed on failure: older items are linked to, but not read.
             match self.newest.compare_exchange_weak(
                 newest,
                 item.as_ptr(),
@@ -62,8 +62,8 @@ impl<T: Linked> RemoteQueue<T> {
         }
     }
 
-    /// Takes everything and hands it to `each`, the oldest first; returns how many. `each` must not
-    /// panic: the rest would be forgotten. Returning 0 is as firm as [`is_empty`](Self::is_empty).
+    /// Takes all items and passes each to `each`, the oldest first. Returns how many items it took. `each` must
+    /// not panic, because the rest would be forgotten. Returning 0 is as firm as [`is_empty`](Self::is_empty).
     #[inline]
     pub fn drain(&self, each: impl FnMut(NonNull<T>)) -> usize {
         if self.is_empty() {
@@ -72,14 +72,13 @@ impl<T: Linked> RemoteQueue<T> {
         self.drain_chain(each)
     }
 
-    /// Whether nothing is in it: a hint, one Relaxed load.
+    /// Returns whether the queue is empty. This is a hint and costs one Relaxed load.
     ///
-    /// After a `fence(SeqCst)` of the caller it is firm in one direction: `true` means that each
-    /// item whose pusher went through a `fence(SeqCst)` after its push, earlier in the one order of
-    /// all such fences, has been drained. [B4]
+    /// After a `fence(SeqCst)` of the caller, the answer `true` is firm: each item whose pusher went through a
+    /// `fence(SeqCst)` after its push, earlier in the one order of all such fences, has been drained. [B4]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        // Relaxed: nothing is looked into; see above for what a fence adds.
+        // Relaxed: the item is not read. See above for what a fence adds.
         self.newest.load(Ordering::Relaxed).is_null()
     }
 
@@ -88,10 +87,10 @@ impl<T: Linked> RemoteQueue<T> {
         let mut chain = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         let mut items = List::new();
         while let Some(item) = NonNull::new(chain) {
-            // SAFETY: an item of the chain is alive, by the duty of its push, and ours since the
+            // SAFETY: an item of the chain is alive, which is the duty of its push, and it is ours since the
             // swap. [B1]
             chain = unsafe { item.as_ref() }.link().get();
-            // SAFETY: as above; it has just left the chain.
+            // SAFETY: as above, and the item has just left the chain.
             unsafe { items.push_front(item) };
         }
         let n = items.len();
@@ -102,7 +101,7 @@ impl<T: Linked> RemoteQueue<T> {
     }
 }
 
-// SAFETY: an inbox touches its items by shared reference alone, which `Sync` allows on any thread.
+// SAFETY: the queue touches its items by shared reference alone, which `Sync` allows on any thread.
 unsafe impl<T: Linked + Sync> Send for RemoteQueue<T> {}
 // SAFETY: `newest` is written by RMW alone, and a chain has one holder. [B1]
 unsafe impl<T: Linked + Sync> Sync for RemoteQueue<T> {}

@@ -1,7 +1,8 @@
-//! Ring: the slots of a deque, its two words, and the claims by which batches leave it.
-//! claim: `tail` seen, nobody copying: CAS claimed + n and unreleased + n.   read: move a slot out.
-//! release: one `fetch_and` makes `unreleased` zero, however far the owner has popped meanwhile.
-//! Drawing and invariants [D1]–[D6]: deque.rs.
+//! Ring: the slots of a run queue, its two words, and the claims by which batches leave it.
+//! claim: read `tail`; if no batch is being copied: CAS claimed + n and unreleased + n.   read: move an item
+//! out.
+//! release: one `fetch_and` sets `unreleased` to zero, however far the owner has popped meanwhile.
+//! Drawing and invariants [D1]–[D6]: run_queue.rs.
 //! Checked by: verification/loom/deque.rs, proptests/deque.rs.
 
 use crate::platform::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use crate::platform::cell::UnsafeCell;
 use crossbeam_utils::CachePadded;
 use std::mem::MaybeUninit;
 
-/// The first index: the first push wraps `tail` around.
+/// The first index. It lets the first push wrap `tail` around.
 pub(super) const FIRST: u32 = u32::MAX;
 
 pub(super) struct Ring<T> {
@@ -18,14 +19,14 @@ pub(super) struct Ring<T> {
     slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
 }
 
-// SAFETY: a ring hands each item to one thread alone [D1], after its writer is done [D2]; so items
-// that may be sent may be shared in it.
+// SAFETY: a ring hands each item to one thread alone [D1], after its writer is done [D2]. So a ring may be
+// shared if its items may be sent.
 unsafe impl<T: Send> Send for Ring<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Ring<T> {}
 
 impl<T> Ring<T> {
-    /// An empty ring; `capacity` is a power of two.
+    /// Returns an empty ring. `capacity` must be a power of two.
     pub(super) fn new(capacity: usize) -> Self {
         Ring {
             head: CachePadded::new(AtomicU64::new(Head::new(FIRST).0)),
@@ -34,8 +35,8 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Claims the oldest `share(items waiting)` items, at least one, if there are any and no other
-    /// batch is being copied. [D5]
+    /// Claims the oldest `share(items waiting)` items, at least one, if there are any and no other batch is
+    /// being copied. [D5]
     pub(super) fn claim(&self, share: impl Fn(u32) -> u32) -> Option<Claim<'_, T>> {
         // Relaxed: a stale head only makes the CAS fail.
         let mut head = Head(self.head.load(Ordering::Relaxed));
@@ -43,7 +44,7 @@ impl<T> Ring<T> {
             // Acquire: pairs with the Release in `Owner::publish`, so that the slots below `tail`
             // are seen as written. [D2]
             let tail = self.tail.load(Ordering::Acquire);
-            // Signed: the head may be newer than the tail that we see.
+            // Signed, because the head may be newer than the tail that we see.
             let available = tail.wrapping_sub(head.claimed()) as i32;
             // mutant: claim beside a thief that copies: replace head.unreleased() != 0 with false
             // mutant: claim what is not there: replace available <= 0 with available == 0
@@ -51,8 +52,8 @@ impl<T> Ring<T> {
                 return None;
             }
             let n = share(available as u32);
-            // Relaxed, both: the claim orders nothing by itself. That the slots are written comes
-            // with `tail`, that they aren't overwritten with the release. [D1] [D5]
+            // Relaxed, both: the claim itself orders nothing. The Acquire of `tail` shows that the slots are
+            // written, and the release keeps them from being overwritten. [D1] [D5]
             match self.head.compare_exchange_weak(
                 head.0,
                 head.claim_batch(n).0,
@@ -71,23 +72,23 @@ impl<T> Ring<T> {
     /// Fills a free slot.
     ///
     /// # Safety
-    /// - The caller is the owner.
-    /// - `index` is one of the `room` from `tail` on. [D4]
+    /// - The caller must be the owner.
+    /// - `index` must be one of the `room` indices from `tail` on. [D4]
     #[inline]
     pub(super) unsafe fn write(&self, index: u32, item: T) {
-        // SAFETY: only the owner writes slots, and this one's last reader is done. [D4]
+        // SAFETY: only the owner writes slots, and the last reader of this slot is done. [D4]
         self.slot(index).with_mut(|slot| unsafe { (*slot).write(item) });
     }
 
     /// Moves the item out of a slot.
     ///
     /// # Safety
-    /// - The caller has claimed `index` and reads it for the first time.
-    /// - `index` is below a `tail` that the caller has seen with Acquire, or wrote.
-    /// - The slot isn't written again before this returns.
+    /// - The caller must have claimed `index`, and must read it for the first time.
+    /// - `index` must be below a `tail` that the caller has read with Acquire, or wrote.
+    /// - The caller must ensure that the slot isn't written again before this returns.
     #[inline]
     pub(super) unsafe fn read(&self, index: u32) -> T {
-        // SAFETY: written [D2], and the claim makes the caller the only one to read it. [D1]
+        // SAFETY: the slot is written [D2], and the claim makes the caller its only reader. [D1]
         self.slot(index).with(|slot| unsafe { (*slot).assume_init_read() })
     }
 
@@ -104,19 +105,19 @@ impl<T> Ring<T> {
 
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
-        // Relaxed: both ends are gone, which ordered everything before this.
+        // Relaxed: both ends are gone, and their end ordered everything before this.
         let mut at = Head(self.head.load(Ordering::Relaxed)).claimed();
         let tail = self.tail.load(Ordering::Relaxed);
         while at != tail {
-            // SAFETY: below `tail` and never claimed, so written and not yet read; nobody else is
-            // left to read or write.
+            // SAFETY: the slot is below `tail` and was never claimed, so it is written and not yet read. No
+            // other thread is left to read or write it.
             drop(unsafe { self.read(at) });
             at = at.wrapping_add(1);
         }
     }
 }
 
-/// The claimed indices `at .. end` of a ring, to be moved out; dropping it releases the slots.
+/// The claimed indices `at .. end` of a ring, whose items are to be moved out. Dropping it releases the slots.
 pub(super) struct Claim<'a, T> {
     ring: &'a Ring<T>,
     at: u32,
@@ -138,9 +139,9 @@ impl<T> Iterator for Claim<'_, T> {
             return None;
         }
         // SAFETY:
-        // - claimed by us, and read once, since `at` moves on [D1];
+        // - we have claimed the index, and read it once, since `at` moves on [D1];
         // - `Ring::claim` saw it below `tail` [D2];
-        // - not written again before our drop releases it. [D4]
+        // - it is not written again before our drop releases it. [D4]
         let item = unsafe { self.ring.read(self.at) };
         self.at = self.at.wrapping_add(1);
         Some(item)
@@ -150,15 +151,15 @@ impl<T> Iterator for Claim<'_, T> {
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
         self.by_ref().for_each(drop);
-        // Release: pairs with the Acquire in `Owner::room`: our reads are over before the owner
-        // writes these slots again. [D4] What the owner popped meanwhile is released with it.
+        // Release: pairs with the Acquire in `Owner::room`: our reads are over before the owner writes these
+        // slots again. [D4] The slots that the owner popped meanwhile are released too.
         // mutant: drop release
         self.ring.head.fetch_and(Head::RELEASE_ALL, Ordering::Release);
     }
 }
 
-/// The two halves of `head`: the next index to claim, and how many claimed slots before it may still
-/// be read by a batch.
+/// The two halves of `head`: the next index to claim, and how many claimed slots before that index a batch may
+/// still read.
 #[derive(Clone, Copy)]
 pub(super) struct Head(pub(super) u64);
 
@@ -180,21 +181,21 @@ impl Head {
         self.0 as u32
     }
 
-    /// The first index whose slot may still be read.
+    /// Returns the first index whose slot may still be read.
     #[inline]
     pub(super) fn released(self) -> u32 {
         self.claimed().wrapping_sub(self.unreleased())
     }
 
-    /// One more claimed by the owner, who reads it before it can write it again.
+    /// Counts one more index as claimed by the owner, which reads it before it can write it again.
     #[inline]
     pub(super) fn pop_one(self) -> Self {
         let copying = u64::from(self.unreleased() != 0);
-        // The upper half wraps by itself; the lower is at most the capacity, so it never carries.
+        // The upper half wraps by itself. The lower half is at most the capacity, so it never carries.
         Head(self.0.wrapping_add((1 << 32) | copying))
     }
 
-    /// `n` more claimed by a batch, which will release them.
+    /// Counts `n` more indices as claimed by a batch, which will release them.
     pub(super) fn claim_batch(self, n: u32) -> Self {
         Head(self.0.wrapping_add(u64::from(n) << 32 | u64::from(n)))
     }

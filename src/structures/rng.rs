@@ -1,5 +1,5 @@
 //! Rng: a small seeded generator for the order in which victims are visited.
-//! Fast and even, not secret. The same seed gives the same sequence, so models stay deterministic.
+//! It is fast and even, but not secret. The same seed gives the same sequence, so models stay deterministic.
 //! Source: wyrand, Wang Yi (public domain): an odd step, then a folded 128-bit product.
 //! Checked by: proptests/rng.rs.
 #![forbid(unsafe_code)]
@@ -14,18 +14,18 @@ const MIX: u64 = 0xE703_7ED1_A0B4_28DB;
 pub struct Rng(Cell<u64>);
 
 impl Rng {
-    /// A generator with its own sequence for each seed.
+    /// Returns a generator, which has its own sequence for each seed.
     pub fn new(seed: u64) -> Self {
         Rng(Cell::new(seed))
     }
 
-    /// The seed for what is still to come.
+    /// Returns the seed for the rest of the sequence.
     #[inline]
     pub fn state(&self) -> u64 {
         self.0.get()
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     #[inline]
     pub fn next(&self) -> u64 {
         let state = self.0.get().wrapping_add(STEP);
@@ -34,7 +34,7 @@ impl Rng {
         (product >> 64) as u64 ^ product as u64
     }
 
-    /// A number in `0..n`, even but for a bias below `n / 2^32`; `n` is not zero.
+    /// Returns a number in `0..n`, even except for a bias below `n / 2^32`. `n` must not be zero.
     #[inline]
     pub fn below(&self, n: u32) -> u32 {
         debug_assert!(n != 0, "below: there is no number below zero");

@@ -1,5 +1,5 @@
-//! Stealing deque: the owner pushes at `tail`; the owner and thieves take at `head`. A bounded ring,
-//! first in first out for everybody, so that nothing starves.
+//! Run queue: the owner pushes at `tail`; the owner and thieves take at `head`. It is a bounded ring, first in
+//! first out for all threads, so that no item starves.
 //!
 //! ```text
 //!                 released          claimed              tail
@@ -9,24 +9,24 @@
 //!   tail                               one u32, written by the owner alone
 //! ```
 //!
-//! push:  read head, ring not full; write the slot; publish tail.
-//! pop:   CAS claimed + 1; read the slot. (Ours, so `released` may move with it, unless a thief
-//!        copies: then unreleased + 1, and the thief's release covers this slot too.)
-//! steal: nobody copies; CAS claimed + n, unreleased = n; copy n slots out; release: unreleased = 0.
-//! A full ring: the owner steals half from itself and hands it over with the new item.
+//! push:  read head; if the ring is not full: write the slot, publish tail.
+//! pop:   CAS claimed + 1; read the slot. (The owner reads it, so `released` may move with it, unless a thief
+//! copies: then unreleased + 1, and the thief's release covers this slot too.)
+//! steal: if no batch is being copied: CAS claimed + n, unreleased = n; copy n slots out; release: unreleased =
+//! 0.
+//! If the ring is full, the owner steals half from itself and hands it over with the new item.
 //!
 //! [D1] An item leaves exactly once: each index is claimed by one CAS, and only its claimer reads
 //!      the slot.
-//! [D2] A visible slot has been written: whoever sees `tail` sees all slots below it.
+//! [D2] A visible slot has been written: a thread that sees `tail` sees all slots below it.
 //! [D3] Items are claimed in the order of their pushes; a batch is handed on in that order.
 //! [D4] A slot is overwritten only after its last reader is done: `tail - released ≤ capacity`.
 //! [D5] At most one batch (thief or overflow) copies at a time: `unreleased != 0` keeps others out.
 //! [D6] `Steal::is_empty`, after a fence(SeqCst), is firm for all that was pushed before it.
 //! Indices are u32 and wrap; they start at the last one, so that every run crosses the wrap-around.
-//! Source: the run queues of Go (proc.go, `runqgrab`) and tokio (multi-thread `queue.rs`); there the
-//! head is a pair of indices, here an index and a distance, which makes the release one wait-free
-//! `fetch_and`.
-//! The ends are here, the ring and its claims in ring.rs.
+//! Source: the run queues of Go (proc.go, `runqgrab`) and tokio (multi-thread `queue.rs`). There the head is a
+//! pair of indices. Here it is an index and a distance, which makes the release one wait-free `fetch_and`.
+//! The two ends are here; the ring and its claims are in ring.rs.
 //! Checked by: verification/loom/deque.rs, proptests/deque.rs.
 
 use super::ring::{FIRST, Head, Ring};
@@ -36,7 +36,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::iter;
 
-/// A new ring of `capacity` slots (a power of two, 2 or more) and its two ends.
+/// Returns the two ends of a new ring of `capacity` slots (a power of two, 2 or more).
 pub fn run_queue<T: Send>(capacity: usize) -> (Local<T>, Steal<T>) {
     assert!(
         capacity.is_power_of_two() && (2..=1 << 31).contains(&capacity),
@@ -46,8 +46,7 @@ pub fn run_queue<T: Send>(capacity: usize) -> (Local<T>, Steal<T>) {
     (Local { ring: Arc::clone(&ring), tail: Cell::new(FIRST) }, Steal { ring })
 }
 
-/// The owner's end. It may move to another thread (which orders its uses), but has one user at a
-/// time.
+/// The owner's end. It may move to another thread if the move orders its uses, but it has one user at a time.
 pub struct Local<T> {
     ring: Arc<Ring<T>>,
     /// What `Ring::tail` holds: the owner needs no atomic to know what it wrote itself.
@@ -57,9 +56,9 @@ pub struct Local<T> {
 impl<T: Send> Local<T> {
     /// Puts `item` behind all others.
     ///
-    /// A full ring keeps neither `item` nor its older half: `overflow` gets both in one batch, the
-    /// oldest first and `item` last. While a thief is copying, which makes room, it gets `item`
-    /// alone. What `overflow` leaves in the iterator is dropped.
+    /// If the ring is full, it keeps neither `item` nor its older half: `overflow` gets both in one batch, the
+    /// oldest first and `item` last. While a thief is copying, which makes room, `overflow` gets `item` alone.
+    /// Items that `overflow` leaves in the iterator are dropped.
     #[inline]
     pub fn push(&self, item: T, overflow: impl FnOnce(&mut dyn Iterator<Item = T>)) {
         let tail = self.tail.get();
@@ -94,7 +93,7 @@ impl<T: Send> Local<T> {
                 Ordering::Relaxed,
             ) {
                 // SAFETY:
-                // - our CAS claimed this index, so nobody else reads it [D1];
+                // - our CAS claimed this index, so no other thread reads it [D1];
                 // - it is below `tail`, so we wrote it [D2];
                 // - only our own next push could write it again. [D4]
                 Ok(_) => return Some(unsafe { self.ring.read(head.claimed()) }),
@@ -103,32 +102,32 @@ impl<T: Send> Local<T> {
         }
     }
 
-    /// How many items wait; thieves may take some meanwhile.
+    /// Returns how many items wait. Thieves may take some of them meanwhile.
     #[inline]
     pub fn len(&self) -> usize {
-        // Relaxed: a hint, no data rides on it.
+        // Relaxed: the value is a hint, and no data depends on it.
         let head = Head(self.ring.head.load(Ordering::Relaxed));
         self.tail.get().wrapping_sub(head.claimed()) as usize
     }
 
-    /// Whether no item waits. Only thieves could make a `false` out of date.
+    /// Returns whether no item waits. Only thieves could make a `false` out of date.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many pushes fit for certain before the ring overflows.
+    /// Returns how many pushes are certain to fit before the ring overflows.
     #[inline]
     pub fn free(&self) -> usize {
         self.room(self.tail.get()) as usize
     }
 
-    /// Another thief's end of this ring.
+    /// Returns one more thief's end of this ring.
     pub fn stealer(&self) -> Steal<T> {
         Steal { ring: Arc::clone(&self.ring) }
     }
 
-    /// Slots from `tail` on that may be written.
+    /// Returns how many slots from `tail` on may be written.
     #[inline]
     fn room(&self, tail: u32) -> u32 {
         // Acquire: pairs with the Release of the thieves' `Claim::drop`, so that their reads of
@@ -161,22 +160,22 @@ pub struct Steal<T> {
 }
 
 impl<T: Send> Steal<T> {
-    /// Moves half of the items, rounded up, to the thief's own deque, never more than that has room
-    /// for, and gives the oldest of them to run at once.
+    /// Moves half of the items, rounded up, to the thief's own run queue, but never more than fit there, and
+    /// returns the oldest of them to run at once.
     ///
-    /// `None` means that every item seen was already claimed, *or that another batch is being
-    /// copied* [D5]; to tell the two apart, ask [`is_empty`](Self::is_empty). Stealing from oneself
-    /// is allowed and only changes the order.
+    /// `None` means that every item seen was already claimed, *or that another batch is being copied* [D5]. To
+    /// tell the two apart, ask [`is_empty`](Self::is_empty). Stealing from the thief's own queue is allowed and
+    /// only changes the order.
     pub fn steal_half(&self, into: &Local<T>) -> Option<T> {
         // SAFETY: the closure does nothing.
         unsafe { self.steal_half_seen(into, |_, _| ()) }
     }
 
-    /// As [`steal_half`](Self::steal_half); `seen` is shown each item that was claimed, in order and
-    /// before it is published again: true with the one that is given.
+    /// As [`steal_half`](Self::steal_half). It calls `seen` for each item that was claimed, in order, before
+    /// the item is published again, with true for the item that is returned.
     ///
     /// # Safety
-    /// `seen` does not use `into`, whose room was measured before, and does not unwind.
+    /// `seen` must not use `into`, whose room was measured before, and must not unwind.
     #[inline]
     pub unsafe fn steal_half_seen(&self, into: &Local<T>, seen: impl Fn(&T, bool)) -> Option<T> {
         let mut tail = into.tail.get();
@@ -189,8 +188,8 @@ impl<T: Send> Steal<T> {
             for item in claim.by_ref() {
                 seen(&item, false);
                 // SAFETY:
-                // - whoever has `into` is its owner, and `Owner` is not Sync;
-                // - the claim is no longer than its room, and one item stays out. [D4]
+                // - the thread that has `into` is its owner, and `Owner` is not Sync;
+                // - the claim is no longer than the room of `into`, and one item stays out. [D4]
                 unsafe { into.ring.write(tail, item) };
                 tail = tail.wrapping_add(1);
             }
@@ -200,28 +199,28 @@ impl<T: Send> Steal<T> {
         first
     }
 
-    /// Takes the oldest item. `None` as for [`steal_half`](Self::steal_half).
+    /// Takes the oldest item. `None` means the same as for [`steal_half`](Self::steal_half).
     pub fn steal_one(&self) -> Option<T> {
         self.ring.claim(|_| 1)?.next()
     }
 
-    /// How many items wait: a hint.
+    /// Returns how many items wait. This is a hint.
     #[inline]
     pub fn len(&self) -> usize {
-        // Relaxed, both, and `head` first: a stale head errs towards "not empty", a stale tail is
-        // what `is_empty` speaks of.
+        // Relaxed, both, and `head` first: a stale head errs towards "not empty", and `is_empty` says what a
+        // stale tail means.
         let head = Head(self.ring.head.load(Ordering::Relaxed));
         let tail = self.ring.tail.load(Ordering::Relaxed);
         let waiting = tail.wrapping_sub(head.claimed()) as i32;
         (waiting.max(0) as u32).min(self.ring.capacity()) as usize
     }
 
-    /// Whether no item waits: a hint, two Relaxed loads.
+    /// Returns whether no item waits. This is a hint and costs two Relaxed loads.
     ///
-    /// After a `fence(SeqCst)` of the caller it is firm in one direction: `true` means that each
-    /// item whose pusher went through a `fence(SeqCst)` after its push, earlier in the one order of
-    /// all such fences, has been claimed by somebody. [D6] An item that a thief has claimed and not
-    /// yet published in its own deque is in neither: that thief is awake, and answers for it.
+    /// After a `fence(SeqCst)` of the caller, the answer `true` is firm: each item whose pusher went through a
+    /// `fence(SeqCst)` after its push, earlier in the one order of all such fences, has been claimed. [D6] An
+    /// item that a thief has claimed and not yet published in its own run queue is in neither queue, but that
+    /// thief is awake and will handle it.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,9 +1,9 @@
-//! Slot: one place for one item, which its owner puts in, and anybody takes. It may have one owner
-//! after another, who hand it over in order.
-//! put: swap the item in; what was there before is the caller's.   take: not null: swap null in.
+//! Slot: a place for one item. Its owner puts an item in, and any thread takes it. It may have one owner after
+//! another, and each hands it over to the next in order.
+//! put: swap the item in; the caller gets what was there before.   take: if it is not null: swap null in.
 //!
 //! [P3] An item leaves exactly once.
-//! [P4] Whoever gets an item sees what was done before it was put in.
+//! [P4] A thread that gets an item sees what was done before the item was put in.
 //! Checked by: verification/loom/slot.rs.
 
 use crate::observe::fault;
@@ -15,23 +15,23 @@ use std::ptr::{self, NonNull};
 pub struct Slot<T>(AtomicPtr<T>);
 
 impl<T> Slot<T> {
-    /// An empty one.
+    /// Returns an empty slot.
     pub fn new() -> Self {
         Slot(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Puts `item` in; gives back the one that it displaces.
+    /// Puts `item` in, and returns the item that it displaces.
     #[inline]
     pub fn put(&self, item: NonNull<T>) -> Option<NonNull<T>> {
-        // Release: pairs with the Acquire in `take`. What is displaced needs none: it was put in by
-        // the owner, or by one before, who has handed the slot over. [P4]
+        // Release: pairs with the Acquire in `take`. The displaced item needs no ordering, because this owner
+        // put it in, or an earlier owner, which has handed the slot over. [P4]
         NonNull::new(self.0.swap(item.as_ptr(), Ordering::Release))
     }
 
     /// Takes the item, if there is one.
     #[inline]
     pub fn take(&self) -> Option<NonNull<T>> {
-        // Relaxed: a hint that spares the swap.
+        // Relaxed: this hint saves the swap.
         let seen = self.0.load(Ordering::Relaxed);
         if seen.is_null() {
             return None;
@@ -41,7 +41,7 @@ impl<T> Slot<T> {
         NonNull::new(self.0.swap(rest, Ordering::Acquire))
     }
 
-    /// Whether it is empty: a hint.
+    /// Returns whether the slot is empty. This is a hint.
     #[inline]
     pub fn is_empty(&self) -> bool {
         // Relaxed: a hint.

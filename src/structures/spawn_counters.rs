@@ -1,12 +1,13 @@
-//! Tally: how many have begun and how many have ended, counted in many places.
-//! begin: count.   end: count, later, perhaps elsewhere.   total: all that ended first, then all begun.
+//! Spawn counters: how many goroutines have begun and how many have ended, counted in many places.
+//! begin: count.   end: count, later, perhaps elsewhere.   total: read all that ended first, then all that
+//! began.
 //!
 //! [T4] Of a total, no more have ended than have begun.
 //! Checked by: verification/loom/tally.rs.
 
 use crate::platform::atomic::{AtomicU64, Ordering};
 
-/// The counts of one place: written by its owner alone, or by anybody by the methods of `shared`.
+/// The counts of one place. Only its owner writes it, or any thread does by the methods of `shared`.
 #[derive(Debug, Default)]
 pub struct SpawnCounters {
     begun: AtomicU64,
@@ -14,42 +15,42 @@ pub struct SpawnCounters {
 }
 
 impl SpawnCounters {
-    /// Nothing counted.
+    /// Returns counters at zero.
     pub fn new() -> Self {
         SpawnCounters { begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
     }
 
-    /// By the owner: one has begun. To be called before anybody can see it.
+    /// Counts a beginning, by the owner. It must be called before another thread can see what begins.
     #[inline]
     pub fn begin(&self) {
-        // Relaxed: the owner alone writes; the Release of its end, which comes after, publishes it.
+        // Relaxed: only the owner writes it, and the Release of the end, which comes after, publishes it.
         self.begun.store(self.begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// By the owner: one has ended. Its beginning happened before this.
+    /// Counts an end, by the owner. The beginning happened before this.
     #[inline]
     pub fn end(&self) {
-        // Relaxed: the owner alone writes. Release: pairs with the Acquire in `total`. [T4]
+        // Relaxed: only the owner writes it. Release: pairs with the Acquire in `total`. [T4]
         self.ended.store(self.ended.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// As `begin`, by anybody.
+    /// As `begin`, by any thread.
     pub fn begin_shared(&self) {
         // Relaxed: as in `begin`.
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// As `end`, by anybody.
+    /// As `end`, by any thread.
     pub fn end_shared(&self) {
         // Release: pairs with the Acquire in `total`. [T4]
         self.ended.fetch_add(1, Ordering::Release);
     }
 
-    /// How many have begun and ended in all these places.
+    /// Returns how many have begun and ended in all these places.
     pub fn total<'a>(places: impl Iterator<Item = &'a SpawnCounters> + Clone) -> (u64, u64) {
-        // Acquire: pairs with the Release in `end`: the beginnings of those are seen. [T4]
+        // Acquire: pairs with the Release in `end`: the beginnings of what ended are seen. [T4]
         let ended = places.clone().map(|tally| tally.ended.load(Ordering::Acquire)).sum();
-        // Relaxed: ordered by the Acquire above, for all that count.
+        // Relaxed: the Acquire above orders it for all that matter.
         let begun = places.map(|tally| tally.begun.load(Ordering::Relaxed)).sum();
         (begun, ended)
     }

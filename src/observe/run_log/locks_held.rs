@@ -1,25 +1,26 @@
-//! Holders: who has which lock, and since when: so that a deadlock can say for whom one waits.
+//! Locks held: which goroutine has which lock, and since when, so that a report of a deadlock can say for which
+//! goroutine another waits.
 //! Checked by: proptests/model/stories.rs.
 
 use super::{Object, Place, Run, State, What, with};
 
-/// Somebody has a lock.
+/// A goroutine has a lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder {
-    /// Of what.
+    /// The lock.
     pub object: Object,
-    /// Who.
+    /// The goroutine.
     pub who: u32,
-    /// Since where.
+    /// Where it took the lock.
     pub place: Place,
 }
 
-/// `who` has `object` from now on.
+/// Tells that `who` has `object` from now on.
 pub fn holds(who: u32, object: Option<Object>, place: Place) {
     with(|log| log.run.held.extend(object.map(|object| Holder { object, who, place })));
 }
 
-/// `object` is had no longer: by `who`, or where the guard has wandered, by whoever had it.
+/// Tells that `object` is no longer held: by `who`, or, if the guard has moved, by the goroutine that had it.
 pub fn lets_go(who: u32, object: Option<Object>) {
     with(|log| {
         let held = &mut log.run.held;
@@ -32,7 +33,7 @@ pub fn lets_go(who: u32, object: Option<Object>) {
 }
 
 impl Run {
-    /// Who has the lock for which that goroutine waits.
+    /// Returns the goroutine that has the lock for which that goroutine waits.
     pub fn holders_before(&self, who: u32) -> impl Iterator<Item = &Holder> {
         let record = self.goroutines.get((who as usize).wrapping_sub(1));
         let waits = record.filter(|record| record.state == State::Waiting);
@@ -43,7 +44,7 @@ impl Run {
         self.held.iter().filter(move |holder| Some(holder.object) == object)
     }
 
-    /// A goroutine that waits for a lock that it has itself, in words.
+    /// Says in words that a goroutine waits for a lock that it has itself.
     pub(super) fn waits_for_itself(&self) -> Option<String> {
         let ids = 1..=self.goroutines.len() as u32;
         let (id, own) = ids

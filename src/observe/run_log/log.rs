@@ -15,32 +15,32 @@ pub(super) struct RunLog {
     tell: Sender<Record>,
     pub(super) run: Run,
     running: usize,
-    /// Waits that time will end.
+    /// Waits that a time-out will end.
     timed: usize,
     threads: u32,
-    /// Taken so far.
+    /// How many steps were taken so far.
     steps: usize,
     objects: HashMap<usize, Object>,
     counts: HashMap<&'static str, u32>,
-    /// What a checker's own panic means: told as soon as its hook has been left.
+    /// What a checker's own panic means. It is told as soon as the checker's hook has returned.
     verdict: Option<(Kind, String)>,
-    /// Panics that the hook saw, and no goroutine has died of yet.
+    /// Panics that the hook saw, and that have not ended a goroutine yet.
     panics: Vec<(String, String)>,
-    /// Those that the program has built: whether a panic in one aborts.
+    /// Runtimes that the program has built: whether a panic in each aborts.
     pub(super) runtimes: Vec<bool>,
 }
 
 /// How many kernel threads have an open log.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether any kernel thread of the process has one: a hint that spares the others a look.
+/// Returns whether any kernel thread of the process has a log. This is a hint that saves the others a look.
 #[inline]
 pub fn any_open() -> bool {
     // Relaxed: the thread that has one sees its own store.
     OPEN.load(Ordering::Relaxed) != 0
 }
 
-/// Whether this kernel thread has one.
+/// Returns whether this kernel thread has a log.
 pub fn is_open() -> bool {
     any_open() && with(|_| ()).is_some()
 }
@@ -50,7 +50,7 @@ pub fn ear() -> (Sender<Record>, Receiver<Record>) {
     channel()
 }
 
-/// Begins a run on this kernel thread. Whoever waits at the other end of `tell` hears of its failure.
+/// Begins a run on this kernel thread. The receiver at the other end of `tell` hears of its failure.
 pub fn open(rules: Rules, tell: Sender<Record>) {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let log = RunLog {
@@ -83,7 +83,7 @@ pub fn close() -> Option<Run> {
     Some(log.run)
 }
 
-/// One more model thread; fails the run if there can't be so many.
+/// Counts one more model thread; fails the run if the checker can't run so many.
 pub fn thread(what: &str) {
     let refused = with(|log| {
         log.threads += 1;
@@ -101,7 +101,7 @@ pub fn thread(what: &str) {
     }
 }
 
-/// A goroutine was spawned: its id.
+/// Tells that a goroutine was spawned; returns its id.
 pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
     with(|log| {
         let runtime = log.goroutine(by).map_or(0, |record| record.runtime);
@@ -123,7 +123,7 @@ pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
     .unwrap_or(0)
 }
 
-/// A goroutine begins a public operation.
+/// Tells that a goroutine begins a public operation.
 pub fn op(who: u32, what: What, place: Option<Place>) {
     step();
     with(|log| {
@@ -134,12 +134,13 @@ pub fn op(who: u32, what: What, place: Option<Place>) {
     });
 }
 
-/// What is said of an execution without an end.
+/// Returns what is said of an execution without an end.
 pub(crate) const TOO_MANY_STEPS: &str = "an execution took more steps than it may: a loop that waits for \
     nobody? Let it park, or raise the limit with `Check::steps`";
 
-/// One more step of the run, which may be one too many. Told here, where nobody unwinds yet and no
-/// lock is held: a checker's own limit is met in a panic hook, whose lock a stopped thread would keep.
+/// Counts one more step of the run, which may be one too many. That is told here, where nothing unwinds yet and
+/// no lock is held. A checker's own limit is met in a panic hook, and a stopped thread would keep the hook's
+/// lock.
 pub fn step() {
     raise_deferred_failure();
     let beyond = with(|log| {
@@ -151,22 +152,22 @@ pub fn step() {
     }
 }
 
-/// How it ended, if that is worth a word.
+/// Tells how the operation ended, if that is worth a word.
 pub fn says(who: u32, outcome: &'static str) {
     with(|log| log.note(who, What::Says(outcome)));
 }
 
-/// Which of the things that a select waits for was first, and what is done to it.
+/// Tells which of the things that a select waits for was first, and what is done to it.
 pub fn chooses(who: u32, object: Option<Object>, part: &'static str) {
     with(|log| log.note(who, What::Chooses(object, part)));
 }
 
-/// A thing was made at `address`: a later one at the same address is another.
+/// Tells that a thing was made at `address`: a later thing at the same address is another.
 pub fn made(kind: &'static str, address: usize) {
     with(|log| log.number(kind, address));
 }
 
-/// The number of the thing at `address`.
+/// Returns the number of the thing at `address`.
 pub fn object(kind: &'static str, address: usize) -> Option<Object> {
     with(|log| match log.objects.get(&address) {
         Some(object) if object.0 == kind => *object,
@@ -174,7 +175,7 @@ pub fn object(kind: &'static str, address: usize) -> Option<Object> {
     })
 }
 
-/// A goroutine is about to wait until somebody wakes it. Does not return if nobody can. [K8]
+/// Tells that a goroutine is about to wait until another wakes it. Does not return if none can. [K8]
 pub fn sleeps(who: u32) {
     raise_deferred_failure();
     let stuck = with(|log| {
@@ -186,13 +187,13 @@ pub fn sleeps(who: u32) {
     }
 }
 
-/// A goroutine of a simulation waits until somebody wakes it, or its time has come.
+/// Tells that a goroutine of a simulation waits until another wakes it, or its time has come.
 pub fn waits(who: u32) {
     with(|log| log.waits(who));
 }
 
-/// Nobody in a simulation can run, nor will time change that: the run is over. Does not return if
-/// somebody waits. [K8]
+/// Tells that no goroutine of a simulation can run, and that time will not change this: the run is over. Does
+/// not return if a goroutine waits. [K8]
 pub fn at_rest() {
     let waiting = with(|log| log.run.goroutines.iter().any(|one| one.state != State::Ended));
     match waiting {
@@ -202,7 +203,7 @@ pub fn at_rest() {
     }
 }
 
-/// Somebody woke it, or its time has come.
+/// Tells that a goroutine was woken, or that its time has come.
 pub fn wakes(who: u32) {
     with(|log| {
         let Some(record) = log.goroutine(who) else { return };
@@ -214,7 +215,8 @@ pub fn wakes(who: u32) {
     });
 }
 
-/// Its closure has returned. Does not return if those left wait for ever; true if it was the last. [K8]
+/// Tells that its closure has returned. Does not return if the goroutines left wait for ever. Returns true if
+/// it was the last. [K8]
 pub fn ended(who: u32) -> bool {
     raise_deferred_failure();
     let end = with(|log| {
@@ -234,17 +236,17 @@ pub fn ends(who: u32) {
     with(|log| log.ends(who));
 }
 
-/// A wait that time can end begins, or is over.
+/// Tells that a wait that time can end begins, or is over.
 pub fn timed(begins: bool) {
     with(|log| log.timed = if begins { log.timed + 1 } else { log.timed - 1 });
 }
 
-/// Time has passed.
+/// Tells that time has passed.
 pub fn time(nanos: u64) {
     with(|log| log.note(0, What::Time(nanos)));
 }
 
-/// So many messages were dropped with their channel.
+/// Tells that so many messages were dropped with their channel.
 pub fn lost(object: Option<Object>, count: usize) {
     if count > 0 && with(|log| log.rules.forbid_lost_values) == Some(true) {
         let (kind, number) = object.unwrap_or(("channel", 0));
@@ -253,14 +255,15 @@ pub fn lost(object: Option<Object>, count: usize) {
     }
 }
 
-/// The panic hook saw one.
+/// Tells that the panic hook saw a panic.
 pub fn saw_panic(message: &str, place: String) -> bool {
     with(|log| log.panics.push((message.to_owned(), place))).is_some()
 }
 
-/// A checker's own panic fails the run: noted in its hook, where a kernel thread that stops would keep
-/// the hook's lock, and told at the next step that anybody takes, or where the panic is caught. False
-/// if one is noted already: what unwinds has met the checker again, and can't be stopped any more.
+/// Fails the run because of a checker's own panic. It is noted in the checker's hook, where a kernel thread
+/// that stops would keep the hook's lock. It is told at the next step of any goroutine, or where the panic is
+/// caught. Returns false if a panic is noted already: then the code that unwinds has met the checker again, and
+/// can't be stopped any more.
 pub fn defer_failure(kind: Kind, message: String) -> bool {
     with(|log| log.verdict.replace((kind, message)).is_none()) == Some(true)
 }
@@ -272,7 +275,7 @@ pub fn raise_deferred_failure() {
     }
 }
 
-/// A goroutine's closure has panicked.
+/// Tells that a goroutine's closure has panicked.
 pub fn panicked(who: u32, message: &str) {
     let seen = with(|log| {
         let seen = log.panics.iter().rposition(|(seen, _)| seen == message)?;
@@ -285,15 +288,15 @@ pub fn panicked(who: u32, message: &str) {
     runtimes::note_panic(who, text, message);
 }
 
-/// As [`panicked`], where only the hook has seen what was said: in a simulation nobody runs between
-/// a panic and the end of its goroutine. What was said.
+/// As [`panicked`], where only the hook has seen the message: in a simulation no goroutine runs between a panic
+/// and the end of its goroutine. Returns the message.
 pub fn died(who: u32) -> String {
     let (message, place) = with(|log| log.panics.pop()).flatten().unwrap_or_default();
     runtimes::note_panic(who, format!("{message} at {place}"), &message);
     message
 }
 
-/// Whether nobody runs, and no time-out will make anybody run.
+/// Returns whether no goroutine runs, and no time-out will make one run.
 fn stuck_for_good() -> ! {
     let over =
         with(|log| log.run.goroutines.first().is_some_and(|main| main.state == State::Ended));
@@ -305,7 +308,7 @@ fn stuck_for_good() -> ! {
     fail(Kind::Deadlock, itself.unwrap_or_else(nobody))
 }
 
-/// The run has failed: tells so, and stops the kernel thread for good. [K8]
+/// Tells that the run has failed, and stops the kernel thread for good. [K8]
 pub fn fail(kind: Kind, message: String) -> ! {
     if let Some(log) = place::take() {
         // Relaxed: see `any_open`.

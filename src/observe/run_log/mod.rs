@@ -1,11 +1,11 @@
-//! RunLog: what a checked run of a user's program remembers: which goroutines are alive, what each of
-//! them does and where, and what happened in which order. It belongs to the one kernel thread on which
-//! all of a run's goroutines take turns, and is no part of the model: no checker sees it.
+//! Run log: what a checked run of a user's program remembers: which goroutines are alive, what each of them
+//! does and where, and what happened in which order. It belongs to the one kernel thread on which all of a
+//! run's goroutines take turns. It is no part of the model: no checker sees it.
 //!
 //! open; then spawned, op, sleeps, wakes, ended, in the order of the run; fail, or close.
-//! In a simulation: ends and waits, which judge nothing; at_rest, which does.
-//! [K8] A run in which nobody can go on is reported by the step that made it so, before any checker
-//! unwinds anything: the kernel thread then stops for good, and its stacks stay as they are.
+//! In a simulation: ends and waits, which raise no failure; at_rest, which does.
+//! [K8] A run in which no goroutine can go on is reported by the step that made it so, before any checker
+//!      unwinds anything. The kernel thread then stops for good, and its stacks stay as they are.
 //! Checked by: proptests/model/main.rs.
 
 mod locks_held;

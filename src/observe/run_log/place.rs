@@ -1,6 +1,6 @@
 //! Where a run's log is found. In a model all goroutines take turns on one kernel thread and share its
-//! thread-locals: the log is one of these. In a simulation each goroutine has thread-locals of its own:
-//! there the log is found by the one worker that runs them all.
+//! thread-locals, and the log is one of these. In a simulation each goroutine has thread-locals of its own, and
+//! the log is found by the one worker that runs them all.
 
 use super::RunLog;
 use crate::platform::{MODELLED, tls};
@@ -12,14 +12,14 @@ thread_local! {
     static RUN_LOG: RefCell<Option<RunLog>> = const { RefCell::new(None) };
 }
 
-/// By the addresses of workers, which differ between the simulations of a process.
+/// The logs by the addresses of workers, which differ between the simulations of a process.
 static BY_WORKER: Mutex<BTreeMap<usize, Arc<Mutex<RunLog>>>> = Mutex::new(BTreeMap::new());
 
 fn by_worker<R>(f: impl FnOnce(&mut BTreeMap<usize, Arc<Mutex<RunLog>>>) -> R) -> R {
     f(&mut BY_WORKER.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Calls `f` with the caller's log. `None` if there is none, or if the caller is within such a call.
+/// Calls `f` with the caller's log. Returns `None` if there is none, or if the caller is within such a call.
 #[inline(never)]
 pub(super) fn with<R>(f: impl FnOnce(&mut RunLog) -> R) -> Option<R> {
     if MODELLED {
@@ -30,7 +30,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut RunLog) -> R) -> Option<R> {
     Some(f(&mut log))
 }
 
-/// The caller's log from now on. True if there was none.
+/// Sets the caller's log from now on. Returns true if there was none.
 pub(super) fn put(log: RunLog) -> bool {
     if MODELLED {
         return RUN_LOG.replace(Some(log)).is_none();
@@ -39,7 +39,7 @@ pub(super) fn put(log: RunLog) -> bool {
     by_worker(|all| all.insert(tls::worker().addr(), log)).is_none()
 }
 
-/// The caller has none from now on.
+/// Removes the caller's log.
 pub(super) fn take() -> Option<RunLog> {
     if MODELLED {
         return RUN_LOG.take();

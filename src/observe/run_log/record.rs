@@ -1,4 +1,4 @@
-//! Story: what a log holds of a run: who took part, and what happened.
+//! Record: what a log holds of a run: which goroutines took part, and what happened.
 //! Checked by: proptests/model/main.rs.
 
 use super::Holder;
@@ -10,11 +10,11 @@ pub type Place = &'static Location<'static>;
 /// What is wrong with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Everybody waits.
+    /// Every goroutine waits.
     Deadlock,
-    /// A panic that nobody took.
+    /// A panic that was not caught.
     Panic,
-    /// Somebody waits after the end of the program.
+    /// A goroutine waits after the end of the program.
     Leak,
     /// A message was dropped with its channel.
     LostValue,
@@ -30,21 +30,21 @@ pub type Object = (&'static str, u32);
 pub enum What {
     /// Began an operation.
     Op(&'static str, Option<Object>),
-    /// As `Op`, on several things: each with what is to be done to it.
+    /// As `Op`, on several things, each with what is to be done to it.
     Select(&'static str, Vec<(Object, &'static str)>),
-    /// One of those it is to be.
+    /// The operation is to be done on this thing.
     Chooses(Option<Object>, &'static str),
-    /// The operation ended so.
+    /// The operation ended in this way.
     Says(&'static str),
-    /// Waits for the operation to end.
+    /// It waits for the operation to end.
     Waits,
-    /// Waits no longer.
+    /// It waits no longer.
     GoesOn,
     /// Panicked.
     Panics(String),
     /// Its closure has returned.
     Ends,
-    /// Nobody's doing: so many nanoseconds have passed.
+    /// So many nanoseconds have passed, which no goroutine did.
     Time(u64),
 }
 
@@ -55,7 +55,7 @@ pub struct Event {
     pub who: u32,
     /// What it did.
     pub what: What,
-    /// Where.
+    /// Where it did so.
     pub place: Option<Place>,
 }
 
@@ -64,7 +64,7 @@ pub struct Event {
 pub struct GoroutineRecord {
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// Where it was spawned; the first one was not.
+    /// Where it was spawned; the first goroutine was not spawned.
     pub spawned: Option<Place>,
     /// Whether it runs, waits or has ended.
     pub state: State,
@@ -74,12 +74,12 @@ pub struct GoroutineRecord {
     pub runtime: u32,
 }
 
-/// What a goroutine is at.
+/// The state of a goroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It runs, or could.
     Running,
-    /// It waits for somebody.
+    /// It waits for another goroutine.
     Waiting,
     /// Its closure has returned.
     Ended,
@@ -94,13 +94,13 @@ pub struct Run {
     pub events: Vec<Event>,
     /// How much of the history is no longer kept.
     pub forgotten: usize,
-    /// Locks that somebody has.
+    /// Locks that are held.
     pub held: Vec<Holder>,
     /// A number that two runs share if the same happened in both.
     pub digest: u64,
 }
 
-/// So many steps of the history are kept at least.
+/// At least so many steps of the history are kept.
 const KEPT: usize = 1 << 14;
 const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01B3;
@@ -156,7 +156,7 @@ pub struct Record {
 /// What the user asked to be a failure, or not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
-    /// A message dropped with its channel is one.
+    /// Whether a message that is dropped with its channel is a failure.
     pub forbid_lost_values: bool,
     /// As many model threads as the checker can run.
     pub most_threads: Option<u32>,

@@ -1,5 +1,5 @@
-//! Runtimes: which goroutines of a run belong to a runtime that the program itself has built. Whatever a
-//! goroutine spawns belongs where it does.
+//! Runtimes: which goroutines of a run belong to a runtime that the program itself has built. A goroutine
+//! belongs to the runtime of the goroutine that spawned it.
 //! Checked by: proptests/model/runtimes.rs.
 
 use super::{Place, State, What, with};
@@ -20,13 +20,14 @@ pub struct Left {
     pub id: u32,
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// Whether it waits for somebody.
+    /// Whether it waits for another goroutine.
     pub waits: bool,
-    /// Where it does what it does.
+    /// Where its current operation is in the program.
     pub place: Option<Place>,
 }
 
-/// The program builds a runtime, in which a panic aborts or does not. `None` outside of a run.
+/// Tells that the program builds a runtime, in which a panic aborts or does not. Returns `None` outside of a
+/// run.
 pub fn runtime(aborts: bool) -> Option<RuntimeId> {
     with(|log| {
         log.runtimes.push(aborts);
@@ -34,12 +35,12 @@ pub fn runtime(aborts: bool) -> Option<RuntimeId> {
     })
 }
 
-/// The number of the run that this kernel thread is at.
+/// Returns the number of the run that belongs to this kernel thread.
 pub fn this_run() -> Option<u64> {
     with(|log| log.number)
 }
 
-/// `who` belongs to that runtime from now on; the number of the one before.
+/// Tells that `who` belongs to that runtime from now on; returns the number of the runtime before.
 pub fn belongs(who: u32, runtime: u32) -> u32 {
     let change = |record: &mut crate::observe::run_log::GoroutineRecord| {
         std::mem::replace(&mut record.runtime, runtime)
@@ -47,7 +48,7 @@ pub fn belongs(who: u32, runtime: u32) -> u32 {
     with(|log| log.goroutine(who).map(change)).flatten().unwrap_or(0)
 }
 
-/// How many goroutines that runtime has had, and those of them that have not ended.
+/// Returns how many goroutines that runtime has had, and those of them that have not ended.
 pub fn left_of(runtime: u32) -> (u64, Vec<Left>) {
     with(|log| {
         let own = || log.run.goroutines.iter().zip(1..).filter(|(one, _)| one.runtime == runtime);
@@ -63,7 +64,7 @@ pub fn left_of(runtime: u32) -> (u64, Vec<Left>) {
     .unwrap_or_default()
 }
 
-/// Whether a panic of `who` would abort the process.
+/// Returns whether a panic of `who` would abort the process.
 pub(super) fn aborts(log: &mut crate::observe::run_log::RunLog, who: u32) -> bool {
     let runtime = log.goroutine(who).map_or(0, |record| record.runtime);
     runtime.checked_sub(1).is_some_and(|at| log.runtimes[at as usize])

@@ -1,49 +1,49 @@
-//! Turns: a runnable goroutine runs after a bounded number of decisions. [F2]
+//! Bounded wait: a runnable goroutine runs after a bounded number of decisions. [F2]
 //!
-//! docs/fairness.md derives the bounds; here they stand as numbers, for the foremost of each queue:
-//! once it is the foremost it goes within so many decisions, and so the k-th within k + 1 times as
-//! many. A decision counts only if nobody else is at work at that moment: a thief that has claimed
-//! the foremost and not yet told, or a pusher that has told and not yet pushed, is at work.
+//! docs/fairness.md derives the bounds. Here they stand as numbers, for the first goroutine of each queue: once
+//! a goroutine is the first, it leaves within so many decisions, and so the k-th leaves within k + 1 times as
+//! many. A decision counts only if no other thread is at work at that moment. A thief that has claimed the
+//! first goroutine and not yet told so is at work, and so is a pusher that has told and not yet pushed.
 //! Checked by: src/observe/specification/tests.rs, proptests/runtime/fairness.rs.
 
 use super::Key;
 use std::collections::VecDeque;
 
-/// The injector's turn comes once in so many decisions.
+/// The global queue has its turn once in so many decisions.
 const INJECTOR_EVERY: u64 = 61;
 /// How often in a row `run_next` goes first.
 const STREAK: u64 = 16;
-/// `run_next` itself goes at the next decision, or at the one after the injector's turn.
+/// `run_next` itself goes at the next decision, or at the decision after the global queue's turn.
 pub(super) const NEXT: u64 = 2;
-/// The inbox is emptied by the first decision that neither the injector nor `run_next` has.
+/// The remote queue is emptied by the first decision that neither the global queue nor `run_next` has.
 pub(super) const REMOTE: u64 = STREAK + 2;
-/// Of two turns one is the ring's.
+/// Of two turns, the bound queue has one.
 pub(super) const RING: u64 = queue(2);
-/// Of four turns one is the deque's.
+/// Of four turns, the run queue has one.
 pub(super) const RUN_QUEUE: u64 = queue(4);
 
-/// One decision in 61 is the injector's.
+/// One decision in 61 is the global queue's.
 const fn queue(turns: u64) -> u64 {
     (turns * (1 + STREAK) * INJECTOR_EVERY).div_ceil(INJECTOR_EVERY - 1) + 1
 }
 
-/// Decisions of one processor for the foremost of `waiting` in the injector. Those told of at about
-/// the same time may be in another order there, so any of them may be ahead.
+/// Decisions of one processor for the first of `waiting` goroutines in the global queue. Goroutines that are
+/// told of at about the same time may be in another order there, so any of them may be ahead.
 pub(super) fn global_queue(waiting: usize) -> u64 {
     INJECTOR_EVERY * waiting as u64 + 1
 }
 
-/// A queue, as far as turns go. What has gone stays here until it is the foremost.
+/// A queue, as far as turns matter. A goroutine that has left stays here until it is the first.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    /// Each with the time at which it was queued.
+    /// Each goroutine with the time at which it was queued.
     entries: VecDeque<(Key, u64)>,
-    /// How many of them are there.
+    /// How many of them are still queued.
     pub(super) waiting: usize,
-    /// When the foremost was queued, and how many were waiting when it was first seen to be it.
+    /// When the first was queued, and how many were waiting when it was first seen to be the first.
     foremost: u64,
     then_waiting: usize,
-    /// Decisions that have passed it over, for each of those who decide.
+    /// How many decisions have passed it over, for each worker that decides.
     passed: Vec<u64>,
 }
 
@@ -53,7 +53,7 @@ impl Line {
         self.waiting += 1;
     }
 
-    /// One has gone, perhaps not the foremost.
+    /// A goroutine has left, perhaps not the first.
     pub(super) fn pop(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);
         if self.waiting == 0 {
@@ -66,8 +66,8 @@ impl Line {
         self.passed.clear();
     }
 
-    /// At a decision by `who`: the foremost, if more decisions have passed it over than `most` says
-    /// of so many as were waiting.
+    /// At a decision by `who`: returns the first goroutine if more decisions have passed it over than `most`
+    /// allows for as many as were waiting.
     pub(super) fn overdue(
         &mut self,
         who: u32,

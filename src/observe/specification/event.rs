@@ -5,31 +5,31 @@
 use std::fmt;
 use std::panic::Location;
 
-/// A run queue.
+/// A queue of runnable goroutines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Of a processor.
+    /// The run queue of a processor.
     RunQueue(u32),
-    /// Of a processor.
+    /// The `run_next` slot of a processor.
     Next(u32),
-    /// Of all.
+    /// The global queue.
     GlobalQueue,
-    /// Of a worker: goroutines at home.
+    /// The bound queue of a worker: goroutines bound to it.
     BoundQueue(u32),
-    /// Of a worker: goroutines at home that others made runnable.
+    /// The remote queue of a worker: goroutines bound to it that others made runnable.
     RemoteQueue(u32),
 }
 
 /// What happens to a goroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It exists, under this number.
+    /// The goroutine exists, under this number.
     Spawned(u64),
-    /// From now on it resumes on this worker alone, or anywhere.
+    /// From now on it resumes on this worker alone, or on any.
     Home(Option<u32>),
-    /// It is about to be put there.
+    /// It is about to be put into that queue.
     Queued(Place),
-    /// It was taken from there.
+    /// It was taken from that queue.
     Taken(Place),
     /// The worker is about to switch to its stack.
     Resumed(u32),
@@ -37,21 +37,23 @@ pub enum Event {
     Parks(&'static Location<'static>),
     /// It is about to switch away from its stack.
     Suspends(&'static Location<'static>),
-    /// The worker is on its own stack again.
+    /// Its switch is finished. The worker tells so on its own stack, or the goroutine that runs next tells so
+    /// on its stack, if the goroutine passed on to it directly.
+    /// stack.
     Left { worker: u32, parks: bool },
-    /// Somebody is about to give it a permit.
+    /// A thread or goroutine is about to give it a permit.
     Unparks,
-    /// That somebody has done all that follows from it.
+    /// The giver of a permit has done all that follows from it.
     UnparkAction,
     /// The deadline of its park is about to ready it.
     Expires,
-    /// That had nothing to ready.
+    /// That deadline found nothing to ready.
     Expired,
     /// It has consumed its permit.
     Permit,
     /// A blocking section begins, or ends.
     Blocks(bool),
-    /// Its stack and its result are done with.
+    /// Its stack and its result are no longer needed.
     Exited,
     /// Its result was taken.
     Joined,
@@ -60,7 +62,7 @@ pub enum Event {
 /// What happens to workers and processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
-    /// The worker's seat was taken for a kernel thread.
+    /// A kernel thread has taken the worker's slot.
     Seated(u32),
     /// It chooses the next goroutine.
     Decides { worker: u32, processor: u32 },
@@ -74,17 +76,17 @@ pub enum Doing {
     Queues(u32),
     /// It has learnt that its processor was retaken.
     Returned(u32),
-    /// Its kernel thread ends, or was never there.
+    /// Its kernel thread ends, or never existed.
     Vacated(u32),
-    /// The processor is that worker's, or nobody's.
+    /// The processor belongs to that worker, or to none.
     Held { processor: u32, by: Option<u32> },
-    /// It is among the idle ones.
+    /// The processor is among the idle ones.
     Idle(u32),
-    /// It was taken from a worker in user code; `hog`: one that computes.
+    /// It was taken from a worker in user code. `hog` is true if the goroutine there is CPU-bound.
     Retaken { worker: u32, processor: u32, cpu_bound: bool },
-    /// So many processors may be held.
+    /// So many processors may be held at a time.
     Active(u32),
-    /// Work may have to wait for the monitor, as a thread is missing; or no more.
+    /// Work may have to wait for the monitor because a thread start is pending, or no longer.
     Starved(bool),
     /// The runtime is about to stop.
     Stopping,
@@ -93,7 +95,7 @@ pub enum Doing {
 }
 
 impl Doing {
-    /// The worker whose history it belongs to.
+    /// Returns the worker whose history the event belongs to.
     pub(super) fn worker(self) -> Option<u32> {
         match self {
             Doing::Seated(id)

@@ -3,7 +3,7 @@
 //! ```text
 //! spawned ──► in hands ◄── taken ── queued        taken: to run, or to be queued elsewhere
 //!               │  ▲  └──── queued ──► ▲
-//!       resumed ▼  │ left              │ queued, by whoever unparked it
+//!       resumed ▼  │ left              │ queued, by the thread that unparked it
 //!             running ── left, to park ──► parked
 //! ```
 //! [E1] [E2] [E3] [S1] [A1] [E4] [T1] [G2], and [S3] by the permits.
@@ -63,7 +63,7 @@ impl History {
         }
     }
 
-    /// Nothing is known of one that was not spawned: a model of a part may have none.
+    /// Nothing is known of a goroutine that was not spawned: a model of a part may have none.
     fn record(&mut self, key: Key) -> &mut Record {
         self.goroutines.entry(key).or_default()
     }
@@ -125,7 +125,7 @@ impl History {
         Ok(())
     }
 
-    /// What its deadline had to do is done.
+    /// The deadline's work is done.
     fn expired(&mut self, key: Key) {
         let expires = std::mem::take(&mut self.record(key).permits.expires);
         self.expiring -= usize::from(expires);
@@ -204,8 +204,8 @@ impl History {
         self.home(key, None)
     }
 
-    /// The worker has gone on, so the goroutine that it last saw off to park is parked, unless
-    /// somebody has unparked it. Then no permit is left over. [S3]
+    /// The worker has gone on, so the goroutine whose park it last handled is parked, unless another thread has
+    /// unparked it. Then no permit is left over. [S3]
     pub(super) fn settle_last(&mut self, worker: u32) -> Result<(), Breach> {
         let Some((key, left)) = self.worker(worker).settles.take() else { return Ok(()) };
         if self.record(key).left == left { self.permit_is_not_lost(key) } else { Ok(()) }
@@ -217,7 +217,7 @@ impl History {
         if record.at != Where::Parked || !record.permits.is_lost() || self.stopping {
             return Ok(());
         }
-        // Until its worker has gone on it may still find the permit.
+        // Until its worker has gone on, the worker may still find the permit.
         if worker.is_some_and(|id| self.worker(id).settles == Some((key, left))) {
             return Ok(());
         }

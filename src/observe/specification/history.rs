@@ -1,4 +1,4 @@
-//! Book: all that was told, in the order of telling; and the end, when a rule was broken.
+//! History: all that was told, in the order of telling, and the end of the process when a rule was broken.
 //! Checked by: src/observe/specification/tests.rs.
 
 use super::bounded_wait::Line;
@@ -23,13 +23,13 @@ pub(super) struct Breach {
 /// Where a goroutine is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Where {
-    /// Runnable, and in the hands of somebody at work: a new one, or one on its way.
+    /// Runnable, and in the hands of a thread at work: a new goroutine, or one between two queues.
     #[default]
     InHands,
     Queued(Place),
     /// Its stack is in use.
     Running(u32),
-    /// Off its stack, by way of `park`; not runnable until somebody queues it.
+    /// Off its stack after `park`; not runnable until a thread queues it.
     Parked,
     Ended,
 }
@@ -54,19 +54,19 @@ pub(super) struct Record {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// Events so far.
+    /// How many events were told so far.
     pub(super) now: u64,
     pub(super) goroutines: HashMap<Key, Record>,
     pub(super) workers: Vec<workers::Worker>,
     pub(super) processors: Vec<workers::Processor>,
     pub(super) global_queue: Line,
-    /// Plain threads, and goroutines, that are at work on the queues.
+    /// How many plain threads and goroutines are at work on the queues.
     pub(super) acting: usize,
-    /// Goroutines in nobody's queue, runnable.
+    /// Runnable goroutines that are in no queue.
     pub(super) in_hands: usize,
-    /// Those that their deadline is about to make runnable.
+    /// Goroutines that their deadline is about to make runnable.
     pub(super) expiring: usize,
-    /// Goroutines that have not ended.
+    /// How many goroutines have not ended.
     pub(super) live: usize,
     pub(super) active: u32,
     pub(super) starved: bool,
@@ -75,7 +75,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// The invariant is broken by, or for, this goroutine.
+    /// Reports that the invariant is broken by, or for, this goroutine.
     pub(super) fn breach(
         &self,
         invariant: &'static str,
@@ -89,7 +89,7 @@ impl History {
         Err(Breach { invariant, what, goroutine: Some(goroutine), worker })
     }
 
-    /// The same, for a worker.
+    /// Reports the same for a worker.
     pub(super) fn breach_of(
         &self,
         invariant: &'static str,

@@ -1,6 +1,6 @@
-//! Calm: what holds whenever nobody is at work on the queues: each worker is on a goroutine's stack,
-//! asleep, or in line for a processor; no wake-up is in flight, and no plain thread or goroutine is
-//! within a call that could publish or wake. Whatever was to be done has then been done.
+//! Quiescence: what holds whenever no thread is at work on the queues. Then each worker is on a goroutine's
+//! stack, asleep, or in line for a processor; no wake-up is in flight; and no plain thread or goroutine is
+//! within a call that could publish or wake. All work that was due has then been done.
 //! [E1] [I1] [I2] [I5]; and at the end [E1].
 //! Checked by: src/observe/specification/tests.rs.
 
@@ -21,7 +21,7 @@ impl History {
         self.calm()
     }
 
-    /// To be asked whenever somebody has ceased to be at work.
+    /// Checks the rules; it is called whenever a thread has ceased to be at work.
     pub(super) fn calm(&self) -> Result<(), Breach> {
         let at_work = |at| matches!(at, At::RuntimeGuard | At::AboutToSleep);
         if self.stopping || self.acting > 0 || self.workers.iter().any(|w| at_work(w.at)) {
@@ -79,7 +79,7 @@ impl History {
         Ok(())
     }
 
-    /// The first of those that are somewhere.
+    /// Returns the first goroutine that is somewhere in these queues.
     fn stranded(
         &self,
         invariant: &'static str,
@@ -90,7 +90,7 @@ impl History {
         let first = found.min_by_key(|(_, record)| record.number).map_or(0, |(key, _)| *key);
         let mut breach = self.breach(invariant, first, what);
         if let Err(breach) = &mut breach {
-            // Of every worker, as the fault may be anybody's.
+            // The report shows every worker, because any of them may be at fault.
             breach.worker = None;
         }
         breach
@@ -105,7 +105,7 @@ impl History {
         self.stranded("[E1]", |at| at != Where::Ended, what)
     }
 
-    /// Who is left is told of, but for those that are still on a stack. [E1]
+    /// Reports the goroutines that are left, except those that are still on a stack. [E1]
     pub(super) fn ended(&self, left: HashSet<Key>) -> Result<(), Breach> {
         let forgotten = |(key, at): (&Key, Where)| {
             !left.contains(key) && !matches!(at, Where::Ended | Where::Running(_))

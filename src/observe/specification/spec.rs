@@ -11,7 +11,7 @@ pub type Key = usize;
 /// One runtime's specification.
 pub struct Spec(Option<Box<Mutex<History>>>);
 
-/// Somebody who is no worker, or a worker in user code, is at work on the queues until this goes.
+/// A plain thread, or a worker in user code, is at work on the queues until this value is dropped.
 #[must_use]
 pub struct Acting<'a> {
     spec: &'a Spec,
@@ -25,17 +25,17 @@ impl Default for Spec {
 }
 
 impl Spec {
-    /// Of a runtime that has done nothing yet.
+    /// Returns the specification of a runtime that has done nothing yet.
     pub fn new() -> Self {
         Spec(SPEC.then(Box::default))
     }
 
-    /// One that is told nothing.
+    /// Returns a specification that is told nothing.
     pub fn silent() -> Self {
         Spec(None)
     }
 
-    /// Something happens to a goroutine.
+    /// Tells what happens to a goroutine.
     #[inline(always)]
     pub fn note(&self, goroutine: Key, event: Event) {
         if SPEC {
@@ -43,7 +43,7 @@ impl Spec {
         }
     }
 
-    /// Something happens to a worker or a processor.
+    /// Tells what happens to a worker or a processor.
     #[inline(always)]
     pub fn see(&self, doing: Doing) {
         if SPEC {
@@ -69,7 +69,7 @@ impl Spec {
         acting
     }
 
-    /// Every goroutine has ended, says who waited for it. [E1]
+    /// Tells that every goroutine has ended, as the code that waited for them says. [E1]
     #[inline(always)]
     pub fn drained(&self) {
         if SPEC {
@@ -77,7 +77,7 @@ impl Spec {
         }
     }
 
-    /// The runtime has ended, and these are the goroutines that had not. [E1]
+    /// Tells that the runtime has ended, and which goroutines had not. [E1]
     #[inline(always)]
     pub fn ended(&self, left: impl Iterator<Item = Key>) {
         if SPEC {

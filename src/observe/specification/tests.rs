@@ -1,5 +1,5 @@
-//! Each rule is seen to complain: a history that breaks it, event by event; and to hold its peace
-//! where the same events come in an order that may be.
+//! Each rule must report a history that breaks it, event by event, and must report nothing where the same
+//! events come in an allowed order.
 
 use super::bounded_wait;
 use super::history::{Breach, History};
@@ -72,7 +72,7 @@ fn left(parks: bool) -> Event {
     Left { worker: 0, parks }
 }
 
-/// Spawned, and put into the first deque.
+/// Spawned, and put into the first run queue.
 fn born() -> Vec<Step> {
     vec![g(Spawned(1)), g(Queued(Place::RunQueue(0)))]
 }
@@ -186,7 +186,7 @@ fn a_permit_is_consumed_once() {
     holds(given());
     breaks("[S3]", then(running(), [g(Parks(place)), g(Permit)]));
     breaks("[S3]", then(given(), [g(Parks(place)), g(Permit)]));
-    // One that was given while it consumed may be the next one's.
+    // A permit that was given while it consumed may be for the next park.
     holds(then(
         running(),
         [g(Parks(place)), g(Unparks), g(Permit), g(UnparkAction), g(Parks(place)), g(Permit)],
@@ -199,9 +199,9 @@ fn a_permit_is_not_lost() {
     let parks = || [g(Parks(place)), g(left(true))];
     let given = || then(running(), [g(Unparks), g(UnparkAction)]);
     breaks("[S3]", then(then(given(), parks()), [decides()]));
-    // Not yet: its worker may still find the permit, and does.
+    // It is not parked yet: its worker may still find the permit, and does.
     holds(then(then(given(), parks()), [g(Queued(Place::RunQueue(0))), decides()]));
-    // Given while it parks, and ended without effect after that.
+    // The permit was given while it parks, and the unpark ended without effect after that.
     let late = then(running(), [g(Unparks)]);
     let late = then(then(late, parks()), [decides(), g(UnparkAction)]);
     breaks("[S3]", late);
@@ -229,15 +229,16 @@ fn nobody_sleeps_while_there_is_work() {
     breaks("[I1]", then(born(), falls_asleep()));
     breaks("[I1]", then(vec![g(Spawned(1)), g(Queued(Place::GlobalQueue))], falls_asleep()));
     breaks("[I1]", then(vec![g(Spawned(1)), g(Queued(Place::Next(0)))], falls_asleep()));
-    // A wake-up is in flight, or whoever put it there is still at work.
+    // A wake-up is in flight, or the thread that queued it is still at work.
     let woken = Step::D(Doing::Held { processor: 1, by: Some(1) });
     holds(then(then(born(), [woken]), falls_asleep()));
     holds(then(then(vec![Step::Act], born()), falls_asleep()));
-    // On a goroutine's stack, while a processor is idle and another waits in the deque.
+    // The worker is on a goroutine's stack, while a processor is idle and another goroutine waits in the run
+    // queue.
     let other = [Step::G(H, Spawned(2)), Step::G(H, Queued(Place::RunQueue(0)))];
     let busy = then(born(), other);
     breaks("[I1]", then(busy, [g(Taken(Place::RunQueue(0))), g(Resumed(0))]));
-    // What waits in `run_next` of one that runs is the monitor's to see to.
+    // The monitor takes care of what waits in `run_next` of a processor that runs.
     let next = [Step::G(H, Spawned(2)), Step::G(H, Queued(Place::Next(0)))];
     holds(then(then(born(), next), [g(Taken(Place::RunQueue(0))), g(Resumed(0))]));
 }
@@ -307,7 +308,7 @@ fn no_queue_starves() {
     let homed =
         || then(running(), [g(Home(Some(0))), g(left(false)), g(Queued(Place::BoundQueue(0)))]);
     breaks("[F2]", homed().into_iter().chain(turn(bounded_wait::RING as usize + 1)));
-    // While somebody else is at work it may have been claimed already.
+    // While another thread is at work it may have claimed the goroutine already.
     holds(born().into_iter().chain([Step::Act]).chain(turn(2 * most)));
 }
 

@@ -1,5 +1,5 @@
-//! What may happen to workers and processors: told of under the roster's lock, but for a worker's
-//! own decisions and its last step before it sleeps.
+//! What may happen to workers and processors. It is told under the lock of the idle-worker registry, except for
+//! a worker's own decisions and its last step before it sleeps.
 //! [E4] [I3] [I4] [A1] [F2].
 //! Checked by: src/observe/specification/tests.rs.
 
@@ -13,18 +13,18 @@ use std::collections::VecDeque;
 /// Where a worker is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum At {
-    /// It has no kernel thread.
+    /// The worker has no kernel thread.
     #[default]
     Vacant,
-    /// At work in the runtime, or about to learn that it was given a processor.
+    /// It is at work in the runtime, or about to learn that it was given a processor.
     RuntimeGuard,
-    /// On a goroutine's stack.
+    /// It is on a goroutine's stack.
     User,
-    /// A sleeper that will look for work once more.
+    /// It is a sleeper that will look for work once more.
     AboutToSleep,
-    /// A sleeper that has looked.
+    /// It is a sleeper that has looked.
     Asleep,
-    /// In line for a processor.
+    /// It is in line for a processor.
     Queueing,
 }
 
@@ -32,24 +32,25 @@ pub(super) enum At {
 pub(super) struct Worker {
     pub(super) at: At,
     pub(super) processor: Option<u32>,
-    /// Its processor was retaken as a hog's, and it has not waited for one since.
+    /// Its processor was retaken because its goroutine is CPU-bound, and it has not waited for a processor
+    /// since.
     cpu_bound: bool,
-    /// Started goroutines whose home it is.
+    /// Started goroutines that are bound to it.
     pub(super) homed: usize,
     pub(super) bound_queue: Line,
     pub(super) remote: Line,
-    /// The goroutine that it last saw off to park, and when, until it goes on.
+    /// The goroutine whose park it last handled, and when, until the worker goes on.
     pub(super) settles: Option<(Key, u64)>,
     pub(super) history: VecDeque<(u64, Doing)>,
 }
 
-/// Whose a processor is.
+/// What a processor belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Holder {
     #[default]
     Nobody,
     Worker(u32),
-    /// Whoever retook it.
+    /// The thread that retook it.
     Retaker,
 }
 
@@ -125,7 +126,7 @@ impl History {
     /// [E4] [F2]
     fn decides(&mut self, id: u32, processor: u32) -> Result<(), Breach> {
         self.settle_last(id)?;
-        // A goroutine that is about to pass on decides in its worker's place.
+        // A goroutine that is about to pass on to the next decides in its worker's place.
         self.worker(id).at = At::RuntimeGuard;
         if self.processor(processor).holder != Holder::Worker(id) && !self.stopping {
             let what = format!("worker {id} chooses for processor {processor}, which it lacks");
@@ -144,7 +145,7 @@ impl History {
         }
     }
 
-    /// Who has waited for too long, at a decision of a worker for a processor.
+    /// Finds a goroutine that has waited too long, at a decision of a worker for a processor.
     fn overdue(&mut self, id: u32, processor: u32) -> Option<(Key, Place)> {
         let goroutines = &self.goroutines;
         let is_there = |place: Place| {
@@ -181,7 +182,7 @@ impl History {
         self.calm()
     }
 
-    /// The kernel thread of a goroutine's home never ends. [A1]
+    /// The kernel thread that a goroutine is bound to never ends. [A1]
     fn vacated(&mut self, id: u32) -> Result<(), Breach> {
         self.waits(id, At::Vacant);
         let homed = self.worker(id).homed;
@@ -227,7 +228,7 @@ impl History {
         self.processor(processor).idle = true;
         match self.workers.iter().position(|worker| worker.at == At::Queueing) {
             None => Ok(()),
-            // Those in line have been told to stop.
+            // The workers in line have been told to stop.
             Some(_) if self.stopping => Ok(()),
             Some(id) => {
                 let what = format!("processor {processor} is idle while worker {id} queues");
