@@ -1,4 +1,4 @@
-//! Local values: the values that one goroutine, or one plain thread, keeps for itself. Each value is made at
+//! Locals (local values): the values that one goroutine, or one plain thread, keeps for itself. Each value is made at
 //! its first use, stays where it is, and is destroyed at the end; the value that was made last is destroyed
 //! first.
 //! reach: look for the key; if it is not there, reserve it, make the value, put it there.
