@@ -28,7 +28,7 @@ const SLICE: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicPolicy {
-    /// It ends that goroutine, and travels to who joins it.
+    /// The panic ends that goroutine. The goroutine's join returns the panic as an error.
     #[default]
     Carry,
     /// It aborts the process, after the panic hook.
@@ -192,15 +192,17 @@ impl Builder {
     /// the same kernel thread: first after 10 ms, then each time that has doubled. Default: none;
     /// [`Metrics::stalls`] counts all the same.
     ///
-    /// While the hook runs, the monitor takes no processor from those who block or compute, so the hook returns
-    /// soon. If it panics, it is called again the next time. It may end the runtime; whoever ends the runtime
-    /// meanwhile does not wait for it. It is dropped on the monitor's thread, before the runtime has ended.
+    /// While the hook runs, the monitor takes no processor from goroutines that block or compute, so the hook must
+    /// return soon. If the hook panics, it is called again the next time. The hook may end the runtime. A thread
+    /// that ends the runtime while the hook runs does not wait for the hook. The hook is dropped on the monitor's
+    /// thread, before the runtime has ended.
     pub fn watchdog(mut self, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
         self.watchdog = Some(Box::new(hook));
         self
     }
 
-    /// One worker, in virtual time, whose choices are made by `seed`, for so many steps at most.
+    /// Sets one worker up that runs in virtual time. The seed `seed` makes its choices, and it runs for at most
+    /// `most_steps` steps.
     pub(crate) fn simulated(self, seed: u64, most_steps: u64) -> Self {
         let one = self.processors(1).max_processors(1).max_threads(1).seed(seed);
         Builder { simulated: Some((seed, most_steps)), monitor: false, ..one }

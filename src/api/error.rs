@@ -299,7 +299,7 @@ impl ShutdownError {
         if remaining.is_empty() { Ok(()) } else { Err(ShutdownError { remaining }) }
     }
 
-    /// Who was left, and where.
+    /// Returns the goroutines that were still alive, and where each was last suspended.
     pub fn remaining(&self) -> &[Remaining] {
         &self.remaining
     }

@@ -22,9 +22,9 @@ use std::time::Duration;
 
 /// Spawns a goroutine on the runtime of the calling goroutine.
 ///
-/// It may run on any worker, and has thread-local variables of its own, so that to its code it is a thread.
-/// Runtimes whose goroutines share thread-locals: [`Runtime::anchored`](crate::Runtime::anchored),
-/// [`Runtime::migrating`](crate::Runtime::migrating).
+/// The goroutine may run on any worker. It has thread-local variables of its own, so to its code it is a thread.
+/// In the runtimes of [`Runtime::anchored`](crate::Runtime::anchored) and
+/// [`Runtime::migrating`](crate::Runtime::migrating), goroutines share thread-locals instead.
 ///
 /// Never suspends and never blocks; some 50 ns. A closure, or result, of more than 40 bytes costs an
 /// allocation.
@@ -306,24 +306,24 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
 
 /// Calls `f`, which may block its kernel thread: in a system call, on a lock, in foreign code.
 ///
-/// Others go on meanwhile. `f` runs in place, on the goroutine's stack and with its thread-locals. The
-/// processor is taken away if `f` blocks while work waits; a goroutine whose last such call was long gives
-/// it up before the call.
+/// Other goroutines run meanwhile. `f` runs in place, on the goroutine's stack and with its thread-locals. The
+/// runtime takes the processor away if `f` blocks while work waits. If the last such call of the goroutine was
+/// long, the goroutine releases the processor before the call.
 ///
-/// In a runtime whose goroutines share thread-locals, `f` runs on a helper thread, while the goroutine is
-/// parked, if the last such call of the goroutine was long, or if other goroutines have their home on this
-/// kernel thread. On a helper thread `f` is no goroutine: it can't call [`go`], and [`park`] there blocks the
-/// helper. On a plain thread, `blocking` just calls `f`.
+/// If goroutines of the runtime share thread-locals, `f` may run on a helper thread, while the goroutine is parked.
+/// This happens if the last such call of the goroutine was long, or if other goroutines are bound to this kernel
+/// thread. On a helper thread `f` is not a goroutine: it can't call [`go`], and [`park`] blocks the helper.
+/// On a plain thread, `blocking` just calls `f`.
 ///
-/// Wherever it runs, `f` has the stack of a goroutine: in place, what the caller has left of it; on a helper, one
-/// of the runtime's [stack size](crate::Builder::stack_size). A goroutine with a larger stack of its own
+/// In place, `f` has what is left of the caller's stack. On a helper thread, `f` has a stack of the runtime's
+/// [stack size](crate::Builder::stack_size). A goroutine with a larger stack of its own
 /// ([`Spawn::stack_size`]) always calls `f` in place.
 ///
-/// May suspend. A panic in `f` goes on in the caller.
+/// May suspend. A panic in `f` continues in the caller.
 ///
-/// Without `blocking`, a call that blocks is noticed too, within some milliseconds, and others go on. Only
-/// in an anchored runtime those at home on the blocked thread wait, and the
-/// [watchdog](crate::Builder::watchdog) says for whom.
+/// The runtime also notices a call that blocks without `blocking`, within some milliseconds, and other goroutines
+/// go on. Only in an anchored runtime, goroutines that are bound to the blocked thread wait, and the
+/// [watchdog](crate::Builder::watchdog) names the goroutine for which they wait.
 ///
 /// ```
 /// # let runtime = selvedge::Runtime::new()?;

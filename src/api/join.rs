@@ -1,4 +1,4 @@
-//! Join handles: who waits for a goroutine, and takes its result.
+//! Join handles: a join handle waits for a goroutine to end, and takes the goroutine's result.
 #![allow(unsafe_code)]
 
 use super::error::{JoinError, StillRunning};
@@ -32,10 +32,10 @@ pub struct JoinHandle<T>(Whose<T>);
 // SAFETY: shared references to a handle reach no `T`.
 unsafe impl<T> Sync for JoinHandle<T> {}
 
-/// Whose handle it is.
+/// The goroutine that a handle refers to.
 enum Whose<T> {
     Real(Ref, PhantomData<T>),
-    /// One of a program under a checker.
+    /// A goroutine of a program under a checker.
     Modelled(ModelOnly<Arc<Cell<T>>>),
 }
 
@@ -165,8 +165,8 @@ impl<T> JoinHandle<T> {
         let mut cancelled = false;
         if word.joined() == Joined::Waiting {
             park::check_may_suspend(place);
-            // SAFETY: this is the one handle, which the caller consumes; `wake_of_caller` asks only who calls,
-            // and who is registered is the caller, or was.
+            // SAFETY: a goroutine has one handle, which the caller consumes. `wake_of_caller` only looks at the
+            // caller, and every waiter that is or was registered is the handle's user.
             let found = unsafe { word.join(|| self.wake_of_caller()) };
             if found == Joined::Waiting {
                 let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
@@ -261,7 +261,7 @@ impl<T> JoinHandle<T> {
         {
             check_here(goroutine, "await");
         }
-        // Whoever polled before is not woken any more. [G5]
+        // The join replaces the waker of an earlier poll, which is not woken any more. [G5]
         // SAFETY: this is the one handle. A waker that is dropped here can't reach it: it is ours until it goes
         // back.
         match unsafe { own.word().join(|| WakeHandle::of_task(task)) } {
@@ -289,7 +289,7 @@ impl<T> JoinHandle<T> {
         if !goroutine.join.detach() {
             return None;
         }
-        // SAFETY: the result is there, and this was the one who could ask for it. [G2]
+        // SAFETY: the result is there, and only this handle could take it. [G2]
         let outcome = unsafe { self.take_outcome() };
         if let Err(payload) = &outcome {
             // SAFETY: a cell that is out keeps its runtime's memory.
@@ -337,7 +337,8 @@ fn check_here(goroutine: &Ref, what: &str) {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        // Foreign code, whose panic is the caller's. The reference goes all the same.
+        // The outcome's destructor is foreign code: a panic in it goes to the caller. The reference is dropped
+        // all the same.
         drop(self.detach(false));
     }
 }

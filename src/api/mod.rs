@@ -1,4 +1,5 @@
-//! api
+//! The public interface of the runtime: building a runtime, spawning goroutines, joining them, scopes, and the errors.
+//! The functions here check their arguments and call the scheduler (`src/sched/`), which does the work.
 
 pub(crate) mod builder;
 pub(crate) mod error;

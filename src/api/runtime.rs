@@ -23,18 +23,18 @@ use std::time::Duration;
 
 /// A scheduler with its processors, kernel threads and goroutines.
 ///
-/// Dropping it ends it at once, as the end of `main` does in Go: goroutines that have not begun are
-/// dropped, suspended ones are leaked with their stacks, and whoever joins them gets an error. Call
-/// [`shutdown`](Self::shutdown) to let them end first.
+/// Dropping a runtime ends it at once, as the end of `main` does in Go. Goroutines that have not begun are dropped.
+/// Suspended goroutines are leaked with their stacks, and a join of such a goroutine returns an error. Call
+/// [`shutdown`](Self::shutdown) to let the goroutines end first.
 ///
-/// It may be dropped anywhere, also by its own goroutines, in a waker, in its watchdog's hook, or by a thread-local
-/// of one of its threads. A goroutine that does so goes on until it next suspends, and is then left behind. The
-/// drop waits for no goroutine, but for destructors: those of closures that have not begun, of the watchdog's
-/// hook, and of the thread-locals of its workers, except of workers that are in user code or the home of somebody
-/// suspended.
+/// A runtime may be dropped anywhere, also by its own goroutines, in a waker, in its watchdog's hook, or by a
+/// thread-local of one of its threads. A goroutine that drops its own runtime goes on until it next suspends, and is
+/// then abandoned. The drop waits for no goroutine, but it waits for destructors: those of closures that have not
+/// begun, of the watchdog's hook, and of the thread-locals of the workers. It does not wait for the thread-locals
+/// of a worker that is in user code or to which a suspended goroutine is bound.
 ///
-/// It does not outlive `fork`: in a child it spawns nothing and says so, and dropping it there does
-/// nothing. A child may build a runtime of its own.
+/// A runtime does not outlive `fork`: in the child process it refuses to spawn, and dropping it there does
+/// nothing. The child may build a runtime of its own.
 pub struct Runtime {
     /// `None` once it was shut down.
     scheduler: Option<Scheduler>,
@@ -279,8 +279,8 @@ impl Runtime {
     /// long as `limit` says.
     ///
     /// # Errors
-    /// If some are alive after `limit`: the runtime has then ended without them, as when it is
-    /// dropped, and the error says who they are and where they last suspended.
+    /// If goroutines are still alive after `limit`. The runtime has then ended without them, as when it is
+    /// dropped, and the error names them and says where they last suspended.
     ///
     /// ```
     /// use std::time::Duration;

@@ -37,8 +37,8 @@ pub struct Scope<'scope, 'env: 'scope> {
     env: PhantomData<&'env mut &'env ()>,
 }
 
-/// Calls `f` with a scope whose goroutines may borrow whatever outlives the call, and returns once
-/// all of them have ended.
+/// Calls `f` with a scope, and returns once all goroutines of the scope have ended. These goroutines may
+/// borrow anything that outlives the call.
 ///
 /// Waits by parking; in a [`no_suspend`](crate::no_suspend) section, or while the caller unwinds,
 /// by putting the kernel thread to sleep. A child may run on another runtime, if it is spawned there; where that
@@ -77,7 +77,7 @@ where
     let children = Children { group: &scope.group, place };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
-        // Also where no goroutine has asked for the token yet: whoever asks later finds it cancelled.
+        // This also holds if no goroutine has asked for the token yet: a later `token` returns it cancelled.
         // mutant: drop word to the children
         scope.cancel();
     }
@@ -128,9 +128,9 @@ impl Drop for Children<'_> {
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// The token of the scope, for its goroutines to wait under. It is cancelled by
-    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics; not when a
-    /// goroutine does, whose panic may be joined. The first call allocates.
+    /// Returns the token of the scope, for its goroutines to wait under. The token is cancelled by
+    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics. It is not cancelled when a
+    /// goroutine panics, because a join may return that panic. The first call allocates.
     ///
     /// ```
     /// use std::time::Duration;
@@ -382,7 +382,7 @@ impl<T> Drop for ScopedJoinHandle<'_, T> {
         if matches!(outcome, Some(Err(_))) {
             self.group.note_panic();
         }
-        // Foreign code, whose panic is the caller's: after the scope has heard of the child's.
+        // Foreign code, which may panic in the caller: it runs after the scope has recorded the child's panic.
         drop(outcome);
     }
 }

@@ -1,4 +1,4 @@
-//! What only the group itself can show: whom a child will wake. [G7]
+//! Tests which parent a child will wake, which only the scope state itself can show. [G7]
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use crate::Runtime;
