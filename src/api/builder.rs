@@ -1,4 +1,4 @@
-//! How a runtime is built, and the defaults.
+//! The builder of a runtime: its settings, their defaults, and the checks of their values.
 
 use super::error::BuildError;
 use super::runtime::Runtime;
@@ -31,11 +31,11 @@ pub enum PanicPolicy {
     /// The panic ends that goroutine. The goroutine's join returns the panic as an error.
     #[default]
     Carry,
-    /// It aborts the process, after the panic hook.
+    /// The panic aborts the process, after the panic hook has run.
     Abort,
 }
 
-/// Sets a runtime up.
+/// Sets up a runtime.
 ///
 /// ```
 /// let runtime = selvedge::Runtime::builder()
@@ -67,7 +67,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The defaults, which each method names.
+    /// Creates a builder with the default settings. Each method below names its default.
     pub fn new() -> Self {
         Builder {
             processors: None,
@@ -89,53 +89,54 @@ impl Builder {
         }
     }
 
-    /// How many goroutines may run at a time. Default: the processors that this process may use,
-    /// its affinity and its container's CPU limit counted in.
+    /// Sets how many goroutines may run at a time. Default: the number of processors that this process may use,
+    /// which its affinity and its container's CPU limit restrict.
     pub fn processors(mut self, processors: usize) -> Self {
         self.processors = Some(processors);
         self
     }
 
-    /// How far [`Runtime::set_processors`] may go. Default: 64, or more if there are more.
+    /// Sets the largest number that [`Runtime::set_processors`] accepts. Default: 64, or the number of
+    /// [processors](Self::processors) if that is larger.
     pub fn max_processors(mut self, processors: usize) -> Self {
         self.max_processors = Some(processors);
         self
     }
 
-    /// The bytes of a goroutine's stack, rounded up to whole pages. Default: 320 KiB, which is enough for
-    /// what ordinary programs do, debug builds included. Only touched pages take memory; the rest is
-    /// address space, and page tables: some 2 bytes for each KiB.
+    /// Sets the size of a goroutine's stack in bytes, rounded up to whole pages. Default: 320 KiB, which is enough
+    /// for ordinary programs, also in debug builds. Only touched pages take memory. The rest takes address space,
+    /// and page tables of some 2 bytes for each KiB.
     ///
-    /// An overflow ends the process with a message that names the goroutine. For one goroutine with another
-    /// size: [`Spawn::stack_size`](crate::Spawn::stack_size). How much goroutines use:
-    /// [`measure_stacks`](Self::measure_stacks).
+    /// An overflow ends the process with a message that names the goroutine.
+    /// [`Spawn::stack_size`](crate::Spawn::stack_size) gives one goroutine another size, and
+    /// [`measure_stacks`](Self::measure_stacks) measures how much goroutines use.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
         self
     }
 
-    /// The bytes of the guard below each stack, rounded up to whole pages. Default: 96 KiB.
+    /// Sets the size of the guard below each stack in bytes, rounded up to whole pages. Default: 96 KiB.
     ///
     /// An access to the guard is an overflow. Rust code touches each page of a large frame in turn, so it
     /// can't miss even a small guard. Foreign code that does not (C without `-fstack-clash-protection`)
-    /// may step over a guard that is smaller than its frame, and write to another goroutine's stack: make
-    /// the guard larger than the largest such frame. It takes address space and page tables, no memory.
+    /// may step over a guard that is smaller than its frame, and write to another goroutine's stack. Make
+    /// the guard larger than the largest such frame. A guard takes address space and page tables, but no memory.
     pub fn guard_size(mut self, bytes: usize) -> Self {
         self.guard_size = bytes;
         self
     }
 
-    /// Where the kernel refuses a guard, runs the goroutine on a stack without one.
+    /// Allows stacks without a guard: if the kernel refuses a guard, the goroutine runs without it.
     ///
-    /// It matters on kernels before 6.13, in sandboxes that deny `madvise(MADV_GUARD_INSTALL)`, and after
-    /// `mlockall`. There a guard takes two of the process's mappings, and `vm.max_map_count`, by default
+    /// This setting matters on kernels before 6.13, in sandboxes that deny `madvise(MADV_GUARD_INSTALL)`, and
+    /// after `mlockall`. There a guard takes two of the process's mappings, and `vm.max_map_count`, by default
     /// 65,530, is enough for some 31,000 stacks. Further goroutines are refused
-    /// ([`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack)), unless this is called.
+    /// ([`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack)), unless this method is called.
     /// The better remedy is to raise `vm.max_map_count`.
     ///
     /// # Safety
-    /// No goroutine overflows its stack, foreign code that it calls included: on a stack without a guard,
-    /// an overflow is not noticed, and overwrites another goroutine's stack.
+    /// The caller must ensure that no goroutine overflows its stack, also not in foreign code that it calls. On a
+    /// stack without a guard, an overflow is not noticed, and overwrites another goroutine's stack.
     pub unsafe fn allow_unguarded_stacks(mut self) -> Self {
         self.may_lack_guards = true;
         self
@@ -144,53 +145,52 @@ impl Builder {
     /// Measures how much of its stack each goroutine uses, for [`Runtime::stack_use`]. Default: no.
     ///
     /// Each stack is filled with a pattern first, so it takes all of its memory, 320 KiB by default, and a
-    /// goroutine costs some 30 µs more of processor time. For a program that is being measured, not for one at
-    /// work.
+    /// goroutine costs some 30 µs more of processor time. Use this to measure a program, not in production.
     pub fn measure_stacks(mut self, measure: bool) -> Self {
         self.measure_stacks = measure;
         self
     }
 
-    /// How many goroutines may be alive. Default: 4,194,304. Above 4096 the limit is exact to within 128 a
-    /// processor. Address space for stacks is reserved as it is needed, so a large limit costs nothing.
+    /// Sets how many goroutines may be alive. Default: 4,194,304. Above 4096 the limit is exact to within 128 for
+    /// each processor. Address space for stacks is reserved when it is needed, so a large limit costs nothing.
     ///
     /// On a kernel that needs mappings for guards (see
-    /// [`allow_unguarded_stacks`](Self::allow_unguarded_stacks)) fewer may be possible. Then a number that
-    /// is asked for here is refused by [`build`](Self::build), and the default is what the runtimes of the
-    /// process together can have.
+    /// [`allow_unguarded_stacks`](Self::allow_unguarded_stacks)) fewer may be possible. Then
+    /// [`build`](Self::build) refuses a larger number that is set here. If none is set, the runtimes of the
+    /// process share what is possible.
     pub fn max_goroutines(mut self, goroutines: usize) -> Self {
         self.max_goroutines = Some(goroutines);
         self
     }
 
-    /// The cap on kernel threads, workers and helpers, without monitor and timekeeper. Default: 512, or
-    /// four a processor if that is more. At the cap, goroutines wait for a thread to come back.
+    /// Sets the cap on kernel threads: workers and helpers, but not the monitor and the timekeeper. Default: 512,
+    /// or four for each processor if that is more. At the cap, goroutines wait until a thread becomes free.
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.max_threads = Some(threads);
         self
     }
 
-    /// The prefix of kernel threads' names. Default: `selvedge`.
+    /// Sets the prefix of the kernel threads' names. Default: `selvedge`.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.thread_name = name.into();
         self
     }
 
-    /// The seed of the order in which victims are tried. Default: a random one.
+    /// Sets the seed of the random order in which a worker tries other workers to steal from. Default: a random seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// What a goroutine's panic does. Default: [`PanicPolicy::Carry`].
+    /// Sets what a goroutine's panic does. Default: [`PanicPolicy::Carry`].
     pub fn panic_policy(mut self, policy: PanicPolicy) -> Self {
         self.panic_policy = policy;
         self
     }
 
-    /// Called, on the monitor's thread, when a goroutine holds up others that have their home on
-    /// the same kernel thread: first after 10 ms, then each time that has doubled. Default: none;
-    /// [`Metrics::stalls`] counts all the same.
+    /// Sets a hook that the monitor's thread calls when a goroutine holds up other goroutines that are bound to
+    /// the same kernel thread. The first call comes after 10 ms, and a further call each time that duration has
+    /// doubled. Default: no hook. [`Metrics::stalls`] counts stalls also without a hook.
     ///
     /// While the hook runs, the monitor takes no processor from goroutines that block or compute, so the hook must
     /// return soon. If the hook panics, it is called again the next time. The hook may end the runtime. A thread
@@ -210,9 +210,9 @@ impl Builder {
 
     /// Builds an isolated runtime; see [`Runtime::new`].
     ///
-    /// In a program under [`model`](crate::model) it has no scheduler: what it runs and spawns are
-    /// goroutines of that program. There it has two processors if not told, keeps no limits, calls no
-    /// watchdog, and is migrating in name only; dropping it ends nobody.
+    /// In a program under [`model`](crate::model) the runtime has no scheduler: the goroutines that it runs and
+    /// spawns are goroutines of that program. There it has two processors by default, keeps no limits, calls no
+    /// watchdog, and is migrating in name only. Dropping it there ends no goroutine.
     ///
     /// # Errors
     /// If a number is out of range, or if the machine grants no thread or no memory.
@@ -256,7 +256,7 @@ impl Builder {
             let _ = shared.sockets.set(Arc::new(Sockets::modelled(source, notifier)));
         }
         let started = shared.start();
-        // From here on, `drop` ends what was started.
+        // From here on, the drop of `runtime` ends the threads that were started.
         let runtime = Runtime::of(shared);
         started.map_err(BuildError::Thread)?;
         Ok(runtime)
@@ -318,7 +318,7 @@ impl Builder {
 }
 
 impl Builder {
-    /// The limit of goroutines.
+    /// Returns the limit on goroutines, or an error if the limit that was set is impossible.
     fn goroutines(
         &self,
         layout: SlotLayout,

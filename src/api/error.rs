@@ -1,4 +1,4 @@
-//! Errors: small enums that say what to do and give values back.
+//! The error types of the interface. Their messages say what to do, and some errors give the caller's values back.
 
 use crate::fiber::{StackError, ThreadLocalsError};
 use crate::sched::core::forked;
@@ -8,7 +8,7 @@ use crate::sched::lifecycle::shutdown::Remaining;
 use std::error::Error;
 use std::{fmt, io};
 
-/// Why [`Builder::build`](crate::Builder::build) made no runtime.
+/// The reason why [`Builder::build`](crate::Builder::build) made no runtime.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -27,8 +27,8 @@ pub enum BuildError {
         /// The largest number there can be.
         most: usize,
     },
-    /// The cap on kernel threads is below one worker a processor, or beyond what the runtime can
-    /// have.
+    /// The cap on kernel threads allows less than one worker for each processor, or is beyond what the
+    /// runtime can have.
     Threads {
         /// What was asked for.
         asked: usize,
@@ -37,7 +37,7 @@ pub enum BuildError {
         /// The largest number there can be.
         most: usize,
     },
-    /// The stacks can't be had.
+    /// The stacks can't be made.
     Stack(StackError),
     /// The machine grants no kernel thread.
     Thread(io::Error),
@@ -48,7 +48,7 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// A machine that grants no thread says so in one way.
+    /// Converts the error. A refused thread is always reported as [`BuildError::Thread`].
     pub(crate) fn thread_locals(error: ThreadLocalsError) -> Self {
         match error {
             ThreadLocalsError::Thread { errno } => {
@@ -96,7 +96,7 @@ impl Error for BuildError {
     }
 }
 
-/// Why a goroutine was not spawned; gives the closure back.
+/// The reason why a goroutine was not spawned. The error gives the closure back.
 pub struct SpawnError<F> {
     kind: SpawnErrorKind,
     closure: F,
@@ -106,15 +106,15 @@ pub struct SpawnError<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpawnErrorKind {
-    /// As many goroutines are alive as the runtime was built for.
+    /// The runtime's limit on goroutines is reached.
     Limit,
     /// There is no stack for one more goroutine: the kernel refuses guards or address space.
     Stack(StackError),
     /// The runtime is shutting down.
     ShuttingDown,
-    /// The caller is no goroutine, so there is no runtime to spawn on.
+    /// The caller is not a goroutine, so there is no runtime to spawn on.
     NoRuntime,
-    /// The caller is in the child of a `fork`, and the runtime is the parent's.
+    /// The caller is in the child process of a `fork`, and the runtime belongs to the parent process.
     Forked,
 }
 
@@ -135,12 +135,12 @@ impl<F> SpawnError<F> {
         SpawnError { kind, closure }
     }
 
-    /// Why.
+    /// Returns the reason.
     pub fn kind(&self) -> SpawnErrorKind {
         self.kind
     }
 
-    /// The closure, which was not called.
+    /// Returns the closure, which was not called.
     pub fn into_closure(self) -> F {
         self.closure
     }
@@ -177,7 +177,7 @@ impl fmt::Display for SpawnErrorKind {
 
 impl<F> Error for SpawnError<F> {}
 
-/// Why a goroutine has no result.
+/// The reason why a goroutine has no result.
 pub struct JoinError(Cause);
 
 enum Cause {
@@ -195,18 +195,20 @@ impl JoinError {
         JoinError(Cause::Abandoned(id, name.map(str::to_owned)))
     }
 
-    /// Whether the goroutine panicked.
+    /// Returns whether the goroutine panicked.
     pub fn is_panic(&self) -> bool {
         matches!(self.0, Cause::Panicked(_))
     }
 
-    /// Whether the runtime ended before the goroutine did.
+    /// Returns whether the runtime ended before the goroutine ended.
     pub fn is_abandoned(&self) -> bool {
         matches!(self.0, Cause::Abandoned(..))
     }
 
-    /// What the panic carried, to be given to [`std::panic::resume_unwind`]; the error itself if it
-    /// was no panic.
+    /// Returns the panic's payload, which can be given to [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    /// If the goroutine did not panic, returns the error itself.
     pub fn into_panic(self) -> Result<Box<dyn std::any::Any + Send + 'static>, JoinError> {
         match self.0 {
             Cause::Panicked(payload) => Ok(payload),
@@ -215,8 +217,8 @@ impl JoinError {
     }
 }
 
-// SAFETY: shared references to it reach the payload only to look for the message of a panic, a `&str` or a
-// `String`, which are Sync.
+// SAFETY: shared references to a `JoinError` reach the payload only to read the message of a panic. The message is a
+// `&str` or a `String`, and both are Sync.
 #[allow(unsafe_code)]
 unsafe impl Sync for JoinError {}
 
@@ -246,20 +248,20 @@ impl fmt::Display for JoinError {
 
 impl Error for JoinError {}
 
-/// A join ended before the goroutine did: its time ran out, or its token was cancelled. Gives the
-/// handle, a [`JoinHandle`](crate::JoinHandle) or [`ScopedJoinHandle`](crate::ScopedJoinHandle), back.
+/// The error of a join that ended before the goroutine ended, because its time ran out or its token was cancelled.
+/// Gives back the handle: a [`JoinHandle`](crate::JoinHandle) or [`ScopedJoinHandle`](crate::ScopedJoinHandle).
 pub struct StillRunning<H> {
     pub(crate) handle: H,
     pub(crate) cancelled: bool,
 }
 
 impl<H> StillRunning<H> {
-    /// The handle, to join again, or to detach by dropping it.
+    /// Returns the handle. The caller may join it again, or drop it to detach the goroutine.
     pub fn into_handle(self) -> H {
         self.handle
     }
 
-    /// Whether it was the token that ended the join, its deadline included.
+    /// Returns whether the token ended the join, by a cancellation or by the token's deadline.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled
     }
@@ -288,7 +290,7 @@ fn message(payload: &PanicPayload) -> Option<&str> {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
-/// Goroutines were alive when [`Runtime::shutdown`](crate::Runtime::shutdown) ran out of time.
+/// The error of [`Runtime::shutdown`](crate::Runtime::shutdown) if goroutines were alive when its time ran out.
 #[derive(Debug)]
 pub struct ShutdownError {
     pub(crate) remaining: Vec<Remaining>,
@@ -328,8 +330,8 @@ impl fmt::Display for ShutdownError {
 
 impl Error for ShutdownError {}
 
-/// [`Runtime::set_processors`](crate::Runtime::set_processors) was asked for none, or for more than
-/// the runtime can have.
+/// The error of [`Runtime::set_processors`](crate::Runtime::set_processors) if it was asked for no processor, or for
+/// more processors than the runtime can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResizeError {
     pub(crate) asked: usize,

@@ -1,4 +1,4 @@
-//! Handles to goroutines, and to the plain threads that stand in for them.
+//! Handles to goroutines, and to plain threads that wait as goroutines do.
 
 use crate::platform::Arc;
 use crate::platform::Parker;
@@ -12,7 +12,7 @@ use std::panic::Location;
 #[derive(Clone)]
 pub struct Goroutine(Unparker);
 
-/// A handle to the caller: a goroutine, or a plain thread, which can wait for goroutines just so.
+/// Returns a handle to the caller, which is a goroutine or a plain thread. Both wait in the same way.
 ///
 /// Never suspends.
 pub fn current() -> Goroutine {
@@ -24,17 +24,18 @@ impl Goroutine {
         Goroutine(waiter)
     }
 
-    /// Gives it a permit: its [`park`](crate::park), or its next one, returns. Permits don't add up.
+    /// Gives the goroutine a permit, so that its current or next [`park`](crate::park) returns. Permits don't
+    /// add up.
     ///
-    /// What happened before is seen after that `park`. Never suspends; some 10 ns, or 5 µs where it
-    /// must wake a kernel thread. After the goroutine has ended it does nothing.
+    /// Writes before the `unpark` are visible after that `park`. Never suspends. Costs some 10 ns, or 5 µs if it
+    /// must wake a kernel thread. Does nothing after the goroutine has ended.
     #[track_caller]
     pub fn unpark(&self) {
         trace::on_goroutine("unpark", self.id(), Some(Location::caller()));
         self.0.unpark();
     }
 
-    /// Its id: unique in its runtime, never reused. `None` for a plain thread.
+    /// Returns the goroutine's id, which is unique in its runtime and never reused. `None` for a plain thread.
     pub fn id(&self) -> Option<u64> {
         match &self.0 {
             Unparker::Goroutine(goroutine) => Some(goroutine.ptr().id()),
@@ -42,7 +43,7 @@ impl Goroutine {
         }
     }
 
-    /// Its name, if it was given one.
+    /// Returns the name of the goroutine or thread, if it was given one.
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
             Unparker::Goroutine(goroutine) => goroutine.name(),

@@ -1,4 +1,4 @@
-//! Join future: a goroutine that is awaited. [G5]
+//! The join future: async code awaits the end of a goroutine with it. [G5]
 //! Checked by: verification/loom/future.rs, proptests/runtime/awaited.rs.
 
 use super::error::JoinError;
@@ -7,12 +7,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Waits for a goroutine from a future; made by `JoinHandle::into_future`, as `.await` does.
+/// A future that waits for a goroutine. `JoinHandle::into_future` makes it, which `.await` calls.
 ///
-/// Any executor may poll it, on any thread; it never blocks one. Dropping it detaches the goroutine.
+/// Any executor may poll the future, on any thread. A poll never blocks the thread. Dropping the future detaches the
+/// goroutine.
 #[must_use = "a future does nothing until it is polled"]
 pub struct JoinFuture<T> {
-    /// `None` once it was ready.
+    /// `None` once the future was ready.
     handle: Option<JoinHandle<T>>,
 }
 
@@ -32,7 +33,7 @@ impl<T> IntoFuture for JoinHandle<T> {
     }
 }
 
-// The result is not in the future: it is in the goroutine's cell.
+// The future may move because the result is in the goroutine's cell, not in the future.
 impl<T> Unpin for JoinFuture<T> {}
 
 impl<T> Future for JoinFuture<T> {

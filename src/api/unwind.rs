@@ -1,6 +1,6 @@
-//! What may be used on both sides of a `catch_unwind`: the ends of channels, handles, timers and runtimes. A panic
-//! leaves none of them in a state that code could take for another: no user code runs while they are changed, or its
-//! panics are caught there (docs/foreign-code.md). `std` says the same of its own.
+//! The types that are `UnwindSafe`, so they may be used on both sides of a `catch_unwind`: the ends of channels,
+//! handles, timers and runtimes. A panic leaves none of them in an inconsistent state, because no user code runs while
+//! they are changed, or its panics are caught there (docs/foreign-code.md). `std` does the same for its own types.
 #![forbid(unsafe_code)]
 
 use super::handle::Goroutine;
