@@ -1,4 +1,4 @@
-//! Spawning and waiting: `go` and its kin, and what a goroutine may do with itself.
+//! The free functions that spawn goroutines, and those that a goroutine calls to yield, park, block, or be pinned.
 #![allow(unsafe_code)]
 
 use super::error::SpawnError;
@@ -26,12 +26,12 @@ use std::time::Duration;
 /// In the runtimes of [`Runtime::anchored`](crate::Runtime::anchored) and
 /// [`Runtime::migrating`](crate::Runtime::migrating), goroutines share thread-locals instead.
 ///
-/// Never suspends and never blocks; some 50 ns. A closure, or result, of more than 40 bytes costs an
+/// Never suspends and never blocks. Costs some 50 ns. A closure or a result of more than 40 bytes also costs an
 /// allocation.
 ///
 /// # Panics
-/// If the caller is not a goroutine, if the runtime's limit of goroutines is reached, or if it is
-/// shutting down: [`try_go`] returns an error instead. On a plain thread call
+/// If the caller is not a goroutine, if the runtime's limit on goroutines is reached, or if the runtime is
+/// shutting down. [`try_go`] returns an error instead. On a plain thread call
 /// [`Runtime::go`](crate::Runtime::go).
 ///
 /// ```
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// As [`go`], with an error that gives the closure back.
+/// Spawns a goroutine as [`go`] does, but returns an error that gives the closure back instead of a panic.
 ///
 /// # Errors
 /// If the caller is not a goroutine, the limit is reached, or the runtime is shutting down.
@@ -68,7 +68,7 @@ where
     Spawn::new().try_go(f)
 }
 
-/// A goroutine's traits, set before it is spawned.
+/// The attributes of a goroutine, which are set before it is spawned.
 ///
 /// ```
 /// selvedge::Runtime::new()?.run(|| {
@@ -87,24 +87,24 @@ pub struct Spawn {
 }
 
 impl Spawn {
-    /// A goroutine without a name.
+    /// Creates the attributes of a goroutine without a name.
     pub fn new() -> Self {
         Spawn::default()
     }
 
-    /// Its name, shown in reports. Costs an allocation.
+    /// Sets the goroutine's name, which reports show. Costs an allocation.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into().into_boxed_str());
         self
     }
 
-    /// The bytes of its stack, at least: more, or less, than those of its runtime, which are set by
-    /// [`Builder::stack_size`](crate::Builder::stack_size). 32 KiB to 1 GiB.
+    /// Sets the least size of the goroutine's stack in bytes, from 32 KiB to 1 GiB. The size may be larger or smaller
+    /// than the size that [`Builder::stack_size`](crate::Builder::stack_size) sets for the runtime.
     ///
-    /// The stack gets 64 KiB, or four times as much, and so on, whichever is the first that suffices. Only
-    /// touched pages take memory. Such a goroutine takes some 200 ns longer to begin and end than others.
+    /// The stack's actual size is the first of 64 KiB, four times as much, and so on, that suffices. Only touched
+    /// pages take memory. Such a goroutine takes some 200 ns longer to begin and end than others.
     ///
-    /// In a program under [`model::check`](crate::model::check) and its kin, the checker chooses the stack.
+    /// In a program under a checker, such as [`model::check`](crate::model::check), the checker chooses the stack.
     ///
     /// ```
     /// fn depth(n: u32) -> u32 {
@@ -121,7 +121,7 @@ impl Spawn {
         self
     }
 
-    /// As [`go`](fn@go).
+    /// Spawns a goroutine with these attributes, as [`go`](fn@go) does.
     ///
     /// # Panics
     /// As [`go`](fn@go), and if there is no stack of the size that was asked for.
@@ -137,7 +137,7 @@ impl Spawn {
         }
     }
 
-    /// As [`try_go`](fn@try_go).
+    /// Spawns a goroutine with these attributes, as [`try_go`](fn@try_go) does.
     ///
     /// # Errors
     /// As [`try_go`](fn@try_go), and [`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack) if the stack
@@ -155,21 +155,21 @@ impl Spawn {
         let attributes = self.attributes();
         match current_worker() {
             Some(worker) => Spawn::on(attributes, stack, worker.shared(), Some(worker), f),
-            // Where there is no runtime: under a checker, a goroutine is a model thread.
-            // SAFETY: `f` borrows nothing, and `T` neither.
+            // There is no runtime here. Under a checker, a goroutine is a model thread.
+            // SAFETY: neither `f` nor `T` borrows anything.
             None => unsafe { spawn_in_model(attributes, Location::caller(), f) }
                 .map_err(SpawnError::no_runtime),
         }
     }
 
-    /// With what the new goroutine inherits. Calls foreign code, which may suspend, and so move the caller to
-    /// another worker: before that is asked for.
+    /// Adds what the new goroutine inherits. This calls foreign code, which may suspend, and so may move the caller
+    /// to another worker. Call this before `current_worker`.
     #[inline]
     pub(crate) fn attributes(self) -> Attributes {
         Attributes { name: self.name, scope: None, locals: local::inherited() }
     }
 
-    /// Where its stack comes from.
+    /// Returns the kind of the goroutine's stack, or an error if the size is out of range.
     #[inline]
     pub(crate) fn stack(&self) -> Result<StackKind, SpawnRefusal> {
         match self.stack_size {
@@ -178,7 +178,8 @@ impl Spawn {
         }
     }
 
-    /// `caller` is the calling thread's worker, if it is one, as it is after `traits` was made.
+    /// Spawns on the runtime `shared`. `caller` is the calling thread's worker, if there is one, and must be read after
+    /// `attributes` was made.
     #[track_caller]
     #[inline]
     pub(crate) fn on<T, F>(
@@ -192,7 +193,7 @@ impl Spawn {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        // SAFETY: `f` borrows nothing, and `T` neither.
+        // SAFETY: neither `f` nor `T` borrows anything.
         match unsafe { spawn(shared, caller, attributes, stack, f) } {
             Ok(goroutine) => {
                 trace::spawned(&goroutine, Location::caller());
@@ -203,10 +204,10 @@ impl Spawn {
     }
 }
 
-/// As `spawn`, for a goroutine of a program under a checker; gives the closure back elsewhere.
+/// Spawns a goroutine of a program under a checker, as `spawn` does. Elsewhere gives the closure back.
 ///
 /// # Safety
-/// As `spawn`.
+/// The caller must do what `spawn` requires.
 pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
     attributes: Attributes,
     place: &'static Location<'static>,
@@ -220,10 +221,10 @@ pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
     Ok(JoinHandle::of_model(cell.expect("a modelled build, or it would not be here")))
 }
 
-/// Lets other goroutines run; the caller goes to the end of the queue. On a plain thread, or while
-/// the caller unwinds, yields the kernel thread.
+/// Lets other goroutines run, and puts the caller at the end of the queue. On a plain thread, or while
+/// the caller unwinds, yields the kernel thread instead.
 ///
-/// Suspends. Some 40 ns.
+/// Suspends. Costs some 40 ns.
 ///
 /// # Panics
 /// Inside [`no_suspend`].
@@ -233,11 +234,11 @@ pub fn yield_now() {
     park::yield_now(Location::caller());
 }
 
-/// Waits until somebody calls [`Goroutine::unpark`](crate::Goroutine::unpark) on the caller's
-/// handle, with the semantics of [`std::thread::park`]: a permit given before makes it return at
-/// once, and there is at most one. May return without one, so call it in a loop.
+/// Waits until [`Goroutine::unpark`](crate::Goroutine::unpark) is called on the caller's handle, with the semantics
+/// of [`std::thread::park`]. If a permit was given before, `park` returns at once. There is at most one permit.
+/// `park` may also return without a permit, so call it in a loop.
 ///
-/// Parks a goroutine; blocks a plain thread. While the caller unwinds from a panic, its kernel
+/// Parks a goroutine, and blocks a plain thread. While the caller unwinds from a panic, its kernel
 /// thread sleeps, and the runtime takes its processor.
 ///
 /// # Panics
@@ -265,10 +266,10 @@ pub fn park() {
     park::park(Location::caller());
 }
 
-/// As [`park`], for at most about `limit`. True: it took a permit. False: the
-/// time ran out, and a permit that was given meanwhile is there for the next [`park`].
+/// Waits as [`park`] does, but at most for about `limit`. Returns true if it took a permit, and false if the
+/// time ran out. A permit that was given after the time ran out is kept for the next [`park`].
 ///
-/// Costs about 100 ns more than `park`, and nothing if the permit is there already.
+/// Costs about 100 ns more than `park`, but no more than `park` if the permit is there already.
 ///
 /// # Panics
 /// As [`park`].
@@ -279,11 +280,12 @@ pub fn park_timeout(limit: Duration) -> bool {
     park::park_until(Location::caller(), deadline.nanos())
 }
 
-/// As [`park`], until `token` is cancelled at the latest. A token that is cancelled already comes first.
+/// Waits as [`park`] does, but at most until `token` is cancelled. If the token is cancelled already, returns the
+/// error also if there is a permit.
 ///
 /// # Errors
-/// If the token is cancelled. A permit that was given meanwhile is not lost: the next [`park`] returns
-/// at once, as it may also where none was given.
+/// If the token is cancelled. A permit that was given meanwhile is not lost, so the next [`park`] returns
+/// at once. The next `park` may return at once also if no permit was given.
 ///
 /// # Panics
 /// As [`park`].
@@ -296,7 +298,7 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
     match outcome {
         Outcome::Fired(_) if !token.is_cancelled() => Ok(()),
         Outcome::Fired(_) => {
-            // It may have been the canceller's permit, or somebody else's.
+            // The permit may be from the cancellation, or from an `unpark`, so it is given back.
             park::waiter().unpark();
             Err(Cancelled)
         }
@@ -304,7 +306,7 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
     }
 }
 
-/// Calls `f`, which may block its kernel thread: in a system call, on a lock, in foreign code.
+/// Calls `f`, which may block its kernel thread in a system call, on a lock, or in foreign code.
 ///
 /// Other goroutines run meanwhile. `f` runs in place, on the goroutine's stack and with its thread-locals. The
 /// runtime takes the processor away if `f` blocks while work waits. If the last such call of the goroutine was
@@ -323,7 +325,7 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
 ///
 /// The runtime also notices a call that blocks without `blocking`, within some milliseconds, and other goroutines
 /// go on. Only in an anchored runtime, goroutines that are bound to the blocked thread wait, and the
-/// [watchdog](crate::Builder::watchdog) names the goroutine for which they wait.
+/// [watchdog](crate::Builder::watchdog) reports the goroutine for which they wait.
 ///
 /// ```
 /// # let runtime = selvedge::Runtime::new()?;
@@ -340,17 +342,17 @@ where
     crate::sched::blocking::blocking(f)
 }
 
-/// Calls `f`, during which the goroutine resumes only on the kernel thread that it is on. Anchored
-/// goroutines and plain threads are so anyway.
+/// Calls `f`. Until `f` returns, the goroutine resumes only on its current kernel thread. Anchored
+/// goroutines and plain threads always stay on their kernel thread.
 pub fn pinned<R>(f: impl FnOnce() -> R) -> R {
     park::pinned(f)
 }
 
-/// Calls `f`, during which a suspension of the calling goroutine is a panic that names the place.
+/// Calls `f`. If the calling goroutine would suspend in `f`, it panics instead, and the panic names the place.
 /// On a plain thread, just calls `f`.
 ///
-/// What has to wait all the same, because others use the caller's stack (the end of a
-/// [`scope`](fn@crate::api::scope)), puts the kernel thread to sleep instead.
+/// An operation that must wait, because other goroutines use the caller's stack, puts the kernel thread to sleep
+/// instead. The end of a [`scope`](fn@crate::api::scope) is such an operation.
 pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     park::no_suspend(f)
 }

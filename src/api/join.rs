@@ -25,8 +25,8 @@ use std::{fmt, marker::PhantomData, mem::ManuallyDrop};
 
 /// The right to wait for a goroutine and to take its result.
 ///
-/// Dropping it never suspends, and detaches the goroutine, which goes on. Its result is then dropped, and a panic
-/// is counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics).
+/// Dropping the handle never suspends, and detaches the goroutine, which goes on. The goroutine's result is then
+/// dropped, and a panic is counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics).
 pub struct JoinHandle<T>(Whose<T>);
 
 // SAFETY: shared references to a handle reach no `T`.
@@ -66,29 +66,29 @@ impl<T> JoinHandle<T> {
         trace::on_goroutine("join", Some(self.id()), Some(place));
     }
 
-    /// Waits for the goroutine to end: parks a calling goroutine, blocks a plain thread.
+    /// Waits for the goroutine to end, and returns its result. Parks a calling goroutine, and blocks a plain thread.
     ///
     /// # Errors
-    /// If it panicked, or if its runtime ended first.
+    /// If the goroutine panicked, or if its runtime ended first.
     ///
     /// # Panics
-    /// If a goroutine joins itself, which could never end; inside [`no_suspend`](crate::no_suspend),
-    /// if it has to wait.
+    /// If a goroutine joins itself, because such a wait could never end. Inside
+    /// [`no_suspend`](crate::no_suspend), if the caller has to wait.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let place = Location::caller();
         self.trace(place);
-        // Until the result is taken, a panic here drops the handle as usual.
+        // If this wait panics, the handle is dropped as usual, because the result is not taken yet.
         let found = self.await_end(|| park::park(place));
         self.finish(found)
     }
 
-    /// As [`join`](Self::join), for at most so long. Where that time has passed already, this only
-    /// looks, and does not suspend: in a loop of such looks call [`yield_now`](crate::yield_now), or
-    /// the goroutine that is waited for may never have its turn.
+    /// Waits as [`join`](Self::join) does, but at most for the time `limit`. If that time has passed already, this
+    /// only checks whether the goroutine has ended, and does not suspend. A loop of such checks must call
+    /// [`yield_now`](crate::yield_now), because otherwise the goroutine may never run.
     ///
     /// # Errors
-    /// If the goroutine goes on: the error gives the handle back. It can be joined again, and
+    /// If the goroutine has not ended. The error gives the handle back. The handle can be joined again, and
     /// dropping it detaches the goroutine.
     ///
     /// # Panics
@@ -113,7 +113,7 @@ impl<T> JoinHandle<T> {
         self.join_within(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`join`](Self::join), until `deadline` at the latest.
+    /// Waits as [`join`](Self::join) does, but at most until `deadline`.
     ///
     /// # Errors
     /// As [`join_timeout`](Self::join_timeout).
@@ -128,7 +128,7 @@ impl<T> JoinHandle<T> {
         self.join_within(WaitLimit::until(deadline.into().nanos()), Location::caller())
     }
 
-    /// As [`join`](Self::join), until `token` is cancelled at the latest.
+    /// Waits as [`join`](Self::join) does, but at most until `token` is cancelled.
     ///
     /// # Errors
     /// As [`join_timeout`](Self::join_timeout).
@@ -154,7 +154,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// What the end is, or whether the wait was cancelled before it.
+    /// Waits within `limit`. Returns how the goroutine ended; otherwise the error is true if the token ended the wait.
     pub(crate) fn await_end_within(
         &self,
         limit: WaitLimit<'_>,
@@ -165,8 +165,8 @@ impl<T> JoinHandle<T> {
         let mut cancelled = false;
         if word.joined() == Joined::Waiting {
             park::check_may_suspend(place);
-            // SAFETY: a goroutine has one handle, which the caller consumes. `wake_of_caller` only looks at the
-            // caller, and every waiter that is or was registered is the handle's user.
+            // SAFETY: this is the only handle, and the caller consumes it. `wake_of_caller` only finds out which
+            // goroutine or thread calls, and a registered wake handle belongs to this caller or to an earlier caller.
             let found = unsafe { word.join(|| self.wake_of_caller()) };
             if found == Joined::Waiting {
                 let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
@@ -213,7 +213,7 @@ impl<T> JoinHandle<T> {
         wake
     }
 
-    /// Takes the result, once the end has come.
+    /// Takes the result. The goroutine must have ended, as `found` says.
     pub(crate) fn finish(self, found: Joined) -> Result<T, JoinError> {
         match found {
             Joined::Done => {}
@@ -224,22 +224,22 @@ impl<T> JoinHandle<T> {
             Joined::Waiting => unreachable!("the end has come"),
         }
         let this = ManuallyDrop::new(self);
-        // SAFETY: it is done; there is one join handle, and it won't be dropped. [G2]
+        // SAFETY: the goroutine is done. This is the only join handle, and it is never dropped. [G2]
         let outcome = unsafe { this.take_outcome() };
         if fault("joined twice") {
             drop(this.detach(false));
         }
-        // SAFETY: taken out once; `this` is not used again.
+        // SAFETY: the field is read out once, and `this` is not used again.
         drop(unsafe { std::ptr::read(&this.0) });
         outcome.map_err(JoinError::panicked)
     }
 
-    /// Whether the goroutine has ended, so that [`join`](Self::join) returns at once.
+    /// Returns whether the goroutine has ended, so that [`join`](Self::join) returns at once. Never suspends.
     pub fn is_finished(&self) -> bool {
         self.word().joined() != Joined::Waiting
     }
 
-    /// The goroutine, to be unparked or asked for its name.
+    /// Returns a handle to the goroutine, with which the caller can unpark it or read its name.
     pub fn goroutine(&self) -> Goroutine {
         Goroutine::of(match &self.0 {
             Whose::Real(goroutine, _) => Unparker::Goroutine(goroutine.clone()),
@@ -247,12 +247,12 @@ impl<T> JoinHandle<T> {
         })
     }
 
-    /// For a future, which holds `handle` until it is ready.
+    /// Polls the goroutine for a future. The future keeps `handle` until it is ready.
     pub(crate) fn poll(
         handle: &mut Option<JoinHandle<T>>,
         context: &Context<'_>,
     ) -> Poll<Result<T, JoinError>> {
-        // Foreign code, which may panic: before the handle is taken out.
+        // This calls foreign code, which may panic, so it comes before the handle is taken out.
         let task = Task::of(context.waker());
         let own = handle.take().expect("a future that was ready is not polled again");
         trace::on_goroutine("await", Some(own.id()), None);
@@ -262,8 +262,8 @@ impl<T> JoinHandle<T> {
             check_here(goroutine, "await");
         }
         // The join replaces the waker of an earlier poll, which is not woken any more. [G5]
-        // SAFETY: this is the one handle. A waker that is dropped here can't reach it: it is ours until it goes
-        // back.
+        // SAFETY: this is the only handle. A waker that is dropped here can't reach the handle, because this function
+        // owns it until the end.
         match unsafe { own.word().join(|| WakeHandle::of_task(task)) } {
             Joined::Waiting => {
                 *handle = Some(own);
@@ -273,14 +273,15 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// A future goes: nobody is to be woken any more. What this finds is for the handle's own drop.
+    /// Ends the wait of a future that is dropped, so that no waker is called any more. The handle's own drop deals with
+    /// the goroutine's result.
     pub(crate) fn stop_waiting(&self) {
-        // SAFETY: this is the one handle, and its future, by which alone others could reach it, goes.
+        // SAFETY: this is the only handle. Only its future could reach the handle, and that future is being dropped.
         let _ = unsafe { self.word().withdraw() };
     }
 
-    /// Detaches the goroutine: its outcome, if it has ended, which is the caller's to drop. Where that is a
-    /// panic, nobody will hear of it otherwise.
+    /// Detaches the goroutine. If the goroutine has ended, returns its outcome, which the caller must drop. A panic
+    /// is counted here, because nothing else reports it.
     fn detach(&self, is_scoped: bool) -> Option<Outcome<T>> {
         let goroutine = match &self.0 {
             Whose::Real(goroutine, _) => goroutine.ptr(),
@@ -292,7 +293,7 @@ impl<T> JoinHandle<T> {
         // SAFETY: the result is there, and only this handle could take it. [G2]
         let outcome = unsafe { self.take_outcome() };
         if let Err(payload) = &outcome {
-            // SAFETY: a cell that is out keeps its runtime's memory.
+            // SAFETY: a cell that is in use keeps its runtime's memory in place.
             unsafe { &*goroutine.shared }.counters.count_panic();
             if !is_scoped {
                 simulation::unheard(goroutine, explore::message(&**payload));
@@ -302,7 +303,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// # Safety
-    /// The goroutine has left its result, and this is called once in the life of the handle.
+    /// The goroutine must have stored its result. The caller must call this only once in the life of the handle.
     unsafe fn take_outcome(&self) -> Outcome<T> {
         let goroutine = match &self.0 {
             Whose::Real(goroutine, _) => goroutine.ptr(),
@@ -310,7 +311,7 @@ impl<T> JoinHandle<T> {
         };
         goroutine.note(crate::observe::specification::Event::Joined);
         let body = goroutine.body.with_mut(|body| body);
-        // SAFETY: the body has run and left an `Outcome<T>`, which nobody else reads. [G2]
+        // SAFETY: the body has run and stored an `Outcome<T>`, which no other code reads. [G2]
         unsafe {
             let outcome = (goroutine.vtable().output)(body).cast::<Outcome<T>>().read();
             (goroutine.vtable().free)(body);
@@ -318,20 +319,20 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Does what `drop` would, for a scope's goroutine, but leaves the outcome to the caller.
+    /// Does what `drop` does, for a scope's goroutine, but leaves the outcome to the caller.
     pub(crate) fn forget(self) -> Option<Outcome<T>> {
         let this = ManuallyDrop::new(self);
         let outcome = this.detach(true);
-        // SAFETY: taken out once; `this` is not used again.
+        // SAFETY: the field is read out once, and `this` is not used again.
         drop(unsafe { std::ptr::read(&this.0) });
         outcome
     }
 }
 
-/// Panics in the child of a fork, where a goroutine of the parent's never ends.
+/// Panics in the child process of a fork, because a goroutine of the parent process never ends there.
 #[track_caller]
 fn check_here(goroutine: &Ref, what: &str) {
-    // SAFETY: a cell that is out keeps its runtime's memory.
+    // SAFETY: a cell that is in use keeps its runtime's memory in place.
     unsafe { &*goroutine.shared }.check_here(what);
 }
 
