@@ -1,4 +1,4 @@
-//! The runtime.
+//! The public type `Runtime`: it starts, runs and ends a scheduler.
 
 use super::builder::Builder;
 use super::error::{BuildError, ResizeError, ShutdownError, SpawnError};
@@ -36,43 +36,43 @@ use std::time::Duration;
 /// A runtime does not outlive `fork`: in the child process it refuses to spawn, and dropping it there does
 /// nothing. The child may build a runtime of its own.
 pub struct Runtime {
-    /// `None` once it was shut down.
+    /// `None` once the runtime was shut down.
     scheduler: Option<Scheduler>,
 }
 
 enum Scheduler {
     Own(Arc<Shared>),
-    /// That of the checked or simulated program that built it.
+    /// The runtime of the checked or simulated program that built it.
     ModelRuntime(Arc<ModelRuntime>),
 }
 use Scheduler::{ModelRuntime as InModel, Own};
 
 impl Runtime {
-    /// An isolated runtime with one processor for each that this process may use.
+    /// Builds an isolated runtime with one processor for each that this process may use.
     ///
-    /// Isolated: each goroutine has thread-local variables of its own, so it is a thread to its code, and
-    /// any suspension may resume on another kernel thread, as in Go. Nothing that safe code does in a
-    /// goroutine can cause undefined behaviour, under one axiom: a goroutine is a thread in all that is
-    /// reached through the thread pointer, and what is reached through the kernel's thread is borrowed. It
-    /// must not be kept across a suspension outside of [`pinned`](crate::pinned). A goroutine that changes its
-    /// kernel thread through the C library (its signal mask, its alternate stack, a namespace, a priority) has
-    /// that thread for itself from then on: docs/kernel-thread.md lists what is covered, and what is not.
+    /// In an isolated runtime, each goroutine has thread-local variables of its own, so it is a thread to its code.
+    /// After any suspension it may resume on another kernel thread, as in Go. Nothing that safe code does in a
+    /// goroutine can cause undefined behaviour, under one axiom: a goroutine is a thread for everything that is
+    /// reached through the thread pointer, and anything that is reached through the kernel's thread is borrowed and
+    /// must not be kept across a suspension outside of [`pinned`](crate::pinned). If a goroutine changes its kernel
+    /// thread through the C library (its signal mask, its alternate stack, a namespace, a priority), that thread
+    /// runs only this goroutine from then on. docs/kernel-thread.md lists what is covered, and what is not.
     ///
     /// # Errors
-    /// If the machine grants no thread or no memory; [`BuildError::ThreadLocals`] where goroutines can't
-    /// have thread-locals of their own, which needs Linux on x86-64 with the GNU C library.
+    /// If the machine grants no thread or no memory. [`BuildError::ThreadLocals`] if goroutines can't have
+    /// thread-locals of their own, because these need Linux on x86-64 with the GNU C library.
     pub fn new() -> Result<Runtime, BuildError> {
         Builder::new().build()
     }
 
-    /// An anchored runtime: once a goroutine has begun, it resumes only on the kernel thread that first ran
+    /// Builds an anchored runtime. Once a goroutine has begun, it resumes only on the kernel thread that first ran
     /// it, and shares the thread-locals of that thread with the other goroutines there.
     ///
     /// # Safety
-    /// Code on one thread nests, goroutines interleave. The caller promises, for all code that runs in its
-    /// goroutines, that none relies on nesting where it suspends: no value of a thread-local is initialized
+    /// Calls on one thread nest, but goroutines on one thread interleave. The caller must ensure that no code in the
+    /// runtime's goroutines relies on nesting where it suspends. No value of a thread-local may be initialized
     /// by code that suspends, and nothing that is lent or set by way of a thread-local "until this returns"
-    /// (as `scoped-tls` does) spans a suspension.
+    /// (as `scoped-tls` does) may span a suspension.
     ///
     /// # Errors
     /// If the machine grants no thread or no memory.
@@ -81,17 +81,18 @@ impl Runtime {
         unsafe { Builder::new().build_anchored() }
     }
 
-    /// A migrating runtime: any suspension may resume on another kernel thread, as in Go.
+    /// Builds a migrating runtime. After any suspension, a goroutine may resume on another kernel thread, as in Go,
+    /// and goroutines share the thread-locals of the kernel threads.
     ///
     /// # Safety
-    /// The caller promises, for all code that runs in its goroutines, that
-    /// - no function that suspends also touches a thread-local, after inlining: the compiler takes a
-    ///   thread-local's address for constant within a function, across any call;
+    /// The caller must ensure, for all code that runs in the runtime's goroutines, that
+    /// - no function that suspends also touches a thread-local, after inlining, because the compiler assumes that a
+    ///   thread-local's address is constant within a function, across any call;
     /// - nothing derived from a thread-local (a reference, an `Rc` that others on the thread share)
     ///   and no guard bound to its thread (`std::sync::MutexGuard`) is kept across a suspension.
     ///
-    /// `HashMap::new()`, `println!` and many others touch thread-locals. Ways to keep the promise:
-    /// touch them in a function marked `#[inline(never)]` that doesn't suspend, or within
+    /// `HashMap::new()`, `println!` and many other functions touch thread-locals. Code meets these rules if it
+    /// touches thread-locals only in a function marked `#[inline(never)]` that doesn't suspend, or within
     /// [`no_suspend`](crate::no_suspend) or [`pinned`](crate::pinned).
     ///
     /// # Errors
@@ -101,19 +102,19 @@ impl Runtime {
         unsafe { Builder::new().build_migrating() }
     }
 
-    /// A builder.
+    /// Returns a builder with the default settings.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// Runs `f` as a goroutine and waits for it: blocks a plain thread, parks a goroutine (of
-    /// another runtime, or of this one). `f` may borrow, since the caller waits.
+    /// Runs `f` as a goroutine, waits for it, and returns its result. Blocks a plain thread, and parks a goroutine
+    /// (of another runtime, or of this one). `f` may borrow, because the caller waits.
     ///
-    /// Other goroutines may still be alive when it returns. It may be called again, and from
+    /// Other goroutines may still be alive when `run` returns. `run` may be called again, and from
     /// several threads.
     ///
     /// # Panics
-    /// If `f` panics, with its payload; if the runtime's limit of goroutines is reached.
+    /// If `f` panics, with the same payload. If the runtime's limit on goroutines is reached.
     ///
     /// ```
     /// let name = String::from("gopher");
@@ -127,13 +128,13 @@ impl Runtime {
             Own(shared) => shared,
             InModel(hosted) => return hosted.run(f),
         };
-        // Panics on a thread that can't wait: before the spawn, as nothing may unwind between that and the
-        // wait.
+        // This panics on a thread that can't wait. It comes before the spawn, because nothing may unwind between the
+        // spawn and the wait.
         drop(park::sleeper());
         let place = Location::caller();
         let attributes = Attributes { locals: local::inherited(), ..Attributes::default() };
-        // SAFETY: this frame waits until the goroutine has ended; the runtime can't end meanwhile,
-        // since it is borrowed.
+        // SAFETY: this frame waits until the goroutine has ended. The runtime can't end meanwhile,
+        // because it is borrowed.
         let goroutine =
             match unsafe { spawn(shared, current_worker(), attributes, StackKind::PLAIN, f) } {
                 Ok(goroutine) => goroutine,
@@ -150,7 +151,7 @@ impl Runtime {
         }
     }
 
-    /// Spawns a goroutine from any thread. As [`go`](fn@crate::api::go), which is faster in a goroutine.
+    /// Spawns a goroutine on this runtime, from any thread. In a goroutine, [`go`](fn@crate::api::go) is faster.
     ///
     /// # Panics
     /// If the runtime's limit of goroutines is reached.
@@ -166,7 +167,7 @@ impl Runtime {
         }
     }
 
-    /// As [`go`](Self::go), with an error that gives the closure back.
+    /// Spawns as [`go`](Self::go) does, but returns an error that gives the closure back instead of a panic.
     ///
     /// # Errors
     /// If the limit of goroutines is reached.
@@ -179,7 +180,7 @@ impl Runtime {
         self.go_with(Spawn::new(), f)
     }
 
-    /// As [`try_go`](Self::try_go), with a name or other traits.
+    /// Spawns as [`try_go`](Self::try_go) does, with a name or other attributes.
     ///
     /// # Errors
     /// As [`try_go`](Self::try_go).
@@ -202,7 +203,7 @@ impl Runtime {
         }
     }
 
-    /// The number of processors.
+    /// Returns the number of processors.
     pub fn processors(&self) -> usize {
         match self.scheduler() {
             Own(shared) => shared.idle.active() as usize,
@@ -210,8 +211,8 @@ impl Runtime {
         }
     }
 
-    /// Changes the number of processors while goroutines run. Those given up are free once their
-    /// goroutine next suspends, or blocks, or has computed for some 10 ms while work waits.
+    /// Changes the number of processors while goroutines run. A processor that is taken out of use may still run
+    /// its goroutine until the goroutine suspends, or blocks, or has computed for some 10 ms while work waits.
     ///
     /// # Errors
     /// If `processors` is zero, or more than [`Builder::max_processors`].
@@ -233,7 +234,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// What the runtime counts, as a snapshot of moving numbers.
+    /// Returns the runtime's counters. They change while they are read, so they may not fit together exactly.
     pub fn metrics(&self) -> Metrics {
         match self.scheduler() {
             Own(shared) => {
@@ -244,12 +245,12 @@ impl Runtime {
         }
     }
 
-    /// How much of their stacks goroutines have used, by their names; the largest first. Empty unless
-    /// [`Builder::measure_stacks`] was called.
+    /// Returns how much of their stacks goroutines have used, by their names. The largest use comes first. The list
+    /// is empty unless [`Builder::measure_stacks`] was called.
     ///
-    /// Goroutines count when they have ended. What is counted is how deep the stack was written to, to within
-    /// a page at its beginning. A frame whose lowest words were never written, such as a buffer that was not
-    /// filled, counts as less than it is: leave some room above what is said here.
+    /// A goroutine is counted when it has ended. Its use is how deep the stack was written to, exact to within
+    /// a page at the stack's beginning. If the lowest words of a frame were never written, for example in a buffer
+    /// that was not filled, the use is reported too small, so leave some room above the reported number.
     ///
     /// ```
     /// let runtime = selvedge::Runtime::builder().measure_stacks(true).build()?;
@@ -271,12 +272,12 @@ impl Runtime {
         }
     }
 
-    /// Waits until every goroutine has ended, then ends the runtime. Blocks the calling thread; in a
-    /// program under [`model`](crate::model), parks the goroutine, and ends nobody.
+    /// Waits until every goroutine has ended, then ends the runtime. Blocks the calling thread. In a
+    /// program under [`model`](crate::model), parks the calling goroutine, and ends no goroutine.
     ///
-    /// One of its own goroutines waits for the others, suspended, and is then the one that is left. Within
-    /// [`blocking`](fn@crate::blocking) the goroutine that called that can't end either, so that this takes as
-    /// long as `limit` says.
+    /// If one of the runtime's own goroutines calls `shutdown`, it waits suspended for the other goroutines, and is
+    /// then the only goroutine that is left. Within [`blocking`](fn@crate::blocking), the goroutine that called
+    /// `blocking` can't end either, so `shutdown` takes the whole time `limit`.
     ///
     /// # Errors
     /// If goroutines are still alive after `limit`. The runtime has then ended without them, as when it is
@@ -299,7 +300,7 @@ impl Runtime {
             }
         };
         if !shared.is_here() {
-            // Not by `drop`, which would free what is the parent's.
+            // `drop` must not run here, because it would free what belongs to the parent process.
             std::mem::forget(shared);
             forked::refuse("shutdown");
         }
@@ -307,7 +308,7 @@ impl Runtime {
         ShutdownError::unless_none(Shared::stop(&shared))
     }
 
-    /// The scheduler, unless it is a model's.
+    /// Returns the scheduler, or `None` in a program under a checker.
     pub(crate) fn own(&self) -> Option<&Arc<Shared>> {
         match self.scheduler() {
             Own(shared) => Some(shared),
@@ -327,7 +328,7 @@ impl Runtime {
         self.scheduler.as_ref().expect(TAKEN)
     }
 
-    /// Of one that is a simulation.
+    /// Returns the simulation, if the runtime is simulated.
     pub(crate) fn simulation(&self) -> Option<&Simulation> {
         match self.scheduler() {
             Own(shared) => shared.simulation.as_deref(),
@@ -344,7 +345,7 @@ impl Drop for Runtime {
             if shared.is_here() {
                 let _ = Shared::stop(&shared);
             } else {
-                // Its threads, for which `stop` would wait, are the parent's.
+                // `stop` would wait for the runtime's threads, which exist only in the parent process.
                 std::mem::forget(shared);
             }
         }

@@ -1,4 +1,5 @@
-//! Scopes: goroutines that borrow from their parent's stack, and are always joined.
+//! Scopes: the goroutines of a scope may borrow from their parent's stack, because the parent waits until all of them
+//! have ended.
 //! Checked by: verification/shuttle/spawn.rs, proptests/runtime/children.rs.
 
 #[path = "scope_tests.rs"]
@@ -27,11 +28,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Where goroutines that borrow are spawned; made by [`scope`](fn@scope).
+/// A scope, which spawns goroutines that may borrow. [`scope`](fn@scope) makes it.
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
     group: ScopeState,
-    /// Made when it is asked for.
+    /// Made at the first call of `token`.
     token: OnceLock<CancelToken>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
@@ -40,13 +41,13 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// Calls `f` with a scope, and returns once all goroutines of the scope have ended. These goroutines may
 /// borrow anything that outlives the call.
 ///
-/// Waits by parking; in a [`no_suspend`](crate::no_suspend) section, or while the caller unwinds,
-/// by putting the kernel thread to sleep. A child may run on another runtime, if it is spawned there; where that
-/// runtime ends while the child is suspended, the child never ends, and this never returns.
+/// Parks the calling goroutine. In a [`no_suspend`](crate::no_suspend) section, or while the caller unwinds, puts
+/// the kernel thread to sleep instead. A child may be spawned on another runtime and run there. If that
+/// runtime ends while the child is suspended, the child never ends, and `scope` never returns.
 ///
 /// # Panics
-/// If `f` panicked, or a goroutine that nobody joined did; and on a plain thread, which has no
-/// runtime: call it within [`Runtime::run`](crate::Runtime::run).
+/// If `f` panicked, or if a goroutine panicked that was not joined. On a plain thread, because it has no
+/// runtime: there, call `scope` within [`Runtime::run`](crate::Runtime::run).
 ///
 /// ```
 /// let mut numbers = vec![1, 2, 3, 4];
@@ -86,7 +87,7 @@ where
     match result {
         Err(payload) => resume_unwind(payload),
         Ok(value) if child_panicked => {
-            // Foreign code: before the panic, as a second one would abort.
+            // The drop is foreign code. It comes before the panic, because a second panic would abort.
             drop(value);
             panic!("a scoped goroutine panicked, and nobody joined it");
         }
@@ -94,15 +95,15 @@ where
     }
 }
 
-/// The duty to wait for the children of a scope. It is done by a destructor: whatever unwinds between the first
-/// spawn and the wait, the children have ended before it goes on. [G4] [Q2]
+/// A guard that waits for the children of a scope in its destructor. So even if the frame unwinds between the first
+/// spawn and the wait, the children have ended before the unwinding goes on. [G4] [Q2]
 struct Children<'a> {
     group: &'a ScopeState,
     place: &'static Location<'static>,
 }
 
 impl Children<'_> {
-    /// Waits; true if a child panicked and nobody joined it.
+    /// Waits for the children. Returns true if a child panicked and was not joined.
     fn wait(self) -> bool {
         let this = ManuallyDrop::new(self);
         this.until_none_is_left();
@@ -151,16 +152,16 @@ impl<'scope> Scope<'scope, '_> {
         })
     }
 
-    /// Asks the goroutines of the scope to end early: cancels [`token`](Self::token). Those that
-    /// don't look at it go on, and the scope waits for them.
+    /// Asks the goroutines of the scope to end early, by cancelling [`token`](Self::token). Goroutines that
+    /// don't check the token go on, and the scope waits for them.
     pub fn cancel(&self) {
         self.token().cancel();
     }
 
-    /// Spawns a goroutine that the scope will wait for. Never suspends.
+    /// Spawns a goroutine for which the scope waits. Never suspends.
     ///
     /// # Panics
-    /// If the runtime's limit of goroutines is reached, or if it is shutting down.
+    /// If the runtime's limit on goroutines is reached, or if the runtime is shutting down.
     #[track_caller]
     pub fn go<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -173,7 +174,7 @@ impl<'scope> Scope<'scope, '_> {
         }
     }
 
-    /// As [`go`](Self::go), with an error that gives the closure back.
+    /// Spawns as [`go`](Self::go) does, but returns an error that gives the closure back instead of a panic.
     ///
     /// # Errors
     /// If the limit is reached, or the runtime is shutting down.
@@ -186,7 +187,7 @@ impl<'scope> Scope<'scope, '_> {
         self.go_with(Spawn::new(), f)
     }
 
-    /// As [`try_go`](Self::try_go), with a name, a stack size or other traits.
+    /// Spawns as [`try_go`](Self::try_go) does, with a name, a stack size or other attributes.
     ///
     /// ```
     /// use selvedge::Spawn;
@@ -218,15 +219,15 @@ impl<'scope> Scope<'scope, '_> {
             Ok(stack) => stack,
             Err(refusal) => return Err(SpawnError::new(refusal, f)),
         };
-        // Foreign code, which may panic: before the group counts.
+        // This calls foreign code, which may panic, so it comes before the scope state counts the child.
         let attributes = attributes.attributes();
-        // SAFETY: `scope` has the group in its frame, and waits before it returns, even by unwinding.
+        // SAFETY: `scope` has the scope state in its frame, and waits before it returns, even by unwinding.
         let member = unsafe { self.group.add_child() };
         let attributes = Attributes { scope: Some(member), ..attributes };
         let spawned = match current_worker() {
-            // SAFETY: `scope` returns, even by unwinding, only after the group is empty, which it is
-            // once the closure was consumed and its result dropped or left to the handle, which does
-            // not outlive 'scope. [G4]
+            // SAFETY: `scope` returns, even by unwinding, only after the scope state counts no child. A child is
+            // counted until its closure was consumed and its result was dropped or left to the handle, and
+            // the handle does not outlive 'scope. [G4]
             Some(worker) => unsafe { spawn(worker.shared(), Some(worker), attributes, stack, f) }
                 .inspect(|goroutine| trace::spawned(goroutine, place))
                 .map(JoinHandle::new)
@@ -247,13 +248,13 @@ impl<'scope> Scope<'scope, '_> {
 /// The right to wait for a scoped goroutine and to take its result.
 #[derive(Debug)]
 pub struct ScopedJoinHandle<'scope, T> {
-    /// `None` once joined or dropped.
+    /// `None` once the handle was joined or dropped.
     handle: Option<JoinHandle<T>>,
     group: &'scope ScopeState,
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// As [`JoinHandle::join`].
+    /// Waits for the goroutine and returns its result, as [`JoinHandle::join`] does.
     ///
     /// # Errors
     /// If the goroutine panicked.
@@ -261,24 +262,24 @@ impl<T> ScopedJoinHandle<'_, T> {
     pub fn join(mut self) -> Result<T, JoinError> {
         let place = Location::caller();
         self.handle().trace(place);
-        // The handle stays here: if this panics, the scope still hears of the goroutine's own panic.
+        // The handle stays in `self`, so that the scope records the goroutine's own panic even if this wait panics.
         let found = self.handle().await_end(|| park::park(place));
         self.take().finish(found)
     }
 
-    /// As [`JoinHandle::join_timeout`], which says why not to loop with no time to wait.
+    /// Waits as [`JoinHandle::join_timeout`] does, which explains why a loop of calls with no time must yield.
     ///
     /// # Errors
-    /// If the goroutine goes on: the error gives the handle back.
+    /// If the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, StillRunning<Self>> {
         self.join_within(WaitLimit::after(limit), Location::caller())
     }
 
-    /// As [`JoinHandle::join_deadline`].
+    /// Waits as [`JoinHandle::join_deadline`] does.
     ///
     /// # Errors
-    /// If the goroutine goes on: the error gives the handle back.
+    /// If the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_deadline(
         self,
@@ -287,10 +288,10 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.join_within(WaitLimit::until(deadline.into().nanos()), Location::caller())
     }
 
-    /// As [`JoinHandle::join_cancel`].
+    /// Waits as [`JoinHandle::join_cancel`] does.
     ///
     /// # Errors
-    /// If the goroutine goes on: the error gives the handle back.
+    /// If the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_cancel(
         self,
@@ -310,12 +311,12 @@ impl<T> ScopedJoinHandle<'_, T> {
         }
     }
 
-    /// As [`JoinHandle::is_finished`].
+    /// Returns whether the goroutine has ended, as [`JoinHandle::is_finished`] does.
     pub fn is_finished(&self) -> bool {
         self.handle().is_finished()
     }
 
-    /// As [`JoinHandle::goroutine`].
+    /// Returns a handle to the goroutine, as [`JoinHandle::goroutine`] does.
     pub fn goroutine(&self) -> Goroutine {
         self.handle().goroutine()
     }
@@ -329,10 +330,10 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 }
 
-/// Waits for a scoped goroutine from a future; made by `ScopedJoinHandle::into_future`, as `.await` does.
+/// A future that waits for a scoped goroutine. `ScopedJoinHandle::into_future` makes it, which `.await` calls.
 ///
-/// As [`JoinFuture`](crate::JoinFuture); it lives no longer than the scope, which waits for the goroutine
-/// all the same.
+/// It behaves as [`JoinFuture`](crate::JoinFuture) does, but can't outlive the scope. The scope waits for the
+/// goroutine also if the future is dropped.
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is polled"]
 pub struct ScopedJoinFuture<'scope, T>(ScopedJoinHandle<'scope, T>);
@@ -357,7 +358,7 @@ impl<'scope, T> IntoFuture for ScopedJoinHandle<'scope, T> {
     }
 }
 
-// The result is not in the future: it is in the goroutine's cell.
+// The future may move because the result is in the goroutine's cell, not in the future.
 impl<T> Unpin for ScopedJoinFuture<'_, T> {}
 
 impl<T> Future for ScopedJoinFuture<'_, T> {
