@@ -201,8 +201,8 @@ impl Builder {
         self
     }
 
-    /// Sets one worker up that runs in virtual time. The seed `seed` makes its choices, and it runs for at most
-    /// `most_steps` steps.
+    /// Sets up a simulated runtime: a single worker in virtual time. The random choices come from `seed`, and the run
+    /// has at most `most_steps` steps.
     pub(crate) fn simulated(self, seed: u64, most_steps: u64) -> Self {
         let one = self.processors(1).max_processors(1).max_threads(1).seed(seed);
         Builder { simulated: Some((seed, most_steps)), monitor: false, ..one }
@@ -223,7 +223,7 @@ impl Builder {
     /// Builds an anchored runtime.
     ///
     /// # Safety
-    /// As [`Runtime::anchored`].
+    /// The caller must do what [`Runtime::anchored`] requires.
     ///
     /// # Errors
     /// As [`build`](Self::build), but for [`BuildError::ThreadLocals`].
@@ -234,7 +234,7 @@ impl Builder {
     /// Builds a migrating runtime.
     ///
     /// # Safety
-    /// As [`Runtime::migrating`].
+    /// The caller must do what [`Runtime::migrating`] requires.
     ///
     /// # Errors
     /// As [`build`](Self::build), but for [`BuildError::ThreadLocals`].

@@ -108,7 +108,7 @@ pub struct SpawnError<F> {
 pub enum SpawnErrorKind {
     /// The runtime's limit on goroutines is reached.
     Limit,
-    /// There is no stack for one more goroutine: the kernel refuses guards or address space.
+    /// There is no stack for another goroutine, because the kernel refuses guards or address space.
     Stack(StackError),
     /// The runtime is shutting down.
     ShuttingDown,

@@ -1,4 +1,5 @@
-//! The free functions that spawn goroutines, and those that a goroutine calls to yield, park, block, or be pinned.
+//! The free functions that spawn a goroutine, and the functions with which a goroutine yields, parks, blocks its
+//! kernel thread, or stays on its kernel thread.
 #![allow(unsafe_code)]
 
 use super::error::SpawnError;
@@ -124,7 +125,7 @@ impl Spawn {
     /// Spawns a goroutine with these attributes, as [`go`](fn@go) does.
     ///
     /// # Panics
-    /// As [`go`](fn@go), and if there is no stack of the size that was asked for.
+    /// If [`go`](fn@go) would panic, or if there is no stack of the size that was asked for.
     #[track_caller]
     pub fn go<T, F>(self, f: F) -> JoinHandle<T>
     where
@@ -140,8 +141,8 @@ impl Spawn {
     /// Spawns a goroutine with these attributes, as [`try_go`](fn@try_go) does.
     ///
     /// # Errors
-    /// As [`try_go`](fn@try_go), and [`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack) if the stack
-    /// size is out of range, or there is no stack of that size.
+    /// If [`try_go`](fn@try_go) would return an error. [`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack) if the
+    /// stack size is out of range, or if there is no stack of that size.
     #[track_caller]
     pub fn try_go<T, F>(self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
@@ -216,7 +217,7 @@ pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
     if !in_model::goroutine::is_here() {
         return Err(f);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller meets the requirements, which are the same.
     let cell = ModelOnly::new(unsafe { in_model::goroutine::spawn(attributes, place, f) });
     Ok(JoinHandle::of_model(cell.expect("a modelled build, or it would not be here")))
 }

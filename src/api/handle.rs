@@ -43,7 +43,7 @@ impl Goroutine {
         }
     }
 
-    /// Returns the name of the goroutine or thread, if it was given one.
+    /// Returns the name of the goroutine or thread, if it has a name.
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
             Unparker::Goroutine(goroutine) => goroutine.name(),

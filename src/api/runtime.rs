@@ -31,7 +31,7 @@ use std::time::Duration;
 /// thread-local of one of its threads. A goroutine that drops its own runtime goes on until it next suspends, and is
 /// then abandoned. The drop waits for no goroutine, but it waits for destructors: those of closures that have not
 /// begun, of the watchdog's hook, and of the thread-locals of the workers. It does not wait for the thread-locals
-/// of a worker that is in user code or to which a suspended goroutine is bound.
+/// of a worker that is in user code, or of a worker to which a suspended goroutine is bound.
 ///
 /// A runtime does not outlive `fork`: in the child process it refuses to spawn, and dropping it there does
 /// nothing. The child may build a runtime of its own.
@@ -77,7 +77,7 @@ impl Runtime {
     /// # Errors
     /// If the machine grants no thread or no memory.
     pub unsafe fn anchored() -> Result<Runtime, BuildError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller meets the requirements, which are the same.
         unsafe { Builder::new().build_anchored() }
     }
 
@@ -98,7 +98,7 @@ impl Runtime {
     /// # Errors
     /// If the machine grants no thread or no memory.
     pub unsafe fn migrating() -> Result<Runtime, BuildError> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller meets the requirements, which are the same.
         unsafe { Builder::new().build_migrating() }
     }
 
