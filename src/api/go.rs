@@ -353,7 +353,7 @@ pub fn pinned<R>(f: impl FnOnce() -> R) -> R {
 /// On a plain thread, just calls `f`.
 ///
 /// An operation that must wait, because other goroutines use the caller's stack, puts the kernel thread to sleep
-/// instead. The end of a [`scope`](fn@crate::api::scope) is such an operation.
+/// instead. The end of a [`scope`](fn@crate::scope) is such an operation.
 pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     park::no_suspend(f)
 }

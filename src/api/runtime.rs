@@ -151,7 +151,7 @@ impl Runtime {
         }
     }
 
-    /// Spawns a goroutine on this runtime, from any thread. In a goroutine, [`go`](fn@crate::api::go) is faster.
+    /// Spawns a goroutine on this runtime, from any thread. In a goroutine, [`go`](fn@crate::go) is faster.
     ///
     /// # Panics
     /// If the runtime's limit of goroutines is reached.
