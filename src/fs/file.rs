@@ -1,4 +1,4 @@
-//! File: `std::fs::File`, whose calls wait without holding a processor.
+//! File: `std::fs::File`, with calls that wait without holding a processor.
 
 use super::{FileTimes, Metadata, OpenOptions, Permissions};
 use crate::io::call::{call, reads, stands_for, writes};
@@ -13,7 +13,7 @@ use std::path::Path;
 /// Reads and writes wait without holding a processor, at the cost of
 /// [`blocking`](fn@crate::blocking): use a [`BufReader`](io::BufReader) or a
 /// [`BufWriter`](io::BufWriter) for small ones. Closing, when it is dropped, happens on the kernel
-/// thread of whoever drops it.
+/// thread that drops it.
 ///
 /// # Panics
 /// In a model, every call that would touch the file.

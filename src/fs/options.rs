@@ -1,4 +1,4 @@
-//! OpenOptions: `std::fs::OpenOptions`, whose `open` waits without holding a processor.
+//! OpenOptions: `std::fs::OpenOptions`, with an `open` that waits without holding a processor.
 
 use super::file::File;
 use crate::io::call::call;

@@ -1,4 +1,4 @@
-//! Pipe: `std::io::pipe`, whose ends wait without holding a processor.
+//! Pipe: `std::io::pipe`, with ends that wait without holding a processor.
 
 use super::call::{reads, refuse_in_model, stands_for, writes};
 use std::io;

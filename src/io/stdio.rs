@@ -20,8 +20,8 @@ pub fn stderr() -> Stderr {
     Stderr(io::stderr())
 }
 
-/// The standard input; made by [`stdin`]. Whole lines go to whoever asks first: a read takes the
-/// stream's lock while it waits.
+/// The standard input; made by [`stdin`]. A whole line goes to the first caller that asks,
+/// because a read holds the stream's lock while it waits.
 ///
 /// There is no `lock`, since its guard would belong to a kernel thread.
 #[derive(Debug)]

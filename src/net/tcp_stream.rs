@@ -12,7 +12,7 @@ use std::net::{self, Shutdown, SocketAddr};
 use std::panic::Location;
 use std::time::Duration;
 
-/// A TCP connection: [`std::net::TcpStream`], whose reads and writes park the goroutine.
+/// A TCP connection: [`std::net::TcpStream`], with reads and writes that park the goroutine.
 ///
 /// It reads and writes also by shared reference, so that one goroutine may read while another writes.
 /// Dropping it closes this handle; the connection goes with the last duplicate, as in `std`.
@@ -22,8 +22,9 @@ use std::time::Duration;
 /// the goroutine park, until the runtime's poller says that it is worth another try. The first time
 /// costs a system call more.
 ///
-/// A stream belongs to the runtime whose goroutine waits for it first. Goroutines of another one, and
-/// plain threads, may use it too: those wait by a system call that blocks a kernel thread.
+/// A stream belongs to the runtime of the goroutine that waits for the stream first. Goroutines of another
+/// runtime, and plain threads, may use the stream too, but they wait in a system call that blocks a kernel
+/// thread.
 pub struct TcpStream(pub(super) Io<net::TcpStream>);
 
 conversions!(TcpStream, net::TcpStream);
@@ -101,7 +102,7 @@ impl TcpStream {
         fn local_addr(&self) -> SocketAddr;
         /// The other end's address.
         fn peer_addr(&self) -> SocketAddr;
-        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
         /// With true, small writes are sent at once.
         fn set_nodelay(&self, nodelay: bool) -> ();

@@ -10,7 +10,7 @@ use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::Location;
 
-/// A UDP socket: [`std::net::UdpSocket`], whose receives park the goroutine.
+/// A UDP socket: [`std::net::UdpSocket`], with receives that park the goroutine.
 ///
 /// ```
 /// use selvedge::net::UdpSocket;
@@ -54,8 +54,8 @@ impl UdpSocket {
         address.resolve()?.try_each(|address| self.0.socket().connect(address))
     }
 
-    /// The next datagram, of which as much as fits is put into `buffer`: its length, and whose it is.
-    /// Parks a goroutine, or blocks a plain thread, until there is one.
+    /// Receives the next datagram into `buffer` as far as it fits. Returns the number of bytes received and
+    /// the sender's address. Parks a goroutine, or blocks a plain thread, until a datagram arrives.
     ///
     /// # Errors
     /// As `std`'s.

@@ -1,4 +1,4 @@
-//! Until: a stream whose waits end when a token is cancelled, for code that knows `Read` and `Write`.
+//! Until: a stream with waits that end when a token is cancelled, for code that uses `Read` and `Write`.
 //! Checked by: proptests/net/cancel.rs.
 #![forbid(unsafe_code)]
 

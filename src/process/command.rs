@@ -1,4 +1,4 @@
-//! Command: `std::process::Command`, whose calls wait without holding a processor.
+//! Command: `std::process::Command`, with calls that wait without holding a processor.
 
 use super::child::Child;
 use super::starter::start;

@@ -1,12 +1,12 @@
-//! Dispatch: one kernel thread of the process receives signals and tells those who listen.
-//! listen: enter the listener, then have the signals handled; so the first one is not lost.
-//! a signal: the handler writes to a pipe → the thread tells each listener; one that has gone is
-//! dropped, and with none left the default effect is had.
-//! To tell a listener wakes those who receive, which may call foreign code, a waker, that listens itself: so
-//! that happens without the lock. [Q3]
+//! Dispatch: one kernel thread of the process receives signals and tells the listeners.
+//! listen: add the listener, then install the handlers, so that the first signal is not lost.
+//! a signal: the handler writes to a pipe → the thread tells each listener. A listener that has gone is
+//! dropped, and if no listener is left, the signal has its default effect.
+//! Telling a listener wakes its receivers. That may call foreign code (a waker), which may itself call
+//! `listen`, so the thread tells the listeners without the lock. [Q3]
 //! A handler blocks every signal while it runs: several that are pending at once are handled one after
 //! the other, and take one frame of the alternate stack.
-//! In the child of a `fork` the handlers are still there, and nobody reads the pipe: a signal for which
+//! In the child of a `fork` the handlers are still there, but no thread reads the pipe. A signal for which
 //! the child itself has no listener has its default effect there.
 //! Checked by: proptests/io/signals.rs, proptests/environment/storm.rs, proptests/environment/fork.rs.
 
@@ -29,7 +29,7 @@ const LAST: i32 = 64;
 
 struct Listener {
     signals: Vec<i32>,
-    /// False: nobody was there to be told. Who is told may go before this returns.
+    /// Returns false if the listener had gone. A listener that is told may go before this returns.
     tell: Box<dyn Fn(i32) -> bool + Send + Sync>,
 }
 
@@ -94,8 +94,8 @@ pub(super) fn arm_second() -> io::Result<()> {
     if dispatch.is_armed {
         return Ok(());
     }
-    // Relaxed, here and below: whoever writes holds the lock, or is the handler. One that the parent of a
-    // fork got is not the child's first.
+    // Relaxed, here and below: every writer holds the lock, or is the handler. A Ctrl-C that the parent of
+    // a fork received does not count as the child's first.
     INTERRUPTED.store(false, Ordering::Relaxed);
     if !REGISTERED.load(Ordering::Relaxed) {
         // In this order: the first one sets what the second one finds.
@@ -190,7 +190,7 @@ fn dispatch(signal: i32) {
     // Without the lock.
     drop(gone);
     if told == 0 {
-        // An error: a signal without a name, whose default effect is to end the process.
+        // An error means a signal without a name; its default effect is to end the process.
         let _ = emulate_default_handler(signal);
     }
 }

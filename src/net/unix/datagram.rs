@@ -13,8 +13,8 @@ use std::os::unix::net;
 use std::panic::Location;
 use std::path::Path;
 
-/// A datagram socket within the machine: [`std::os::unix::net::UnixDatagram`], whose operations park the
-/// goroutine.
+/// A datagram socket within the machine: [`std::os::unix::net::UnixDatagram`], with operations that park
+/// the goroutine.
 pub struct UnixDatagram(Io<net::UnixDatagram>);
 
 conversions!(UnixDatagram, net::UnixDatagram);
@@ -68,8 +68,8 @@ impl UnixDatagram {
         self.0.socket().connect(path)
     }
 
-    /// The next datagram, of which as much as fits is put into `buffer`: its length, and whose it is.
-    /// Parks a goroutine, or blocks a plain thread, until there is one.
+    /// Receives the next datagram into `buffer` as far as it fits. Returns the number of bytes received and
+    /// the sender's address. Parks a goroutine, or blocks a plain thread, until a datagram arrives.
     ///
     /// # Errors
     /// As `std`'s.
@@ -82,7 +82,7 @@ impl UnixDatagram {
         self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), without saying whose it is.
+    /// As [`recv_from`](Self::recv_from), without the sender's address.
     ///
     /// # Errors
     /// As there.
@@ -124,8 +124,8 @@ impl UnixDatagram {
     }
 
     /// Sends a datagram to the socket at `path`. Parks a goroutine, or blocks a plain thread, while that
-    /// has no room for it: as the kernel tells nobody when it has, it then tries every few
-    /// milliseconds.
+    /// socket has no room for the datagram. The kernel does not report when there is room, so this method
+    /// tries again every few milliseconds.
     ///
     /// # Errors
     /// As `std`'s.
@@ -154,7 +154,7 @@ impl UnixDatagram {
         fn local_addr(&self) -> SocketAddr;
         /// The address that it is connected to.
         fn peer_addr(&self) -> SocketAddr;
-        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
         /// The socket's pending error, which is forgotten.
         fn take_error(&self) -> Option<io::Error>;

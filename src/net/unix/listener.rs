@@ -13,8 +13,8 @@ use std::os::unix::net;
 use std::panic::Location;
 use std::path::Path;
 
-/// A socket that listens within the machine: [`std::os::unix::net::UnixListener`], whose `accept` parks the
-/// goroutine. What [`TcpListener`](crate::net::TcpListener) says of errors holds here too.
+/// A socket that listens within the machine: [`std::os::unix::net::UnixListener`], with an `accept` that parks
+/// the goroutine. What [`TcpListener`](crate::net::TcpListener) says of errors holds here too.
 pub struct UnixListener(Io<net::UnixListener>);
 
 conversions!(UnixListener, net::UnixListener);
@@ -46,8 +46,8 @@ impl UnixListener {
         net::UnixListener::bind_addr(address).map(UnixListener::from)
     }
 
-    /// The next connection, and whose it is. Parks a goroutine, or blocks a plain thread, until there is
-    /// one.
+    /// Returns the next connection and the peer's address. Parks a goroutine, or blocks a plain thread, until
+    /// there is a connection.
     ///
     /// # Errors
     /// As [`TcpListener::accept`](crate::net::TcpListener::accept).

@@ -13,8 +13,8 @@ use std::os::unix::net;
 use std::panic::Location;
 use std::path::Path;
 
-/// A connection within the machine: [`std::os::unix::net::UnixStream`], whose reads and writes park the
-/// goroutine. As [`TcpStream`](crate::net::TcpStream) otherwise.
+/// A connection within the machine: [`std::os::unix::net::UnixStream`], with reads and writes that
+/// park the goroutine. As [`TcpStream`](crate::net::TcpStream) otherwise.
 ///
 /// ```
 /// use selvedge::net::unix::UnixStream;
@@ -39,12 +39,12 @@ conversions!(UnixStream, net::UnixStream);
 stream!(UnixStream, false);
 
 impl UnixStream {
-    /// A connection to the listener at `path`. Parks a goroutine, or blocks a plain thread, while that
-    /// has no room for one more: as the kernel tells nobody when it has, it then tries every few
-    /// milliseconds.
+    /// A connection to the listener at `path`. Parks a goroutine, or blocks a plain thread, while the
+    /// listener has no room for one more. The kernel does not report when there is room, so this function
+    /// tries again every few milliseconds.
     ///
     /// # Errors
-    /// If nobody listens there.
+    /// If no socket listens there.
     ///
     /// # Panics
     /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
@@ -84,7 +84,7 @@ impl UnixStream {
         fn local_addr(&self) -> SocketAddr;
         /// The other end's address.
         fn peer_addr(&self) -> SocketAddr;
-        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
         /// The socket's pending error, which is forgotten.
         fn take_error(&self) -> Option<io::Error>;
