@@ -14,13 +14,13 @@ use std::time::Duration;
 
 /// A TCP connection: [`std::net::TcpStream`], with reads and writes that park the goroutine.
 ///
-/// It reads and writes also by shared reference, so that one goroutine may read while another writes.
-/// Dropping it closes this handle; the connection goes with the last duplicate, as in `std`.
+/// A stream reads and writes also by shared reference, so that one goroutine may read while another writes.
+/// Dropping a stream closes this handle; the connection ends with the last duplicate, as in `std`.
 ///
-/// Where the kernel has something to read, or room to write, an operation is one system call, and
-/// nothing else; a goroutine lets others run after 32 of those in a row. Only where it would block does
-/// the goroutine park, until the runtime's poller says that it is worth another try. The first time
-/// costs a system call more.
+/// If the kernel has something to read, or room to write, an operation is one system call and nothing
+/// else; a goroutine yields after 32 such operations in a row. Only if the operation would block, the
+/// goroutine parks until the runtime's poller reports readiness. The first wait costs one more system
+/// call.
 ///
 /// A stream belongs to the runtime of the goroutine that waits for the stream first. Goroutines of another
 /// runtime, and plain threads, may use the stream too, but they wait in a system call that blocks a kernel
@@ -31,11 +31,11 @@ conversions!(TcpStream, net::TcpStream);
 stream!(TcpStream, true);
 
 impl TcpStream {
-    /// A connection to the first of the addresses that will have it. Parks a goroutine, or blocks a
-    /// plain thread, until it is there; and while a name is looked up.
+    /// Connects to the first of the addresses that accepts. Parks a goroutine, or blocks a plain thread,
+    /// until the connection is established, and while a name is looked up.
     ///
     /// # Errors
-    /// The last address's error, if none will.
+    /// The last address's error, if no address accepts.
     ///
     /// # Panics
     /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
@@ -46,7 +46,7 @@ impl TcpStream {
         address.resolve()?.try_each(|address| connect(&address, Patience::AsSet, place))
     }
 
-    /// As [`connect`](Self::connect), to this address, for so long at the most.
+    /// As [`connect`](Self::connect), to this address, but waits no longer than `limit`.
     ///
     /// # Errors
     /// As [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if it takes longer; if `limit`
@@ -63,7 +63,7 @@ impl TcpStream {
         connect(address, Patience::For(limit), Location::caller())
     }
 
-    /// As [`connect`](Self::connect), until `token` is cancelled at the latest; but the looking up of a
+    /// As [`connect`](Self::connect), until `token` is cancelled at the latest. But a look-up of a
     /// name goes on until the resolver answers.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl TcpStream {
         address.resolve()?.try_each(|address| connect(&address, Patience::Token(token), place))
     }
 
-    /// As [`read`](io::Read::read), and leaves there what it has read.
+    /// As [`read`](io::Read::read), but leaves the bytes in the stream.
     ///
     /// # Errors
     /// As [`read`](io::Read::read).

@@ -30,11 +30,11 @@ pub struct UdpSocket(Io<net::UdpSocket>);
 conversions!(UdpSocket, net::UdpSocket);
 
 impl UdpSocket {
-    /// A socket at the first of the addresses that can be had. Suspends where a name must be looked
+    /// Binds a socket to the first of the addresses that can be bound. Suspends if a name must be looked
     /// up.
     ///
     /// # Errors
-    /// If none can be had.
+    /// If no address can be bound.
     ///
     /// # Panics
     /// In a model.
@@ -44,11 +44,11 @@ impl UdpSocket {
         address.resolve()?.try_each(net::UdpSocket::bind).map(UdpSocket::from)
     }
 
-    /// From now on sends to, and receives from, the first of the addresses that will do, and no other.
-    /// Suspends where a name must be looked up.
+    /// Connects the socket to the first of the addresses that can be used: it then sends to, and receives
+    /// from, no other address. Suspends if a name must be looked up.
     ///
     /// # Errors
-    /// If none will.
+    /// If no address can be used.
     #[track_caller]
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         address.resolve()?.try_each(|address| self.0.socket().connect(address))
@@ -86,7 +86,7 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), and leaves the datagram there.
+    /// As [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
     ///
     /// # Errors
     /// As there.
@@ -125,7 +125,7 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv(buffer))
     }
 
-    /// As [`recv`](Self::recv), and leaves the datagram there.
+    /// As [`recv`](Self::recv), but leaves the datagram in the queue.
     ///
     /// # Errors
     /// As there.
@@ -139,7 +139,7 @@ impl UdpSocket {
     }
 
     /// Sends a datagram to the first of the addresses. Parks a goroutine, or blocks a plain thread, while
-    /// there is no room for it; and while a name is looked up.
+    /// there is no room for the datagram, and while a name is looked up.
     ///
     /// # Errors
     /// As `std`'s.
