@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::Location;
 
-/// Returns a new stream socket that does not block, and starts to connect it to `address`.
+/// Connects a new stream socket, which does not block, to `address`, and waits until it is connected.
 pub(super) fn connected<S: AsFd + From<OwnedFd>>(
     domain: Domain,
     address: &SockAddr,

@@ -20,10 +20,10 @@ pub struct UnixDatagram(Io<net::UnixDatagram>);
 conversions!(UnixDatagram, net::UnixDatagram);
 
 impl UnixDatagram {
-    /// A socket at `path`, where nothing may be yet. Never waits.
+    /// Binds a socket to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If it can't be had.
+    /// If `path` can't be bound.
     ///
     /// # Panics
     /// In a model.
@@ -33,7 +33,7 @@ impl UnixDatagram {
         net::UnixDatagram::bind(path).map(UnixDatagram::from)
     }
 
-    /// A socket without an address. Never waits.
+    /// Returns a socket without an address. Never waits.
     ///
     /// # Errors
     /// If there are too many open files.
@@ -46,7 +46,7 @@ impl UnixDatagram {
         net::UnixDatagram::unbound().map(UnixDatagram::from)
     }
 
-    /// Two that are connected to one another. Never waits.
+    /// Returns two sockets that are connected to each other. Never waits.
     ///
     /// # Errors
     /// If there are too many open files.
@@ -60,10 +60,11 @@ impl UnixDatagram {
         Ok((one.into(), other.into()))
     }
 
-    /// From now on sends to the socket at `path`, and receives from no other. Never waits.
+    /// Connects to the socket at `path`: this socket then sends to it, and receives from no other. Never
+    /// waits.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no such socket.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.0.socket().connect(path)
     }
@@ -110,7 +111,7 @@ impl UnixDatagram {
     }
 
     /// Sends a datagram on a connected socket. Parks a goroutine, or blocks a plain thread, while there is
-    /// no room for it.
+    /// no room for the datagram.
     ///
     /// # Errors
     /// As `std`'s.

@@ -20,10 +20,10 @@ pub struct UnixListener(Io<net::UnixListener>);
 conversions!(UnixListener, net::UnixListener);
 
 impl UnixListener {
-    /// A listener at `path`, where nothing may be yet. Never waits.
+    /// Binds a listener to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If it can't be had.
+    /// If the address can't be bound.
     ///
     /// # Panics
     /// In a model.
@@ -33,10 +33,10 @@ impl UnixListener {
         net::UnixListener::bind(path).map(UnixListener::from)
     }
 
-    /// A listener at an address, which may be one without a path. Never waits.
+    /// Binds a listener to an address, which may be an address without a path. Never waits.
     ///
     /// # Errors
-    /// If it can't be had.
+    /// If the address can't be bound.
     ///
     /// # Panics
     /// In a model.
@@ -80,18 +80,18 @@ impl UnixListener {
     ) -> io::Result<(UnixStream, SocketAddr)> {
         let accept = |listener: &net::UnixListener| system::accept(listener.as_fd());
         let (fd, peer) = self.0.run(Way::Read, patience, place, accept)?;
-        // Of one without a name there is nothing but the family: the empty path says the same.
+        // A peer without a name has only an address family: the empty path means the same.
         let peer = peer.as_unix().map_or_else(|| SocketAddr::from_pathname(""), Ok)?;
         Ok((UnixStream(Io::new(net::UnixStream::from(fd))), peer))
     }
 
-    /// The connections, one after another; never ends. As [`accept`](Self::accept).
+    /// Returns an iterator over the connections, which never ends. Each step is as [`accept`](Self::accept).
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }
 
     forward! {
-        /// Where it listens.
+        /// Returns the address that the listener is bound to.
         fn local_addr(&self) -> SocketAddr;
         /// The socket's pending error, which is forgotten.
         fn take_error(&self) -> Option<io::Error>;

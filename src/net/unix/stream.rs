@@ -35,11 +35,11 @@ use std::path::Path;
 pub struct UnixStream(pub(super) Io<net::UnixStream>);
 
 conversions!(UnixStream, net::UnixStream);
-// Not where descriptors ride along: a read ends at them.
+// False, because a read also ends at a message that carries descriptors.
 stream!(UnixStream, false);
 
 impl UnixStream {
-    /// A connection to the listener at `path`. Parks a goroutine, or blocks a plain thread, while the
+    /// Connects to the listener at `path`. Parks a goroutine, or blocks a plain thread, while the
     /// listener has no room for one more. The kernel does not report when there is room, so this function
     /// tries again every few milliseconds.
     ///
@@ -65,7 +65,7 @@ impl UnixStream {
         connect(path.as_ref(), Patience::Token(token), Location::caller())
     }
 
-    /// Two that are connected to one another. Never waits.
+    /// Returns two streams that are connected to each other. Never waits.
     ///
     /// # Errors
     /// If there are too many open files.
