@@ -17,7 +17,7 @@
 //! ([`Builder::max_threads`](crate::Builder::max_threads)); beyond that limit calls wait for each
 //! other. A token can't end a call early, because the call is in the kernel.
 //!
-//! In a model ([`model`](crate::model)) every call panics: there is no real I/O there.
+//! In a model ([`model`](crate::model)) every call panics, because a model has no real I/O.
 //!
 //! ```
 //! use selvedge::{fs, go};

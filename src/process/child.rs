@@ -31,7 +31,7 @@ pub struct Child {
 #[derive(Debug)]
 pub struct ChildStdin(io::PipeWriter);
 
-/// The standard output of a child. A read waits, without holding a processor, until there is some.
+/// The standard output of a child. A read waits, without holding a processor, until there is some output.
 #[derive(Debug)]
 pub struct ChildStdout(io::PipeReader);
 
@@ -40,7 +40,7 @@ pub struct ChildStdout(io::PipeReader);
 pub struct ChildStderr(io::PipeReader);
 
 impl Child {
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.inner.id()
     }
@@ -76,12 +76,12 @@ impl Child {
         }
     }
 
-    /// As [`wait`](Self::wait), until `token` is cancelled at the latest: the child goes on then, and may
+    /// As [`wait`](Self::wait), until `token` is cancelled at the latest. The child then goes on, and may
     /// be killed, or waited for again.
     ///
     /// # Errors
     /// As [`wait`](Self::wait); as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the
-    /// token is cancelled; [`Unsupported`](ErrorKind::Unsupported) if the kernel can't tell of a
+    /// token is cancelled; [`Unsupported`](ErrorKind::Unsupported) if the kernel can't report a
     /// process's end (before Linux 5.3), or no file descriptor is left.
     ///
     /// # Panics
@@ -115,7 +115,7 @@ impl Child {
         self.inner.try_wait()
     }
 
-    /// Closes its input, and collects what comes of its output until it has ended.
+    /// Closes the child's input, and collects its output until the child has ended.
     ///
     /// Waits without holding a processor.
     ///
