@@ -155,16 +155,16 @@ macro_rules! stream {
     // `$empties`: whether a read that gives fewer bytes than it has room for has emptied the stream.
     ($Type:ident, $empties:expr) => {
         impl $Type {
-            /// As [`read`](std::io::Read::read), until `token` is cancelled at the latest. A token that
-            /// is cancelled already comes first.
+            /// As [`read`](std::io::Read::read), until `token` is cancelled at the latest. If the
+            /// token is already cancelled, returns its error at once.
             ///
             /// # Errors
-            /// As [`read`](std::io::Read::read); [`Cancelled`](crate::Cancelled) within, of kind
-            /// [`TimedOut`](std::io::ErrorKind::TimedOut) where the token's deadline has passed, else
+            /// As [`read`](std::io::Read::read); an error that wraps [`Cancelled`](crate::Cancelled), of kind
+            /// [`TimedOut`](std::io::ErrorKind::TimedOut) if the token's deadline has passed, else
             /// [`Other`](std::io::ErrorKind::Other).
             ///
             /// # Panics
-            /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+            /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
             #[track_caller]
             pub fn read_cancel(
                 &self,
@@ -178,10 +178,10 @@ macro_rules! stream {
             /// As [`write`](std::io::Write::write), and as [`read_cancel`](Self::read_cancel).
             ///
             /// # Errors
-            /// As there.
+            /// As for that method.
             ///
             /// # Panics
-            /// As there.
+            /// As for that method.
             #[track_caller]
             pub fn write_cancel(
                 &self,

@@ -76,14 +76,14 @@ impl TcpListener {
     /// works; see [`TcpListener`](Self).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
     }
 
-    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. A token that is cancelled
-    /// already comes first.
+    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
+    /// already cancelled, returns its error at once.
     ///
     /// # Errors
     /// As [`accept`](Self::accept), and as [`TcpStream::read_cancel`] if the token is cancelled.
@@ -117,11 +117,11 @@ impl TcpListener {
     forward! {
         /// Returns the address that the listener is bound to.
         fn local_addr(&self) -> SocketAddr;
-        /// Sets the time to live of what it sends.
+        /// Sets the time to live of sent packets.
         fn set_ttl(&self, ttl: u32) -> ();
-        /// The time to live of what it sends.
+        /// Returns the time to live of sent packets.
         fn ttl(&self) -> u32;
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

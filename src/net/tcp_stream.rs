@@ -38,7 +38,7 @@ impl TcpStream {
     /// The last address's error, if no address accepts.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
     #[track_caller]
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         let place = Location::caller();
@@ -90,7 +90,7 @@ impl TcpStream {
     /// As [`read`](io::Read::read).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -98,21 +98,21 @@ impl TcpStream {
     }
 
     forward! {
-        /// This end's address.
+        /// Returns this end's address.
         fn local_addr(&self) -> SocketAddr;
-        /// The other end's address.
+        /// Returns the other end's address.
         fn peer_addr(&self) -> SocketAddr;
         /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
-        /// With true, small writes are sent at once.
+        /// Sets whether small writes are sent at once.
         fn set_nodelay(&self, nodelay: bool) -> ();
-        /// Whether small writes are sent at once.
+        /// Returns whether small writes are sent at once.
         fn nodelay(&self) -> bool;
-        /// Sets the time to live of what it sends.
+        /// Sets the time to live of sent packets.
         fn set_ttl(&self, ttl: u32) -> ();
-        /// The time to live of what it sends.
+        /// Returns the time to live of sent packets.
         fn ttl(&self) -> u32;
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

@@ -76,7 +76,7 @@ impl UnixDatagram {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -86,10 +86,10 @@ impl UnixDatagram {
     /// As [`recv_from`](Self::recv_from), without the sender's address.
     ///
     /// # Errors
-    /// As there.
+    /// As for that method.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -103,7 +103,7 @@ impl UnixDatagram {
     /// cancelled.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
         let place = Location::caller();
@@ -117,7 +117,7 @@ impl UnixDatagram {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -132,7 +132,7 @@ impl UnixDatagram {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let place = Location::caller();
@@ -151,13 +151,13 @@ impl UnixDatagram {
     }
 
     forward! {
-        /// This end's address.
+        /// Returns this end's address.
         fn local_addr(&self) -> SocketAddr;
-        /// The address that it is connected to.
+        /// Returns the address that the socket is connected to.
         fn peer_addr(&self) -> SocketAddr;
         /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

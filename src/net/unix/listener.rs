@@ -53,14 +53,14 @@ impl UnixListener {
     /// As [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
     }
 
-    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. A token that is cancelled
-    /// already comes first.
+    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
+    /// already cancelled, returns its error at once.
     ///
     /// # Errors
     /// As [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
@@ -93,7 +93,7 @@ impl UnixListener {
     forward! {
         /// Returns the address that the listener is bound to.
         fn local_addr(&self) -> SocketAddr;
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

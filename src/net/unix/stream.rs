@@ -47,7 +47,7 @@ impl UnixStream {
     /// If no socket listens there.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
     #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         connect(path.as_ref(), Patience::AsSet, Location::caller())
@@ -80,13 +80,13 @@ impl UnixStream {
     }
 
     forward! {
-        /// This end's address.
+        /// Returns this end's address.
         fn local_addr(&self) -> SocketAddr;
-        /// The other end's address.
+        /// Returns the other end's address.
         fn peer_addr(&self) -> SocketAddr;
         /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 
