@@ -95,8 +95,8 @@ macro_rules! conversions {
             }
         }
 
-        /// Gives the socket back to `std` with its time-outs, and sets it and all its duplicates to block.
-        /// Duplicates of this type would then block their kernel threads.
+        /// Gives the socket back to `std` with its time-outs, and sets it and all its duplicates to block,
+        /// unless `set_nonblocking(true)` was called. Duplicates of this type then block kernel threads.
         impl From<$Type> for $Std {
             fn from(socket: $Type) -> Self {
                 socket.0.into_std()

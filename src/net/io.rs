@@ -128,7 +128,7 @@ impl<S: AsFd> Io<S> {
         Io::with(socket, || Arc::new(settings))
     }
 
-    /// Returns the socket as a socket of `std`, which blocks.
+    /// Returns `std`'s socket with its time-outs, which blocks unless `set_nonblocking(true)` was called.
     pub(super) fn into_std(self) -> S {
         let (read, write) = (self.timeout(Way::Read), self.timeout(Way::Write));
         let own = SockRef::from(&self.socket);

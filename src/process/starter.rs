@@ -38,8 +38,8 @@ struct State {
 static STARTERS: OfProcess<Starters> = OfProcess::new();
 
 /// Calls `f`, which starts a child, on a starter. On a plain thread, calls `f` in place, as `std`
-/// does. If the goroutine has its kernel thread for itself, or if no starter can be had, uses `blocking` instead. `what`
-/// is the public name of the call.
+/// does. If the goroutine has its kernel thread for itself, or if no starter can be had,
+/// uses `blocking` instead. `what` is the public name of the call.
 #[track_caller]
 pub(super) fn start<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);
