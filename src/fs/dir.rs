@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// How many entries are read in one call that may wait.
 const AT_ONCE: usize = 128;
 
-/// An iterator over the entries of a directory, in no order, without `.` and `..`.
+/// Returns an iterator over the entries of a directory, in no particular order, without `.` and `..`.
 ///
 /// Waits without holding a processor.
 ///
@@ -54,22 +54,22 @@ impl Iterator for ReadDir {
 pub struct DirEntry(std::fs::DirEntry);
 
 impl DirEntry {
-    /// Its path: that given to [`read_dir`], with its name.
+    /// Returns the entry's path: the path given to [`read_dir`], joined with the entry's name.
     pub fn path(&self) -> PathBuf {
         self.0.path()
     }
 
-    /// Its name in the directory.
+    /// Returns the entry's name in the directory.
     pub fn file_name(&self) -> OsString {
         self.0.file_name()
     }
 
-    /// The number of its inode.
+    /// Returns the entry's inode number.
     pub fn ino(&self) -> u64 {
         self.0.ino()
     }
 
-    /// What is known of it; of a symbolic link itself. Waits without holding a processor.
+    /// Returns the entry's metadata, for a symbolic link that of the link itself. Waits without holding a processor.
     ///
     /// # Errors
     /// Those of [`std::fs::DirEntry::metadata`].
@@ -78,7 +78,7 @@ impl DirEntry {
         call("DirEntry::metadata", || self.0.metadata())
     }
 
-    /// What kind of file it is. Mostly known already; else waits as [`metadata`](Self::metadata).
+    /// Returns the kind of file. The kind is mostly known already; else the call waits as [`metadata`](Self::metadata).
     ///
     /// # Errors
     /// Those of [`std::fs::DirEntry::file_type`].

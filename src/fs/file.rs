@@ -1,4 +1,4 @@
-//! File: `std::fs::File`, whose calls wait without holding a processor.
+//! File: `std::fs::File`, with calls that wait without holding a processor.
 
 use super::{FileTimes, Metadata, OpenOptions, Permissions};
 use crate::io::call::{call, reads, stands_for, writes};
@@ -8,12 +8,12 @@ use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// An open file; as [`std::fs::File`], from and into which it can be made.
+/// An open file, as [`std::fs::File`], with conversions from and into it.
 ///
 /// Reads and writes wait without holding a processor, at the cost of
 /// [`blocking`](fn@crate::blocking): use a [`BufReader`](io::BufReader) or a
 /// [`BufWriter`](io::BufWriter) for small ones. Closing, when it is dropped, happens on the kernel
-/// thread of whoever drops it.
+/// thread that drops it.
 ///
 /// # Panics
 /// In a model, every call that would touch the file.
@@ -21,9 +21,9 @@ use std::path::Path;
 pub struct File(std::fs::File);
 
 impl File {
-    /// Opens a file to be read. A FIFO opens when its other end does.
+    /// Opens a file for reading. A FIFO opens when its other end does.
     ///
-    /// Waits without holding a processor, as do all calls of a file that may wait.
+    /// Waits without holding a processor, as all calls of a file that may wait do.
     ///
     /// # Errors
     /// Those of [`std::fs::File::open`].
@@ -33,7 +33,7 @@ impl File {
         call("File::open", || std::fs::File::open(path)).map(File)
     }
 
-    /// Opens a file to be written, which is made, or emptied.
+    /// Opens a file for writing. The file is made if it does not exist, and emptied if it does.
     ///
     /// # Errors
     /// Those of [`std::fs::File::create`].
@@ -43,7 +43,7 @@ impl File {
         call("File::create", || std::fs::File::create(path)).map(File)
     }
 
-    /// Makes a file, to be read and written; that there is one is an error.
+    /// Makes a file for reading and writing. It is an error if the file exists.
     ///
     /// # Errors
     /// Those of [`std::fs::File::create_new`].
@@ -53,12 +53,12 @@ impl File {
         call("File::create_new", || std::fs::File::create_new(path)).map(File)
     }
 
-    /// Other ways to open a file.
+    /// Returns options for other ways to open a file.
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
-    /// Waits until what was written is on the disk, with all that is known of the file.
+    /// Waits until the written data and the file's metadata are on the disk.
     ///
     /// # Errors
     /// Those of [`std::fs::File::sync_all`].
@@ -67,7 +67,7 @@ impl File {
         call("File::sync_all", || self.0.sync_all())
     }
 
-    /// Waits until what was written is on the disk.
+    /// Waits until the written data is on the disk.
     ///
     /// # Errors
     /// Those of [`std::fs::File::sync_data`].
@@ -76,7 +76,7 @@ impl File {
         call("File::sync_data", || self.0.sync_data())
     }
 
-    /// Cuts the file, or fills it up with zeros.
+    /// Truncates the file, or extends it with zeros.
     ///
     /// # Errors
     /// Those of [`std::fs::File::set_len`].
@@ -85,7 +85,7 @@ impl File {
         call("File::set_len", || self.0.set_len(size))
     }
 
-    /// What is known of it.
+    /// Returns the file's metadata.
     ///
     /// # Errors
     /// Those of [`std::fs::File::metadata`].
@@ -94,7 +94,7 @@ impl File {
         call("File::metadata", || self.0.metadata())
     }
 
-    /// Changes its permissions.
+    /// Changes the file's permissions.
     ///
     /// # Errors
     /// Those of [`std::fs::File::set_permissions`].
@@ -103,7 +103,7 @@ impl File {
         call("File::set_permissions", || self.0.set_permissions(permissions))
     }
 
-    /// Changes its times.
+    /// Changes the file's times.
     ///
     /// # Errors
     /// Those of [`std::fs::File::set_times`].
@@ -112,7 +112,7 @@ impl File {
         call("File::set_times", || self.0.set_times(times))
     }
 
-    /// Waits until it is locked for this handle alone. The lock is the handle's, not the goroutine's.
+    /// Waits until this handle has the file's exclusive lock. The handle owns the lock, not the goroutine.
     ///
     /// # Errors
     /// Those of [`std::fs::File::lock`].
@@ -121,7 +121,7 @@ impl File {
         call("File::lock", || self.0.lock())
     }
 
-    /// As [`lock`](Self::lock), together with others that share it.
+    /// As [`lock`](Self::lock), but other handles may share the lock.
     ///
     /// # Errors
     /// Those of [`std::fs::File::lock_shared`].
@@ -130,16 +130,16 @@ impl File {
         call("File::lock_shared", || self.0.lock_shared())
     }
 
-    /// Locks it if nobody else has it.
+    /// Locks the file if no other handle has the lock.
     ///
     /// # Errors
-    /// If somebody has, and those of [`std::fs::File::try_lock`].
+    /// If another handle has the lock, and those of [`std::fs::File::try_lock`].
     #[track_caller]
     pub fn try_lock(&self) -> Result<(), TryLockError> {
         call("File::try_lock", || self.0.try_lock())
     }
 
-    /// As [`try_lock`](Self::try_lock), together with others that share it.
+    /// As [`try_lock`](Self::try_lock), but other handles may share the lock.
     ///
     /// # Errors
     /// As [`try_lock`](Self::try_lock).
@@ -148,7 +148,7 @@ impl File {
         call("File::try_lock_shared", || self.0.try_lock_shared())
     }
 
-    /// Gives the lock up.
+    /// Releases the lock.
     ///
     /// # Errors
     /// Those of [`std::fs::File::unlock`].
@@ -157,7 +157,7 @@ impl File {
         call("File::unlock", || self.0.unlock())
     }
 
-    /// Another handle to the same open file, which shares its position. Never waits.
+    /// Returns another handle to the same open file, which shares the position. Never waits.
     ///
     /// # Errors
     /// If no file descriptor is left.
@@ -184,7 +184,7 @@ impl Seek for File {
     }
 }
 
-/// At a place of its own, whatever the file's position.
+/// Reads and writes at a given offset, independently of the file's position.
 impl FileExt for File {
     #[track_caller]
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -212,7 +212,7 @@ impl IntoRawFd for File {
 #[allow(unsafe_code)]
 impl FromRawFd for File {
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller's promise: `fd` is open, and its own.
+        // SAFETY: the caller keeps the contract: `fd` is open, and the caller owns it.
         File(unsafe { std::fs::File::from_raw_fd(fd) })
     }
 }

@@ -1,23 +1,23 @@
-//! Files, by `std::fs`'s names: each call waits without holding a processor, and spares those at home on
-//! its kernel thread the wait.
+//! Files, with `std::fs`'s names. Each call waits without holding a processor, so that the goroutines that
+//! are bound to its kernel thread do not wait.
 //!
-//! `std::fs` works in goroutines as well: a call that takes long is noticed, and the processor taken,
-//! within some milliseconds.
+//! `std::fs` works in goroutines as well: the runtime notices a call that takes long, and
+//! retakes its processor, within some milliseconds.
 //!
 //! | | `std::fs` | `selvedge::fs` |
 //! |---|---|---|
-//! | a call that the page cache answers | its own cost | some 10 ns more alone on the kernel thread, some 20 µs more with neighbours |
-//! | a call that waits: a slow disk, a network's file system, a FIFO, a lock | goroutines at home on the kernel thread wait, others for some milliseconds | nobody else waits |
+//! | a call that the page cache answers | its own cost | some 10 ns more alone on the kernel thread, some 20 µs more with other goroutines |
+//! | a call that waits: a slow disk, a network's file system, a FIFO, a lock | goroutines that are bound to the kernel thread wait, others for some milliseconds | no other goroutine waits |
 //!
-//! So use this module where a call may wait, or where latency counts: and `std::fs` for many short calls
-//! on files that are in memory, or wrap the whole of them in one [`blocking`](fn@crate::blocking). A
+//! So use this module if a call may wait, or if latency matters. For many short calls on files that are in
+//! memory, use `std::fs`, or wrap all of the calls in one [`blocking`](fn@crate::blocking). A
 //! [`File`] here becomes one of `std`'s, and the reverse, by `into`.
 //!
 //! A call that waits keeps a kernel thread, of which a runtime has a limited number
-//! ([`Builder::max_threads`](crate::Builder::max_threads)); beyond that calls wait for each other.
-//! No call is ended early by a token: the kernel has it.
+//! ([`Builder::max_threads`](crate::Builder::max_threads)); beyond that limit calls wait for each
+//! other. A token can't end a call early, because the call is in the kernel.
 //!
-//! In a model ([`model`](crate::model)) every call panics: there is no real I/O there.
+//! In a model ([`model`](crate::model)) every call panics, because a model has no real I/O.
 //!
 //! ```
 //! use selvedge::{fs, go};
@@ -68,7 +68,7 @@ macro_rules! of_path {
     )* };
 }
 
-/// As `of_path`, with two.
+/// As `of_path`, with two paths.
 macro_rules! of_paths {
     ($($(#[$meta:meta])* $name:ident -> $answer:ty;)*) => { $(
         $(#[$meta])*
@@ -93,19 +93,19 @@ of_path! {
     read -> Vec<u8>;
     /// Reads a whole file of UTF-8.
     read_to_string -> String;
-    /// What is known of a file, or of what a symbolic link leads to.
+    /// Returns the metadata of a file, or of the target of a symbolic link.
     metadata -> Metadata;
     /// As [`metadata`], of the symbolic link itself.
     symlink_metadata -> Metadata;
-    /// The absolute path, with all symbolic links resolved.
+    /// Returns the absolute path, with all symbolic links resolved.
     canonicalize -> PathBuf;
-    /// Where a symbolic link leads to.
+    /// Returns the target of a symbolic link.
     read_link -> PathBuf;
-    /// Whether there is something at this path; an error if that can't be known.
+    /// Returns whether something exists at this path, or an error if that can't be known.
     exists -> bool;
     /// Makes a directory.
     create_dir -> ();
-    /// Makes a directory, and those above it that are missing.
+    /// Makes a directory, and its missing parent directories.
     create_dir_all -> ();
     /// Removes a file.
     remove_file -> ();
@@ -116,15 +116,15 @@ of_path! {
 }
 
 of_paths! {
-    /// Gives a file another name; what had that name is replaced.
+    /// Gives a file another name, and replaces any file of that name.
     rename -> ();
-    /// Copies a file's bytes and permissions; returns how many bytes these were.
+    /// Copies a file's bytes and permissions; returns the number of bytes.
     copy -> u64;
     /// Gives a file one more name.
     hard_link -> ();
 }
 
-/// Writes `contents` as the whole of a file, which is made if there is none.
+/// Writes `contents` as the whole contents of a file, which is made if it does not exist.
 ///
 /// Waits without holding a processor.
 ///

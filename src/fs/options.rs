@@ -1,4 +1,4 @@
-//! OpenOptions: `std::fs::OpenOptions`, whose `open` waits without holding a processor.
+//! OpenOptions: `std::fs::OpenOptions`, with an `open` that waits without holding a processor.
 
 use super::file::File;
 use crate::io::call::call;
@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// How a file is opened; as [`std::fs::OpenOptions`], from which it can also be made.
+/// How a file is opened; as [`std::fs::OpenOptions`], with a conversion from it.
 ///
 /// ```no_run
 /// use selvedge::fs::OpenOptions;
@@ -29,54 +29,54 @@ impl From<std::fs::OpenOptions> for OpenOptions {
 }
 
 impl OpenOptions {
-    /// Nothing is asked for yet.
+    /// Returns options with nothing set.
     pub fn new() -> Self {
         OpenOptions(std::fs::OpenOptions::new())
     }
 
-    /// To be read.
+    /// Sets whether the file is opened for reading.
     pub fn read(&mut self, read: bool) -> &mut Self {
         self.0.read(read);
         self
     }
 
-    /// To be written.
+    /// Sets whether the file is opened for writing.
     pub fn write(&mut self, write: bool) -> &mut Self {
         self.0.write(write);
         self
     }
 
-    /// Each write goes to the end of the file.
+    /// Sets whether each write goes to the end of the file.
     pub fn append(&mut self, append: bool) -> &mut Self {
         self.0.append(append);
         self
     }
 
-    /// What it holds goes.
+    /// Sets whether the file is emptied.
     pub fn truncate(&mut self, truncate: bool) -> &mut Self {
         self.0.truncate(truncate);
         self
     }
 
-    /// To be made if there is none.
+    /// Sets whether the file is made if it does not exist.
     pub fn create(&mut self, create: bool) -> &mut Self {
         self.0.create(create);
         self
     }
 
-    /// To be made; that there is one is an error.
+    /// Sets whether the file must be made; it is then an error if the file exists.
     pub fn create_new(&mut self, create_new: bool) -> &mut Self {
         self.0.create_new(create_new);
         self
     }
 
-    /// The permissions of a file that is made.
+    /// Sets the permissions of a file that is made.
     pub fn mode(&mut self, mode: u32) -> &mut Self {
         self.0.mode(mode);
         self
     }
 
-    /// Flags for the kernel's `open`. Access modes are ignored.
+    /// Sets flags for the kernel's `open`. Access modes are ignored.
     pub fn custom_flags(&mut self, flags: i32) -> &mut Self {
         self.0.custom_flags(flags);
         self

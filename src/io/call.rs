@@ -1,5 +1,5 @@
-//! Call: how what the kernel may take its time over is called: by `blocking`, so that others go on; and
-//! the traits and conversions that all handles to such things share.
+//! Call: runs system calls that may take long in `blocking`, so that other goroutines go on, and defines
+//! the traits and conversions that all handles of such calls share.
 #![forbid(unsafe_code)]
 
 use crate::observe::run_log;
@@ -8,7 +8,7 @@ use crate::sched::blocking::blocking;
 /// Calls `f`, which may block its kernel thread. `what` is the public name of the call.
 ///
 /// # Panics
-/// In a model, where `f` would have effects that no execution can take back.
+/// In a model, because `f` would have effects that the model can't undo between executions.
 #[track_caller]
 pub(crate) fn call<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);
@@ -33,7 +33,7 @@ fn refuse(what: &'static str) -> ! {
     );
 }
 
-/// `Read` for a handle and for a reference to it, by way of the handle of std's in its field 0.
+/// `Read` for a handle and for a reference to it, by `std`'s handle in its field 0.
 macro_rules! reads {
     ($handle:ident) => {
         /// Each call waits in the kernel without holding a processor; see the handle.
@@ -93,7 +93,7 @@ macro_rules! reads {
     };
 }
 
-/// `Write` for a handle and for a reference to it, by way of the handle of std's in its field 0.
+/// `Write` for a handle and for a reference to it, by `std`'s handle in its field 0.
 macro_rules! writes {
     ($handle:ident) => {
         /// Each call waits in the kernel without holding a processor; see the handle.
@@ -155,7 +155,7 @@ macro_rules! writes {
     };
 }
 
-/// From and into std's handle, and its file descriptor.
+/// Conversions from and into `std`'s handle, and access to its file descriptor.
 macro_rules! stands_for {
     ($handle:ident, $std:ty) => {
         impl From<$std> for $handle {

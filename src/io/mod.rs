@@ -1,15 +1,15 @@
-//! The standard streams, and pipes. A goroutine that reads from one, or writes to one that is full, waits
-//! without holding a processor, and spares those at home on its kernel thread the wait.
+//! The standard streams, and pipes. A goroutine that reads from a stream or pipe, or writes to a full pipe,
+//! waits without holding a processor, so that the goroutines that are bound to its kernel thread do not wait.
 //!
-//! `std::io`'s own streams, `print!` and `println!` work too: a goroutine that blocks in one is noticed,
-//! and its processor taken, within some milliseconds; in an anchored runtime those at home on its kernel
-//! thread wait for it. So `println!` to a file or a terminal is fine, and reading `std::io::stdin` is
-//! not. Traits, buffers and errors are `std::io`'s.
+//! `std::io`'s own streams, `print!` and `println!` work too. The runtime notices a goroutine that
+//! blocks in such a call, and retakes its processor, within some milliseconds. In an anchored runtime the
+//! goroutines that are bound to its kernel thread wait. So `println!` to a file or a terminal is fine, but
+//! reading `std::io::stdin` is not. Traits, buffers and errors are `std::io`'s.
 //!
-//! Each call costs what [`blocking`](fn@crate::blocking) does: so wrap what you read or write in small
-//! pieces in a [`BufReader`](std::io::BufReader) or [`BufWriter`](std::io::BufWriter).
+//! Each call costs what [`blocking`](fn@crate::blocking) does. For small reads and writes, wrap the
+//! stream in a [`BufReader`](std::io::BufReader) or [`BufWriter`](std::io::BufWriter).
 //!
-//! In a model ([`model`](crate::model)) every call panics: there is no real I/O there.
+//! In a model ([`model`](crate::model)) every call panics, because a model has no real I/O.
 //!
 //! ```
 //! use selvedge::io::pipe;

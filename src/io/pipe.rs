@@ -1,9 +1,9 @@
-//! Pipe: `std::io::pipe`, whose ends wait without holding a processor.
+//! Pipe: `std::io::pipe`, with ends that wait without holding a processor.
 
 use super::call::{reads, refuse_in_model, stands_for, writes};
 use std::io;
 
-/// Makes a pipe: what is written to one end can be read from the other, in this process or in a child.
+/// Makes a pipe. Bytes that are written to one end can be read from the other, in this process or a child.
 ///
 /// Never waits.
 ///
@@ -18,11 +18,10 @@ pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
     Ok((PipeReader(reader), PipeWriter(writer)))
 }
 
-/// The end of a pipe that is read. It ends, by a read of 0 bytes, once all writers are gone and what
-/// they wrote was read.
+/// The end of a pipe that is read. A read returns 0 bytes once all writers are gone and all their bytes
+/// were read.
 ///
-/// A read waits until something is there. To be read by one goroutine while another holds the handle,
-/// read through a reference.
+/// A read waits until there are bytes. If another goroutine holds the handle, read through a reference.
 #[derive(Debug)]
 pub struct PipeReader(io::PipeReader);
 
@@ -32,7 +31,7 @@ pub struct PipeReader(io::PipeReader);
 pub struct PipeWriter(io::PipeWriter);
 
 impl PipeReader {
-    /// Another handle to the same end. Never waits.
+    /// Returns another handle to the same end. Never waits.
     ///
     /// # Errors
     /// If no file descriptor is left.

@@ -1,39 +1,39 @@
-//! Stdio: the three standard streams of the process, as `std::io` has them: one buffer each, shared with
-//! `std`'s own handles.
+//! Stdio: the three standard streams of the process, as in `std::io`. Each stream has one buffer, which
+//! `std`'s own handles share.
 
 use super::call::{call, reads, writes};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// The standard input of the process, with the one buffer that `std::io::stdin` uses too.
+/// Returns the standard input of the process, with the one buffer that `std::io::stdin` uses too.
 pub fn stdin() -> Stdin {
     Stdin(io::stdin())
 }
 
-/// The standard output of the process, buffered by lines, as by `std::io::stdout`.
+/// Returns the standard output of the process, buffered by lines, as `std::io::stdout` does.
 pub fn stdout() -> Stdout {
     Stdout(io::stdout())
 }
 
-/// The standard error output of the process, without a buffer.
+/// Returns the standard error output of the process, without a buffer.
 pub fn stderr() -> Stderr {
     Stderr(io::stderr())
 }
 
-/// The standard input; made by [`stdin`]. Whole lines go to whoever asks first: a read takes the
-/// stream's lock while it waits.
+/// The standard input; made by [`stdin`]. A whole line goes to the first caller that asks,
+/// because a read holds the stream's lock while it waits.
 ///
-/// There is no `lock`, since its guard would belong to a kernel thread.
+/// There is no method `lock`, because the guard would belong to a kernel thread.
 #[derive(Debug)]
 pub struct Stdin(io::Stdin);
 
 impl Stdin {
-    /// Reads a line, its end included, and appends it to `buf`; 0 at the end of the input.
+    /// Reads a line, its end included, and appends it to `buf`. Returns 0 at the end of the input.
     ///
     /// Waits without holding a processor.
     ///
     /// # Errors
-    /// Those of the read; and if the line is not UTF-8.
+    /// Those of the read, and an error if the line is not UTF-8.
     ///
     /// # Panics
     /// In a model.
@@ -42,7 +42,7 @@ impl Stdin {
         call("Stdin::read_line", || self.0.read_line(buf))
     }
 
-    /// An iterator over the lines, without their ends. Each step waits as [`read_line`](Self::read_line).
+    /// Returns an iterator over the lines, without their ends. Each step waits as [`read_line`](Self::read_line).
     pub fn lines(self) -> Lines {
         Lines(self)
     }
@@ -71,8 +71,8 @@ impl Iterator for Lines {
     }
 }
 
-/// The standard output; made by [`stdout`]. What is written at once by `write!` or `write_all` is not
-/// torn apart by others.
+/// The standard output; made by [`stdout`]. Other writers can't split the output of one `write!` or
+/// `write_all`.
 #[derive(Debug)]
 pub struct Stdout(io::Stdout);
 

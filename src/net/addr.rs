@@ -1,4 +1,4 @@
-//! Addresses, and how names become some without holding up a processor.
+//! Addresses, and how names are resolved to addresses without holding a processor.
 //! Checked by: proptests/net/.
 #![forbid(unsafe_code)]
 
@@ -9,27 +9,27 @@ use std::net::{
 };
 use std::vec;
 
-/// What can be an address: all that [`std::net::ToSocketAddrs`] takes.
+/// A value that stands for addresses: every type that implements [`std::net::ToSocketAddrs`].
 ///
 /// A name is looked up by the system's resolver, in [`blocking`](fn@crate::blocking): the goroutine waits, and
-/// others run meanwhile. That can't be cancelled. An address that is written as digits needs no look-up,
-/// and never suspends.
+/// others run meanwhile. The look-up can't be cancelled. An address that is written as digits needs no
+/// look-up, and never suspends.
 ///
-/// A type of yours that implements `std`'s trait gets this one by an empty `impl`.
+/// If a type of yours implements `std`'s trait, an empty `impl` is enough for this trait.
 pub trait ToSocketAddrs: StdAddrs {
-    /// The addresses, in the order in which they are to be tried.
+    /// Returns the addresses, in the order in which they must be tried.
     ///
-    /// May suspend, where a name must be looked up; as implemented here, calls `std`'s
-    /// `to_socket_addrs` in place.
+    /// May suspend if a name must be looked up. The default implementation calls `std`'s
+    /// `to_socket_addrs` on the caller's thread.
     ///
     /// # Errors
-    /// If it is no address, or the name is not known.
+    /// If the value is no address, or the name is not known.
     fn resolve(&self) -> io::Result<Addresses> {
         self.to_socket_addrs().map(Addresses::of)
     }
 }
 
-/// Addresses to be tried one after another; made by [`ToSocketAddrs::resolve`].
+/// Addresses that are tried one after another; made by [`ToSocketAddrs::resolve`].
 #[derive(Clone, Debug)]
 pub struct Addresses(Kind);
 
@@ -40,7 +40,7 @@ enum Kind {
 }
 
 impl Addresses {
-    /// These.
+    /// Returns these addresses, in this order.
     pub fn of(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         Addresses(Kind::Many(addresses.into_iter().collect::<Vec<_>>().into_iter()))
     }
@@ -49,7 +49,7 @@ impl Addresses {
         Ok(Addresses(Kind::One(Some(address.into()))))
     }
 
-    /// Tries each until one will do; else the last one's error.
+    /// Tries the addresses until one succeeds; else returns the last error.
     pub(super) fn try_each<T>(
         self,
         mut one: impl FnMut(SocketAddr) -> io::Result<T>,

@@ -1,13 +1,15 @@
-//! Cell: who waits for one socket, and what the poller has said of it.
+//! Cell: the waiters of one socket, and the readiness that the poller has reported for the socket.
 //!
-//! operation: read `count`; try the system call; where that would block, wait: under the lock, look
-//!     whether `count` is still what was read; if so, link and park; else try again.
-//! ready (the poller): under the lock, count, and fire all who wait.
+//! operation: read `count`; try the system call; if the call would block, wait: under the lock, check
+//!     whether `count` still has the value that was read; if so, link and park; else try again.
+//! ready (the poller): under the lock, increment `count`, and complete the waits of all waiters.
 //!
-//! Whatever becomes ready after the system call has failed is told of after that, and so either counts
-//! before the lock is taken, or fires the waiter. All who wait are fired, since one event may stand for
-//! several connections, or for more bytes than one of them reads.
-//! [N6] No readiness is lost: who waits began when nothing had been told since before its last try.
+//! The poller reports readiness that arises after the failed system call only after that call. The report
+//! therefore either changes `count` before the waiter takes the lock, or completes the waiter's wait. The
+//! poller completes all waits, because one event may stand for several connections, or for more bytes than
+//! one waiter reads.
+//! [N6] No readiness is lost: a wait begins only if the poller has reported nothing since before the
+//! waiter's last try.
 //! Checked by: verification/loom/poller.rs, verification/shuttle/sockets.rs, proptests/net/.
 #![allow(unsafe_code)]
 
@@ -19,18 +21,18 @@ use crate::wait::{List, Node, Wait, WaitLimit, WakeHandle};
 use std::panic::Location;
 use std::ptr;
 
-/// What is waited for.
+/// The kind of readiness that an operation waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Reading, or accepting.
     Read = 0,
-    /// Writing, or the end of connecting.
+    /// Writing, or the completion of a connect.
     Write = 1,
 }
 
 /// See the module.
 pub struct Cell {
-    /// How often the poller has said that it is ready, either way. Written under the lock.
+    /// How often the poller has reported readiness, for each way. Written under the lock.
     counts: [AtomicU32; 2],
     /// See [`Event::eof_or_oob`].
     eof_or_oob: AtomicBool,
@@ -44,7 +46,7 @@ impl Default for Cell {
 }
 
 impl Cell {
-    /// A cell for which nobody waits.
+    /// Returns a cell without waiters.
     pub fn new() -> Self {
         Cell {
             counts: [AtomicU32::new(0), AtomicU32::new(0)],
@@ -53,22 +55,22 @@ impl Cell {
         }
     }
 
-    /// To be read before the operation is tried. [N6]
+    /// Returns the count. The caller must read the count before it tries the operation. [N6]
     #[inline]
     pub fn count(&self, way: Way) -> u32 {
-        // Acquire: pairs with the Release in `ready`: what the poller was told of, the operation that
-        // follows finds.
+        // Acquire: pairs with the Release in `ready`, so that the operation that follows finds the
+        // readiness that the poller has reported.
         self.counts[way as usize].load(Ordering::Acquire)
     }
 
-    /// Whether the poller has ever said that it is at an end, or has urgent bytes.
+    /// Returns whether the poller has ever reported an end of file or out-of-band bytes.
     #[inline]
     pub fn is_odd(&self) -> bool {
-        // Relaxed: who has read the count that came with it sees it too, by that Acquire.
+        // Relaxed: a thread that has read the count of the same event also sees this flag, by that Acquire.
         self.eof_or_oob.load(Ordering::Relaxed)
     }
 
-    /// Waits until the poller says that it is ready, if it has not since `seen` was read. [N6]
+    /// Waits until the poller reports readiness, unless the poller has done so since `seen` was read. [N6]
     ///
     /// # Panics
     /// Inside `no_suspend`.
@@ -87,7 +89,7 @@ impl Cell {
         if self.counts[way as usize].load(Ordering::Relaxed) != seen {
             return Outcome::Fired(way as u32);
         }
-        // SAFETY: it is unlinked below at the latest, and nothing between unwinds.
+        // SAFETY: the node is unlinked below at the latest, and nothing in between unwinds.
         unsafe { waiters[way as usize].link(&node) };
         drop(waiters);
         let outcome = limit.wait(&wait, place);
@@ -102,7 +104,7 @@ impl EventHandler<WakeHandle> for Cell {
     fn ready(&self, event: Event, wakes: &mut Vec<WakeHandle>) {
         let mut waiters = self.waiters.lock();
         if event.eof_or_oob {
-            // Relaxed: the Release below publishes it, for who reads the count first.
+            // Relaxed: the Release below publishes the flag to threads that read the count first.
             self.eof_or_oob.store(true, Ordering::Relaxed);
         }
         for (way, is_ready) in [(Way::Read, event.readable), (Way::Write, event.writable)] {

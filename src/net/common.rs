@@ -1,8 +1,8 @@
-//! Common: what all sockets have alike, said once.
+//! Common: macros for the methods that all sockets share.
 //! Checked by: proptests/net/.
 #![allow(unsafe_code)]
 
-/// Methods that never wait, and are `std`'s own.
+/// Methods that never wait and forward to `std`'s.
 macro_rules! forward {
     ($($(#[$meta:meta])* fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $out:ty;)*) => { $(
         $(#[$meta])*
@@ -10,17 +10,17 @@ macro_rules! forward {
         /// As `std`'s method of this name. Never waits.
         ///
         /// # Errors
-        /// What the system call says.
+        /// Those of the system call.
         pub fn $name(&self $(, $arg: $type)*) -> std::io::Result<$out> {
             self.0.socket().$name($($arg),*)
         }
     )* };
 }
 
-/// Time-outs, duplicates, and whether it waits at all.
+/// Duplicates, and whether operations wait at all.
 macro_rules! settings {
     ($Type:ident) => {
-        /// A duplicate: another handle to the same socket, with the same time-outs. Never waits.
+        /// Returns a duplicate: another handle to the same socket, with the same time-outs. Never waits.
         ///
         /// # Errors
         /// If there are too many open files.
@@ -29,11 +29,11 @@ macro_rules! settings {
             Ok($Type(self.0.duplicate(self.0.socket().try_clone()?)))
         }
 
-        /// With true, what would wait returns [`WouldBlock`](std::io::ErrorKind::WouldBlock) instead.
-        /// Its duplicates do so as well. (The kernel never blocks, either way.)
+        /// With true, an operation that would wait returns [`WouldBlock`](std::io::ErrorKind::WouldBlock)
+        /// instead, also on duplicates. (The kernel never blocks, either way.)
         ///
         /// # Errors
-        /// None; for `std`'s sake.
+        /// Never; the result is as in `std`.
         pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
             self.0.set_nonblocking(nonblocking);
             Ok(())
@@ -41,12 +41,12 @@ macro_rules! settings {
     };
 }
 
-/// Time-outs of what both reads and writes.
+/// Time-outs of a socket that both reads and writes.
 macro_rules! timeouts {
     () => {
-        /// How long a read waits at the most; `None`: for ever. As in `std` on Unix, one that has
-        /// waited so long returns [`WouldBlock`](std::io::ErrorKind::WouldBlock). Holds for reads
-        /// that begin after this, here and on duplicates. Never waits.
+        /// Sets how long a read waits at the most; `None` means for ever. As in `std` on Unix, a read
+        /// that times out returns [`WouldBlock`](std::io::ErrorKind::WouldBlock). Applies to reads
+        /// that begin after this call, here and on duplicates. Never waits.
         ///
         /// # Errors
         /// If `limit` is zero.
@@ -62,18 +62,18 @@ macro_rules! timeouts {
             self.0.set_timeout(crate::net::cell::Way::Write, limit)
         }
 
-        /// What was set. Never waits.
+        /// Returns the time-out that was set. Never waits.
         ///
         /// # Errors
-        /// None; for `std`'s sake.
+        /// Never; the result is as in `std`.
         pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
             Ok(self.0.timeout(crate::net::cell::Way::Read))
         }
 
-        /// What was set. Never waits.
+        /// Returns the time-out that was set. Never waits.
         ///
         /// # Errors
-        /// None; for `std`'s sake.
+        /// Never; the result is as in `std`.
         pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
             Ok(self.0.timeout(crate::net::cell::Way::Write))
         }
@@ -83,11 +83,11 @@ macro_rules! timeouts {
 /// From and into `std`'s type and descriptors.
 macro_rules! conversions {
     ($Type:ident, $Std:ty) => {
-        /// Takes over `std`'s socket with its time-outs, and makes it one that does not block: so are its
-        /// duplicates then.
+        /// Takes over `std`'s socket with its time-outs, and sets the socket and all its duplicates not to
+        /// block.
         ///
         /// # Panics
-        /// If its descriptor is not open; in a model.
+        /// If the socket's descriptor is not open; in a model.
         impl From<$Std> for $Type {
             #[track_caller]
             fn from(socket: $Std) -> Self {
@@ -95,8 +95,8 @@ macro_rules! conversions {
             }
         }
 
-        /// Gives the socket back to `std`, with its time-outs, as one that blocks: so are its duplicates
-        /// then, and ours among them would block their kernel threads.
+        /// Gives the socket back to `std` with its time-outs, and sets it and all its duplicates to block,
+        /// unless `set_nonblocking(true)` was called. Duplicates of this type then block kernel threads.
         impl From<$Type> for $Std {
             fn from(socket: $Type) -> Self {
                 socket.0.into_std()
@@ -137,7 +137,7 @@ macro_rules! conversions {
         impl std::os::fd::FromRawFd for $Type {
             #[track_caller]
             unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> Self {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller keeps the contract of `from_raw_fd`.
                 unsafe { <$Std>::from_raw_fd(fd) }.into()
             }
         }
@@ -152,19 +152,19 @@ macro_rules! conversions {
 
 /// `Read` and `Write`, also by shared reference, and under a token.
 macro_rules! stream {
-    // Whether a read that gives fewer bytes than it has room for has left none.
+    // `$empties`: whether a read that gives fewer bytes than it has room for has emptied the stream.
     ($Type:ident, $empties:expr) => {
         impl $Type {
-            /// As [`read`](std::io::Read::read), until `token` is cancelled at the latest. A token that
-            /// is cancelled already comes first.
+            /// As [`read`](std::io::Read::read), until `token` is cancelled at the latest. If the
+            /// token is already cancelled, returns its error at once.
             ///
             /// # Errors
-            /// As [`read`](std::io::Read::read); [`Cancelled`](crate::Cancelled) within, of kind
-            /// [`TimedOut`](std::io::ErrorKind::TimedOut) where the token's deadline has passed, else
+            /// As [`read`](std::io::Read::read); an error that wraps [`Cancelled`](crate::Cancelled), of kind
+            /// [`TimedOut`](std::io::ErrorKind::TimedOut) if the token's deadline has passed, else
             /// [`Other`](std::io::ErrorKind::Other).
             ///
             /// # Panics
-            /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+            /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
             #[track_caller]
             pub fn read_cancel(
                 &self,
@@ -178,10 +178,10 @@ macro_rules! stream {
             /// As [`write`](std::io::Write::write), and as [`read_cancel`](Self::read_cancel).
             ///
             /// # Errors
-            /// As there.
+            /// As for that method.
             ///
             /// # Panics
-            /// As there.
+            /// As for that method.
             #[track_caller]
             pub fn write_cancel(
                 &self,
@@ -192,8 +192,8 @@ macro_rules! stream {
                 self.write_with(patience, std::panic::Location::caller(), bytes)
             }
 
-            /// A view whose reads and writes end when `token` is cancelled: for code that is written
-            /// for [`Read`](std::io::Read) and [`Write`](std::io::Write).
+            /// Returns a view with reads and writes that end when `token` is cancelled, for code that is
+            /// written for [`Read`](std::io::Read) and [`Write`](std::io::Write).
             pub fn until(&self, token: &crate::cancel::CancelToken) -> crate::net::Until<&$Type> {
                 crate::net::Until::new(self, token)
             }
@@ -250,7 +250,7 @@ macro_rules! stream {
             }
         }
 
-        /// Parks a goroutine, or blocks a plain thread, until there is something; as `std`'s otherwise.
+        /// Parks a goroutine, or blocks a plain thread, until there are bytes or the end; otherwise as `std`'s.
         impl std::io::Read for &$Type {
             #[track_caller]
             #[inline]
@@ -273,7 +273,7 @@ macro_rules! stream {
             }
         }
 
-        /// Parks a goroutine, or blocks a plain thread, while there is no room; as `std`'s otherwise.
+        /// Parks a goroutine, or blocks a plain thread, while there is no room; otherwise as `std`'s.
         impl std::io::Write for &$Type {
             #[track_caller]
             #[inline]

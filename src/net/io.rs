@@ -1,9 +1,9 @@
 //! Io: one socket, and how its operations wait.
 //!
-//! run: try the operation; only where the kernel says that it would block, wait until the poller says
-//!     otherwise, and try again. A socket that never blocks is never registered.
-//! A goroutine waits in its runtime's poller. A plain thread waits in `poll`, as does, in `blocking`, a
-//! goroutine of another runtime than the one where the socket is registered.
+//! run: try the operation. Only if the kernel says that the operation would block, wait until the poller
+//!     reports readiness, and try again. A socket that never blocks is never registered.
+//! A goroutine waits in its runtime's poller. A plain thread waits in `poll`. A goroutine of another runtime
+//! than the one where the socket is registered also waits in `poll`, inside `blocking`.
 //! [N7] A socket is in one poller at most, and leaves it before it is closed.
 //! Checked by: proptests/net/.
 #![allow(unsafe_code)]
@@ -26,18 +26,18 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-/// After so many operations in a row that did not wait, a goroutine lets others run.
+/// After this number of operations in a row that did not wait, a goroutine yields.
 const STREAK: u32 = 32;
 
 /// A socket that never blocks its kernel thread.
 pub(crate) struct Io<S> {
-    /// Before the socket, so that it ends first. [N7]
+    /// Declared before the socket, so that it is dropped first. [N7]
     registered: OnceLock<Registered>,
     registering: Mutex<()>,
     settings: Arc<Settings>,
-    /// Operations since it last waited.
+    /// Operations since the last one that waited.
     streak: AtomicU32,
-    /// One more than the count before a read that left nothing; zero: there was none. [N6]
+    /// One more than the count before the last read that emptied the socket; zero: no such read. [N6]
     emptied: AtomicU64,
     socket: S,
 }
@@ -47,10 +47,10 @@ struct Registered {
     cell: Arc<Cell>,
 }
 
-/// What duplicates of a socket share, as those of `std` do.
+/// The settings that duplicates of a socket share, as duplicates of `std`'s sockets do.
 #[derive(Default)]
 struct Settings {
-    /// Nanoseconds; zero: for ever.
+    /// In nanoseconds; zero means for ever.
     timeouts: [AtomicU64; 2],
     never_waits: AtomicBool,
 }
@@ -58,16 +58,16 @@ struct Settings {
 /// How long an operation waits at the most.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience<'a> {
-    /// As long as the socket is set to.
+    /// As long as the socket's time-out allows.
     AsSet,
-    /// That, and until the token is cancelled.
+    /// As `AsSet`, but at most until the token is cancelled.
     Token(&'a CancelToken),
-    /// So long, and no longer: for `connect_timeout`.
+    /// At most this long; for `connect_timeout`.
     For(Duration),
 }
 
 impl Patience<'_> {
-    /// A token that is cancelled already comes before all else.
+    /// Returns an error if the token is already cancelled: this is checked before all else.
     #[inline]
     fn check(self) -> io::Result<()> {
         match self {
@@ -77,15 +77,15 @@ impl Patience<'_> {
     }
 }
 
-// What a panic could leave half done is guarded by locks that are not held while user code runs.
+// State that a panic could leave half done is guarded by locks that are not held while user code runs.
 impl<S> UnwindSafe for Io<S> {}
 impl<S> RefUnwindSafe for Io<S> {}
 
 impl<S: AsFd> Io<S> {
-    /// A socket that was set not to block.
+    /// Wraps a socket that was set not to block.
     ///
     /// # Panics
-    /// In a model, and in a simulation: a checker can't see what the kernel does.
+    /// In a model, and in a simulation, because a checker can't see what the kernel does.
     #[track_caller]
     pub(crate) fn new(socket: S) -> Self {
         Io::with(socket, Arc::default)
@@ -104,16 +104,16 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    /// A duplicate, with settings in common.
+    /// Returns a duplicate, which shares the settings.
     #[track_caller]
     pub(super) fn duplicate(&self, socket: S) -> Self {
         Io::with(socket, || Arc::clone(&self.settings))
     }
 
-    /// Takes over one of `std`'s, time-outs included.
+    /// Takes over a socket of `std`, time-outs included.
     ///
     /// # Panics
-    /// If its descriptor is not open; and as `new`.
+    /// If the socket's descriptor is not open; and as `new`.
     #[track_caller]
     pub(super) fn of_std(socket: S) -> Self {
         refuse_in_model();
@@ -128,11 +128,11 @@ impl<S: AsFd> Io<S> {
         Io::with(socket, || Arc::new(settings))
     }
 
-    /// Gives it back as `std` would have it.
+    /// Returns `std`'s socket with its time-outs, which blocks unless `set_nonblocking(true)` was called.
     pub(super) fn into_std(self) -> S {
         let (read, write) = (self.timeout(Way::Read), self.timeout(Way::Write));
         let own = SockRef::from(&self.socket);
-        // Each can fail only for a descriptor that somebody has closed behind our back.
+        // Each call can fail only if foreign code has closed the descriptor.
         let _ = own.set_nonblocking(self.is_nonblocking());
         if read.is_some() || write.is_some() {
             let _ = own.set_read_timeout(read);
@@ -145,13 +145,13 @@ impl<S: AsFd> Io<S> {
         &self.socket
     }
 
-    /// Takes it out of the poller. [N7]
+    /// Removes the socket from the poller. [N7]
     pub(super) fn into_socket(self) -> S {
         drop(self.registered);
         self.socket
     }
 
-    /// Does `operation`, if need be waiting until it can be done.
+    /// Performs `operation`, and waits until it can be done if necessary.
     #[inline]
     pub(crate) fn run<T>(
         &self,
@@ -174,9 +174,9 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    /// As `run`, for a stream of bytes, of which `operation` reads at most `room`. One that gives fewer
-    /// is empty then; the next read waits for the poller's word at once, and spares itself a system
-    /// call that would fail. A `room` of zero says that this is not so here.
+    /// As `run`, for a stream of bytes, of which `operation` reads at most `room`. A stream that gives
+    /// fewer bytes is then empty, so the next read waits for the poller at once, which saves a system call
+    /// that would fail. A `room` of zero means that a short read does not show an empty stream.
     #[inline]
     pub(super) fn read(
         &self,
@@ -189,7 +189,7 @@ impl<S: AsFd> Io<S> {
         let mut noting = |socket: &S, seen: u32| {
             let length = operation(socket)?;
             if 0 < length && length < room {
-                // Relaxed: a later arrival counts, or fires who waits, whatever is seen of this.
+                // Relaxed: a later arrival changes the count or wakes the waiters, whatever they see of this.
                 self.emptied.store(u64::from(seen) + 1, Ordering::Relaxed);
             }
             Ok(length)
@@ -211,11 +211,11 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    /// Whether a read has emptied it after `seen` was read, and nothing was told since. Where it is at
-    /// its end, or has urgent bytes, that says nothing. [N6]
+    /// Returns whether a read has emptied the socket, and the poller has reported nothing since (`seen` is
+    /// the count). False at an end of file and with out-of-band bytes, which need a system call. [N6]
     #[inline]
     fn is_empty(&self, seen: u32) -> bool {
-        // Relaxed: see `read`; and a setting.
+        // Relaxed: see `read`; the other is a setting.
         self.emptied.load(Ordering::Relaxed) == u64::from(seen) + 1
             && self.registered.get().is_some_and(|registered| !registered.cell.is_odd())
             && !self.settings.never_waits.load(Ordering::Relaxed)
@@ -231,7 +231,7 @@ impl<S: AsFd> Io<S> {
         operation: &mut impl FnMut(&S, u32) -> io::Result<T>,
         refusal: io::Error,
     ) -> io::Result<T> {
-        // Relaxed: a setting; who sets it and who reads at once agree between themselves.
+        // Relaxed: a setting. Threads that set it during an operation must synchronize themselves.
         if self.settings.never_waits.load(Ordering::Relaxed) {
             return Err(refusal);
         }
@@ -242,7 +242,7 @@ impl<S: AsFd> Io<S> {
                 return Err(given_up(outcome, patience));
             }
             seen = self.count(way);
-            // Also when the time is up: it may have come just now.
+            // Try also when the time is up: readiness may have arrived just now.
             match operation(&self.socket, seen) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 done => return done,
@@ -273,7 +273,7 @@ impl<S: AsFd> Io<S> {
         limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> io::Result<Outcome> {
-        // Relaxed: a count that only this socket's users write.
+        // Relaxed: only operations on this socket write this count.
         self.streak.store(0, Ordering::Relaxed);
         match self.cell()? {
             Place::Cell(cell) => Ok(cell.wait(way, seen, limit, place)),
@@ -287,11 +287,11 @@ impl<S: AsFd> Io<S> {
 
     #[inline]
     fn count(&self, way: Way) -> u32 {
-        // What is not registered, the poller has said nothing of.
+        // The poller has reported nothing of a socket that was not registered.
         self.registered.get().map_or(0, |registered| registered.cell.count(way))
     }
 
-    /// Where the caller is to wait.
+    /// Returns the place where the caller must wait.
     fn cell(&self) -> io::Result<Place<'_>> {
         let Some(worker) = current_worker() else { return Ok(Place::Thread) };
         let sockets = worker.shared().sockets()?;
@@ -309,10 +309,10 @@ impl<S: AsFd> Io<S> {
         Ok(if here { Place::Cell(&registered.cell) } else { Place::Elsewhere })
     }
 
-    /// A socket that never makes its goroutine wait must not keep others from running.
+    /// Yields after many operations, so that a socket that is always ready does not keep others from running.
     #[inline]
     fn take_turn(&self, place: &'static Location<'static>) {
-        // Relaxed: a count; where two add at once it is none the worse.
+        // Relaxed: a count that need not be exact if two threads add at once.
         let streak = self.streak.load(Ordering::Relaxed) + 1;
         let over = streak >= STREAK;
         self.streak.store(if over { 0 } else { streak }, Ordering::Relaxed);
@@ -352,7 +352,7 @@ impl<S: AsFd> Io<S> {
 }
 
 enum Place<'a> {
-    /// A goroutine of the runtime in whose poller the socket is.
+    /// A goroutine of the runtime that has the socket in its poller.
     Cell(&'a Cell),
     /// A plain thread.
     Thread,
@@ -369,7 +369,7 @@ fn given_up(outcome: Outcome, patience: Patience<'_>) -> io::Error {
     }
 }
 
-/// A token's error: `TimedOut` where its deadline has passed.
+/// Returns a token's error: `TimedOut` if its deadline has passed.
 pub(super) fn cancelled(token: &CancelToken) -> io::Error {
     match token.reason() {
         Some(CancelReason::DeadlinePassed) => io::Error::new(ErrorKind::TimedOut, Cancelled),
@@ -378,7 +378,7 @@ pub(super) fn cancelled(token: &CancelToken) -> io::Error {
 }
 
 /// # Panics
-/// Where a checker makes the choices.
+/// In a model or a simulation.
 #[track_caller]
 pub(super) fn refuse_in_model() {
     let simulated = || current_worker().is_some_and(|worker| worker.shared().simulation.is_some());

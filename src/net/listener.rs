@@ -11,13 +11,13 @@ use std::net::{self, SocketAddr};
 use std::os::fd::AsFd;
 use std::panic::Location;
 
-/// A TCP socket that listens: [`std::net::TcpListener`], whose `accept` parks the goroutine.
+/// A TCP socket that listens: [`std::net::TcpListener`], with an `accept` that parks the goroutine.
 ///
 /// Several goroutines may accept at a time; each connection goes to one of them.
 ///
-/// An error of `accept` is not the listener's end. With too many open files (`EMFILE`) the connection stays
-/// in the kernel's queue, and `accept` says so again at once: wait a little, until something was
-/// closed. Nothing is lost meanwhile.
+/// The listener still works after an error of `accept`. If there are too many open files (`EMFILE`), the
+/// connection stays in the kernel's queue, and the next `accept` returns the same error at once. Wait a
+/// little, until a file was closed. No connection is lost meanwhile.
 ///
 /// ```
 /// use selvedge::net::{TcpListener, TcpStream};
@@ -51,11 +51,11 @@ const BACKLOG: i32 = 4096;
 conversions!(TcpListener, net::TcpListener);
 
 impl TcpListener {
-    /// A listener at the first of the addresses that can be had. Suspends where a name must be looked
+    /// Binds a listener to the first of the addresses that can be bound. Suspends if a name must be looked
     /// up. Up to 4096 connections wait in its queue, if the kernel allows (`net.core.somaxconn`).
     ///
     /// # Errors
-    /// If none can be had.
+    /// If no address can be bound.
     ///
     /// # Panics
     /// In a model.
@@ -63,27 +63,27 @@ impl TcpListener {
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         refuse_in_model();
         let listener = address.resolve()?.try_each(net::TcpListener::bind)?;
-        // `std` asks for 128, beyond which a burst of clients waits for a second and more.
+        // `std` asks for 128. In a longer burst, clients wait for a second or more.
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
         Ok(listener.into())
     }
 
-    /// The next connection, and whose it is. Parks a goroutine, or blocks a plain thread, until there is
-    /// one.
+    /// Returns the next connection and the peer's address. Parks a goroutine, or blocks a plain thread, until
+    /// there is a connection.
     ///
     /// # Errors
-    /// If the kernel has no room for it, or it was given up meanwhile: the listener goes on, see
-    /// [there](Self).
+    /// If the kernel has no room for the connection, or the peer has aborted it meanwhile. The listener still
+    /// works; see [`TcpListener`](Self).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
     }
 
-    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. A token that is cancelled
-    /// already comes first.
+    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
+    /// already cancelled, returns its error at once.
     ///
     /// # Errors
     /// As [`accept`](Self::accept), and as [`TcpStream::read_cancel`] if the token is cancelled.
@@ -108,20 +108,20 @@ impl TcpListener {
         Ok((TcpStream(Io::new(net::TcpStream::from(fd))), peer))
     }
 
-    /// The connections, one after another; never ends. As [`accept`](Self::accept), which also says
-    /// whose they are.
+    /// Returns an iterator over the connections, which never ends. Each step is as [`accept`](Self::accept),
+    /// without the peer's address.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }
 
     forward! {
-        /// Where it listens.
+        /// Returns the address that the listener is bound to.
         fn local_addr(&self) -> SocketAddr;
-        /// Sets the time to live of what it sends.
+        /// Sets the time to live of sent packets.
         fn set_ttl(&self, ttl: u32) -> ();
-        /// The time to live of what it sends.
+        /// Returns the time to live of sent packets.
         fn ttl(&self) -> u32;
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

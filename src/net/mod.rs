@@ -1,7 +1,7 @@
-//! Sockets as in [`std::net`], for goroutines: what would block parks the goroutine instead.
+//! Sockets as in [`std::net`], for goroutines. An operation that would block parks the goroutine instead.
 //!
-//! Names, arguments and errors are `std`'s, so that blocking code works unchanged once it imports these:
-//! whatever is written for [`Read`](std::io::Read) and [`Write`](std::io::Write) then serves many
+//! Names, arguments and errors are `std`'s, so that blocking code works unchanged once it imports these types.
+//! Code that is written for [`Read`](std::io::Read) and [`Write`](std::io::Write) can then serve many
 //! connections at a time.
 //!
 //! ```
@@ -31,11 +31,11 @@
 //! **Time-outs and cancellation.** `set_read_timeout` and its kin are `std`'s, and end with `WouldBlock`,
 //! as `std`'s do on Unix. Besides, each operation that waits has a variant that takes a
 //! [`CancelToken`](crate::CancelToken): `accept_cancel`, `connect_cancel`, `read_cancel`, `write_cancel`,
-//! `recv_cancel`. A deadline is a token's. For code that knows only `Read` and `Write` there is
+//! `recv_cancel`. A token may have a deadline. For code that knows only `Read` and `Write` there is
 //! [`until`](TcpStream::until).
 //!
 //! **Where.** Sockets work on plain threads too, where they block. Under a checker, and in a
-//! simulation, they panic: what the kernel does is nothing that a model can explore.
+//! simulation, they panic, because a model can't explore what the kernel does.
 //!
 //! How it works: docs/poller.md.
 

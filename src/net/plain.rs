@@ -1,5 +1,5 @@
-//! Plain: how a kernel thread waits for one socket: in `poll`. A token that is cancelled ends that by
-//! an eventfd.
+//! Plain: how a kernel thread waits for one socket. It waits in `poll`. A token that is cancelled ends the
+//! wait through an eventfd.
 //! Checked by: proptests/net/.
 #![allow(unsafe_code)]
 
@@ -27,13 +27,13 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: WaitLimit<'_>) -> io
     let notifier = Arc::new(EventFd::new()?);
     let wait = Wait::of_task(Waker::from(Arc::clone(&notifier)).into());
     let node = Node::new(&wait, CANCELLED, ptr::null_mut());
-    // SAFETY: it is unlinked below, and nothing between unwinds.
+    // SAFETY: the node is unlinked below, and nothing in between unwinds.
     if unsafe { !token.enlist(&node) } {
         return Ok(Outcome::Cancelled);
     }
     let earliest = limit.no_later_than(token.deadline()).deadline();
     let polled = poll(socket, way, Some(&notifier), earliest);
-    // Under the token's lock, as is whoever fires it.
+    // Takes the token's lock, which the canceller holds while it completes the wait.
     token.delist(&node);
     let is_ready = polled?;
     Ok(match wait.fired() {
@@ -44,7 +44,7 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: WaitLimit<'_>) -> io
     })
 }
 
-/// False: the deadline has passed.
+/// Returns false if the deadline has passed.
 fn poll(
     socket: BorrowedFd<'_>,
     way: Way,
@@ -58,7 +58,7 @@ fn poll(
     let notifier = notifier.map_or(-1, |notifier| notifier.0.as_raw_fd());
     let mut fds = [
         libc::pollfd { fd: socket.as_raw_fd(), events, revents: 0 },
-        // A negative one is passed over.
+        // The kernel ignores a negative descriptor.
         libc::pollfd { fd: notifier, events: libc::POLLIN, revents: 0 },
     ];
     loop {
@@ -73,24 +73,24 @@ fn poll(
     }
 }
 
-/// What a canceller writes to.
+/// The eventfd that a canceller writes to.
 struct EventFd(File);
 
 impl EventFd {
     fn new() -> io::Result<Self> {
-        // SAFETY: no memory is involved.
+        // SAFETY: the call accesses no memory.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: just made, and nobody else has it.
+        // SAFETY: the kernel has just opened the descriptor, and nothing else owns it.
         Ok(EventFd(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
     }
 }
 
 impl Wake for EventFd {
     fn wake(self: Arc<Self>) {
-        // It has room for one: nobody writes it twice.
+        // The eventfd has room for one write, and is written at most once.
         let _ = (&self.0).write(&1_u64.to_ne_bytes());
     }
 }

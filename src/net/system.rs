@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::Location;
 
-/// A new stream socket that does not block, on its way to `address`: true once it is there.
+/// Connects a new stream socket, which does not block, to `address`, and waits until it is connected.
 pub(super) fn connected<S: AsFd + From<OwnedFd>>(
     domain: Domain,
     address: &SockAddr,
@@ -28,13 +28,13 @@ pub(super) fn connected<S: AsFd + From<OwnedFd>>(
 
 fn begin(socket: &Socket, address: &SockAddr) -> io::Result<()> {
     match socket.connect(address) {
-        // In both cases it is under way.
+        // In both cases the connect is under way.
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
             Err(ErrorKind::WouldBlock.into())
         }
         Err(error) if error.kind() == ErrorKind::Interrupted => Err(ErrorKind::WouldBlock.into()),
-        // No room with a listener of this machine: for the caller, who tries anew. Not to be waited
-        // for.
+        // A listener of this machine has no room. The caller must try again, because the poller can't
+        // report this.
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
             Err(io::Error::new(ErrorKind::ResourceBusy, error))
         }
@@ -53,7 +53,7 @@ fn arrived(socket: &Socket) -> io::Result<()> {
     }
 }
 
-/// The next connection of a listener, which does not block either.
+/// Returns the next connection of a listener. The connection's socket does not block either.
 pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     loop {
         let accepted = accept_once(listener);
@@ -65,7 +65,7 @@ pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)
 
 fn accept_once(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: the kernel writes an address, and its length, to where `socket2` has room for any.
+    // SAFETY: the kernel writes an address and its length into `socket2`'s storage, which has room for any.
     unsafe {
         SockAddr::try_init(|storage, length| {
             let fd = libc::accept4(listener.as_raw_fd(), storage.cast(), length, flags);

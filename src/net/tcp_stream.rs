@@ -12,32 +12,33 @@ use std::net::{self, Shutdown, SocketAddr};
 use std::panic::Location;
 use std::time::Duration;
 
-/// A TCP connection: [`std::net::TcpStream`], whose reads and writes park the goroutine.
+/// A TCP connection: [`std::net::TcpStream`], with reads and writes that park the goroutine.
 ///
-/// It reads and writes also by shared reference, so that one goroutine may read while another writes.
-/// Dropping it closes this handle; the connection goes with the last duplicate, as in `std`.
+/// A stream reads and writes also by shared reference, so that one goroutine may read while another writes.
+/// Dropping a stream closes this handle; the connection ends with the last duplicate, as in `std`.
 ///
-/// Where the kernel has something to read, or room to write, an operation is one system call, and
-/// nothing else; a goroutine lets others run after 32 of those in a row. Only where it would block does
-/// the goroutine park, until the runtime's poller says that it is worth another try. The first time
-/// costs a system call more.
+/// If the kernel has something to read, or room to write, an operation is one system call and nothing
+/// else; a goroutine yields after 32 such operations in a row. Only if the operation would block, the
+/// goroutine parks until the runtime's poller reports readiness. The first wait costs one more system
+/// call.
 ///
-/// A stream belongs to the runtime whose goroutine waits for it first. Goroutines of another one, and
-/// plain threads, may use it too: those wait by a system call that blocks a kernel thread.
+/// A stream belongs to the runtime of the goroutine that waits for the stream first. Goroutines of another
+/// runtime, and plain threads, may use the stream too, but they wait in a system call that blocks a kernel
+/// thread.
 pub struct TcpStream(pub(super) Io<net::TcpStream>);
 
 conversions!(TcpStream, net::TcpStream);
 stream!(TcpStream, true);
 
 impl TcpStream {
-    /// A connection to the first of the addresses that will have it. Parks a goroutine, or blocks a
-    /// plain thread, until it is there; and while a name is looked up.
+    /// Connects to the first of the addresses that accepts. Parks a goroutine, or blocks a plain thread,
+    /// until the connection is established, and while a name is looked up.
     ///
     /// # Errors
-    /// The last address's error, if none will.
+    /// The last address's error, if no address accepts.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
     #[track_caller]
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         let place = Location::caller();
@@ -45,7 +46,7 @@ impl TcpStream {
         address.resolve()?.try_each(|address| connect(&address, Patience::AsSet, place))
     }
 
-    /// As [`connect`](Self::connect), to this address, for so long at the most.
+    /// As [`connect`](Self::connect), to this address, but waits no longer than `limit`.
     ///
     /// # Errors
     /// As [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if it takes longer; if `limit`
@@ -62,7 +63,7 @@ impl TcpStream {
         connect(address, Patience::For(limit), Location::caller())
     }
 
-    /// As [`connect`](Self::connect), until `token` is cancelled at the latest; but the looking up of a
+    /// As [`connect`](Self::connect), until `token` is cancelled at the latest. But a look-up of a
     /// name goes on until the resolver answers.
     ///
     /// # Errors
@@ -83,13 +84,13 @@ impl TcpStream {
         address.resolve()?.try_each(|address| connect(&address, Patience::Token(token), place))
     }
 
-    /// As [`read`](io::Read::read), and leaves there what it has read.
+    /// As [`read`](io::Read::read), but leaves the bytes in the stream.
     ///
     /// # Errors
     /// As [`read`](io::Read::read).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -97,21 +98,21 @@ impl TcpStream {
     }
 
     forward! {
-        /// This end's address.
+        /// Returns this end's address.
         fn local_addr(&self) -> SocketAddr;
-        /// The other end's address.
+        /// Returns the other end's address.
         fn peer_addr(&self) -> SocketAddr;
-        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
-        /// With true, small writes are sent at once.
+        /// Sets whether small writes are sent at once.
         fn set_nodelay(&self, nodelay: bool) -> ();
-        /// Whether small writes are sent at once.
+        /// Returns whether small writes are sent at once.
         fn nodelay(&self) -> bool;
-        /// Sets the time to live of what it sends.
+        /// Sets the time to live of sent packets.
         fn set_ttl(&self, ttl: u32) -> ();
-        /// The time to live of what it sends.
+        /// Returns the time to live of sent packets.
         fn ttl(&self) -> u32;
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::Location;
 
-/// A UDP socket: [`std::net::UdpSocket`], whose receives park the goroutine.
+/// A UDP socket: [`std::net::UdpSocket`], with receives that park the goroutine.
 ///
 /// ```
 /// use selvedge::net::UdpSocket;
@@ -30,11 +30,11 @@ pub struct UdpSocket(Io<net::UdpSocket>);
 conversions!(UdpSocket, net::UdpSocket);
 
 impl UdpSocket {
-    /// A socket at the first of the addresses that can be had. Suspends where a name must be looked
+    /// Binds a socket to the first of the addresses that can be bound. Suspends if a name must be looked
     /// up.
     ///
     /// # Errors
-    /// If none can be had.
+    /// If no address can be bound.
     ///
     /// # Panics
     /// In a model.
@@ -44,24 +44,24 @@ impl UdpSocket {
         address.resolve()?.try_each(net::UdpSocket::bind).map(UdpSocket::from)
     }
 
-    /// From now on sends to, and receives from, the first of the addresses that will do, and no other.
-    /// Suspends where a name must be looked up.
+    /// Connects the socket to the first of the addresses that can be used: it then sends to, and receives
+    /// from, no other address. Suspends if a name must be looked up.
     ///
     /// # Errors
-    /// If none will.
+    /// If no address can be used.
     #[track_caller]
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         address.resolve()?.try_each(|address| self.0.socket().connect(address))
     }
 
-    /// The next datagram, of which as much as fits is put into `buffer`: its length, and whose it is.
-    /// Parks a goroutine, or blocks a plain thread, until there is one.
+    /// Receives the next datagram into `buffer` as far as it fits. Returns the number of bytes received and
+    /// the sender's address. Parks a goroutine, or blocks a plain thread, until a datagram arrives.
     ///
     /// # Errors
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -75,7 +75,7 @@ impl UdpSocket {
     /// cancelled.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn recv_from_cancel(
         &self,
@@ -86,13 +86,13 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), and leaves the datagram there.
+    /// As [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As there.
+    /// As for that method.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -102,10 +102,10 @@ impl UdpSocket {
     /// As [`recv_from`](Self::recv_from), on a connected socket.
     ///
     /// # Errors
-    /// As there.
+    /// As for that method.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -118,20 +118,20 @@ impl UdpSocket {
     /// As [`recv_from_cancel`](Self::recv_from_cancel).
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
         let place = Location::caller();
         self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv(buffer))
     }
 
-    /// As [`recv`](Self::recv), and leaves the datagram there.
+    /// As [`recv`](Self::recv), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As there.
+    /// As for that method.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -139,13 +139,13 @@ impl UdpSocket {
     }
 
     /// Sends a datagram to the first of the addresses. Parks a goroutine, or blocks a plain thread, while
-    /// there is no room for it; and while a name is looked up.
+    /// there is no room for the datagram, and while a name is looked up.
     ///
     /// # Errors
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send_to(&self, datagram: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
         let place = Location::caller();
@@ -157,10 +157,10 @@ impl UdpSocket {
     /// Sends a datagram on a connected socket. As [`send_to`](Self::send_to).
     ///
     /// # Errors
-    /// As there.
+    /// As for that method.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -168,39 +168,39 @@ impl UdpSocket {
     }
 
     forward! {
-        /// This end's address.
+        /// Returns this end's address.
         fn local_addr(&self) -> SocketAddr;
-        /// The address that it is connected to.
+        /// Returns the address that the socket is connected to.
         fn peer_addr(&self) -> SocketAddr;
-        /// Allows sending to all of a network.
+        /// Sets whether the socket may send to broadcast addresses.
         fn set_broadcast(&self, broadcast: bool) -> ();
-        /// Whether it may send to all of a network.
+        /// Returns whether the socket may send to broadcast addresses.
         fn broadcast(&self) -> bool;
-        /// Whether it receives what it sends to a group.
+        /// Sets whether the socket receives its own multicast packets.
         fn set_multicast_loop_v4(&self, on: bool) -> ();
-        /// Whether it receives what it sends to a group.
+        /// Returns whether the socket receives its own multicast packets.
         fn multicast_loop_v4(&self) -> bool;
-        /// Sets the time to live of what it sends to a group.
+        /// Sets the time to live of sent multicast packets.
         fn set_multicast_ttl_v4(&self, ttl: u32) -> ();
-        /// The time to live of what it sends to a group.
+        /// Returns the time to live of sent multicast packets.
         fn multicast_ttl_v4(&self) -> u32;
-        /// Whether it receives what it sends to a group.
+        /// Sets whether the socket receives its own multicast packets.
         fn set_multicast_loop_v6(&self, on: bool) -> ();
-        /// Whether it receives what it sends to a group.
+        /// Returns whether the socket receives its own multicast packets.
         fn multicast_loop_v6(&self) -> bool;
-        /// Joins a group.
+        /// Joins a multicast group.
         fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
-        /// Joins a group.
+        /// Joins a multicast group.
         fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
-        /// Leaves a group.
+        /// Leaves a multicast group.
         fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
-        /// Leaves a group.
+        /// Leaves a multicast group.
         fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> ();
-        /// Sets the time to live of what it sends.
+        /// Sets the time to live of sent packets.
         fn set_ttl(&self, ttl: u32) -> ();
-        /// The time to live of what it sends.
+        /// Returns the time to live of sent packets.
         fn ttl(&self) -> u32;
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

@@ -1,4 +1,4 @@
-//! Until: a stream whose waits end when a token is cancelled, for code that knows `Read` and `Write`.
+//! Until: a stream with waits that end when a token is cancelled, for code that uses `Read` and `Write`.
 //! Checked by: proptests/net/cancel.rs.
 #![forbid(unsafe_code)]
 
@@ -8,8 +8,9 @@ use std::panic::Location;
 
 /// A stream under a token; made by [`TcpStream::until`](crate::net::TcpStream::until) and its kin.
 ///
-/// Its reads and writes are those of the stream, time-outs included, until the token is cancelled, or its
-/// deadline has passed: then they return an error at once. What was read or written stays so.
+/// Its reads and writes are those of the stream, time-outs included, until the token is cancelled or its
+/// deadline has passed. From then on they return an error at once. Earlier reads and writes keep their
+/// effect.
 ///
 /// ```
 /// use selvedge::net::{TcpListener, TcpStream};
@@ -77,17 +78,17 @@ impl<S> Until<S> {
         Until { stream, token: token.clone() }
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// The token.
+    /// Returns the token.
     pub fn token(&self) -> &CancelToken {
         &self.token
     }
 
-    /// The stream, without the token.
+    /// Returns the stream, without the token.
     pub fn into_inner(self) -> S {
         self.stream
     }

@@ -1,6 +1,6 @@
-//! Child: `std::process::Child`, whose calls wait without holding a processor. The end of a child is an
-//! event of the poller's, by a descriptor of the process; where the kernel has none it is waited for in
-//! `blocking`.
+//! Child: `std::process::Child`, with calls that wait without holding a processor. The poller reports the
+//! end of a child through a descriptor of the process. If the kernel has no such descriptors, the wait for
+//! the end runs in `blocking`.
 //! Checked by: proptests/io/process.rs.
 #![allow(unsafe_code)]
 
@@ -13,8 +13,8 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::Location;
 
-/// A process that was started. Dropping it neither ends nor awaits the process: as with `std`'s, one that
-/// nobody waits for stays in the kernel's table after its end.
+/// A process that was started. Dropping it neither ends nor awaits the process: as with `std`'s, a
+/// process that nothing waits for stays in the kernel's table after its end.
 #[derive(Debug)]
 pub struct Child {
     inner: std::process::Child,
@@ -31,7 +31,7 @@ pub struct Child {
 #[derive(Debug)]
 pub struct ChildStdin(io::PipeWriter);
 
-/// The standard output of a child. A read waits, without holding a processor, until there is some.
+/// The standard output of a child. A read waits, without holding a processor, until there is some output.
 #[derive(Debug)]
 pub struct ChildStdout(io::PipeReader);
 
@@ -40,12 +40,13 @@ pub struct ChildStdout(io::PipeReader);
 pub struct ChildStderr(io::PipeReader);
 
 impl Child {
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.inner.id()
     }
 
-    /// Ends it by SIGKILL. Never waits: neither for its end. Nothing happens if it was waited for.
+    /// Ends the child by SIGKILL. Never waits, not even for the child's end. Does nothing if the child's end
+    /// was already waited for.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -53,14 +54,14 @@ impl Child {
         self.inner.kill()
     }
 
-    /// Closes its input, waits until it has ended, and says how. It may be called again.
+    /// Closes the child's input, waits until the child has ended, and returns its status. May be called again.
     ///
-    /// Parks the goroutine, without a kernel thread of its own; blocks a plain thread. Who has to read
-    /// its output, so that it can end, lets another goroutine do that, or calls
+    /// Parks the goroutine, without a kernel thread of its own; blocks a plain thread. If the child can
+    /// end only after its output is read, let another goroutine read the output, or call
     /// [`wait_with_output`](Self::wait_with_output).
     ///
     /// # Errors
-    /// If somebody else has waited for the process.
+    /// If another caller has already waited for the process.
     ///
     /// # Panics
     /// Inside [`no_suspend`](crate::no_suspend), if it would wait; in a model.
@@ -75,12 +76,12 @@ impl Child {
         }
     }
 
-    /// As [`wait`](Self::wait), until `token` is cancelled at the latest: the child goes on then, and may
+    /// As [`wait`](Self::wait), until `token` is cancelled at the latest. The child then goes on, and may
     /// be killed, or waited for again.
     ///
     /// # Errors
     /// As [`wait`](Self::wait); as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the
-    /// token is cancelled; [`Unsupported`](ErrorKind::Unsupported) if the kernel can't tell of a
+    /// token is cancelled; [`Unsupported`](ErrorKind::Unsupported) if the kernel can't report a
     /// process's end (before Linux 5.3), or no file descriptor is left.
     ///
     /// # Panics
@@ -106,15 +107,15 @@ impl Child {
         })
     }
 
-    /// How it has ended; `None` if it has not. Never waits.
+    /// Returns the child's status if the child has ended, else `None`. Never waits.
     ///
     /// # Errors
-    /// If somebody else has waited for the process.
+    /// If another caller has already waited for the process.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.inner.try_wait()
     }
 
-    /// Closes its input, and collects what comes of its output until it has ended.
+    /// Closes the child's input, and collects its output until the child has ended.
     ///
     /// Waits without holding a processor.
     ///
@@ -127,14 +128,15 @@ impl Child {
     }
 }
 
-/// A descriptor that can be read from once the process has ended, which nobody has waited for yet.
+/// Returns a descriptor that becomes readable when the process has ended. The process must not have been
+/// waited for yet.
 fn descriptor(child: &std::process::Child) -> io::Result<OwnedFd> {
-    // SAFETY: a number and flags; there is no memory to get wrong.
+    // SAFETY: the call takes a number and flags, and accesses no memory.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id() as libc::pid_t, 0) };
     if fd < 0 {
         return Err(io::Error::new(ErrorKind::Unsupported, io::Error::last_os_error()));
     }
-    // SAFETY: the kernel has just made it, for us alone.
+    // SAFETY: the kernel has just opened `fd`, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 

@@ -1,4 +1,4 @@
-//! Command: `std::process::Command`, whose calls wait without holding a processor.
+//! Command: `std::process::Command`, with calls that wait without holding a processor.
 
 use super::child::Child;
 use super::starter::start;
@@ -8,13 +8,13 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-/// A process to be started; as [`std::process::Command`], from and into which it can be made for
-/// whatever is not here.
+/// A description of a process to start; as [`std::process::Command`], with conversions from and into it for
+/// options that are not here.
 #[derive(Debug)]
 pub struct Command(std::process::Command);
 
 impl Command {
-    /// To run `program`, which is looked for in `PATH` unless it has a slash.
+    /// Returns a command that runs `program`, which is searched in `PATH` unless it contains a slash.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Command(std::process::Command::new(program))
     }
@@ -52,46 +52,46 @@ impl Command {
         self
     }
 
-    /// It inherits no variable of the environment.
+    /// Lets the process inherit no environment variable.
     pub fn env_clear(&mut self) -> &mut Self {
         self.0.env_clear();
         self
     }
 
-    /// Where it works.
+    /// Sets the process's working directory.
     pub fn current_dir(&mut self, directory: impl AsRef<Path>) -> &mut Self {
         self.0.current_dir(directory);
         self
     }
 
-    /// Its standard input. Inherited, unless [`output`](Self::output) starts it.
+    /// Sets the standard input. Inherited, unless [`output`](Self::output) starts it.
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
         self.0.stdin(stdin);
         self
     }
 
-    /// Its standard output. Inherited, unless [`output`](Self::output) starts it.
+    /// Sets the standard output. Inherited, unless [`output`](Self::output) starts it.
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
         self.0.stdout(stdout);
         self
     }
 
-    /// Its standard error output. Inherited, unless [`output`](Self::output) starts it.
+    /// Sets the standard error output. Inherited, unless [`output`](Self::output) starts it.
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
         self.0.stderr(stderr);
         self
     }
 
-    /// Starts it. Waits, without holding a processor, until the kernel has.
+    /// Starts the process. Waits, without holding a processor, until the kernel has started it.
     ///
-    /// In a goroutine, a kernel thread starts it that stays for the life of the process: so a child that
-    /// asks for a signal at the end of its parent (`PR_SET_PDEATHSIG`, in
-    /// [`pre_exec`](std::os::unix::process::CommandExt::pre_exec)) gets it when the process ends, and not
-    /// when some thread of the runtime does. What is a kernel thread's own, such as a namespace or an
-    /// affinity, the child has from that thread. On a plain thread, as `std`'s.
+    /// In a goroutine, the child is started by a kernel thread that stays for the life of this process. So
+    /// a child that asks for a signal at the end of its parent (`PR_SET_PDEATHSIG`, in
+    /// [`pre_exec`](std::os::unix::process::CommandExt::pre_exec)) gets the signal when this process
+    /// ends, and not when some thread of the runtime ends. The child inherits the properties of a kernel
+    /// thread, such as a namespace or an affinity, from that thread. On a plain thread, as `std`'s.
     ///
     /// # Errors
-    /// If there is no such program, or no process can be had.
+    /// If there is no such program, or no process can be created.
     ///
     /// # Panics
     /// In a model.
@@ -100,7 +100,7 @@ impl Command {
         start("Command::spawn", || self.0.spawn()).map(Child::from)
     }
 
-    /// Starts it, waits until it has ended, and says how.
+    /// Starts the process, waits until it has ended, and returns its status.
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).
@@ -112,11 +112,11 @@ impl Command {
         self.spawn()?.wait()
     }
 
-    /// Starts it, and collects what it writes until it has ended. Its input is empty, and what it
-    /// writes is captured, unless told otherwise.
+    /// Starts the process, and collects its output until it has ended. Its input is empty, and its output
+    /// is captured, unless set otherwise.
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn), and those of reading what it writes.
+    /// As [`spawn`](Self::spawn), and those of reading the output.
     ///
     /// # Panics
     /// In a model.
@@ -125,7 +125,7 @@ impl Command {
         call("Command::output", || self.0.output())
     }
 
-    /// `std`'s own, to be changed where it stands.
+    /// Returns `std`'s command, to change it in place.
     pub fn as_std_mut(&mut self) -> &mut std::process::Command {
         &mut self.0
     }

@@ -1,8 +1,8 @@
-//! Child processes, by `std::process`'s names: what waits for one, or for its streams, holds no
-//! processor.
+//! Child processes, with `std::process`'s names. A goroutine that waits for a child, or for its streams,
+//! holds no processor.
 //!
-//! A [`Command`] is a thin wrapper of `std`'s, which works in goroutines too, but keeps a processor for
-//! some milliseconds, and goroutines at home on its kernel thread all the while. In a model every call
+//! A [`Command`] is a thin wrapper of `std`'s. `std`'s works in goroutines too, but keeps a processor for
+//! some milliseconds, and delays the goroutines that are bound to its kernel thread all the time. In a model every call
 //! that would start a process panics.
 //!
 //! ```

@@ -1,10 +1,10 @@
-//! Starter: kernel threads that start children, and never end. To the kernel a child's parent is the thread
-//! that forked: where the child asked for a signal at its parent's end (`PR_SET_PDEATHSIG`), it gets that
-//! when the thread ends. Workers and helpers end when they have been idle, and with their runtime; these
-//! stay for the life of the process.
+//! Starter: kernel threads that start children, and never end. For the kernel a child's parent is the
+//! thread that forked: a child that asked for a signal at its parent's end (`PR_SET_PDEATHSIG`) gets the signal
+//! when that thread ends. Workers and helpers end after idle time, and with their runtime. Starters stay for
+//! the life of the process.
 //!
-//! start: queue the job for one that is free, or start one, up to `MOST`; wait until it has run.
-//! There are several, since to start a child takes until the kernel has read the program.
+//! start: queue the job for a free starter, or start a new starter, up to `MOST`; wait until the job has run.
+//! There are several starters, because starting a child takes until the kernel has read the program.
 //! Checked by: proptests/environment/threads.rs.
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ use crate::sched::suspend::park;
 use std::collections::VecDeque;
 use std::panic::{Location, resume_unwind};
 
-/// So many children are started at a time.
+/// The highest number of children that are started at a time.
 const MOST: usize = 8;
 
 struct Starters {
@@ -34,11 +34,12 @@ struct State {
     idle: usize,
 }
 
-/// The child of a fork has its own.
+/// The child of a fork has its own starters.
 static STARTERS: OfProcess<Starters> = OfProcess::new();
 
-/// Calls `f`, which starts a child, on a thread that stays; on the caller's own if that is a plain
-/// thread, as `std` does, if the goroutine has changed it, or if there is no other. `what` is the public name of the call.
+/// Calls `f`, which starts a child, on a starter. On a plain thread, calls `f` in place, as `std`
+/// does. If the goroutine has its kernel thread for itself, or if no starter can be had,
+/// uses `blocking` instead. `what` is the public name of the call.
 #[track_caller]
 pub(super) fn start<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);

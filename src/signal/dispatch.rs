@@ -1,12 +1,12 @@
-//! Dispatch: one kernel thread of the process receives signals and tells those who listen.
-//! listen: enter the listener, then have the signals handled; so the first one is not lost.
-//! a signal: the handler writes to a pipe → the thread tells each listener; one that has gone is
-//! dropped, and with none left the default effect is had.
-//! To tell a listener wakes those who receive, which may call foreign code, a waker, that listens itself: so
-//! that happens without the lock. [Q3]
-//! A handler blocks every signal while it runs: several that are pending at once are handled one after
-//! the other, and take one frame of the alternate stack.
-//! In the child of a `fork` the handlers are still there, and nobody reads the pipe: a signal for which
+//! Dispatch: one kernel thread of the process receives signals and tells the listeners.
+//! listen: add the listener, then install the handlers, so that the first signal is not lost.
+//! a signal: the handler writes to a pipe → the thread tells each listener. A listener that has gone is
+//! dropped, and if no listener is left, the signal has its default effect.
+//! Telling a listener wakes its receivers. That may call foreign code (a waker), which may itself call
+//! `listen`, so the thread tells the listeners without the lock. [Q3]
+//! A handler blocks every signal while it runs. Several signals that are pending at once are therefore handled
+//! one after the other, and take one frame of the alternate stack.
+//! In the child of a `fork` the handlers are still there, but no thread reads the pipe. A signal for which
 //! the child itself has no listener has its default effect there.
 //! Checked by: proptests/io/signals.rs, proptests/environment/storm.rs, proptests/environment/fork.rs.
 
@@ -29,7 +29,7 @@ const LAST: i32 = 64;
 
 struct Listener {
     signals: Vec<i32>,
-    /// False: nobody was there to be told. Who is told may go before this returns.
+    /// Returns false if the listener had gone. A listener that is told may go before this returns.
     tell: Box<dyn Fn(i32) -> bool + Send + Sync>,
 }
 
@@ -38,19 +38,19 @@ struct State {
     /// The kernel thread's handle, once there is one.
     handle: Option<Handle>,
     listeners: Vec<Arc<Listener>>,
-    /// The second Ctrl-C ends this process.
+    /// Whether the second Ctrl-C ends this process.
     is_armed: bool,
 }
 
 static DISPATCH: OfProcess<Mutex<State>> = OfProcess::new();
 
-/// Which process listens to each signal: [`Born::number`]; 0: none did so far.
+/// The process that listens to each signal, as [`Born::number`]; 0 means that none has listened so far.
 static LISTENING: [AtomicU32; LAST as usize + 1] = [const { AtomicU32::new(0) }; _];
 
-/// Whether there was a Ctrl-C. Written by a signal handler.
+/// Whether a Ctrl-C has arrived. Written by a signal handler.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on `tell` is called for each of these signals.
+/// Has `tell` called for each of these signals from now on.
 pub(super) fn listen(
     signals: &[i32],
     tell: impl Fn(i32) -> bool + Send + Sync + 'static,
@@ -66,7 +66,7 @@ pub(super) fn listen(
         );
         return Err(io::Error::new(ErrorKind::InvalidInput, message));
     }
-    // Declared before the guard: where this fails, it goes without the lock.
+    // Declared before the guard, so that on failure it is dropped without the lock.
     let listener = Arc::new(Listener { signals: signals.to_vec(), tell: Box::new(tell) });
     let mut dispatch = state();
     let State { handle, listeners, .. } = &mut *dispatch;
@@ -87,18 +87,18 @@ pub(super) fn listen(
     Ok(())
 }
 
-/// From now on the second Ctrl-C ends the process: its handler does, so nothing can hold it up.
+/// Lets the second Ctrl-C end the process from now on. Its handler ends the process, so nothing can delay that.
 pub(super) fn arm_second() -> io::Result<()> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     let mut dispatch = state();
     if dispatch.is_armed {
         return Ok(());
     }
-    // Relaxed, here and below: whoever writes holds the lock, or is the handler. One that the parent of a
-    // fork got is not the child's first.
+    // Relaxed, here and below: every writer holds the lock, or is the handler. A Ctrl-C that the parent of
+    // a fork received does not count as the child's first.
     INTERRUPTED.store(false, Ordering::Relaxed);
     if !REGISTERED.load(Ordering::Relaxed) {
-        // In this order: the first one sets what the second one finds.
+        // In this order, because the first Ctrl-C sets the flag that the second Ctrl-C finds.
         signal_hook::flag::register_conditional_default(libc::SIGINT, &INTERRUPTED)?;
         signal_hook::flag::register(libc::SIGINT, &INTERRUPTED)?;
         // Relaxed: as above.
@@ -114,8 +114,8 @@ fn state() -> MutexGuard<'static, State> {
     state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Has the handler of `signal` end a child of a fork as if it had no handler, unless that listens
-/// itself. From now on this process does.
+/// Makes this process a listener to `signal`. In a child of a fork that does not listen itself, the handler
+/// gives the signal its default effect.
 fn handle_in_this_process(signal: i32) -> io::Result<()> {
     let listening = &LISTENING[signal as usize];
     let action = move || {
@@ -159,7 +159,7 @@ fn start() -> io::Result<Handle> {
     Ok(handle)
 }
 
-/// Blocks until a handler has written to the pipe; false at its end.
+/// Blocks until a handler has written to the pipe. Returns false at the pipe's end.
 fn await_signal(pipe: &mut UnixStream) -> io::Result<bool> {
     loop {
         match pipe.read(&mut [0]) {
@@ -169,8 +169,8 @@ fn await_signal(pipe: &mut UnixStream) -> io::Result<bool> {
     }
 }
 
-/// Its descriptors were closed. They are not ours to close again, or to write to: by now the numbers may
-/// be another's.
+/// Reports that the pipe's descriptors were closed. The runtime must not close them again, or write to them,
+/// because the numbers may now belong to other files.
 fn lose_pipe(error: &io::Error) -> ! {
     environment_took(
         "the pipe by which signals arrive",
@@ -190,26 +190,26 @@ fn dispatch(signal: i32) {
     // Without the lock.
     drop(gone);
     if told == 0 {
-        // An error: a signal without a name, whose default effect is to end the process.
+        // An error means a signal without a name; its default effect is to end the process.
         let _ = emulate_default_handler(signal);
     }
 }
 
-/// Has the handler that is installed run on the alternate stack, since a goroutine's own may have no room
-/// for it, and with every signal blocked, since the alternate one has room for few frames. Between the
-/// installation and this, others may interrupt it once; they are shielded already.
+/// Makes the installed handler run on the alternate stack, because a goroutine's stack may have no room for
+/// it, and with every signal blocked, because the alternate stack has room for few frames. Between the
+/// installation and this call, other signals may interrupt the handler once; they are shielded already.
 fn shield(signal: i32) -> io::Result<()> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: asks for the handler, which is written where it may be.
+    // SAFETY: the call writes the current action into `action`, which has room for it.
     if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it was written, since the call has succeeded.
+    // SAFETY: `action` was written, because the call has succeeded.
     let mut action = unsafe { action.assume_init() };
     action.sa_flags |= libc::SA_ONSTACK;
-    // SAFETY: fills in a set.
+    // SAFETY: the call fills in the set, which is valid memory.
     unsafe { libc::sigfillset(&mut action.sa_mask) };
-    // SAFETY: the same handler, with one more flag and a larger mask.
+    // SAFETY: the action has the same handler, with one more flag and a larger mask.
     if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }

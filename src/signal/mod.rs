@@ -19,12 +19,12 @@
 //! ```
 //!
 //! # How
-//! The handlers, by `signal-hook`, write to a pipe and do no more; a kernel thread of its own, started by
-//! the first call and kept, reads it and sends. So signals come also while all processors are busy. The
-//! handlers run on the alternate stack, where a kernel thread has one: a goroutine's own may be nearly
-//! used up.
+//! The handlers, which `signal-hook` installs, only write to a pipe. A dedicated kernel thread, which the
+//! first call starts, reads the pipe and sends on the channels. So signals arrive also while all processors
+//! are busy. The handlers run on the kernel thread's alternate stack, if it has one, because a goroutine's
+//! stack may be nearly used up.
 //!
-//! A signal that nobody listens to any more has its default effect again. In a model every call panics.
+//! A signal without a listener has its default effect again. In a model every call panics.
 //! Checked by: proptests/io/signals.rs.
 #![allow(unsafe_code)]
 
@@ -44,15 +44,15 @@ pub use libc::{
 /// How many signals wait to be received; further ones are dropped. The kernel does not count them either.
 const ROOM: usize = 32;
 
-/// A channel on which Ctrl-C (SIGINT) comes: once. The second Ctrl-C ends the process at once, as the
-/// first would have without this: also where the program hangs while it shuts down.
+/// Returns a channel on which the first Ctrl-C (SIGINT) arrives. The second Ctrl-C ends the process at once, as
+/// the first would without this call, even if the program hangs while it shuts down.
 ///
 /// To go on after a Ctrl-C, as an interpreter does, call `Signals::new([SIGINT])` instead; a program
-/// that has called `ctrl_c` even once is ended by the second one. Each call makes a channel of its own.
+/// that has called `ctrl_c` even once is ended by the second Ctrl-C. Each call makes a channel of its own.
 /// Never suspends.
 ///
 /// # Errors
-/// If no handler, or no kernel thread for it, can be had.
+/// If no handler can be installed, or no kernel thread can be started.
 ///
 /// # Panics
 /// In a model.
@@ -67,12 +67,12 @@ pub fn ctrl_c() -> io::Result<Receiver<()>> {
     Ok(receiver)
 }
 
-/// A channel on which some signals come, by their numbers: a [`Receiver`] of them, which
-/// [`select!`](crate::select) takes too. None of them has its default effect meanwhile, however often it
-/// comes; but see [`ctrl_c`].
+/// A channel on which some signals arrive as their numbers. It is a [`Receiver`], which
+/// [`select!`](crate::select) takes too. Meanwhile none of the signals has its default effect, however often
+/// it arrives; but see [`ctrl_c`].
 ///
-/// Like the kernel it keeps no count: a signal that comes again before it was received may be seen once.
-/// With the last clone of the receiver dropped, the default effects are back.
+/// Like the kernel, the channel keeps no count: a signal that arrives again before it was received may be
+/// seen once. When the last clone of the receiver is dropped, the default effects return.
 ///
 /// ```
 /// use selvedge::signal::{SIGUSR1, Signals};
@@ -90,9 +90,9 @@ impl Signals {
     /// Begins to listen. Never suspends.
     ///
     /// # Errors
-    /// If one of them can't be had: SIGKILL, SIGSTOP, and those that tell of a fault, which the runtime
-    /// needs itself (SIGSEGV, SIGBUS, SIGILL, SIGFPE); or if no handler, or no kernel thread for it,
-    /// can be had.
+    /// If a signal can't be received: SIGKILL, SIGSTOP, and the signals that report a fault, which the
+    /// runtime needs itself (SIGSEGV, SIGBUS, SIGILL, SIGFPE). If no handler can be installed, or no kernel
+    /// thread can be started.
     ///
     /// # Panics
     /// In a model.
@@ -106,7 +106,7 @@ impl Signals {
         Ok(Signals(receiver))
     }
 
-    /// The receiver alone.
+    /// Returns the receiver alone.
     pub fn into_receiver(self) -> Receiver<i32> {
         self.0
     }

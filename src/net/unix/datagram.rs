@@ -13,17 +13,17 @@ use std::os::unix::net;
 use std::panic::Location;
 use std::path::Path;
 
-/// A datagram socket within the machine: [`std::os::unix::net::UnixDatagram`], whose operations park the
-/// goroutine.
+/// A datagram socket within the machine: [`std::os::unix::net::UnixDatagram`], with operations that park
+/// the goroutine.
 pub struct UnixDatagram(Io<net::UnixDatagram>);
 
 conversions!(UnixDatagram, net::UnixDatagram);
 
 impl UnixDatagram {
-    /// A socket at `path`, where nothing may be yet. Never waits.
+    /// Binds a socket to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If it can't be had.
+    /// If `path` can't be bound.
     ///
     /// # Panics
     /// In a model.
@@ -33,7 +33,7 @@ impl UnixDatagram {
         net::UnixDatagram::bind(path).map(UnixDatagram::from)
     }
 
-    /// A socket without an address. Never waits.
+    /// Returns a socket without an address. Never waits.
     ///
     /// # Errors
     /// If there are too many open files.
@@ -46,7 +46,7 @@ impl UnixDatagram {
         net::UnixDatagram::unbound().map(UnixDatagram::from)
     }
 
-    /// Two that are connected to one another. Never waits.
+    /// Returns two sockets that are connected to each other. Never waits.
     ///
     /// # Errors
     /// If there are too many open files.
@@ -60,35 +60,36 @@ impl UnixDatagram {
         Ok((one.into(), other.into()))
     }
 
-    /// From now on sends to the socket at `path`, and receives from no other. Never waits.
+    /// Connects to the socket at `path`: this socket then sends to it, and receives from no other. Never
+    /// waits.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no such socket.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.0.socket().connect(path)
     }
 
-    /// The next datagram, of which as much as fits is put into `buffer`: its length, and whose it is.
-    /// Parks a goroutine, or blocks a plain thread, until there is one.
+    /// Receives the next datagram into `buffer` as far as it fits. Returns the number of bytes received and
+    /// the sender's address. Parks a goroutine, or blocks a plain thread, until a datagram arrives.
     ///
     /// # Errors
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
         self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), without saying whose it is.
+    /// As [`recv_from`](Self::recv_from), without the sender's address.
     ///
     /// # Errors
-    /// As there.
+    /// As for that method.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -102,7 +103,7 @@ impl UnixDatagram {
     /// cancelled.
     ///
     /// # Panics
-    /// As there.
+    /// As for that method.
     #[track_caller]
     pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
         let place = Location::caller();
@@ -110,13 +111,13 @@ impl UnixDatagram {
     }
 
     /// Sends a datagram on a connected socket. Parks a goroutine, or blocks a plain thread, while there is
-    /// no room for it.
+    /// no room for the datagram.
     ///
     /// # Errors
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -124,14 +125,14 @@ impl UnixDatagram {
     }
 
     /// Sends a datagram to the socket at `path`. Parks a goroutine, or blocks a plain thread, while that
-    /// has no room for it: as the kernel tells nobody when it has, it then tries every few
-    /// milliseconds.
+    /// socket has no room for the datagram. The kernel does not report when there is room, so this method
+    /// tries again every few milliseconds.
     ///
     /// # Errors
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let place = Location::caller();
@@ -150,13 +151,13 @@ impl UnixDatagram {
     }
 
     forward! {
-        /// This end's address.
+        /// Returns this end's address.
         fn local_addr(&self) -> SocketAddr;
-        /// The address that it is connected to.
+        /// Returns the address that the socket is connected to.
         fn peer_addr(&self) -> SocketAddr;
-        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

@@ -13,17 +13,17 @@ use std::os::unix::net;
 use std::panic::Location;
 use std::path::Path;
 
-/// A socket that listens within the machine: [`std::os::unix::net::UnixListener`], whose `accept` parks the
-/// goroutine. What [`TcpListener`](crate::net::TcpListener) says of errors holds here too.
+/// A socket that listens within the machine: [`std::os::unix::net::UnixListener`], with an `accept` that parks
+/// the goroutine. What [`TcpListener`](crate::net::TcpListener) says of errors holds here too.
 pub struct UnixListener(Io<net::UnixListener>);
 
 conversions!(UnixListener, net::UnixListener);
 
 impl UnixListener {
-    /// A listener at `path`, where nothing may be yet. Never waits.
+    /// Binds a listener to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If it can't be had.
+    /// If the address can't be bound.
     ///
     /// # Panics
     /// In a model.
@@ -33,10 +33,10 @@ impl UnixListener {
         net::UnixListener::bind(path).map(UnixListener::from)
     }
 
-    /// A listener at an address, which may be one without a path. Never waits.
+    /// Binds a listener to an address, which may be an address without a path. Never waits.
     ///
     /// # Errors
-    /// If it can't be had.
+    /// If the address can't be bound.
     ///
     /// # Panics
     /// In a model.
@@ -46,21 +46,21 @@ impl UnixListener {
         net::UnixListener::bind_addr(address).map(UnixListener::from)
     }
 
-    /// The next connection, and whose it is. Parks a goroutine, or blocks a plain thread, until there is
-    /// one.
+    /// Returns the next connection and the peer's address. Parks a goroutine, or blocks a plain thread, until
+    /// there is a connection.
     ///
     /// # Errors
     /// As [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
     }
 
-    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. A token that is cancelled
-    /// already comes first.
+    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
+    /// already cancelled, returns its error at once.
     ///
     /// # Errors
     /// As [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
@@ -80,20 +80,20 @@ impl UnixListener {
     ) -> io::Result<(UnixStream, SocketAddr)> {
         let accept = |listener: &net::UnixListener| system::accept(listener.as_fd());
         let (fd, peer) = self.0.run(Way::Read, patience, place, accept)?;
-        // Of one without a name there is nothing but the family: the empty path says the same.
+        // A peer without a name has only an address family: the empty path means the same.
         let peer = peer.as_unix().map_or_else(|| SocketAddr::from_pathname(""), Ok)?;
         Ok((UnixStream(Io::new(net::UnixStream::from(fd))), peer))
     }
 
-    /// The connections, one after another; never ends. As [`accept`](Self::accept).
+    /// Returns an iterator over the connections, which never ends. Each step is as [`accept`](Self::accept).
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }
 
     forward! {
-        /// Where it listens.
+        /// Returns the address that the listener is bound to.
         fn local_addr(&self) -> SocketAddr;
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 

@@ -1,5 +1,5 @@
-//! Unix-domain sockets as in [`std::os::unix::net`], for goroutines: what would block parks the goroutine
-//! instead. All else as in [`net`](super).
+//! Unix-domain sockets as in [`std::os::unix::net`], for goroutines. An operation that would block parks the
+//! goroutine instead. All else is as in [`net`](super).
 
 mod datagram;
 mod listener;
@@ -21,8 +21,8 @@ use std::time::Duration;
 const SHORTEST: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_millis(10);
 
-/// Tries again as long as `operation` says that there is no room, with growing pauses: there are two
-/// cases of which the kernel tells no poller. `cancel_wait`: until when.
+/// Tries again, with growing pauses, as long as `operation` returns that there is no room. Two operations
+/// need this, because the kernel does not report room to a poller. `cancel_wait` is the deadline.
 fn persist<T>(
     patience: Patience<'_>,
     cancel_wait: Option<u64>,

@@ -13,8 +13,8 @@ use std::os::unix::net;
 use std::panic::Location;
 use std::path::Path;
 
-/// A connection within the machine: [`std::os::unix::net::UnixStream`], whose reads and writes park the
-/// goroutine. As [`TcpStream`](crate::net::TcpStream) otherwise.
+/// A connection within the machine: [`std::os::unix::net::UnixStream`], with reads and writes that
+/// park the goroutine. As [`TcpStream`](crate::net::TcpStream) otherwise.
 ///
 /// ```
 /// use selvedge::net::unix::UnixStream;
@@ -35,19 +35,19 @@ use std::path::Path;
 pub struct UnixStream(pub(super) Io<net::UnixStream>);
 
 conversions!(UnixStream, net::UnixStream);
-// Not where descriptors ride along: a read ends at them.
+// False, because a read also ends at a message that carries descriptors.
 stream!(UnixStream, false);
 
 impl UnixStream {
-    /// A connection to the listener at `path`. Parks a goroutine, or blocks a plain thread, while that
-    /// has no room for one more: as the kernel tells nobody when it has, it then tries every few
-    /// milliseconds.
+    /// Connects to the listener at `path`. Parks a goroutine, or blocks a plain thread, while the
+    /// listener has no room for one more. The kernel does not report when there is room, so this function
+    /// tries again every few milliseconds.
     ///
     /// # Errors
-    /// If nobody listens there.
+    /// If no socket listens there.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would have to wait; in a model.
+    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
     #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         connect(path.as_ref(), Patience::AsSet, Location::caller())
@@ -65,7 +65,7 @@ impl UnixStream {
         connect(path.as_ref(), Patience::Token(token), Location::caller())
     }
 
-    /// Two that are connected to one another. Never waits.
+    /// Returns two streams that are connected to each other. Never waits.
     ///
     /// # Errors
     /// If there are too many open files.
@@ -80,13 +80,13 @@ impl UnixStream {
     }
 
     forward! {
-        /// This end's address.
+        /// Returns this end's address.
         fn local_addr(&self) -> SocketAddr;
-        /// The other end's address.
+        /// Returns the other end's address.
         fn peer_addr(&self) -> SocketAddr;
-        /// Ends reading, writing, or both, on all duplicates; who waits is woken.
+        /// Ends reading, writing, or both, on all duplicates. Wakes all waiters.
         fn shutdown(&self, how: Shutdown) -> ();
-        /// The socket's pending error, which is forgotten.
+        /// Returns the socket's pending error, and clears it.
         fn take_error(&self) -> Option<io::Error>;
     }
 
