@@ -14,7 +14,7 @@ use crate::sched::poller::{EventHandler, Key, Source};
 
 pub use crate::wait::alarm;
 
-/// What a socket is to those who wait for it.
+/// The readiness of a socket, and the waits for it.
 pub mod cell {
     pub use crate::net::cell::{Cell, Way};
 }

@@ -190,7 +190,7 @@ impl Builder {
 
     /// Sets a hook that the monitor's thread calls when a goroutine holds up other goroutines that are bound to
     /// the same kernel thread. The first call comes after 10 ms, and a further call each time that duration has
-    /// doubled. Default: no hook. [`Metrics::stalls`] counts stalls also without a hook.
+    /// doubled. Default: no hook. [`Metrics::stalls`](crate::Metrics::stalls) counts stalls also without a hook.
     ///
     /// While the hook runs, the monitor takes no processor from goroutines that block or compute, so the hook must
     /// return soon. If the hook panics, it is called again the next time. The hook may end the runtime. A thread

@@ -73,10 +73,10 @@ where
 ///
 /// ```
 /// selvedge::Runtime::new()?.run(|| {
-///     let who = selvedge::Spawn::new().name("reader").go(|| {
+///     let reader = selvedge::Spawn::new().name("reader").go(|| {
 ///         selvedge::current().name().map(str::to_owned)
 ///     });
-///     assert_eq!(who.join().unwrap().as_deref(), Some("reader"));
+///     assert_eq!(reader.join().unwrap().as_deref(), Some("reader"));
 /// });
 /// # Ok::<(), selvedge::BuildError>(())
 /// ```

@@ -1,8 +1,8 @@
-//! A goroutine of a program under `check`, `random` or `pct`: one model thread, which waits by its
-//! parker as a plain thread does. Its end and its join handle meet by the same word as a real one's.
+//! A goroutine of a program under `check`, `random` or `pct`. It is one model thread, which waits by its parker as a
+//! plain thread does. Its end and its join handle meet by the same join word as those of a real goroutine.
 //! spawn: enter it in the log, start the thread.   end: leave the result, wake the joiner, leave the
 //! log.
-//! [G2] The result is read once: by the joiner, or dropped by whoever comes last.
+//! [G2] The result is read once: by the joiner, or dropped by the side that comes last.
 //! Checked by: proptests/model/main.rs.
 #![allow(unsafe_code)]
 
@@ -26,8 +26,8 @@ pub(crate) struct Cell<T> {
     outcome: UnsafeCell<Option<Outcome<T>>>,
 }
 
-// SAFETY: the outcome is written by the goroutine before its end is published, and then read by the one
-// who joins it, or by whoever drops it. [G2]
+// SAFETY: the goroutine writes the outcome before it publishes its end. Then either the joiner reads the outcome, or
+// the side that comes last drops it. [G2]
 unsafe impl<T: Send> Sync for Cell<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for Cell<T> {}
@@ -121,7 +121,7 @@ fn report(id: u32, panic: Option<&str>) {
 }
 
 impl<T> Cell<T> {
-    /// Who waits for this goroutine's permit: itself.
+    /// An unparker of this goroutine.
     pub(crate) fn waiter(&self) -> Unparker {
         Unparker::Thread(Arc::clone(&self.parker))
     }
@@ -130,12 +130,12 @@ impl<T> Cell<T> {
         self.parker.goroutine()
     }
 
-    /// Whether `wake` is this goroutine's.
+    /// Whether `wake` wakes this goroutine.
     pub(crate) fn is(&self, wake: &WakeHandle) -> bool {
         wake.is_thread(&self.parker)
     }
 
-    /// Once, after the end: by the joiner, or by whoever finds that nobody will join. [G2]
+    /// Takes the outcome. Called once after the end, by the joiner, or by the side that finds that no handle is left. [G2]
     pub(crate) fn take_outcome(&self) -> Outcome<T> {
         // SAFETY: the joining word has told the caller that the result is there and its own.
         self.outcome.with_mut(|outcome| unsafe { (*outcome).take() }).expect("a result, read once")

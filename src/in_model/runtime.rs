@@ -1,9 +1,9 @@
-//! A `Runtime` that a checked or simulated program builds: no scheduler, since the program's goroutines
-//! have one already. The program stays as it is, and no kernel thread starts.
+//! A `Runtime` that a checked or simulated program builds. It has no scheduler, because the program's goroutines have
+//! one already. The program stays as it is, and no kernel thread starts.
 //! run: in the caller's goroutine, with goroutine-local values of its own.   go: as the free one.
-//! Each of its goroutines wears a badge, a goroutine-local value, which those that it spawns inherit.
-//! badge made: lock, live + 1.   badge gone, at the end: lock, live - 1; the last wakes who waits.
-//! shutdown: lock, look whether live is 0, else leave whom to wake; park.
+//! Each of its goroutines has a membership token, a goroutine-local value, which the goroutines that it spawns inherit.
+//! token made: lock, live + 1.   token gone, at the end: lock, live - 1; the last token wakes the waiter.
+//! shutdown: lock, look whether live is 0, else leave a handle to be woken by; park.
 //! [G6] `shutdown` says that all have ended only when none of its goroutines runs user code any more,
 //! and what they did is seen: each of them has released the lock that it takes.
 //! Checked by: proptests/model/runtimes.rs.
@@ -40,9 +40,9 @@ struct State {
     processors: usize,
     /// Calls of `run` that have ended.
     runs: u64,
-    /// Badges.
+    /// Membership tokens.
     live: usize,
-    /// Who shuts it down.
+    /// The goroutine or thread that waits in `shutdown`.
     waits: Option<Unparker>,
 }
 
@@ -154,7 +154,7 @@ impl ModelRuntime {
         spawned
     }
 
-    /// Waits until all have ended, for so long at most; who is left.
+    /// Waits until all goroutines have ended, for at most `limit`. Returns the goroutines that are left.
     #[track_caller]
     pub(crate) fn drain(&self, limit: Duration, place: Place) -> Vec<Remaining> {
         self.check_run();

@@ -5,8 +5,8 @@ use crate::observe::run_log::{Kind, Record, Run};
 use std::error::Error;
 use std::fmt;
 
-/// What was found. Printed, it says who waits for what and where, what happened before, and how to see
-/// it again.
+/// What was found. Its text says which goroutine waits for what and where, what happened before, and how to see the
+/// failure again.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Failure {
@@ -47,7 +47,7 @@ impl Story {
         &self.0.replay
     }
 
-    /// Who had not ended, and what each of them did, one a line.
+    /// The goroutines that had not ended, and what each of them did, one on each line.
     pub fn alive(&self) -> Vec<String> {
         text::alive(&self.0.run)
     }

@@ -1,4 +1,4 @@
-//! The one line that names an execution: who found it, by which numbers, under which rules.
+//! The one line that names an execution: the search that found it, its numbers, and its rules.
 //!
 //! `loom:preemptions=2:execution=17:steps=10000`
 //! `shuttle:pct:seed=1:depth=3:length=80:execution=5:steps=1000000:forbid-lost-values`

@@ -1,8 +1,8 @@
 //! Check your own program: every interleaving of its goroutines, or very many of them, on the code that
 //! ships; and a failure that can be seen again.
 //!
-//! Put a test around the program, unchanged: its goroutines ([`go`](fn@crate::api::go), [`Spawn`](crate::Spawn),
-//! [`scope`](fn@crate::api::scope)), its `park`s, channels, locks,
+//! Put a test around the program, unchanged: its goroutines ([`go`](fn@crate::go), [`Spawn`](crate::Spawn),
+//! [`scope`](fn@crate::scope)), its `park`s, channels, locks,
 //! timers and cancel tokens being those of this crate.
 //!
 //! | call | explores | needs |

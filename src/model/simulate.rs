@@ -20,7 +20,7 @@ use std::time::Duration;
 pub struct Simulated<T> {
     /// What the program returned.
     pub value: T,
-    /// A number that two runs share if the same happened in both: who went on at each step, and when.
+    /// A number that two runs share if the same happened in both: which goroutine went on at each step, and when.
     pub digest: u64,
     /// How often a goroutine was chosen to go on.
     pub steps: u64,

@@ -3,7 +3,7 @@
 use crate::observe::run_log::{Event, Holder, Object, Place, Run, State, What};
 use std::time::Duration;
 
-/// Who has not ended, and what each of them does.
+/// The goroutines that have not ended, and what each of them does.
 pub(super) fn alive(run: &Run) -> Vec<String> {
     let mut lines = Vec::new();
     for (id, record) in (1..).zip(&run.goroutines) {
@@ -26,7 +26,7 @@ pub(super) fn alive(run: &Run) -> Vec<String> {
 /// Every step. What a step leads to at once stands in its line.
 pub(super) fn history(run: &Run) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    // Whose step the last line is.
+    // The goroutine of the last line.
     let mut last = 0;
     let mut doing = vec![None; run.goroutines.len() + 1];
     for event in &run.events {
@@ -64,7 +64,7 @@ pub(super) fn history(run: &Run) -> Vec<String> {
     lines
 }
 
-/// Who has the lock for which `id` waits.
+/// The holder of the lock for which goroutine `id` waits.
 fn held_by(run: &Run, id: u32) -> String {
     let holder = |holder: &Holder| {
         let since = short(holder.place);

@@ -8,7 +8,7 @@
 //! | [`tick`] | a receiver of one instant in each period |
 //! | [`Timer`] | like `after`, but it can be stopped and reset |
 //! | [`Ticker`] | like `tick`, but it can be stopped and reset |
-//! | [`never`] | a receiver that never receives |
+//! | [`never`](fn@never) | a receiver that never receives |
 //!
 //! To limit another wait, use its own time-out (such as `recv_timeout`). To limit many waits, use a [`CancelToken`]
 //! with a deadline.

@@ -176,7 +176,7 @@ struct Tagged {
 
 /// The tags, and the meaning of both words for each tag.
 ///
-/// | tag | whom | with |
+/// | tag | pointer | second word |
 /// |---|---|---|
 /// | `GOROUTINE` | a cell | the goroutine's id, once it is known |
 /// | `COUNTED` | a cell, and a counted reference to it | |
