@@ -226,7 +226,7 @@ impl Builder {
     /// The caller must do what [`Runtime::anchored`] requires.
     ///
     /// # Errors
-    /// As [`build`](Self::build), but for [`BuildError::ThreadLocals`].
+    /// The same as for [`build`](Self::build), but for [`BuildError::ThreadLocals`].
     pub unsafe fn build_anchored(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Anchored)
     }
@@ -237,7 +237,7 @@ impl Builder {
     /// The caller must do what [`Runtime::migrating`] requires.
     ///
     /// # Errors
-    /// As [`build`](Self::build), but for [`BuildError::ThreadLocals`].
+    /// The same as for [`build`](Self::build), but for [`BuildError::ThreadLocals`].
     pub unsafe fn build_migrating(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Migrating)
     }

@@ -273,7 +273,7 @@ pub fn park() {
 /// Costs about 100 ns more than `park`, but no more than `park` if the permit is there already.
 ///
 /// # Panics
-/// As [`park`].
+/// The same as for [`park`].
 #[track_caller]
 pub fn park_timeout(limit: Duration) -> bool {
     trace::plain("park with a time-out", Location::caller());
@@ -289,7 +289,7 @@ pub fn park_timeout(limit: Duration) -> bool {
 /// at once. The next `park` may return at once also if no permit was given.
 ///
 /// # Panics
-/// As [`park`].
+/// The same as for [`park`].
 #[track_caller]
 pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
     trace::op("park, under", "token", token.address(), Location::caller());

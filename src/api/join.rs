@@ -92,7 +92,7 @@ impl<T> JoinHandle<T> {
     /// dropping it detaches the goroutine.
     ///
     /// # Panics
-    /// As [`join`](Self::join).
+    /// The same as for [`join`](Self::join).
     ///
     /// ```
     /// use std::time::Duration;
@@ -116,10 +116,10 @@ impl<T> JoinHandle<T> {
     /// Waits as [`join`](Self::join) does, but at most until `deadline`.
     ///
     /// # Errors
-    /// As [`join_timeout`](Self::join_timeout).
+    /// The same as for [`join_timeout`](Self::join_timeout).
     ///
     /// # Panics
-    /// As [`join`](Self::join).
+    /// The same as for [`join`](Self::join).
     #[track_caller]
     pub fn join_deadline(
         self,
@@ -131,10 +131,10 @@ impl<T> JoinHandle<T> {
     /// Waits as [`join`](Self::join) does, but at most until `token` is cancelled.
     ///
     /// # Errors
-    /// As [`join_timeout`](Self::join_timeout).
+    /// The same as for [`join_timeout`](Self::join_timeout).
     ///
     /// # Panics
-    /// As [`join`](Self::join).
+    /// The same as for [`join`](Self::join).
     #[track_caller]
     pub fn join_cancel(
         self,

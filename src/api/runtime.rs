@@ -183,7 +183,7 @@ impl Runtime {
     /// Spawns as [`try_go`](Self::try_go) does, with a name or other attributes.
     ///
     /// # Errors
-    /// As [`try_go`](Self::try_go).
+    /// The same as for [`try_go`](Self::try_go).
     #[track_caller]
     pub fn go_with<T, F>(&self, attributes: Spawn, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where

@@ -203,7 +203,7 @@ impl<'scope> Scope<'scope, '_> {
     /// ```
     ///
     /// # Errors
-    /// As [`Spawn::try_go`].
+    /// The same as for [`Spawn::try_go`].
     #[track_caller]
     pub fn go_with<F, T>(
         &'scope self,

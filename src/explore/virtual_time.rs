@@ -100,7 +100,7 @@ pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
     add(Whom::Parker(parker), deadline)
 }
 
-/// As [`set`]: wakes a task at `deadline`, which never comes if it is the last of all.
+/// Works like [`set`]: wakes a task at `deadline`, which never comes if it is the last of all.
 pub fn set_task(task: Task, deadline: u64) -> Option<u64> {
     if deadline == u64::MAX { None } else { add(Whom::Task(task), deadline) }
 }

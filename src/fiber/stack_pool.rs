@@ -105,7 +105,7 @@ impl StackPool {
     /// frames. The plan's layout must reserve [`Blocks::bytes`] for the thread-locals.
     ///
     /// # Errors
-    /// As [`new`](StackPool::new).
+    /// The same as for [`new`](StackPool::new).
     pub fn isolated(
         plan: StackPoolPlan,
         entry: Entry,
@@ -126,7 +126,7 @@ impl StackPool {
     /// Does the same as [`new`](StackPool::new), with every choice.
     ///
     /// # Errors
-    /// As [`new`](StackPool::new).
+    /// The same as for [`new`](StackPool::new).
     pub fn of(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackError> {
         plan.check()?;
         if MODELLED {

@@ -121,7 +121,7 @@ impl File {
         call("File::lock", || self.0.lock())
     }
 
-    /// As [`lock`](Self::lock), but other handles may share the lock.
+    /// Works like [`lock`](Self::lock), but other handles may share the lock.
     ///
     /// # Errors
     /// Those of [`std::fs::File::lock_shared`].
@@ -139,10 +139,10 @@ impl File {
         call("File::try_lock", || self.0.try_lock())
     }
 
-    /// As [`try_lock`](Self::try_lock), but other handles may share the lock.
+    /// Works like [`try_lock`](Self::try_lock), but other handles may share the lock.
     ///
     /// # Errors
-    /// As [`try_lock`](Self::try_lock).
+    /// The same as for [`try_lock`](Self::try_lock).
     #[track_caller]
     pub fn try_lock_shared(&self) -> Result<(), TryLockError> {
         call("File::try_lock_shared", || self.0.try_lock_shared())

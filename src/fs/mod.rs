@@ -95,7 +95,7 @@ of_path! {
     read_to_string -> String;
     /// Returns the metadata of a file, or of the target of a symbolic link.
     metadata -> Metadata;
-    /// As [`metadata`], of the symbolic link itself.
+    /// Works like [`metadata`], of the symbolic link itself.
     symlink_metadata -> Metadata;
     /// Returns the absolute path, with all symbolic links resolved.
     canonicalize -> PathBuf;

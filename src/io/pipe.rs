@@ -41,7 +41,7 @@ impl PipeReader {
 }
 
 impl PipeWriter {
-    /// As [`PipeReader::try_clone`].
+    /// Works like [`PipeReader::try_clone`].
     ///
     /// # Errors
     /// If no file descriptor is left.

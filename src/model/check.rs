@@ -17,7 +17,7 @@ pub fn check(program: impl Fn() + Send + Sync + 'static) -> Report {
     Check::new().check(program)
 }
 
-/// As [`check`], with the failure as a value.
+/// Works like [`check`], with the failure as a value.
 ///
 /// # Errors
 /// If an execution fails.
@@ -39,12 +39,12 @@ pub fn random(seed: u64, executions: u64, program: impl Fn() + Send + Sync + 'st
     Check::new().random(seed, executions, program)
 }
 
-/// As [`random`], by random priorities that change at `depth - 1` random points: few preemptions at odd
+/// Works like [`random`], by random priorities that change at `depth - 1` random points: few preemptions at odd
 /// places. Each execution finds a bug that needs `depth` ordered steps with a probability of at least
 /// 1/(n·k^(depth-1)), for n goroutines and k steps (probabilistic concurrency testing).
 ///
 /// # Panics
-/// As [`random`]; if `depth` is zero.
+/// The same as for [`random`]; if `depth` is zero.
 #[track_caller]
 pub fn pct(
     seed: u64,
@@ -142,10 +142,10 @@ impl Check {
         self
     }
 
-    /// As [`check`](fn@crate::model::check).
+    /// Works like [`check`](fn@crate::model::check).
     ///
     /// # Panics
-    /// As [`check`](fn@crate::model::check).
+    /// The same as for [`check`](fn@crate::model::check).
     #[track_caller]
     pub fn check(self, program: impl Fn() + Send + Sync + 'static) -> Report {
         match self.try_check(program) {
@@ -154,7 +154,7 @@ impl Check {
         }
     }
 
-    /// As [`try_check`](fn@crate::model::try_check).
+    /// Works like [`try_check`](fn@crate::model::try_check).
     ///
     /// # Errors
     /// If an execution fails.
@@ -167,10 +167,10 @@ impl Check {
         explore(&plan, program)
     }
 
-    /// As [`random`](fn@crate::model::random).
+    /// Works like [`random`](fn@crate::model::random).
     ///
     /// # Panics
-    /// As [`random`](fn@crate::model::random).
+    /// The same as for [`random`](fn@crate::model::random).
     #[track_caller]
     pub fn random(
         self,
@@ -184,7 +184,7 @@ impl Check {
         }
     }
 
-    /// As [`random`](fn@crate::model::random), with the failure as a value.
+    /// Works like [`random`](fn@crate::model::random), with the failure as a value.
     ///
     /// # Errors
     /// If an execution fails.
@@ -201,10 +201,10 @@ impl Check {
         explore(&self.plan(Search::Random { seed }, Some(executions)), program)
     }
 
-    /// As [`pct`](fn@crate::model::pct).
+    /// Works like [`pct`](fn@crate::model::pct).
     ///
     /// # Panics
-    /// As [`pct`](fn@crate::model::pct).
+    /// The same as for [`pct`](fn@crate::model::pct).
     #[track_caller]
     pub fn pct(
         self,
@@ -219,7 +219,7 @@ impl Check {
         }
     }
 
-    /// As [`pct`](fn@crate::model::pct), with the failure as a value.
+    /// Works like [`pct`](fn@crate::model::pct), with the failure as a value.
     ///
     /// # Errors
     /// If an execution fails.
@@ -238,7 +238,7 @@ impl Check {
         explore(&self.plan(Search::Pct { seed, depth, length: None }, Some(executions)), program)
     }
 
-    /// As [`replay`](fn@crate::model::replay), with the failure as a value. The line brings its own rules.
+    /// Works like [`replay`](fn@crate::model::replay), with the failure as a value. The line brings its own rules.
     ///
     /// # Errors
     /// If the execution fails, as it should.
@@ -264,10 +264,10 @@ impl Check {
         outcome(&plan, explored, report)
     }
 
-    /// As [`simulate_seeds`](fn@crate::model::simulate_seeds), with the steps and the rules set here.
+    /// Works like [`simulate_seeds`](fn@crate::model::simulate_seeds), with the steps and the rules set here.
     ///
     /// # Panics
-    /// As [`simulate`](fn@crate::model::simulate).
+    /// The same as for [`simulate`](fn@crate::model::simulate).
     #[track_caller]
     pub fn simulate(
         self,
@@ -280,13 +280,13 @@ impl Check {
         }
     }
 
-    /// As [`simulate`](Self::simulate), with the failure as a value.
+    /// Works like [`simulate`](Self::simulate), with the failure as a value.
     ///
     /// # Errors
     /// If a run fails: the first that does.
     ///
     /// # Panics
-    /// As [`try_simulate`](fn@crate::model::try_simulate).
+    /// The same as for [`try_simulate`](fn@crate::model::try_simulate).
     #[track_caller]
     pub fn try_simulate(
         self,

@@ -71,7 +71,7 @@ pub fn simulate<T: Send + 'static>(
     }
 }
 
-/// As [`simulate`], with the failure as a value. A failed run stops where it is: its kernel thread and
+/// Works like [`simulate`], with the failure as a value. A failed run stops where it is: its kernel thread and
 /// its memory stay behind.
 ///
 /// # Errors
@@ -165,7 +165,7 @@ fn outcome<T>(runtime: &Runtime, main: JoinHandle<T>) -> Simulated<T> {
 /// ```
 ///
 /// # Panics
-/// As [`simulate`].
+/// The same as for [`simulate`].
 #[track_caller]
 pub fn simulate_seeds(
     seeds: impl IntoIterator<Item = u64>,
@@ -177,13 +177,13 @@ pub fn simulate_seeds(
     }
 }
 
-/// As [`simulate_seeds`], with the failure as a value.
+/// Works like [`simulate_seeds`], with the failure as a value.
 ///
 /// # Errors
 /// If a run fails: the first that does.
 ///
 /// # Panics
-/// As [`try_simulate`].
+/// The same as for [`try_simulate`].
 #[track_caller]
 pub fn try_simulate_seeds(
     seeds: impl IntoIterator<Item = u64>,
@@ -192,7 +192,7 @@ pub fn try_simulate_seeds(
     Check::new().try_simulate(seeds, program)
 }
 
-/// As [`try_simulate_seeds`], for so many steps at most, and by these rules.
+/// Works like [`try_simulate_seeds`], for so many steps at most, and by these rules.
 #[track_caller]
 pub(super) fn simulate_all(
     seeds: impl IntoIterator<Item = u64>,

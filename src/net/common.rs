@@ -54,7 +54,7 @@ macro_rules! timeouts {
             self.0.set_timeout(crate::net::cell::Way::Read, limit)
         }
 
-        /// As [`set_read_timeout`](Self::set_read_timeout), for writes.
+        /// Works like [`set_read_timeout`](Self::set_read_timeout), for writes.
         ///
         /// # Errors
         /// If `limit` is zero.
@@ -155,11 +155,11 @@ macro_rules! stream {
     // `$empties`: whether a read that gives fewer bytes than it has room for has emptied the stream.
     ($Type:ident, $empties:expr) => {
         impl $Type {
-            /// As [`read`](std::io::Read::read), until `token` is cancelled at the latest. If the
+            /// Works like [`read`](std::io::Read::read), until `token` is cancelled at the latest. If the
             /// token is already cancelled, returns its error at once.
             ///
             /// # Errors
-            /// As [`read`](std::io::Read::read); an error that wraps [`Cancelled`](crate::Cancelled), of kind
+            /// The same as for [`read`](std::io::Read::read); an error that wraps [`Cancelled`](crate::Cancelled), of kind
             /// [`TimedOut`](std::io::ErrorKind::TimedOut) if the token's deadline has passed, else
             /// [`Other`](std::io::ErrorKind::Other).
             ///
@@ -175,7 +175,7 @@ macro_rules! stream {
                 self.read_with(patience, std::panic::Location::caller(), buffer)
             }
 
-            /// As [`write`](std::io::Write::write), and as [`read_cancel`](Self::read_cancel).
+            /// Works like [`write`](std::io::Write::write), and as [`read_cancel`](Self::read_cancel).
             ///
             /// # Errors
             /// As for that method.
@@ -198,7 +198,7 @@ macro_rules! stream {
                 crate::net::Until::new(self, token)
             }
 
-            /// As [`until`](Self::until), for code that wants to own its stream.
+            /// Works like [`until`](Self::until), for code that wants to own its stream.
             pub fn into_until(
                 self,
                 token: &crate::cancel::CancelToken,

@@ -82,14 +82,14 @@ impl TcpListener {
         self.accept_with(Patience::AsSet, Location::caller())
     }
 
-    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
+    /// Works like [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
     /// already cancelled, returns its error at once.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept), and as [`TcpStream::read_cancel`] if the token is cancelled.
+    /// The same as for [`accept`](Self::accept), and as [`TcpStream::read_cancel`] if the token is cancelled.
     ///
     /// # Panics
-    /// As [`accept`](Self::accept).
+    /// The same as for [`accept`](Self::accept).
     #[track_caller]
     pub fn accept_cancel(&self, token: &CancelToken) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_with(Patience::Token(token), Location::caller())

@@ -46,14 +46,14 @@ impl TcpStream {
         address.resolve()?.try_each(|address| connect(&address, Patience::AsSet, place))
     }
 
-    /// As [`connect`](Self::connect), to this address, but waits no longer than `limit`.
+    /// Works like [`connect`](Self::connect), to this address, but waits no longer than `limit`.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if it takes longer; if `limit`
+    /// The same as for [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if it takes longer; if `limit`
     /// is zero.
     ///
     /// # Panics
-    /// As [`connect`](Self::connect).
+    /// The same as for [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_timeout(address: &SocketAddr, limit: Duration) -> io::Result<TcpStream> {
         if limit.is_zero() {
@@ -63,14 +63,14 @@ impl TcpStream {
         connect(address, Patience::For(limit), Location::caller())
     }
 
-    /// As [`connect`](Self::connect), until `token` is cancelled at the latest. But a look-up of a
+    /// Works like [`connect`](Self::connect), until `token` is cancelled at the latest. But a look-up of a
     /// name goes on until the resolver answers.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
+    /// The same as for [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
     ///
     /// # Panics
-    /// As [`connect`](Self::connect).
+    /// The same as for [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_cancel(
         address: impl ToSocketAddrs,
@@ -84,10 +84,10 @@ impl TcpStream {
         address.resolve()?.try_each(|address| connect(&address, Patience::Token(token), place))
     }
 
-    /// As [`read`](io::Read::read), but leaves the bytes in the stream.
+    /// Works like [`read`](io::Read::read), but leaves the bytes in the stream.
     ///
     /// # Errors
-    /// As [`read`](io::Read::read).
+    /// The same as for [`read`](io::Read::read).
     ///
     /// # Panics
     /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.

@@ -68,7 +68,7 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), until `token` is cancelled at the latest.
+    /// Works like [`recv_from`](Self::recv_from), until `token` is cancelled at the latest.
     ///
     /// # Errors
     /// As there, and as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the token is
@@ -86,7 +86,7 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
+    /// Works like [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
     ///
     /// # Errors
     /// As for that method.
@@ -99,7 +99,7 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.peek_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), on a connected socket.
+    /// Works like [`recv_from`](Self::recv_from), on a connected socket.
     ///
     /// # Errors
     /// As for that method.
@@ -112,10 +112,10 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv(buffer))
     }
 
-    /// As [`recv`](Self::recv), until `token` is cancelled at the latest.
+    /// Works like [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As [`recv_from_cancel`](Self::recv_from_cancel).
+    /// The same as for [`recv_from_cancel`](Self::recv_from_cancel).
     ///
     /// # Panics
     /// As for that method.
@@ -125,7 +125,7 @@ impl UdpSocket {
         self.0.run(Way::Read, Patience::Token(token), place, |socket| socket.recv(buffer))
     }
 
-    /// As [`recv`](Self::recv), but leaves the datagram in the queue.
+    /// Works like [`recv`](Self::recv), but leaves the datagram in the queue.
     ///
     /// # Errors
     /// As for that method.

@@ -49,7 +49,7 @@ pub fn light() {
     }
 }
 
-/// As [`light`], for a caller that asks [`is_asymmetric`] before this call, or right after it, and does
+/// Works like [`light`], for a caller that asks [`is_asymmetric`] before this call, or right after it, and does
 /// not rely on the fence if the answer is no.
 #[inline(always)]
 pub fn light_if_asymmetric() {

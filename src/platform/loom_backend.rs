@@ -52,7 +52,7 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// As [`lock`](Self::lock): nothing is counted in a model.
+    /// Works like [`lock`](Self::lock): nothing is counted in a model.
     pub fn lock_counting(&self, _: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.lock()
     }
@@ -121,7 +121,7 @@ pub mod thread {
             self.0.thread().id() == loom::thread::current().id()
         }
 
-        /// As [`join`](Self::join), unless that would wait; a model can't say, and gives the handle back.
+        /// Works like [`join`](Self::join), unless that would wait; a model can't say, and gives the handle back.
         pub fn try_join(self) -> Result<(), Self> {
             Err(self)
         }
@@ -132,7 +132,7 @@ pub mod thread {
         loom::thread::Builder::new().name(name).spawn(f).map(JoinHandle)
     }
 
-    /// As [`spawn`]: a model thread has the stack that the checker gives it.
+    /// Works like [`spawn`]: a model thread has the stack that the checker gives it.
     pub fn spawn_on(
         _: usize,
         name: String,

@@ -50,7 +50,7 @@ impl Parker {
         Parker::of(0, None)
     }
 
-    /// As [`new`](Self::new), for a goroutine of the run log.
+    /// Works like [`new`](Self::new), for a goroutine of the run log.
     pub fn of(goroutine: u32, name: Option<Box<str>>) -> Self {
         Parker { state: Mutex::new(State::default()), wake: Condvar::new(), goroutine, name }
     }
@@ -99,7 +99,7 @@ impl Parker {
         state.permit = false;
     }
 
-    /// As [`park`](Self::park), for at most about `limit`; false means that no permit came.
+    /// Works like [`park`](Self::park), for at most about `limit`; false means that no permit came.
     pub fn park_timeout(&self, limit: Duration) -> bool {
         if self.is_checked() {
             return self.park_in_virtual_time(limit);
@@ -114,7 +114,7 @@ impl Parker {
         std::mem::take(&mut state.permit)
     }
 
-    /// As [`park`](Self::park), where `wait` sleeps instead, until the notifier is called, or for a shorter
+    /// Works like [`park`](Self::park), where `wait` sleeps instead, until the notifier is called, or for a shorter
     /// time. Returns true if it took a permit. If the permit is there already, it does not call `wait`. [K4]
     pub fn park_by(&self, notifier: &Arc<dyn Notifier>, wait: impl FnOnce()) -> bool {
         let mut state = self.state.lock();

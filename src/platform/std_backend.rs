@@ -82,7 +82,7 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// As [`lock`](Self::lock), and counts how often another thread held it.
+    /// Works like [`lock`](Self::lock), and counts how often another thread held it.
     #[inline]
     pub fn lock_counting(&self, taken: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.0.try_lock().unwrap_or_else(|_| {
@@ -148,7 +148,7 @@ pub mod thread {
             is_own != 0 || self.0.join().is_ok()
         }
 
-        /// As [`join`](Self::join), unless it would wait: then it returns the handle.
+        /// Works like [`join`](Self::join), unless it would wait: then it returns the handle.
         pub fn try_join(self) -> Result<(), Self> {
             // SAFETY: a thread that was neither joined nor detached.
             match unsafe { libc::pthread_tryjoin_np(self.0.as_pthread_t(), std::ptr::null_mut()) } {
@@ -175,7 +175,7 @@ pub mod thread {
         std::thread::Builder::new().name(name).spawn(f).map(JoinHandle)
     }
 
-    /// As [`spawn`], with at least `bytes` of stack for what `f` calls.
+    /// Works like [`spawn`], with at least `bytes` of stack for what `f` calls.
     pub fn spawn_on(
         bytes: usize,
         name: String,

@@ -76,16 +76,16 @@ impl Child {
         }
     }
 
-    /// As [`wait`](Self::wait), until `token` is cancelled at the latest. The child then goes on, and may
+    /// Works like [`wait`](Self::wait), until `token` is cancelled at the latest. The child then goes on, and may
     /// be killed, or waited for again.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait); as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the
+    /// The same as for [`wait`](Self::wait); as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the
     /// token is cancelled; [`Unsupported`](ErrorKind::Unsupported) if the kernel can't report a
     /// process's end (before Linux 5.3), or no file descriptor is left.
     ///
     /// # Panics
-    /// As [`wait`](Self::wait).
+    /// The same as for [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_cancel(&mut self, token: &CancelToken) -> io::Result<ExitStatus> {
         drop(self.stdin.take());

@@ -103,7 +103,7 @@ impl Command {
     /// Starts the process, waits until it has ended, and returns its status.
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn).
+    /// The same as for [`spawn`](Self::spawn).
     ///
     /// # Panics
     /// In a model.
@@ -116,7 +116,7 @@ impl Command {
     /// is captured, unless set otherwise.
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn), and those of reading the output.
+    /// The same as for [`spawn`](Self::spawn), and those of reading the output.
     ///
     /// # Panics
     /// In a model.

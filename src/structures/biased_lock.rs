@@ -75,7 +75,7 @@ impl<T> BiasedLock<T> {
         unsafe { self.lock_as(tls::worker().addr()) }
     }
 
-    /// As [`lock`](Self::lock), by the worker with this address, or by a thread that is no worker if the
+    /// Works like [`lock`](Self::lock), by the worker with this address, or by a thread that is no worker if the
     /// address is null.
     ///
     /// # Safety

@@ -178,7 +178,7 @@ impl LocalValues {
         }
     }
 
-    /// As [`destroy`](Self::destroy), but values that are used afterwards are made anew.
+    /// Works like [`destroy`](Self::destroy), but values that are used afterwards are made anew.
     ///
     /// # Safety
     /// The caller must keep the duties of [`destroy`](Self::destroy).

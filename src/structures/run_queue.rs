@@ -171,7 +171,7 @@ impl<T: Send> Steal<T> {
         unsafe { self.steal_half_seen(into, |_, _| ()) }
     }
 
-    /// As [`steal_half`](Self::steal_half). It calls `seen` for each item that was claimed, in order, before
+    /// Works like [`steal_half`](Self::steal_half). It calls `seen` for each item that was claimed, in order, before
     /// the item is published again, with true for the item that is returned.
     ///
     /// # Safety

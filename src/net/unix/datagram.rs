@@ -83,7 +83,7 @@ impl UnixDatagram {
         self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`recv_from`](Self::recv_from), without the sender's address.
+    /// Works like [`recv_from`](Self::recv_from), without the sender's address.
     ///
     /// # Errors
     /// As for that method.
@@ -96,7 +96,7 @@ impl UnixDatagram {
         self.0.run(Way::Read, Patience::AsSet, place, |socket| socket.recv(buffer))
     }
 
-    /// As [`recv`](Self::recv), until `token` is cancelled at the latest.
+    /// Works like [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
     /// As there, and as [`UnixStream::read_cancel`](crate::net::unix::UnixStream::read_cancel) if the token is

@@ -50,7 +50,7 @@ impl UnixListener {
     /// there is a connection.
     ///
     /// # Errors
-    /// As [`TcpListener::accept`](crate::net::TcpListener::accept).
+    /// The same as for [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Panics
     /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
@@ -59,14 +59,14 @@ impl UnixListener {
         self.accept_with(Patience::AsSet, Location::caller())
     }
 
-    /// As [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
+    /// Works like [`accept`](Self::accept), until `token` is cancelled at the latest. If the token is
     /// already cancelled, returns its error at once.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
+    /// The same as for [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
     ///
     /// # Panics
-    /// As [`accept`](Self::accept).
+    /// The same as for [`accept`](Self::accept).
     #[track_caller]
     pub fn accept_cancel(&self, token: &CancelToken) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_with(Patience::Token(token), Location::caller())

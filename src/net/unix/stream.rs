@@ -53,13 +53,13 @@ impl UnixStream {
         connect(path.as_ref(), Patience::AsSet, Location::caller())
     }
 
-    /// As [`connect`](Self::connect), until `token` is cancelled at the latest.
+    /// Works like [`connect`](Self::connect), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
+    /// The same as for [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
     ///
     /// # Panics
-    /// As [`connect`](Self::connect).
+    /// The same as for [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_cancel(path: impl AsRef<Path>, token: &CancelToken) -> io::Result<UnixStream> {
         connect(path.as_ref(), Patience::Token(token), Location::caller())

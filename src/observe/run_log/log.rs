@@ -231,7 +231,7 @@ pub fn ended(who: u32) -> bool {
     }
 }
 
-/// As [`ended`], in a simulation, which goes on.
+/// Works like [`ended`], in a simulation, which goes on.
 pub fn ends(who: u32) {
     with(|log| log.ends(who));
 }
@@ -288,7 +288,7 @@ pub fn panicked(who: u32, message: &str) {
     runtimes::note_panic(who, text, message);
 }
 
-/// As [`panicked`], where only the hook has seen the message: in a simulation no goroutine runs between a panic
+/// Works like [`panicked`], where only the hook has seen the message: in a simulation no goroutine runs between a panic
 /// and the end of its goroutine. Returns the message.
 pub fn died(who: u32) -> String {
     let (message, place) = with(|log| log.panics.pop()).flatten().unwrap_or_default();

@@ -60,7 +60,7 @@ impl Spec {
         Acting { spec: self, unparks: None }
     }
 
-    /// As [`acting`](Self::acting): the goroutine is given a permit.
+    /// Works like [`acting`](Self::acting): the goroutine is given a permit.
     #[inline(always)]
     pub fn unparking(&self, goroutine: Key) -> Acting<'_> {
         let mut acting = self.acting();
