@@ -215,7 +215,7 @@ impl Builder {
     /// watchdog, and is migrating in name only. Dropping it there ends no goroutine.
     ///
     /// # Errors
-    /// If a number is out of range, or if the machine grants no thread or no memory.
+    /// Fails if a number is out of range, or if the machine grants no thread or no memory.
     pub fn build(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Isolated)
     }
@@ -226,7 +226,7 @@ impl Builder {
     /// The caller must do what [`Runtime::anchored`] requires.
     ///
     /// # Errors
-    /// The same as for [`build`](Self::build), but for [`BuildError::ThreadLocals`].
+    /// Returns the same errors as [`build`](Self::build), but for [`BuildError::ThreadLocals`].
     pub unsafe fn build_anchored(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Anchored)
     }
@@ -237,7 +237,7 @@ impl Builder {
     /// The caller must do what [`Runtime::migrating`] requires.
     ///
     /// # Errors
-    /// The same as for [`build`](Self::build), but for [`BuildError::ThreadLocals`].
+    /// Returns the same errors as [`build`](Self::build), but for [`BuildError::ThreadLocals`].
     pub unsafe fn build_migrating(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Migrating)
     }

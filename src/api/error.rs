@@ -208,7 +208,7 @@ impl JoinError {
     /// Returns the panic's payload, which can be given to [`std::panic::resume_unwind`].
     ///
     /// # Errors
-    /// If the goroutine did not panic, returns the error itself.
+    /// Returns the error itself if the goroutine did not panic.
     pub fn into_panic(self) -> Result<Box<dyn std::any::Any + Send + 'static>, JoinError> {
         match self.0 {
             Cause::Panicked(payload) => Ok(payload),

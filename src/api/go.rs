@@ -31,7 +31,7 @@ use std::time::Duration;
 /// allocation.
 ///
 /// # Panics
-/// If the caller is not a goroutine, if the runtime's limit on goroutines is reached, or if the runtime is
+/// Panics if the caller is not a goroutine, if the runtime's limit on goroutines is reached, or if the runtime is
 /// shutting down. [`try_go`] returns an error instead. On a plain thread call
 /// [`Runtime::go`](crate::Runtime::go).
 ///
@@ -59,7 +59,7 @@ where
 /// Spawns a goroutine as [`go`] does, but returns an error that gives the closure back instead of a panic.
 ///
 /// # Errors
-/// If the caller is not a goroutine, the limit is reached, or the runtime is shutting down.
+/// Fails if the caller is not a goroutine, the limit is reached, or the runtime is shutting down.
 #[track_caller]
 pub fn try_go<T, F>(f: F) -> Result<JoinHandle<T>, SpawnError<F>>
 where
@@ -125,7 +125,7 @@ impl Spawn {
     /// Spawns a goroutine with these attributes, as [`go`](fn@go) does.
     ///
     /// # Panics
-    /// If [`go`](fn@go) would panic, or if there is no stack of the size that was asked for.
+    /// Panics if [`go`](fn@go) would panic, or if there is no stack of the size that was asked for.
     #[track_caller]
     pub fn go<T, F>(self, f: F) -> JoinHandle<T>
     where
@@ -228,7 +228,7 @@ pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
 /// Suspends. Costs some 40 ns.
 ///
 /// # Panics
-/// Inside [`no_suspend`].
+/// Panics inside [`no_suspend`].
 #[track_caller]
 pub fn yield_now() {
     trace::plain("yield", Location::caller());
@@ -243,7 +243,7 @@ pub fn yield_now() {
 /// thread sleeps, and the runtime takes its processor.
 ///
 /// # Panics
-/// Inside [`no_suspend`], if it would suspend.
+/// Panics inside [`no_suspend`], if it would suspend.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -273,7 +273,7 @@ pub fn park() {
 /// Costs about 100 ns more than `park`, but no more than `park` if the permit is there already.
 ///
 /// # Panics
-/// The same as for [`park`].
+/// Panics in the same cases as [`park`].
 #[track_caller]
 pub fn park_timeout(limit: Duration) -> bool {
     trace::plain("park with a time-out", Location::caller());
@@ -285,11 +285,11 @@ pub fn park_timeout(limit: Duration) -> bool {
 /// error also if there is a permit.
 ///
 /// # Errors
-/// If the token is cancelled. A permit that was given meanwhile is not lost, so the next [`park`] returns
+/// Fails if the token is cancelled. A permit that was given meanwhile is not lost, so the next [`park`] returns
 /// at once. The next `park` may return at once also if no permit was given.
 ///
 /// # Panics
-/// The same as for [`park`].
+/// Panics in the same cases as [`park`].
 #[track_caller]
 pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
     trace::op("park, under", "token", token.address(), Location::caller());

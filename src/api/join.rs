@@ -69,11 +69,11 @@ impl<T> JoinHandle<T> {
     /// Waits for the goroutine to end, and returns its result. Parks a calling goroutine, and blocks a plain thread.
     ///
     /// # Errors
-    /// If the goroutine panicked, or if its runtime ended first.
+    /// Fails if the goroutine panicked, or if its runtime ended first.
     ///
     /// # Panics
-    /// If a goroutine joins itself, because such a wait could never end. Inside
-    /// [`no_suspend`](crate::no_suspend), if the caller has to wait.
+    /// Panics if a goroutine joins itself, because such a wait could never end. Also panics inside
+    /// [`no_suspend`](crate::no_suspend), if the caller would have to wait.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let place = Location::caller();
@@ -88,11 +88,11 @@ impl<T> JoinHandle<T> {
     /// [`yield_now`](crate::yield_now), because otherwise the goroutine may never run.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back. The handle can be joined again, and
+    /// Fails if the goroutine has not ended. The error gives the handle back. The handle can be joined again, and
     /// dropping it detaches the goroutine.
     ///
     /// # Panics
-    /// The same as for [`join`](Self::join).
+    /// Panics in the same cases as [`join`](Self::join).
     ///
     /// ```
     /// use std::time::Duration;
@@ -116,10 +116,10 @@ impl<T> JoinHandle<T> {
     /// Waits as [`join`](Self::join) does, but at most until `deadline`.
     ///
     /// # Errors
-    /// The same as for [`join_timeout`](Self::join_timeout).
+    /// Returns the same errors as [`join_timeout`](Self::join_timeout).
     ///
     /// # Panics
-    /// The same as for [`join`](Self::join).
+    /// Panics in the same cases as [`join`](Self::join).
     #[track_caller]
     pub fn join_deadline(
         self,
@@ -131,10 +131,10 @@ impl<T> JoinHandle<T> {
     /// Waits as [`join`](Self::join) does, but at most until `token` is cancelled.
     ///
     /// # Errors
-    /// The same as for [`join_timeout`](Self::join_timeout).
+    /// Returns the same errors as [`join_timeout`](Self::join_timeout).
     ///
     /// # Panics
-    /// The same as for [`join`](Self::join).
+    /// Panics in the same cases as [`join`](Self::join).
     #[track_caller]
     pub fn join_cancel(
         self,

@@ -59,8 +59,8 @@ impl Runtime {
     /// runs only this goroutine from then on. docs/kernel-thread.md lists what is covered, and what is not.
     ///
     /// # Errors
-    /// If the machine grants no thread or no memory. [`BuildError::ThreadLocals`] if goroutines can't have
-    /// thread-locals of their own, because these need Linux on x86-64 with the GNU C library.
+    /// Fails if the machine grants no thread or no memory. Returns [`BuildError::ThreadLocals`] if goroutines
+    /// can't have thread-locals of their own, because these need Linux on x86-64 with the GNU C library.
     pub fn new() -> Result<Runtime, BuildError> {
         Builder::new().build()
     }
@@ -75,7 +75,7 @@ impl Runtime {
     /// (as `scoped-tls` does) may span a suspension.
     ///
     /// # Errors
-    /// If the machine grants no thread or no memory.
+    /// Fails if the machine grants no thread or no memory.
     pub unsafe fn anchored() -> Result<Runtime, BuildError> {
         // SAFETY: the caller meets the requirements, which are the same.
         unsafe { Builder::new().build_anchored() }
@@ -96,7 +96,7 @@ impl Runtime {
     /// [`no_suspend`](crate::no_suspend) or [`pinned`](crate::pinned).
     ///
     /// # Errors
-    /// If the machine grants no thread or no memory.
+    /// Fails if the machine grants no thread or no memory.
     pub unsafe fn migrating() -> Result<Runtime, BuildError> {
         // SAFETY: the caller meets the requirements, which are the same.
         unsafe { Builder::new().build_migrating() }
@@ -114,7 +114,7 @@ impl Runtime {
     /// several threads.
     ///
     /// # Panics
-    /// If `f` panics, with the same payload. If the runtime's limit on goroutines is reached.
+    /// Panics with the same payload if `f` panics, and panics if the runtime's limit on goroutines is reached.
     ///
     /// ```
     /// let name = String::from("gopher");
@@ -154,7 +154,7 @@ impl Runtime {
     /// Spawns a goroutine on this runtime, from any thread. In a goroutine, [`go`](fn@crate::go) is faster.
     ///
     /// # Panics
-    /// If the runtime's limit of goroutines is reached.
+    /// Panics if the runtime's limit of goroutines is reached.
     #[track_caller]
     pub fn go<T, F>(&self, f: F) -> JoinHandle<T>
     where
@@ -170,7 +170,7 @@ impl Runtime {
     /// Spawns as [`go`](Self::go) does, but returns an error that gives the closure back instead of a panic.
     ///
     /// # Errors
-    /// If the limit of goroutines is reached.
+    /// Fails if the limit of goroutines is reached.
     #[track_caller]
     pub fn try_go<T, F>(&self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
@@ -183,7 +183,7 @@ impl Runtime {
     /// Spawns as [`try_go`](Self::try_go) does, with a name or other attributes.
     ///
     /// # Errors
-    /// The same as for [`try_go`](Self::try_go).
+    /// Returns the same errors as [`try_go`](Self::try_go).
     #[track_caller]
     pub fn go_with<T, F>(&self, attributes: Spawn, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
@@ -215,7 +215,7 @@ impl Runtime {
     /// its goroutine until the goroutine suspends, or blocks, or has computed for some 10 ms while work waits.
     ///
     /// # Errors
-    /// If `processors` is zero, or more than [`Builder::max_processors`].
+    /// Fails if `processors` is zero, or more than [`Builder::max_processors`].
     pub fn set_processors(&self, processors: usize) -> Result<(), ResizeError> {
         let most = match self.scheduler() {
             Own(shared) => shared.config.max_processors as usize,
@@ -280,7 +280,7 @@ impl Runtime {
     /// `blocking` can't end either, so `shutdown` takes the whole time `limit`.
     ///
     /// # Errors
-    /// If goroutines are still alive after `limit`. The runtime has then ended without them, as when it is
+    /// Fails if goroutines are still alive after `limit`. The runtime has then ended without them, as when it is
     /// dropped, and the error names them and says where they last suspended.
     ///
     /// ```

@@ -46,7 +46,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// runtime ends while the child is suspended, the child never ends, and `scope` never returns.
 ///
 /// # Panics
-/// If `f` panicked, or if a goroutine panicked that was not joined. On a plain thread, because it has no
+/// Panics if `f` panicked, or if a goroutine panicked that was not joined. On a plain thread, because it has no
 /// runtime: there, call `scope` within [`Runtime::run`](crate::Runtime::run).
 ///
 /// ```
@@ -161,7 +161,7 @@ impl<'scope> Scope<'scope, '_> {
     /// Spawns a goroutine for which the scope waits. Never suspends.
     ///
     /// # Panics
-    /// If the runtime's limit on goroutines is reached, or if the runtime is shutting down.
+    /// Panics if the runtime's limit on goroutines is reached, or if the runtime is shutting down.
     #[track_caller]
     pub fn go<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -177,7 +177,7 @@ impl<'scope> Scope<'scope, '_> {
     /// Spawns as [`go`](Self::go) does, but returns an error that gives the closure back instead of a panic.
     ///
     /// # Errors
-    /// If the limit is reached, or the runtime is shutting down.
+    /// Fails if the limit is reached, or the runtime is shutting down.
     #[track_caller]
     pub fn try_go<F, T>(&'scope self, f: F) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
     where
@@ -203,7 +203,7 @@ impl<'scope> Scope<'scope, '_> {
     /// ```
     ///
     /// # Errors
-    /// The same as for [`Spawn::try_go`].
+    /// Returns the same errors as [`Spawn::try_go`].
     #[track_caller]
     pub fn go_with<F, T>(
         &'scope self,
@@ -257,7 +257,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine and returns its result, as [`JoinHandle::join`] does.
     ///
     /// # Errors
-    /// If the goroutine panicked.
+    /// Fails if the goroutine panicked.
     #[track_caller]
     pub fn join(mut self) -> Result<T, JoinError> {
         let place = Location::caller();
@@ -270,7 +270,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits as [`JoinHandle::join_timeout`] does, which explains why a loop of calls with no time must yield.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back.
+    /// Fails if the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, StillRunning<Self>> {
         self.join_within(WaitLimit::after(limit), Location::caller())
@@ -279,7 +279,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits as [`JoinHandle::join_deadline`] does.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back.
+    /// Fails if the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_deadline(
         self,
@@ -291,7 +291,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits as [`JoinHandle::join_cancel`] does.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back.
+    /// Fails if the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_cancel(
         self,

@@ -23,7 +23,7 @@ pub trait ToSocketAddrs: StdAddrs {
     /// `to_socket_addrs` on the caller's thread.
     ///
     /// # Errors
-    /// If the value is no address, or the name is not known.
+    /// Fails if the value is no address, or the name is not known.
     fn resolve(&self) -> io::Result<Addresses> {
         self.to_socket_addrs().map(Addresses::of)
     }

@@ -73,7 +73,7 @@ impl Cell {
     /// Waits until the poller reports readiness, unless the poller has done so since `seen` was read. [N6]
     ///
     /// # Panics
-    /// Inside `no_suspend`.
+    /// Panics inside `no_suspend`.
     pub fn wait(
         &self,
         way: Way,

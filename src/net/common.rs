@@ -23,7 +23,7 @@ macro_rules! settings {
         /// Returns a duplicate: another handle to the same socket, with the same time-outs. Never waits.
         ///
         /// # Errors
-        /// If there are too many open files.
+        /// Fails if there are too many open files.
         #[track_caller]
         pub fn try_clone(&self) -> std::io::Result<$Type> {
             Ok($Type(self.0.duplicate(self.0.socket().try_clone()?)))
@@ -49,7 +49,7 @@ macro_rules! timeouts {
         /// that begin after this call, here and on duplicates. Never waits.
         ///
         /// # Errors
-        /// If `limit` is zero.
+        /// Fails if `limit` is zero.
         pub fn set_read_timeout(&self, limit: Option<std::time::Duration>) -> std::io::Result<()> {
             self.0.set_timeout(crate::net::cell::Way::Read, limit)
         }
@@ -57,7 +57,7 @@ macro_rules! timeouts {
         /// Works like [`set_read_timeout`](Self::set_read_timeout), for writes.
         ///
         /// # Errors
-        /// If `limit` is zero.
+        /// Fails if `limit` is zero.
         pub fn set_write_timeout(&self, limit: Option<std::time::Duration>) -> std::io::Result<()> {
             self.0.set_timeout(crate::net::cell::Way::Write, limit)
         }
@@ -87,7 +87,7 @@ macro_rules! conversions {
         /// block.
         ///
         /// # Panics
-        /// If the socket's descriptor is not open; in a model.
+        /// Panics if the socket's descriptor is not open; in a model.
         impl From<$Std> for $Type {
             #[track_caller]
             fn from(socket: $Std) -> Self {
@@ -164,7 +164,7 @@ macro_rules! stream {
             /// [`Other`](std::io::ErrorKind::Other).
             ///
             /// # Panics
-            /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+            /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
             #[track_caller]
             pub fn read_cancel(
                 &self,

@@ -113,7 +113,7 @@ impl<S: AsFd> Io<S> {
     /// Takes over a socket of `std`, time-outs included.
     ///
     /// # Panics
-    /// If the socket's descriptor is not open; and as `new`.
+    /// Panics if the socket's descriptor is not open; and as `new`.
     #[track_caller]
     pub(super) fn of_std(socket: S) -> Self {
         refuse_in_model();

@@ -55,10 +55,10 @@ impl TcpListener {
     /// up. Up to 4096 connections wait in its queue, if the kernel allows (`net.core.somaxconn`).
     ///
     /// # Errors
-    /// If no address can be bound.
+    /// Fails if no address can be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         refuse_in_model();
@@ -72,11 +72,11 @@ impl TcpListener {
     /// there is a connection.
     ///
     /// # Errors
-    /// If the kernel has no room for the connection, or the peer has aborted it meanwhile. The listener still
+    /// Fails if the kernel has no room for the connection, or the peer has aborted it meanwhile. The listener still
     /// works; see [`TcpListener`](Self).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
@@ -89,7 +89,7 @@ impl TcpListener {
     /// The same as for [`accept`](Self::accept), and as [`TcpStream::read_cancel`] if the token is cancelled.
     ///
     /// # Panics
-    /// The same as for [`accept`](Self::accept).
+    /// Panics in the same cases as [`accept`](Self::accept).
     #[track_caller]
     pub fn accept_cancel(&self, token: &CancelToken) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_with(Patience::Token(token), Location::caller())

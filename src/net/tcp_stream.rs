@@ -38,7 +38,7 @@ impl TcpStream {
     /// The last address's error, if no address accepts.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
     #[track_caller]
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         let place = Location::caller();
@@ -53,7 +53,7 @@ impl TcpStream {
     /// is zero.
     ///
     /// # Panics
-    /// The same as for [`connect`](Self::connect).
+    /// Panics in the same cases as [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_timeout(address: &SocketAddr, limit: Duration) -> io::Result<TcpStream> {
         if limit.is_zero() {
@@ -70,7 +70,7 @@ impl TcpStream {
     /// The same as for [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
     ///
     /// # Panics
-    /// The same as for [`connect`](Self::connect).
+    /// Panics in the same cases as [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_cancel(
         address: impl ToSocketAddrs,
@@ -87,10 +87,10 @@ impl TcpStream {
     /// Works like [`read`](io::Read::read), but leaves the bytes in the stream.
     ///
     /// # Errors
-    /// The same as for [`read`](io::Read::read).
+    /// Returns the same errors as [`read`](io::Read::read).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();

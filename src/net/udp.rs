@@ -34,10 +34,10 @@ impl UdpSocket {
     /// up.
     ///
     /// # Errors
-    /// If no address can be bound.
+    /// Fails if no address can be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         refuse_in_model();
@@ -48,7 +48,7 @@ impl UdpSocket {
     /// from, no other address. Suspends if a name must be looked up.
     ///
     /// # Errors
-    /// If no address can be used.
+    /// Fails if no address can be used.
     #[track_caller]
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         address.resolve()?.try_each(|address| self.0.socket().connect(address))
@@ -61,7 +61,7 @@ impl UdpSocket {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -115,7 +115,7 @@ impl UdpSocket {
     /// Works like [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// The same as for [`recv_from_cancel`](Self::recv_from_cancel).
+    /// Returns the same errors as [`recv_from_cancel`](Self::recv_from_cancel).
     ///
     /// # Panics
     /// As for that method.
@@ -145,7 +145,7 @@ impl UdpSocket {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send_to(&self, datagram: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
         let place = Location::caller();

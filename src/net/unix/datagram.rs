@@ -23,10 +23,10 @@ impl UnixDatagram {
     /// Binds a socket to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If `path` can't be bound.
+    /// Fails if `path` can't be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         refuse_in_model();
@@ -36,10 +36,10 @@ impl UnixDatagram {
     /// Returns a socket without an address. Never waits.
     ///
     /// # Errors
-    /// If there are too many open files.
+    /// Fails if there are too many open files.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
         refuse_in_model();
@@ -49,10 +49,10 @@ impl UnixDatagram {
     /// Returns two sockets that are connected to each other. Never waits.
     ///
     /// # Errors
-    /// If there are too many open files.
+    /// Fails if there are too many open files.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         refuse_in_model();
@@ -64,7 +64,7 @@ impl UnixDatagram {
     /// waits.
     ///
     /// # Errors
-    /// If there is no such socket.
+    /// Fails if there is no such socket.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.0.socket().connect(path)
     }
@@ -76,7 +76,7 @@ impl UnixDatagram {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -117,7 +117,7 @@ impl UnixDatagram {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -132,7 +132,7 @@ impl UnixDatagram {
     /// As `std`'s.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let place = Location::caller();

@@ -23,10 +23,10 @@ impl UnixListener {
     /// Binds a listener to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If the address can't be bound.
+    /// Fails if the address can't be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         refuse_in_model();
@@ -36,10 +36,10 @@ impl UnixListener {
     /// Binds a listener to an address, which may be an address without a path. Never waits.
     ///
     /// # Errors
-    /// If the address can't be bound.
+    /// Fails if the address can't be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         refuse_in_model();
@@ -50,10 +50,10 @@ impl UnixListener {
     /// there is a connection.
     ///
     /// # Errors
-    /// The same as for [`TcpListener::accept`](crate::net::TcpListener::accept).
+    /// Returns the same errors as [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
@@ -66,7 +66,7 @@ impl UnixListener {
     /// The same as for [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
     ///
     /// # Panics
-    /// The same as for [`accept`](Self::accept).
+    /// Panics in the same cases as [`accept`](Self::accept).
     #[track_caller]
     pub fn accept_cancel(&self, token: &CancelToken) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_with(Patience::Token(token), Location::caller())

@@ -44,10 +44,10 @@ impl UnixStream {
     /// tries again every few milliseconds.
     ///
     /// # Errors
-    /// If no socket listens there.
+    /// Fails if no socket listens there.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
     #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         connect(path.as_ref(), Patience::AsSet, Location::caller())
@@ -59,7 +59,7 @@ impl UnixStream {
     /// The same as for [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
     ///
     /// # Panics
-    /// The same as for [`connect`](Self::connect).
+    /// Panics in the same cases as [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_cancel(path: impl AsRef<Path>, token: &CancelToken) -> io::Result<UnixStream> {
         connect(path.as_ref(), Patience::Token(token), Location::caller())
@@ -68,10 +68,10 @@ impl UnixStream {
     /// Returns two streams that are connected to each other. Never waits.
     ///
     /// # Errors
-    /// If there are too many open files.
+    /// Fails if there are too many open files.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         refuse_in_model();
