@@ -60,8 +60,8 @@ impl UnixDatagram {
         Ok((one.into(), other.into()))
     }
 
-    /// Connects to the socket at `path`: this socket then sends to it, and receives from no other. Never
-    /// waits.
+    /// Connects to the socket at `path`: this socket then sends only to that
+    /// socket, and receives only from it. Never waits.
     ///
     /// # Errors
     /// Fails if there is no such socket.
@@ -73,7 +73,7 @@ impl UnixDatagram {
     /// the sender's address. Parks a goroutine, or blocks a plain thread, until a datagram arrives.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
     /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
@@ -86,10 +86,10 @@ impl UnixDatagram {
     /// Works like [`recv_from`](Self::recv_from), without the sender's address.
     ///
     /// # Errors
-    /// As for that method.
+    /// Returns the same errors as [`recv_from`](Self::recv_from).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv_from`](Self::recv_from).
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -99,11 +99,11 @@ impl UnixDatagram {
     /// Works like [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As there, and as [`UnixStream::read_cancel`](crate::net::unix::UnixStream::read_cancel) if the token is
-    /// cancelled.
+    /// Returns the same errors as [`recv`](Self::recv). If the token is cancelled, returns the error of
+    /// [`UnixStream::read_cancel`](crate::net::unix::UnixStream::read_cancel).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv`](Self::recv).
     #[track_caller]
     pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
         let place = Location::caller();
@@ -111,10 +111,10 @@ impl UnixDatagram {
     }
 
     /// Sends a datagram on a connected socket. Parks a goroutine, or blocks a plain thread, while there is
-    /// no room for the datagram.
+    /// no space for the datagram.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
     /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
@@ -124,12 +124,12 @@ impl UnixDatagram {
         self.0.run(Way::Write, Patience::AsSet, place, |socket| socket.send(datagram))
     }
 
-    /// Sends a datagram to the socket at `path`. Parks a goroutine, or blocks a plain thread, while that
-    /// socket has no room for the datagram. The kernel does not report when there is room, so this method
-    /// tries again every few milliseconds.
+    /// Sends a datagram to the socket at `path`. Parks a goroutine, or blocks a plain thread, while the
+    /// queue of that socket is full. The kernel does not report when the queue has space, so this method tries again
+    /// every few milliseconds.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
     /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.

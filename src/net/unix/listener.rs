@@ -14,7 +14,8 @@ use std::panic::Location;
 use std::path::Path;
 
 /// A socket that listens within the machine: [`std::os::unix::net::UnixListener`], with an `accept` that parks
-/// the goroutine. What [`TcpListener`](crate::net::TcpListener) says of errors holds here too.
+/// the goroutine. After an error of `accept`, the listener still works, as a
+/// [`TcpListener`](crate::net::TcpListener) does.
 pub struct UnixListener(Io<net::UnixListener>);
 
 conversions!(UnixListener, net::UnixListener);
@@ -63,7 +64,8 @@ impl UnixListener {
     /// already cancelled, returns its error at once.
     ///
     /// # Errors
-    /// The same as for [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
+    /// Returns the same errors as [`accept`](Self::accept). If the token is cancelled, returns the error of
+    /// [`UnixStream::read_cancel`].
     ///
     /// # Panics
     /// Panics in the same cases as [`accept`](Self::accept).
@@ -80,12 +82,14 @@ impl UnixListener {
     ) -> io::Result<(UnixStream, SocketAddr)> {
         let accept = |listener: &net::UnixListener| system::accept(listener.as_fd());
         let (fd, peer) = self.0.run(Way::Read, patience, place, accept)?;
-        // A peer without a name has only an address family: the empty path means the same.
+        // The address of a peer without a name holds only an address family. `std` makes such an address from
+        // an empty path.
         let peer = peer.as_unix().map_or_else(|| SocketAddr::from_pathname(""), Ok)?;
         Ok((UnixStream(Io::new(net::UnixStream::from(fd))), peer))
     }
 
-    /// Returns an iterator over the connections, which never ends. Each step is as [`accept`](Self::accept).
+    /// Returns an iterator over the connections, which never ends. Each step works like
+    /// [`accept`](Self::accept), without the peer's address.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }
