@@ -28,15 +28,15 @@ use std::time::Duration;
 /// [`shutdown`](Self::shutdown) to let the goroutines end first.
 ///
 /// A runtime may be dropped anywhere, also by its own goroutines, in a waker, in its watchdog's hook, or by a
-/// thread-local of one of its threads. A goroutine that drops its own runtime goes on until it next suspends, and is
-/// then abandoned. The drop waits for no goroutine, but it waits for destructors: those of closures that have not
-/// begun, of the watchdog's hook, and of the thread-locals of the workers. It does not wait for the thread-locals
+/// thread-local of one of its threads. A goroutine that drops its own runtime continues until it next suspends, and
+/// is then abandoned. The drop waits for no goroutine, but it waits for destructors. These are the destructors of
+/// closures that have not begun, of the watchdog's hook, and of the workers' thread-locals. It does not wait for the thread-locals
 /// of a worker that is in user code, or of a worker to which a suspended goroutine is bound.
 ///
-/// A runtime does not outlive `fork`: in the child process it refuses to spawn, and dropping it there does
+/// A runtime does not work after `fork` in the child process. There it refuses to spawn, and dropping it does
 /// nothing. The child may build a runtime of its own.
 pub struct Runtime {
-    /// `None` once the runtime was shut down.
+    /// The scheduler, or `None` once the runtime was shut down.
     scheduler: Option<Scheduler>,
 }
 
@@ -50,11 +50,11 @@ use Scheduler::{ModelRuntime as InModel, Own};
 impl Runtime {
     /// Builds an isolated runtime with one processor for each that this process may use.
     ///
-    /// In an isolated runtime, each goroutine has thread-local variables of its own, so it is a thread to its code.
+    /// In an isolated runtime, each goroutine has thread-local variables of its own, so for its code the goroutine is a thread.
     /// After any suspension it may resume on another kernel thread, as in Go. Nothing that safe code does in a
-    /// goroutine can cause undefined behaviour, under one axiom: a goroutine is a thread for everything that is
-    /// reached through the thread pointer, and anything that is reached through the kernel's thread is borrowed and
-    /// must not be kept across a suspension outside of [`pinned`](crate::pinned). If a goroutine changes its kernel
+    /// goroutine can cause undefined behaviour, under one axiom. A goroutine is a thread for everything that is
+    /// reached through the thread pointer. What is reached through the kernel's thread is borrowed, so code must not
+    /// keep it across a suspension outside of [`pinned`](crate::pinned). If a goroutine changes its kernel
     /// thread through the C library (its signal mask, its alternate stack, a namespace, a priority), that thread
     /// runs only this goroutine from then on. docs/kernel-thread.md lists what is covered, and what is not.
     ///
@@ -70,14 +70,14 @@ impl Runtime {
     ///
     /// # Safety
     /// Calls on one thread nest, but goroutines on one thread interleave. The caller must ensure that no code in the
-    /// runtime's goroutines relies on nesting where it suspends. No value of a thread-local may be initialized
-    /// by code that suspends, and nothing that is lent or set by way of a thread-local "until this returns"
-    /// (as `scoped-tls` does) may span a suspension.
+    /// runtime's goroutines relies on nesting where it suspends. Code that
+    /// initializes a thread-local must not suspend. If a function sets or lends a value through a thread-local until
+    /// it returns (as `scoped-tls` does), the function must not suspend meanwhile.
     ///
     /// # Errors
     /// Fails if the machine grants no thread or no memory.
     pub unsafe fn anchored() -> Result<Runtime, BuildError> {
-        // SAFETY: the caller meets the requirements, which are the same.
+        // SAFETY: the caller guarantees what `anchored` requires, and `build_anchored` requires the same.
         unsafe { Builder::new().build_anchored() }
     }
 
@@ -98,7 +98,7 @@ impl Runtime {
     /// # Errors
     /// Fails if the machine grants no thread or no memory.
     pub unsafe fn migrating() -> Result<Runtime, BuildError> {
-        // SAFETY: the caller meets the requirements, which are the same.
+        // SAFETY: the caller guarantees what `migrating` requires, and `build_migrating` requires the same.
         unsafe { Builder::new().build_migrating() }
     }
 
@@ -128,13 +128,13 @@ impl Runtime {
             Own(shared) => shared,
             InModel(hosted) => return hosted.run(f),
         };
-        // This panics on a thread that can't wait. It comes before the spawn, because nothing may unwind between the
-        // spawn and the wait.
+        // `sleeper` panics on a thread that can't wait. The call comes before the spawn, because nothing may unwind
+        // between the spawn and the wait.
         drop(park::sleeper());
         let place = Location::caller();
         let attributes = Attributes { locals: local::inherited(), ..Attributes::default() };
-        // SAFETY: this frame waits until the goroutine has ended. The runtime can't end meanwhile,
-        // because it is borrowed.
+        // SAFETY: what `f` borrows or returns stays valid, because this function waits below until the goroutine has
+        // ended. The runtime can't end meanwhile, because `self` borrows it.
         let goroutine =
             match unsafe { spawn(shared, current_worker(), attributes, StackKind::PLAIN, f) } {
                 Ok(goroutine) => goroutine,
@@ -234,7 +234,7 @@ impl Runtime {
         Ok(())
     }
 
-    /// Returns the runtime's counters. They change while they are read, so they may not fit together exactly.
+    /// Returns the runtime's counters. The counters change while they are read, so they may not be consistent with each other.
     pub fn metrics(&self) -> Metrics {
         match self.scheduler() {
             Own(shared) => {
@@ -248,9 +248,9 @@ impl Runtime {
     /// Returns how much of their stacks goroutines have used, by their names. The largest use comes first. The list
     /// is empty unless [`Builder::measure_stacks`] was called.
     ///
-    /// A goroutine is counted when it has ended. Its use is how deep the stack was written to, exact to within
-    /// a page at the stack's beginning. If the lowest words of a frame were never written, for example in a buffer
-    /// that was not filled, the use is reported too small, so leave some room above the reported number.
+    /// A goroutine is counted when it has ended. Its stack use is the depth down to which the stack was
+    /// written, exact to within a page at the stack's beginning. If the lowest words of a frame were never written, for example in a buffer
+    /// that was not filled, the use is reported too small, so make stacks somewhat larger than the reported number.
     ///
     /// ```
     /// let runtime = selvedge::Runtime::builder().measure_stacks(true).build()?;

@@ -189,8 +189,8 @@ impl<S: AsFd> Io<S> {
         let mut noting = |socket: &S, seen: u32| {
             let length = operation(socket)?;
             if 0 < length && length < room {
-                // Relaxed: if bytes arrive later, the poller changes the count or wakes the waiters. So a reader that sees
-                // an old value of `emptied` loses no readiness.
+                // Relaxed: if bytes arrive later, the poller changes the count or wakes the waiters. So a reader that
+                // sees an old value of `emptied` loses no readiness.
                 self.emptied.store(u64::from(seen) + 1, Ordering::Relaxed);
             }
             Ok(length)
