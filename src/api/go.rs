@@ -23,8 +23,8 @@ use std::time::Duration;
 
 /// Spawns a goroutine on the runtime of the calling goroutine.
 ///
-/// The goroutine may run on any worker. It has thread-local variables of its own, so for its code the goroutine is a thread.
-/// In the runtimes of [`Runtime::anchored`](crate::Runtime::anchored) and
+/// The goroutine may run on any worker. It has thread-local variables of its own, so for its code the goroutine is a
+/// thread. In the runtimes of [`Runtime::anchored`](crate::Runtime::anchored) and
 /// [`Runtime::migrating`](crate::Runtime::migrating), goroutines share thread-locals instead.
 ///
 /// Never suspends and never blocks. Costs some 50 ns. A closure or a result of more than 40 bytes also costs an
@@ -180,8 +180,8 @@ impl Spawn {
         }
     }
 
-    /// Spawns on the runtime `shared`. `caller` is the calling thread's worker, if the thread is a worker. Determine `caller`
-    /// after `attributes` was made.
+    /// Spawns on the runtime `shared`. `caller` is the calling thread's worker, if the thread is a worker. Determine
+    /// `caller` after `attributes` was made.
     #[track_caller]
     #[inline]
     pub(crate) fn on<T, F>(

@@ -167,9 +167,9 @@ impl<T> JoinHandle<T> {
         let mut cancelled = false;
         if word.joined() == Joined::Waiting {
             park::check_may_suspend(place);
-            // SAFETY: `self` is the only handle of `word`, and only its owner calls this function, so no other `join` or
-            // `withdraw` is under way. `wake_of_caller` only finds out which goroutine or thread calls, and neither it
-            // nor the destructor of a `WakeHandle` makes such a call.
+            // SAFETY: `self` is the only handle of `word`, and only its owner calls this function, so no other `join`
+            // or `withdraw` is under way. `wake_of_caller` only finds out which goroutine or thread calls, and neither
+            // it nor the destructor of a `WakeHandle` makes such a call.
             let found = unsafe { word.join(|| self.wake_of_caller()) };
             if found == Joined::Waiting {
                 let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
@@ -258,7 +258,8 @@ impl<T> JoinHandle<T> {
         handle: &mut Option<JoinHandle<T>>,
         context: &Context<'_>,
     ) -> Poll<Result<T, JoinError>> {
-        // `Task::of` calls foreign code, which may panic, so this call comes before the handle is taken from the future.
+        // `Task::of` calls foreign code, which may panic, so this call comes before the handle is taken from the
+        // future.
         let task = Task::of(context.waker());
         let own = handle.take().expect("a future that was ready is not polled again");
         trace::on_goroutine("await", Some(own.id()), None);
@@ -282,8 +283,8 @@ impl<T> JoinHandle<T> {
     /// Ends the wait of a future that is dropped, so that no waker is called any more. The handle's own drop deals with
     /// the goroutine's result.
     pub(crate) fn stop_waiting(&self) {
-        // SAFETY: `self` is the only handle of its join word. Only its future could use the handle at the same time, and
-        // that future is being dropped.
+        // SAFETY: `self` is the only handle of its join word. Only its future could use the handle at the same time,
+        // and that future is being dropped.
         let _ = unsafe { self.word().withdraw() };
     }
 

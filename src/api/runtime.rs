@@ -30,8 +30,8 @@ use std::time::Duration;
 /// A runtime may be dropped anywhere, also by its own goroutines, in a waker, in its watchdog's hook, or by a
 /// thread-local of one of its threads. A goroutine that drops its own runtime continues until it next suspends, and
 /// is then abandoned. The drop waits for no goroutine, but it waits for destructors. These are the destructors of
-/// closures that have not begun, of the watchdog's hook, and of the workers' thread-locals. It does not wait for the thread-locals
-/// of a worker that is in user code, or of a worker to which a suspended goroutine is bound.
+/// closures that have not begun, of the watchdog's hook, and of the workers' thread-locals. It does not wait for the
+/// thread-locals of a worker that is in user code, or of a worker to which a suspended goroutine is bound.
 ///
 /// A runtime does not work after `fork` in the child process. There it refuses to spawn, and dropping it does
 /// nothing. The child may build a runtime of its own.
@@ -50,8 +50,8 @@ use Scheduler::{ModelRuntime as InModel, Own};
 impl Runtime {
     /// Builds an isolated runtime with one processor for each that this process may use.
     ///
-    /// In an isolated runtime, each goroutine has thread-local variables of its own, so for its code the goroutine is a thread.
-    /// After any suspension it may resume on another kernel thread, as in Go. Nothing that safe code does in a
+    /// In an isolated runtime, each goroutine has thread-local variables of its own, so for its code the goroutine is a
+    /// thread. After any suspension it may resume on another kernel thread, as in Go. Nothing that safe code does in a
     /// goroutine can cause undefined behaviour, under one axiom. A goroutine is a thread for everything that is
     /// reached through the thread pointer. What is reached through the kernel's thread is borrowed, so code must not
     /// keep it across a suspension outside of [`pinned`](crate::pinned). If a goroutine changes its kernel
@@ -234,7 +234,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Returns the runtime's counters. The counters change while they are read, so they may not be consistent with each other.
+    /// Returns the runtime's counters. The counters change while they are read, so they may not be consistent with each
+    /// other.
     pub fn metrics(&self) -> Metrics {
         match self.scheduler() {
             Own(shared) => {
@@ -249,8 +250,9 @@ impl Runtime {
     /// is empty unless [`Builder::measure_stacks`] was called.
     ///
     /// A goroutine is counted when it has ended. Its stack use is the depth down to which the stack was
-    /// written, exact to within a page at the stack's beginning. If the lowest words of a frame were never written, for example in a buffer
-    /// that was not filled, the use is reported too small, so make stacks somewhat larger than the reported number.
+    /// written, exact to within a page at the stack's beginning. If the lowest words of a frame were never written, for
+    /// example in a buffer that was not filled, the use is reported too small, so make stacks somewhat larger than the
+    /// reported number.
     ///
     /// ```
     /// let runtime = selvedge::Runtime::builder().measure_stacks(true).build()?;

@@ -130,8 +130,8 @@ impl Drop for Children<'_> {
 
 impl<'scope> Scope<'scope, '_> {
     /// Returns the token of the scope, for its goroutines to wait under. The token is cancelled by
-    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics. It is not cancelled when a
-    /// goroutine panics, because a join may return that panic. The first call allocates.
+    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics. The token is not cancelled
+    /// when a goroutine panics, because a join may return that panic. The first call allocates.
     ///
     /// ```
     /// use std::time::Duration;
@@ -221,13 +221,13 @@ impl<'scope> Scope<'scope, '_> {
         };
         // `attributes` calls foreign code, which may panic, so the call comes before the scope state counts the child.
         let attributes = attributes.attributes();
-        // SAFETY: the scope state is in the frame of `scope`. That function leaves its frame, even by unwinding, only after
-        // every child has left, so the scope state stays valid until then.
+        // SAFETY: the scope state is in the frame of `scope`. That function leaves its frame, even by unwinding, only
+        // after every child has left, so the scope state stays valid until then.
         let member = unsafe { self.group.add_child() };
         let attributes = Attributes { scope: Some(member), ..attributes };
         let spawned = match current_worker() {
-            // SAFETY: what `f` borrows or returns is valid during 'scope. `scope` returns, even by unwinding, only when no
-            // child is counted. A child is counted until its closure was consumed and its result was dropped or left
+            // SAFETY: what `f` borrows or returns is valid during 'scope. `scope` returns, even by unwinding, only when
+            // no child is counted. A child is counted until its closure was consumed and its result was dropped or left
             // to the handle, and the handle does not outlive 'scope. [G4]
             Some(worker) => unsafe { spawn(worker.shared(), Some(worker), attributes, stack, f) }
                 .inspect(|goroutine| trace::spawned(goroutine, place))
@@ -268,7 +268,8 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.take().finish(found)
     }
 
-    /// Waits as [`JoinHandle::join_timeout`] does. Its documentation explains why a loop of calls with no time must yield.
+    /// Waits as [`JoinHandle::join_timeout`] does. Its documentation explains why a loop of calls with no time must
+    /// yield.
     ///
     /// # Errors
     /// Fails if the goroutine has not ended. The error gives the handle back.

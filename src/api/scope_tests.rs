@@ -1,4 +1,4 @@
-//! A test of which parent a child will wake. Only the scope state itself shows this. [G7]
+//! Tests which parent a child will wake. Only the scope state shows which parent this is. [G7]
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use crate::Runtime;
