@@ -132,7 +132,7 @@ impl Builder {
     /// after `mlockall`. There a guard needs two of the process's mappings, and `vm.max_map_count`, by default
     /// 65,530, is enough for some 31,000 stacks. Further goroutines are refused
     /// ([`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack)), unless this method is called.
-    /// It is better to raise `vm.max_map_count`.
+    /// If possible, raise `vm.max_map_count` instead.
     ///
     /// # Safety
     /// The caller must ensure that no goroutine overflows its stack, also not in foreign code that it calls. On a

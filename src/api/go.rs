@@ -23,7 +23,7 @@ use std::time::Duration;
 
 /// Spawns a goroutine on the runtime of the calling goroutine.
 ///
-/// The goroutine may run on any worker. It has thread-local variables of its own, so for its code the goroutine is a
+/// The goroutine may run on any worker. The goroutine has thread-local variables of its own, so for its code it is a
 /// thread. In the runtimes of [`Runtime::anchored`](crate::Runtime::anchored) and
 /// [`Runtime::migrating`](crate::Runtime::migrating), goroutines share thread-locals instead.
 ///
@@ -316,7 +316,7 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
 /// long, the goroutine releases the processor before the call.
 ///
 /// If goroutines of the runtime share thread-locals, `f` may run on a helper thread, while the goroutine is parked.
-/// This happens if the last such call of the goroutine was long, or if other goroutines are bound to this kernel
+/// The helper is used if the last such call of the goroutine was long, or if other goroutines are bound to this kernel
 /// thread. On a helper thread `f` is not a goroutine: it can't call [`go`], and [`park`] blocks the helper.
 /// On a plain thread, `blocking` just calls `f`.
 ///

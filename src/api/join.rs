@@ -168,15 +168,17 @@ impl<T> JoinHandle<T> {
         if word.joined() == Joined::Waiting {
             park::check_may_suspend(place);
             // SAFETY: `self` is the only handle of `word`, and only its owner calls this function, so no other `join`
-            // or `withdraw` is under way. `wake_of_caller` only finds out which goroutine or thread calls, and neither
-            // it nor the destructor of a `WakeHandle` makes such a call.
+            // or `withdraw` is under way. `wake_of_caller` only finds out which goroutine or thread calls. A
+            // registered wake handle belongs to this caller or to an earlier caller, which is a goroutine or a thread,
+            // so its destructor makes no such call either.
             let found = unsafe { word.join(|| self.wake_of_caller()) };
             if found == Joined::Waiting {
                 let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
                 cancelled = outcome == wait::limit::Outcome::Cancelled;
             }
         }
-        // SAFETY: `self` is the only handle of `word`, and no other `join` or `withdraw` is under way, as above.
+        // SAFETY: `self` is the only handle of `word`, and no other `join` or `withdraw` is under way,
+        // for the reasons given above.
         match unsafe { word.withdraw() } {
             Joined::Waiting => Err(cancelled),
             ended => Ok(ended),

@@ -27,7 +27,8 @@ pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     Ok(ReadDir { inner, read: VecDeque::new(), ended: false })
 }
 
-/// The entries of a directory; made by [`read_dir`]. It reads some entries ahead, so most steps don't wait.
+/// The entries of a directory; made by [`read_dir`]. The iterator reads some entries ahead, so most steps don't
+/// wait.
 #[derive(Debug)]
 pub struct ReadDir {
     inner: std::fs::ReadDir,

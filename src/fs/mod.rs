@@ -101,7 +101,7 @@ of_path! {
     canonicalize -> PathBuf;
     /// Returns the target of a symbolic link.
     read_link -> PathBuf;
-    /// Returns whether something exists at this path, or an error if that can't be known.
+    /// Returns whether something exists at this path, or an error if the kernel can't tell.
     exists -> bool;
     /// Makes a directory.
     create_dir -> ();

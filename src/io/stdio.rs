@@ -76,7 +76,7 @@ impl Iterator for Lines {
 #[derive(Debug)]
 pub struct Stdout(io::Stdout);
 
-/// The standard error output; made by [`stderr`]. It works like [`Stdout`], without a buffer.
+/// The standard error output; made by [`stderr`]. This type works like [`Stdout`], without a buffer.
 #[derive(Debug)]
 pub struct Stderr(io::Stderr);
 

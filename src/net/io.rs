@@ -37,7 +37,7 @@ pub(crate) struct Io<S> {
     settings: Arc<Settings>,
     /// The number of operations since the last operation that waited.
     streak: AtomicU32,
-    /// One more than the count before the last read that emptied the socket. Zero if there was no such read. [N6]
+    /// One more than the count before the last read that emptied the socket; zero if there was no such read. [N6]
     emptied: AtomicU64,
     socket: S,
 }
@@ -47,7 +47,7 @@ struct Registered {
     cell: Arc<Cell>,
 }
 
-/// The settings of a socket. Its duplicates share them, as with `std`'s sockets.
+/// The settings of a socket. A socket and its duplicates share the settings, as with `std`'s sockets.
 #[derive(Default)]
 struct Settings {
     /// The time-outs in nanoseconds. Zero means that there is no time-out.
@@ -353,7 +353,7 @@ impl<S: AsFd> Io<S> {
 }
 
 enum Place<'a> {
-    /// The caller is a goroutine of the runtime in whose poller the socket is registered.
+    /// The caller is a goroutine of the runtime that has registered the socket in its poller.
     Cell(&'a Cell),
     /// The caller is a plain thread.
     Thread,

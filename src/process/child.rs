@@ -35,7 +35,7 @@ pub struct ChildStdin(io::PipeWriter);
 #[derive(Debug)]
 pub struct ChildStdout(io::PipeReader);
 
-/// The standard error output of a child. It works like [`ChildStdout`].
+/// The standard error output of a child. This type works like [`ChildStdout`].
 #[derive(Debug)]
 pub struct ChildStderr(io::PipeReader);
 
