@@ -87,7 +87,8 @@ where
     match result {
         Err(payload) => resume_unwind(payload),
         Ok(value) if child_panicked => {
-            // The destructor of `value` is foreign code. The drop comes before the panic, because a second panic would abort.
+            // The destructor of `value` is foreign code. The drop comes before the panic, because a second panic would
+            // abort.
             drop(value);
             panic!("a scoped goroutine panicked, and nobody joined it");
         }

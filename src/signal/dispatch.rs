@@ -44,7 +44,8 @@ struct State {
 
 static DISPATCH: OfProcess<Mutex<State>> = OfProcess::new();
 
-/// For each signal, the process that listens to it, as [`Born::number`]. The number 0 means that no process has listened.
+/// For each signal, the process that listens to it, as [`Born::number`]. The number 0 means that no process has
+/// listened.
 static LISTENING: [AtomicU32; LAST as usize + 1] = [const { AtomicU32::new(0) }; _];
 
 /// Whether a Ctrl-C has arrived. A signal handler writes this flag.
