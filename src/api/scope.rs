@@ -234,7 +234,7 @@ impl<'scope> Scope<'scope, '_> {
                 .inspect(|goroutine| trace::spawned(goroutine, place))
                 .map(JoinHandle::new)
                 .map_err(|(refusal, f)| SpawnError::new(refusal, f)),
-            // SAFETY: `spawn_in_model` requires the same as `spawn`, and the same facts hold. [G4]
+            // SAFETY: `spawn_in_model` requires the same as `spawn`, and the same facts hold.
             None => unsafe { spawn_in_model(attributes, place, f) }.map_err(SpawnError::no_runtime),
         };
         match spawned {
