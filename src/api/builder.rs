@@ -24,7 +24,7 @@ const DEFAULT_MAX_GOROUTINES: usize = 4 << 20;
 const DEFAULT_MAX_THREADS: usize = 512;
 const SLICE: Duration = Duration::from_millis(1);
 
-/// What a goroutine's panic does.
+/// The effect of a goroutine's panic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicPolicy {
@@ -118,21 +118,21 @@ impl Builder {
     /// Sets the size of the guard below each stack in bytes, rounded up to whole pages. Default: 96 KiB.
     ///
     /// An access to the guard is an overflow. Rust code touches each page of a large frame in turn, so it
-    /// can't miss even a small guard. Foreign code that does not (C without `-fstack-clash-protection`)
-    /// may step over a guard that is smaller than its frame, and write to another goroutine's stack. Make
+    /// can't miss even a small guard. Foreign code may skip pages (C without `-fstack-clash-protection`). If its
+    /// frame is larger than the guard, such code may step over the guard and write to another goroutine's stack. Make
     /// the guard larger than the largest such frame. A guard takes address space and page tables, but no memory.
     pub fn guard_size(mut self, bytes: usize) -> Self {
         self.guard_size = bytes;
         self
     }
 
-    /// Allows stacks without a guard: if the kernel refuses a guard, the goroutine runs without it.
+    /// Allows stacks without a guard. If the kernel refuses a guard, the goroutine then runs without a guard.
     ///
     /// This setting matters on kernels before 6.13, in sandboxes that deny `madvise(MADV_GUARD_INSTALL)`, and
-    /// after `mlockall`. There a guard takes two of the process's mappings, and `vm.max_map_count`, by default
+    /// after `mlockall`. There a guard needs two of the process's mappings, and `vm.max_map_count`, by default
     /// 65,530, is enough for some 31,000 stacks. Further goroutines are refused
     /// ([`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack)), unless this method is called.
-    /// The better remedy is to raise `vm.max_map_count`.
+    /// If possible, raise `vm.max_map_count` instead.
     ///
     /// # Safety
     /// The caller must ensure that no goroutine overflows its stack, also not in foreign code that it calls. On a
@@ -142,10 +142,11 @@ impl Builder {
         self
     }
 
-    /// Measures how much of its stack each goroutine uses, for [`Runtime::stack_use`]. Default: no.
+    /// Measures how much of its stack each goroutine uses, for [`Runtime::stack_use`]. By default, stacks are not
+    /// measured.
     ///
     /// Each stack is filled with a pattern first, so it takes all of its memory, 320 KiB by default, and a
-    /// goroutine costs some 30 µs more of processor time. Use this to measure a program, not in production.
+    /// goroutine costs some 30 µs more of processor time. Use this setting to measure a program, not in production.
     pub fn measure_stacks(mut self, measure: bool) -> Self {
         self.measure_stacks = measure;
         self
@@ -156,8 +157,8 @@ impl Builder {
     ///
     /// On a kernel that needs mappings for guards (see
     /// [`allow_unguarded_stacks`](Self::allow_unguarded_stacks)) fewer may be possible. Then
-    /// [`build`](Self::build) refuses a larger number that is set here. If none is set, the runtimes of the
-    /// process share what is possible.
+    /// [`build`](Self::build) refuses a larger number that is set here. If no number is set, all runtimes of the
+    /// process together may have as many goroutines as are possible.
     pub fn max_goroutines(mut self, goroutines: usize) -> Self {
         self.max_goroutines = Some(goroutines);
         self
@@ -211,11 +212,12 @@ impl Builder {
     /// Builds an isolated runtime; see [`Runtime::new`].
     ///
     /// In a program under [`model`](crate::model) the runtime has no scheduler: the goroutines that it runs and
-    /// spawns are goroutines of that program. There it has two processors by default, keeps no limits, calls no
-    /// watchdog, and is migrating in name only. Dropping it there ends no goroutine.
+    /// spawns are goroutines of that program. There the runtime has two processors by default, keeps no limits, and
+    /// calls no watchdog. A migrating runtime does not differ from others there. Dropping a runtime there ends no
+    /// goroutine.
     ///
     /// # Errors
-    /// If a number is out of range, or if the machine grants no thread or no memory.
+    /// Fails if a number is out of range, or if the machine grants no thread or no memory.
     pub fn build(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Isolated)
     }
@@ -226,7 +228,7 @@ impl Builder {
     /// The caller must do what [`Runtime::anchored`] requires.
     ///
     /// # Errors
-    /// The same as for [`build`](Self::build), but for [`BuildError::ThreadLocals`].
+    /// Returns the same errors as [`build`](Self::build), except [`BuildError::ThreadLocals`].
     pub unsafe fn build_anchored(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Anchored)
     }
@@ -237,7 +239,7 @@ impl Builder {
     /// The caller must do what [`Runtime::migrating`] requires.
     ///
     /// # Errors
-    /// The same as for [`build`](Self::build), but for [`BuildError::ThreadLocals`].
+    /// Returns the same errors as [`build`](Self::build), except [`BuildError::ThreadLocals`].
     pub unsafe fn build_migrating(self) -> Result<Runtime, BuildError> {
         self.build_as(Placement::Migrating)
     }
@@ -256,7 +258,7 @@ impl Builder {
             let _ = shared.sockets.set(Arc::new(Sockets::modelled(source, notifier)));
         }
         let started = shared.start();
-        // From here on, the drop of `runtime` ends the threads that were started.
+        // If an error is returned from here on, the drop of `runtime` ends the threads that were started.
         let runtime = Runtime::of(shared);
         started.map_err(BuildError::Thread)?;
         Ok(runtime)

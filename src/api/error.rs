@@ -12,29 +12,29 @@ use std::{fmt, io};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The number of processors is zero, or beyond what the runtime can have.
+    /// The number of processors is zero, or more than the runtime can have.
     Processors {
-        /// What was asked for.
+        /// The number that was asked for.
         asked: usize,
-        /// The largest number there can be.
+        /// The largest number that is possible.
         most: usize,
     },
-    /// The number of goroutines is zero, or beyond what the address space or the kernel's limit on
+    /// The number of goroutines is zero, or more than the address space or the kernel's limit on
     /// mappings allows at this stack size.
     Goroutines {
-        /// What was asked for.
+        /// The number that was asked for.
         asked: usize,
-        /// The largest number there can be.
+        /// The largest number that is possible.
         most: usize,
     },
-    /// The cap on kernel threads allows less than one worker for each processor, or is beyond what the
+    /// The cap on kernel threads allows less than one worker for each processor, or is more than the
     /// runtime can have.
     Threads {
-        /// What was asked for.
+        /// The number that was asked for.
         asked: usize,
         /// The smallest number that works with these processors.
         least: usize,
-        /// The largest number there can be.
+        /// The largest number that is possible.
         most: usize,
     },
     /// The stacks can't be made.
@@ -208,7 +208,7 @@ impl JoinError {
     /// Returns the panic's payload, which can be given to [`std::panic::resume_unwind`].
     ///
     /// # Errors
-    /// If the goroutine did not panic, returns the error itself.
+    /// Returns the error itself if the goroutine did not panic.
     pub fn into_panic(self) -> Result<Box<dyn std::any::Any + Send + 'static>, JoinError> {
         match self.0 {
             Cause::Panicked(payload) => Ok(payload),
@@ -217,8 +217,8 @@ impl JoinError {
     }
 }
 
-// SAFETY: shared references to a `JoinError` reach the payload only to read the message of a panic. The message is a
-// `&str` or a `String`, and both are Sync.
+// SAFETY: the payload may be a type that is not Sync. A shared reference to a `JoinError` gives access to the payload
+// only to read a panic's message, and the message is a `&str` or a `String`. Both types are Sync.
 #[allow(unsafe_code)]
 unsafe impl Sync for JoinError {}
 
@@ -256,7 +256,7 @@ pub struct StillRunning<H> {
 }
 
 impl<H> StillRunning<H> {
-    /// Returns the handle. The caller may join it again, or drop it to detach the goroutine.
+    /// Returns the handle. The caller may join the goroutine again, or drop the handle to detach it.
     pub fn into_handle(self) -> H {
         self.handle
     }
@@ -330,8 +330,8 @@ impl fmt::Display for ShutdownError {
 
 impl Error for ShutdownError {}
 
-/// The error of [`Runtime::set_processors`](crate::Runtime::set_processors) if it was asked for no processor, or for
-/// more processors than the runtime can have.
+/// The error of [`Runtime::set_processors`](crate::Runtime::set_processors) if the number of processors was zero,
+/// or more than the runtime can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResizeError {
     pub(crate) asked: usize,

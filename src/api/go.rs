@@ -23,15 +23,15 @@ use std::time::Duration;
 
 /// Spawns a goroutine on the runtime of the calling goroutine.
 ///
-/// The goroutine may run on any worker. It has thread-local variables of its own, so to its code it is a thread.
-/// In the runtimes of [`Runtime::anchored`](crate::Runtime::anchored) and
+/// The goroutine may run on any worker. The goroutine has thread-local variables of its own, so for its code it is a
+/// thread. In the runtimes of [`Runtime::anchored`](crate::Runtime::anchored) and
 /// [`Runtime::migrating`](crate::Runtime::migrating), goroutines share thread-locals instead.
 ///
 /// Never suspends and never blocks. Costs some 50 ns. A closure or a result of more than 40 bytes also costs an
 /// allocation.
 ///
 /// # Panics
-/// If the caller is not a goroutine, if the runtime's limit on goroutines is reached, or if the runtime is
+/// Panics if the caller is not a goroutine, if the runtime's limit on goroutines is reached, or if the runtime is
 /// shutting down. [`try_go`] returns an error instead. On a plain thread call
 /// [`Runtime::go`](crate::Runtime::go).
 ///
@@ -59,7 +59,7 @@ where
 /// Spawns a goroutine as [`go`] does, but returns an error that gives the closure back instead of a panic.
 ///
 /// # Errors
-/// If the caller is not a goroutine, the limit is reached, or the runtime is shutting down.
+/// Fails if the caller is not a goroutine, the limit is reached, or the runtime is shutting down.
 #[track_caller]
 pub fn try_go<T, F>(f: F) -> Result<JoinHandle<T>, SpawnError<F>>
 where
@@ -125,7 +125,7 @@ impl Spawn {
     /// Spawns a goroutine with these attributes, as [`go`](fn@go) does.
     ///
     /// # Panics
-    /// If [`go`](fn@go) would panic, or if there is no stack of the size that was asked for.
+    /// Panics if [`go`](fn@go) would panic, or if there is no stack of the size that was asked for.
     #[track_caller]
     pub fn go<T, F>(self, f: F) -> JoinHandle<T>
     where
@@ -141,8 +141,9 @@ impl Spawn {
     /// Spawns a goroutine with these attributes, as [`try_go`](fn@try_go) does.
     ///
     /// # Errors
-    /// If [`try_go`](fn@try_go) would return an error. [`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack) if the
-    /// stack size is out of range, or if there is no stack of that size.
+    /// Fails if [`try_go`](fn@try_go) would return an error. Returns
+    /// [`SpawnErrorKind::Stack`](crate::SpawnErrorKind::Stack) if the stack size is out of range, or if there is no
+    /// stack of that size.
     #[track_caller]
     pub fn try_go<T, F>(self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
@@ -156,15 +157,15 @@ impl Spawn {
         let attributes = self.attributes();
         match current_worker() {
             Some(worker) => Spawn::on(attributes, stack, worker.shared(), Some(worker), f),
-            // There is no runtime here. Under a checker, a goroutine is a model thread.
-            // SAFETY: neither `f` nor `T` borrows anything.
+            // This thread has no runtime. Under a checker, the caller is a goroutine of the checked program.
+            // SAFETY: `f` and `T` are 'static, so they borrow nothing that could become invalid.
             None => unsafe { spawn_in_model(attributes, Location::caller(), f) }
                 .map_err(SpawnError::no_runtime),
         }
     }
 
-    /// Adds what the new goroutine inherits. This calls foreign code, which may suspend, and so may move the caller
-    /// to another worker. Call this before `current_worker`.
+    /// Adds the values that the new goroutine inherits. To copy them, the function calls foreign code. That code may
+    /// suspend, and the caller may then resume on another worker. So call `attributes` before `current_worker`.
     #[inline]
     pub(crate) fn attributes(self) -> Attributes {
         Attributes { name: self.name, scope: None, locals: local::inherited() }
@@ -179,8 +180,8 @@ impl Spawn {
         }
     }
 
-    /// Spawns on the runtime `shared`. `caller` is the calling thread's worker, if there is one, and must be read after
-    /// `attributes` was made.
+    /// Spawns on the runtime `shared`. `caller` is the calling thread's worker, if the thread is a worker. Determine
+    /// `caller` after `attributes` was made.
     #[track_caller]
     #[inline]
     pub(crate) fn on<T, F>(
@@ -194,7 +195,7 @@ impl Spawn {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        // SAFETY: neither `f` nor `T` borrows anything.
+        // SAFETY: `f` and `T` are 'static, so they borrow nothing that could become invalid.
         match unsafe { spawn(shared, caller, attributes, stack, f) } {
             Ok(goroutine) => {
                 trace::spawned(&goroutine, Location::caller());
@@ -205,7 +206,8 @@ impl Spawn {
     }
 }
 
-/// Spawns a goroutine of a program under a checker, as `spawn` does. Elsewhere gives the closure back.
+/// Spawns a goroutine of a program under a checker, as `spawn` does. If the caller is not such a goroutine,
+/// returns the closure.
 ///
 /// # Safety
 /// The caller must do what `spawn` requires.
@@ -217,7 +219,7 @@ pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
     if !in_model::goroutine::is_here() {
         return Err(f);
     }
-    // SAFETY: the caller meets the requirements, which are the same.
+    // SAFETY: the caller guarantees what `spawn` requires, and `goroutine::spawn` requires the same.
     let cell = ModelOnly::new(unsafe { in_model::goroutine::spawn(attributes, place, f) });
     Ok(JoinHandle::of_model(cell.expect("a modelled build, or it would not be here")))
 }
@@ -228,7 +230,7 @@ pub(crate) unsafe fn spawn_in_model<T: Send, F: FnOnce() -> T + Send>(
 /// Suspends. Costs some 40 ns.
 ///
 /// # Panics
-/// Inside [`no_suspend`].
+/// Panics inside [`no_suspend`].
 #[track_caller]
 pub fn yield_now() {
     trace::plain("yield", Location::caller());
@@ -243,7 +245,7 @@ pub fn yield_now() {
 /// thread sleeps, and the runtime takes its processor.
 ///
 /// # Panics
-/// Inside [`no_suspend`], if it would suspend.
+/// Panics inside [`no_suspend`] if the call would suspend.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -267,13 +269,13 @@ pub fn park() {
     park::park(Location::caller());
 }
 
-/// Waits as [`park`] does, but at most for about `limit`. Returns true if it took a permit, and false if the
-/// time ran out. A permit that was given after the time ran out is kept for the next [`park`].
+/// Waits as [`park`] does, but at most for about `limit`. Returns true if the call took a permit, and false if
+/// the time ran out. A permit that was given after the time ran out is kept for the next [`park`].
 ///
 /// Costs about 100 ns more than `park`, but no more than `park` if the permit is there already.
 ///
 /// # Panics
-/// The same as for [`park`].
+/// Panics in the same cases as [`park`].
 #[track_caller]
 pub fn park_timeout(limit: Duration) -> bool {
     trace::plain("park with a time-out", Location::caller());
@@ -281,15 +283,15 @@ pub fn park_timeout(limit: Duration) -> bool {
     park::park_until(Location::caller(), deadline.nanos())
 }
 
-/// Waits as [`park`] does, but at most until `token` is cancelled. If the token is cancelled already, returns the
-/// error also if there is a permit.
+/// Waits as [`park`] does, but at most until `token` is cancelled. If the token is already cancelled, returns
+/// the error, even if there is a permit.
 ///
 /// # Errors
-/// If the token is cancelled. A permit that was given meanwhile is not lost, so the next [`park`] returns
+/// Fails if the token is cancelled. A permit that was given meanwhile is not lost, so the next [`park`] returns
 /// at once. The next `park` may return at once also if no permit was given.
 ///
 /// # Panics
-/// The same as for [`park`].
+/// Panics in the same cases as [`park`].
 #[track_caller]
 pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
     trace::op("park, under", "token", token.address(), Location::caller());
@@ -314,18 +316,18 @@ pub fn park_cancel(token: &CancelToken) -> Result<(), Cancelled> {
 /// long, the goroutine releases the processor before the call.
 ///
 /// If goroutines of the runtime share thread-locals, `f` may run on a helper thread, while the goroutine is parked.
-/// This happens if the last such call of the goroutine was long, or if other goroutines are bound to this kernel
+/// The helper is used if the last such call of the goroutine was long, or if other goroutines are bound to this kernel
 /// thread. On a helper thread `f` is not a goroutine: it can't call [`go`], and [`park`] blocks the helper.
 /// On a plain thread, `blocking` just calls `f`.
 ///
-/// In place, `f` has what is left of the caller's stack. On a helper thread, `f` has a stack of the runtime's
+/// In place, `f` can use the rest of the caller's stack. On a helper thread, `f` has a stack of the runtime's
 /// [stack size](crate::Builder::stack_size). A goroutine with a larger stack of its own
 /// ([`Spawn::stack_size`]) always calls `f` in place.
 ///
-/// May suspend. A panic in `f` continues in the caller.
+/// May suspend. If `f` panics, the panic continues in the caller.
 ///
 /// The runtime also notices a call that blocks without `blocking`, within some milliseconds, and other goroutines
-/// go on. Only in an anchored runtime, goroutines that are bound to the blocked thread wait, and the
+/// continue. Only in an anchored runtime, goroutines that are bound to the blocked thread wait, and the
 /// [watchdog](crate::Builder::watchdog) reports the goroutine for which they wait.
 ///
 /// ```
@@ -349,11 +351,11 @@ pub fn pinned<R>(f: impl FnOnce() -> R) -> R {
     park::pinned(f)
 }
 
-/// Calls `f`. If the calling goroutine would suspend in `f`, it panics instead, and the panic names the place.
+/// Calls `f`. If the calling goroutine would suspend in `f`, it panics instead. The message names the source location.
 /// On a plain thread, just calls `f`.
 ///
-/// An operation that must wait, because other goroutines use the caller's stack, puts the kernel thread to sleep
-/// instead. The end of a [`scope`](fn@crate::scope) is such an operation.
+/// If an operation must wait because other goroutines use the caller's stack, it does not panic, but puts the kernel
+/// thread to sleep. The end of a [`scope`](fn@crate::scope) is such an operation.
 pub fn no_suspend<R>(f: impl FnOnce() -> R) -> R {
     park::no_suspend(f)
 }

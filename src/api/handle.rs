@@ -27,15 +27,15 @@ impl Goroutine {
     /// Gives the goroutine a permit, so that its current or next [`park`](crate::park) returns. Permits don't
     /// add up.
     ///
-    /// Writes before the `unpark` are visible after that `park`. Never suspends. Costs some 10 ns, or 5 µs if it
-    /// must wake a kernel thread. Does nothing after the goroutine has ended.
+    /// Writes before the `unpark` are visible to the goroutine after that `park`. Never suspends. Costs some 10 ns, or
+    /// 5 µs if a kernel thread must be woken. Does nothing if the goroutine has ended.
     #[track_caller]
     pub fn unpark(&self) {
         trace::on_goroutine("unpark", self.id(), Some(Location::caller()));
         self.0.unpark();
     }
 
-    /// Returns the goroutine's id, which is unique in its runtime and never reused. `None` for a plain thread.
+    /// Returns the goroutine's id, which is unique in its runtime and never reused. Returns `None` for a plain thread.
     pub fn id(&self) -> Option<u64> {
         match &self.0 {
             Unparker::Goroutine(goroutine) => Some(goroutine.ptr().id()),

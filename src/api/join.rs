@@ -25,11 +25,12 @@ use std::{fmt, marker::PhantomData, mem::ManuallyDrop};
 
 /// The right to wait for a goroutine and to take its result.
 ///
-/// Dropping the handle never suspends, and detaches the goroutine, which goes on. The goroutine's result is then
+/// Dropping the handle never suspends, and detaches the goroutine, which continues. The goroutine's result is then
 /// dropped, and a panic is counted in [`Metrics::unclaimed_panics`](crate::Metrics::unclaimed_panics).
 pub struct JoinHandle<T>(Whose<T>);
 
-// SAFETY: shared references to a handle reach no `T`.
+// SAFETY: no method that takes a shared reference to a handle gives other code access to the goroutine's `T`. Only the
+// owner of the handle can take the `T`.
 unsafe impl<T> Sync for JoinHandle<T> {}
 
 /// The goroutine that a handle refers to.
@@ -69,11 +70,11 @@ impl<T> JoinHandle<T> {
     /// Waits for the goroutine to end, and returns its result. Parks a calling goroutine, and blocks a plain thread.
     ///
     /// # Errors
-    /// If the goroutine panicked, or if its runtime ended first.
+    /// Fails if the goroutine panicked, or if its runtime ended first.
     ///
     /// # Panics
-    /// If a goroutine joins itself, because such a wait could never end. Inside
-    /// [`no_suspend`](crate::no_suspend), if the caller has to wait.
+    /// Panics if a goroutine joins itself, because such a wait could never end. Also panics inside
+    /// [`no_suspend`](crate::no_suspend), if the caller would have to wait.
     #[track_caller]
     pub fn join(self) -> Result<T, JoinError> {
         let place = Location::caller();
@@ -83,16 +84,16 @@ impl<T> JoinHandle<T> {
         self.finish(found)
     }
 
-    /// Waits as [`join`](Self::join) does, but at most for the time `limit`. If that time has passed already, this
-    /// only checks whether the goroutine has ended, and does not suspend. A loop of such checks must call
+    /// Waits as [`join`](Self::join) does, but at most for the time `limit`. If that time has passed already, the
+    /// call only checks whether the goroutine has ended, and does not suspend. A loop of such checks must call
     /// [`yield_now`](crate::yield_now), because otherwise the goroutine may never run.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back. The handle can be joined again, and
+    /// Fails if the goroutine has not ended. The error gives the handle back. The handle can be joined again, and
     /// dropping it detaches the goroutine.
     ///
     /// # Panics
-    /// The same as for [`join`](Self::join).
+    /// Panics in the same cases as [`join`](Self::join).
     ///
     /// ```
     /// use std::time::Duration;
@@ -116,10 +117,10 @@ impl<T> JoinHandle<T> {
     /// Waits as [`join`](Self::join) does, but at most until `deadline`.
     ///
     /// # Errors
-    /// The same as for [`join_timeout`](Self::join_timeout).
+    /// Returns the same errors as [`join_timeout`](Self::join_timeout).
     ///
     /// # Panics
-    /// The same as for [`join`](Self::join).
+    /// Panics in the same cases as [`join`](Self::join).
     #[track_caller]
     pub fn join_deadline(
         self,
@@ -131,10 +132,10 @@ impl<T> JoinHandle<T> {
     /// Waits as [`join`](Self::join) does, but at most until `token` is cancelled.
     ///
     /// # Errors
-    /// The same as for [`join_timeout`](Self::join_timeout).
+    /// Returns the same errors as [`join_timeout`](Self::join_timeout).
     ///
     /// # Panics
-    /// The same as for [`join`](Self::join).
+    /// Panics in the same cases as [`join`](Self::join).
     #[track_caller]
     pub fn join_cancel(
         self,
@@ -154,7 +155,8 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Waits within `limit`. Returns how the goroutine ended; otherwise the error is true if the token ended the wait.
+    /// Waits within `limit`. Returns how the goroutine ended. If it has not ended, returns an error, which is
+    /// true if the token ended the wait.
     pub(crate) fn await_end_within(
         &self,
         limit: WaitLimit<'_>,
@@ -165,15 +167,18 @@ impl<T> JoinHandle<T> {
         let mut cancelled = false;
         if word.joined() == Joined::Waiting {
             park::check_may_suspend(place);
-            // SAFETY: this is the only handle, and the caller consumes it. `wake_of_caller` only finds out which
-            // goroutine or thread calls, and a registered wake handle belongs to this caller or to an earlier caller.
+            // SAFETY: `self` is the only handle of `word`, and only its owner calls this function, so no other `join`
+            // or `withdraw` is under way. `wake_of_caller` only finds out which goroutine or thread calls. A
+            // registered wake handle belongs to this caller or to an earlier caller, which is a goroutine or a thread,
+            // so its destructor makes no such call either.
             let found = unsafe { word.join(|| self.wake_of_caller()) };
             if found == Joined::Waiting {
                 let outcome = limit.park_until(place, || word.joined() != Joined::Waiting);
                 cancelled = outcome == wait::limit::Outcome::Cancelled;
             }
         }
-        // SAFETY: as above.
+        // SAFETY: `self` is the only handle of `word`, and no other `join` or `withdraw` is under way,
+        // for the reasons given above.
         match unsafe { word.withdraw() } {
             Joined::Waiting => Err(cancelled),
             ended => Ok(ended),
@@ -183,7 +188,8 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub(crate) fn await_end(&self, wait: impl Fn()) -> Joined {
         let word = self.word();
-        // SAFETY: as in `await_end_within`.
+        // SAFETY: `self` is the only handle of `word`, and no other `join` or `withdraw` is under way, for the reasons
+        // given in `await_end_within`.
         let mut found = unsafe { word.join(|| self.wake_of_caller()) };
         while found == Joined::Waiting {
             wait();
@@ -224,12 +230,14 @@ impl<T> JoinHandle<T> {
             Joined::Waiting => unreachable!("the end has come"),
         }
         let this = ManuallyDrop::new(self);
-        // SAFETY: the goroutine is done. This is the only join handle, and it is never dropped. [G2]
+        // SAFETY: `found` says that the goroutine has stored its result. `this` is the only join handle, and is never
+        // dropped, so the outcome is taken once. [G2]
         let outcome = unsafe { this.take_outcome() };
         if fault("joined twice") {
             drop(this.detach(false));
         }
-        // SAFETY: the field is read out once, and `this` is not used again.
+        // SAFETY: `&this.0` points to a valid field. `this` is `ManuallyDrop` and is not used again, so the field is
+        // dropped only once.
         drop(unsafe { std::ptr::read(&this.0) });
         outcome.map_err(JoinError::panicked)
     }
@@ -247,12 +255,13 @@ impl<T> JoinHandle<T> {
         })
     }
 
-    /// Polls the goroutine for a future. The future keeps `handle` until it is ready.
+    /// Polls the goroutine for a future. `handle` becomes `None` when the future is ready.
     pub(crate) fn poll(
         handle: &mut Option<JoinHandle<T>>,
         context: &Context<'_>,
     ) -> Poll<Result<T, JoinError>> {
-        // This calls foreign code, which may panic, so it comes before the handle is taken out.
+        // `Task::of` calls foreign code, which may panic, so this call comes before the handle is taken from the
+        // future.
         let task = Task::of(context.waker());
         let own = handle.take().expect("a future that was ready is not polled again");
         trace::on_goroutine("await", Some(own.id()), None);
@@ -261,9 +270,9 @@ impl<T> JoinHandle<T> {
         {
             check_here(goroutine, "await");
         }
-        // The join replaces the waker of an earlier poll, which is not woken any more. [G5]
-        // SAFETY: this is the only handle. A waker that is dropped here can't reach the handle, because this function
-        // owns it until the end.
+        // The join replaces the waker of an earlier poll. The earlier waker is not woken any more. [G5]
+        // SAFETY: `own` is the only handle of its join word. The waker of an earlier poll may be dropped here, and its
+        // destructor is foreign code. That code can't reach the handle, because this function owns the handle.
         match unsafe { own.word().join(|| WakeHandle::of_task(task)) } {
             Joined::Waiting => {
                 *handle = Some(own);
@@ -276,7 +285,8 @@ impl<T> JoinHandle<T> {
     /// Ends the wait of a future that is dropped, so that no waker is called any more. The handle's own drop deals with
     /// the goroutine's result.
     pub(crate) fn stop_waiting(&self) {
-        // SAFETY: this is the only handle. Only its future could reach the handle, and that future is being dropped.
+        // SAFETY: `self` is the only handle of its join word. Only its future could use the handle at the same time,
+        // and that future is being dropped.
         let _ = unsafe { self.word().withdraw() };
     }
 
@@ -290,10 +300,12 @@ impl<T> JoinHandle<T> {
         if !goroutine.join.detach() {
             return None;
         }
-        // SAFETY: the result is there, and only this handle could take it. [G2]
+        // SAFETY: `detach` has returned that the goroutine has stored its result. Only this handle could take the
+        // result, and the handle is being dropped. [G2]
         let outcome = unsafe { self.take_outcome() };
         if let Err(payload) = &outcome {
-            // SAFETY: a cell that is in use keeps its runtime's memory in place.
+            // SAFETY: `goroutine.shared` points to the runtime's memory. The goroutine's cell keeps this memory alive
+            // while the cell is in use, and this handle keeps the cell in use.
             unsafe { &*goroutine.shared }.counters.count_panic();
             if !is_scoped {
                 simulation::unheard(goroutine, explore::message(&**payload));
@@ -311,7 +323,8 @@ impl<T> JoinHandle<T> {
         };
         goroutine.note(crate::observe::specification::Event::Joined);
         let body = goroutine.body.with_mut(|body| body);
-        // SAFETY: the body has run and stored an `Outcome<T>`, which no other code reads. [G2]
+        // SAFETY: the caller guarantees that the goroutine has stored its result, an `Outcome<T>`, at the address that
+        // `output` returns, and that this call is the only one. So the outcome is read once. [G2]
         unsafe {
             let outcome = (goroutine.vtable().output)(body).cast::<Outcome<T>>().read();
             (goroutine.vtable().free)(body);
@@ -319,11 +332,12 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Does what `drop` does, for a scope's goroutine, but leaves the outcome to the caller.
+    /// Works like `drop`, for a scope's goroutine, but returns the outcome to the caller.
     pub(crate) fn forget(self) -> Option<Outcome<T>> {
         let this = ManuallyDrop::new(self);
         let outcome = this.detach(true);
-        // SAFETY: the field is read out once, and `this` is not used again.
+        // SAFETY: `&this.0` points to a valid field. `this` is `ManuallyDrop` and is not used again, so the field is
+        // dropped only once.
         drop(unsafe { std::ptr::read(&this.0) });
         outcome
     }
@@ -332,14 +346,15 @@ impl<T> JoinHandle<T> {
 /// Panics in the child process of a fork, because a goroutine of the parent process never ends there.
 #[track_caller]
 fn check_here(goroutine: &Ref, what: &str) {
-    // SAFETY: a cell that is in use keeps its runtime's memory in place.
+    // SAFETY: `goroutine.shared` points to the runtime's memory. The goroutine's cell keeps this memory alive while the
+    // cell is in use, and `goroutine` keeps the cell in use.
     unsafe { &*goroutine.shared }.check_here(what);
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        // The outcome's destructor is foreign code: a panic in it goes to the caller. The reference is dropped
-        // all the same.
+        // The outcome's destructor is foreign code. If it panics, the panic continues in the caller, and the reference
+        // to the goroutine is still dropped.
         drop(self.detach(false));
     }
 }

@@ -7,13 +7,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A future that waits for a goroutine. `JoinHandle::into_future` makes it, which `.await` calls.
+/// A future that waits for a goroutine. `JoinHandle::into_future`, which `.await` calls, makes this future.
 ///
 /// Any executor may poll the future, on any thread. A poll never blocks the thread. Dropping the future detaches the
 /// goroutine.
 #[must_use = "a future does nothing until it is polled"]
 pub struct JoinFuture<T> {
-    /// `None` once the future was ready.
+    /// The handle, or `None` once the future was ready.
     handle: Option<JoinHandle<T>>,
 }
 
@@ -33,7 +33,7 @@ impl<T> IntoFuture for JoinHandle<T> {
     }
 }
 
-// The future may move because the result is in the goroutine's cell, not in the future.
+// The future may be moved, because the result is in the goroutine's cell, not in the future.
 impl<T> Unpin for JoinFuture<T> {}
 
 impl<T> Future for JoinFuture<T> {

@@ -28,15 +28,15 @@ use std::time::Duration;
 /// [`shutdown`](Self::shutdown) to let the goroutines end first.
 ///
 /// A runtime may be dropped anywhere, also by its own goroutines, in a waker, in its watchdog's hook, or by a
-/// thread-local of one of its threads. A goroutine that drops its own runtime goes on until it next suspends, and is
-/// then abandoned. The drop waits for no goroutine, but it waits for destructors: those of closures that have not
-/// begun, of the watchdog's hook, and of the thread-locals of the workers. It does not wait for the thread-locals
-/// of a worker that is in user code, or of a worker to which a suspended goroutine is bound.
+/// thread-local of one of its threads. A goroutine that drops its own runtime continues until it next suspends, and
+/// is then abandoned. The drop waits for no goroutine, but it waits for destructors. These are the destructors of
+/// closures that have not begun, of the watchdog's hook, and of the workers' thread-locals. It does not wait for the
+/// thread-locals of a worker that is in user code, or of a worker to which a suspended goroutine is bound.
 ///
-/// A runtime does not outlive `fork`: in the child process it refuses to spawn, and dropping it there does
+/// A runtime does not work after `fork` in the child process. There it refuses to spawn, and dropping it does
 /// nothing. The child may build a runtime of its own.
 pub struct Runtime {
-    /// `None` once the runtime was shut down.
+    /// The scheduler, or `None` once the runtime was shut down.
     scheduler: Option<Scheduler>,
 }
 
@@ -50,17 +50,17 @@ use Scheduler::{ModelRuntime as InModel, Own};
 impl Runtime {
     /// Builds an isolated runtime with one processor for each that this process may use.
     ///
-    /// In an isolated runtime, each goroutine has thread-local variables of its own, so it is a thread to its code.
-    /// After any suspension it may resume on another kernel thread, as in Go. Nothing that safe code does in a
-    /// goroutine can cause undefined behaviour, under one axiom: a goroutine is a thread for everything that is
-    /// reached through the thread pointer, and anything that is reached through the kernel's thread is borrowed and
-    /// must not be kept across a suspension outside of [`pinned`](crate::pinned). If a goroutine changes its kernel
+    /// In an isolated runtime, each goroutine has thread-local variables of its own, so for its code the goroutine is a
+    /// thread. After any suspension it may resume on another kernel thread, as in Go. Nothing that safe code does in a
+    /// goroutine can cause undefined behaviour, under one axiom. A goroutine is a thread for everything that is
+    /// reached through the thread pointer. What is reached through the kernel's thread is borrowed, so code must not
+    /// keep it across a suspension outside of [`pinned`](crate::pinned). If a goroutine changes its kernel
     /// thread through the C library (its signal mask, its alternate stack, a namespace, a priority), that thread
     /// runs only this goroutine from then on. docs/kernel-thread.md lists what is covered, and what is not.
     ///
     /// # Errors
-    /// If the machine grants no thread or no memory. [`BuildError::ThreadLocals`] if goroutines can't have
-    /// thread-locals of their own, because these need Linux on x86-64 with the GNU C library.
+    /// Fails if the machine grants no thread or no memory. Returns [`BuildError::ThreadLocals`] if goroutines
+    /// can't have thread-locals of their own, because these need Linux on x86-64 with the GNU C library.
     pub fn new() -> Result<Runtime, BuildError> {
         Builder::new().build()
     }
@@ -70,14 +70,14 @@ impl Runtime {
     ///
     /// # Safety
     /// Calls on one thread nest, but goroutines on one thread interleave. The caller must ensure that no code in the
-    /// runtime's goroutines relies on nesting where it suspends. No value of a thread-local may be initialized
-    /// by code that suspends, and nothing that is lent or set by way of a thread-local "until this returns"
-    /// (as `scoped-tls` does) may span a suspension.
+    /// runtime's goroutines relies on nesting where it suspends. Code that
+    /// initializes a thread-local must not suspend. If a function sets or lends a value through a thread-local until
+    /// it returns (as `scoped-tls` does), the function must not suspend meanwhile.
     ///
     /// # Errors
-    /// If the machine grants no thread or no memory.
+    /// Fails if the machine grants no thread or no memory.
     pub unsafe fn anchored() -> Result<Runtime, BuildError> {
-        // SAFETY: the caller meets the requirements, which are the same.
+        // SAFETY: the caller guarantees what `anchored` requires, and `build_anchored` requires the same.
         unsafe { Builder::new().build_anchored() }
     }
 
@@ -96,9 +96,9 @@ impl Runtime {
     /// [`no_suspend`](crate::no_suspend) or [`pinned`](crate::pinned).
     ///
     /// # Errors
-    /// If the machine grants no thread or no memory.
+    /// Fails if the machine grants no thread or no memory.
     pub unsafe fn migrating() -> Result<Runtime, BuildError> {
-        // SAFETY: the caller meets the requirements, which are the same.
+        // SAFETY: the caller guarantees what `migrating` requires, and `build_migrating` requires the same.
         unsafe { Builder::new().build_migrating() }
     }
 
@@ -114,7 +114,7 @@ impl Runtime {
     /// several threads.
     ///
     /// # Panics
-    /// If `f` panics, with the same payload. If the runtime's limit on goroutines is reached.
+    /// Panics with the same payload if `f` panics, and panics if the runtime's limit on goroutines is reached.
     ///
     /// ```
     /// let name = String::from("gopher");
@@ -128,13 +128,13 @@ impl Runtime {
             Own(shared) => shared,
             InModel(hosted) => return hosted.run(f),
         };
-        // This panics on a thread that can't wait. It comes before the spawn, because nothing may unwind between the
-        // spawn and the wait.
+        // `sleeper` panics on a thread that can't wait. The call comes before the spawn, because nothing may unwind
+        // between the spawn and the wait.
         drop(park::sleeper());
         let place = Location::caller();
         let attributes = Attributes { locals: local::inherited(), ..Attributes::default() };
-        // SAFETY: this frame waits until the goroutine has ended. The runtime can't end meanwhile,
-        // because it is borrowed.
+        // SAFETY: what `f` borrows or returns stays valid, because this function waits below until the goroutine has
+        // ended. The runtime can't end meanwhile, because `self` borrows it.
         let goroutine =
             match unsafe { spawn(shared, current_worker(), attributes, StackKind::PLAIN, f) } {
                 Ok(goroutine) => goroutine,
@@ -154,7 +154,7 @@ impl Runtime {
     /// Spawns a goroutine on this runtime, from any thread. In a goroutine, [`go`](fn@crate::go) is faster.
     ///
     /// # Panics
-    /// If the runtime's limit of goroutines is reached.
+    /// Panics if the runtime's limit of goroutines is reached.
     #[track_caller]
     pub fn go<T, F>(&self, f: F) -> JoinHandle<T>
     where
@@ -170,7 +170,7 @@ impl Runtime {
     /// Spawns as [`go`](Self::go) does, but returns an error that gives the closure back instead of a panic.
     ///
     /// # Errors
-    /// If the limit of goroutines is reached.
+    /// Fails if the limit of goroutines is reached.
     #[track_caller]
     pub fn try_go<T, F>(&self, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
@@ -183,7 +183,7 @@ impl Runtime {
     /// Spawns as [`try_go`](Self::try_go) does, with a name or other attributes.
     ///
     /// # Errors
-    /// The same as for [`try_go`](Self::try_go).
+    /// Returns the same errors as [`try_go`](Self::try_go).
     #[track_caller]
     pub fn go_with<T, F>(&self, attributes: Spawn, f: F) -> Result<JoinHandle<T>, SpawnError<F>>
     where
@@ -215,7 +215,7 @@ impl Runtime {
     /// its goroutine until the goroutine suspends, or blocks, or has computed for some 10 ms while work waits.
     ///
     /// # Errors
-    /// If `processors` is zero, or more than [`Builder::max_processors`].
+    /// Fails if `processors` is zero, or more than [`Builder::max_processors`].
     pub fn set_processors(&self, processors: usize) -> Result<(), ResizeError> {
         let most = match self.scheduler() {
             Own(shared) => shared.config.max_processors as usize,
@@ -234,7 +234,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// Returns the runtime's counters. They change while they are read, so they may not fit together exactly.
+    /// Returns the runtime's counters. The counters change while they are read, so they may not be consistent with each
+    /// other.
     pub fn metrics(&self) -> Metrics {
         match self.scheduler() {
             Own(shared) => {
@@ -248,9 +249,10 @@ impl Runtime {
     /// Returns how much of their stacks goroutines have used, by their names. The largest use comes first. The list
     /// is empty unless [`Builder::measure_stacks`] was called.
     ///
-    /// A goroutine is counted when it has ended. Its use is how deep the stack was written to, exact to within
-    /// a page at the stack's beginning. If the lowest words of a frame were never written, for example in a buffer
-    /// that was not filled, the use is reported too small, so leave some room above the reported number.
+    /// A goroutine is counted when it has ended. Its stack use is the depth down to which the stack was
+    /// written, exact to within a page at the stack's beginning. If the lowest words of a frame were never written, for
+    /// example in a buffer that was not filled, the use is reported too small, so make stacks somewhat larger than the
+    /// reported number.
     ///
     /// ```
     /// let runtime = selvedge::Runtime::builder().measure_stacks(true).build()?;
@@ -280,7 +282,7 @@ impl Runtime {
     /// `blocking` can't end either, so `shutdown` takes the whole time `limit`.
     ///
     /// # Errors
-    /// If goroutines are still alive after `limit`. The runtime has then ended without them, as when it is
+    /// Fails if goroutines are still alive after `limit`. The runtime has then ended without them, as when it is
     /// dropped, and the error names them and says where they last suspended.
     ///
     /// ```

@@ -28,11 +28,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// A scope, which spawns goroutines that may borrow. [`scope`](fn@scope) makes it.
+/// A scope, which spawns goroutines that may borrow. [`scope`](fn@scope) makes a `Scope`.
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
     group: ScopeState,
-    /// Made at the first call of `token`.
+    /// The scope's token, which the first call of `token` makes.
     token: OnceLock<CancelToken>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
@@ -46,8 +46,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// runtime ends while the child is suspended, the child never ends, and `scope` never returns.
 ///
 /// # Panics
-/// If `f` panicked, or if a goroutine panicked that was not joined. On a plain thread, because it has no
-/// runtime: there, call `scope` within [`Runtime::run`](crate::Runtime::run).
+/// Panics if `f` panicked, or if a goroutine that was not joined panicked. Also panics on a plain thread, because a
+/// plain thread has no runtime. There, call `scope` within [`Runtime::run`](crate::Runtime::run).
 ///
 /// ```
 /// let mut numbers = vec![1, 2, 3, 4];
@@ -78,7 +78,7 @@ where
     let children = Children { group: &scope.group, place };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
-        // This also holds if no goroutine has asked for the token yet: a later `token` returns it cancelled.
+        // The token is cancelled even if it does not exist yet. A later call of `token` then returns a cancelled token.
         // mutant: drop word to the children
         scope.cancel();
     }
@@ -87,7 +87,8 @@ where
     match result {
         Err(payload) => resume_unwind(payload),
         Ok(value) if child_panicked => {
-            // The drop is foreign code. It comes before the panic, because a second panic would abort.
+            // The destructor of `value` is foreign code. The drop comes before the panic, because a second panic would
+            // abort.
             drop(value);
             panic!("a scoped goroutine panicked, and nobody joined it");
         }
@@ -96,7 +97,7 @@ where
 }
 
 /// A guard that waits for the children of a scope in its destructor. So even if the frame unwinds between the first
-/// spawn and the wait, the children have ended before the unwinding goes on. [G4] [Q2]
+/// spawn and the wait, the children have ended before the unwinding continues. [G4] [Q2]
 struct Children<'a> {
     group: &'a ScopeState,
     place: &'static Location<'static>,
@@ -130,8 +131,8 @@ impl Drop for Children<'_> {
 
 impl<'scope> Scope<'scope, '_> {
     /// Returns the token of the scope, for its goroutines to wait under. The token is cancelled by
-    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics. It is not cancelled when a
-    /// goroutine panics, because a join may return that panic. The first call allocates.
+    /// [`cancel`](Self::cancel), and when the closure given to [`scope`](fn@scope) panics. The token is not cancelled
+    /// when a goroutine panics, because a join may return that panic. The first call allocates.
     ///
     /// ```
     /// use std::time::Duration;
@@ -153,7 +154,7 @@ impl<'scope> Scope<'scope, '_> {
     }
 
     /// Asks the goroutines of the scope to end early, by cancelling [`token`](Self::token). Goroutines that
-    /// don't check the token go on, and the scope waits for them.
+    /// don't check the token continue, and the scope waits for them.
     pub fn cancel(&self) {
         self.token().cancel();
     }
@@ -161,7 +162,7 @@ impl<'scope> Scope<'scope, '_> {
     /// Spawns a goroutine for which the scope waits. Never suspends.
     ///
     /// # Panics
-    /// If the runtime's limit on goroutines is reached, or if the runtime is shutting down.
+    /// Panics if the runtime's limit on goroutines is reached, or if the runtime is shutting down.
     #[track_caller]
     pub fn go<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -177,7 +178,7 @@ impl<'scope> Scope<'scope, '_> {
     /// Spawns as [`go`](Self::go) does, but returns an error that gives the closure back instead of a panic.
     ///
     /// # Errors
-    /// If the limit is reached, or the runtime is shutting down.
+    /// Fails if the limit is reached, or the runtime is shutting down.
     #[track_caller]
     pub fn try_go<F, T>(&'scope self, f: F) -> Result<ScopedJoinHandle<'scope, T>, SpawnError<F>>
     where
@@ -203,7 +204,7 @@ impl<'scope> Scope<'scope, '_> {
     /// ```
     ///
     /// # Errors
-    /// The same as for [`Spawn::try_go`].
+    /// Returns the same errors as [`Spawn::try_go`].
     #[track_caller]
     pub fn go_with<F, T>(
         &'scope self,
@@ -219,20 +220,21 @@ impl<'scope> Scope<'scope, '_> {
             Ok(stack) => stack,
             Err(refusal) => return Err(SpawnError::new(refusal, f)),
         };
-        // This calls foreign code, which may panic, so it comes before the scope state counts the child.
+        // `attributes` calls foreign code, which may panic, so the call comes before the scope state counts the child.
         let attributes = attributes.attributes();
-        // SAFETY: `scope` has the scope state in its frame, and waits before it returns, even by unwinding.
+        // SAFETY: the scope state is in the frame of `scope`. That function leaves its frame, even by unwinding, only
+        // after every child has left, so the scope state stays valid until then.
         let member = unsafe { self.group.add_child() };
         let attributes = Attributes { scope: Some(member), ..attributes };
         let spawned = match current_worker() {
-            // SAFETY: `scope` returns, even by unwinding, only after the scope state counts no child. A child is
-            // counted until its closure was consumed and its result was dropped or left to the handle, and
-            // the handle does not outlive 'scope. [G4]
+            // SAFETY: what `f` borrows or returns is valid during 'scope. `scope` returns, even by unwinding, only when
+            // no child is counted. A child is counted until its closure was consumed and its result was dropped or left
+            // to the handle, and the handle does not outlive 'scope. [G4]
             Some(worker) => unsafe { spawn(worker.shared(), Some(worker), attributes, stack, f) }
                 .inspect(|goroutine| trace::spawned(goroutine, place))
                 .map(JoinHandle::new)
                 .map_err(|(refusal, f)| SpawnError::new(refusal, f)),
-            // SAFETY: as above.
+            // SAFETY: `spawn_in_model` requires the same as `spawn`, and the same facts hold.
             None => unsafe { spawn_in_model(attributes, place, f) }.map_err(SpawnError::no_runtime),
         };
         match spawned {
@@ -248,7 +250,7 @@ impl<'scope> Scope<'scope, '_> {
 /// The right to wait for a scoped goroutine and to take its result.
 #[derive(Debug)]
 pub struct ScopedJoinHandle<'scope, T> {
-    /// `None` once the handle was joined or dropped.
+    /// The inner handle, or `None` once the goroutine was joined or the handle was dropped.
     handle: Option<JoinHandle<T>>,
     group: &'scope ScopeState,
 }
@@ -257,7 +259,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits for the goroutine and returns its result, as [`JoinHandle::join`] does.
     ///
     /// # Errors
-    /// If the goroutine panicked.
+    /// Fails if the goroutine panicked.
     #[track_caller]
     pub fn join(mut self) -> Result<T, JoinError> {
         let place = Location::caller();
@@ -267,10 +269,11 @@ impl<T> ScopedJoinHandle<'_, T> {
         self.take().finish(found)
     }
 
-    /// Waits as [`JoinHandle::join_timeout`] does, which explains why a loop of calls with no time must yield.
+    /// Waits as [`JoinHandle::join_timeout`] does. Its documentation explains why a loop of calls with no time must
+    /// yield.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back.
+    /// Fails if the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_timeout(self, limit: Duration) -> Result<Result<T, JoinError>, StillRunning<Self>> {
         self.join_within(WaitLimit::after(limit), Location::caller())
@@ -279,7 +282,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits as [`JoinHandle::join_deadline`] does.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back.
+    /// Fails if the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_deadline(
         self,
@@ -291,7 +294,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// Waits as [`JoinHandle::join_cancel`] does.
     ///
     /// # Errors
-    /// If the goroutine has not ended. The error gives the handle back.
+    /// Fails if the goroutine has not ended. The error gives the handle back.
     #[track_caller]
     pub fn join_cancel(
         self,
@@ -330,9 +333,10 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 }
 
-/// A future that waits for a scoped goroutine. `ScopedJoinHandle::into_future` makes it, which `.await` calls.
+/// A future that waits for a scoped goroutine. `ScopedJoinHandle::into_future`, which `.await` calls, makes
+/// this future.
 ///
-/// It behaves as [`JoinFuture`](crate::JoinFuture) does, but can't outlive the scope. The scope waits for the
+/// The future works like [`JoinFuture`](crate::JoinFuture), but can't outlive the scope. The scope waits for the
 /// goroutine also if the future is dropped.
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is polled"]
@@ -358,7 +362,7 @@ impl<'scope, T> IntoFuture for ScopedJoinHandle<'scope, T> {
     }
 }
 
-// The future may move because the result is in the goroutine's cell, not in the future.
+// The future may be moved, because the result is in the goroutine's cell, not in the future.
 impl<T> Unpin for ScopedJoinFuture<'_, T> {}
 
 impl<T> Future for ScopedJoinFuture<'_, T> {
@@ -383,7 +387,8 @@ impl<T> Drop for ScopedJoinHandle<'_, T> {
         if matches!(outcome, Some(Err(_))) {
             self.group.note_panic();
         }
-        // Foreign code, which may panic in the caller: it runs after the scope has recorded the child's panic.
+        // The destructor of the outcome is foreign code, which may panic. So it runs after the scope has recorded the
+        // child's panic.
         drop(outcome);
     }
 }

@@ -1,4 +1,4 @@
-//! Tests which parent a child will wake, which only the scope state itself can show. [G7]
+//! Tests which parent a child will wake. Only the scope state shows which parent this is. [G7]
 #![cfg(not(any(feature = "loom", feature = "shuttle")))]
 
 use crate::Runtime;
@@ -7,7 +7,7 @@ use crate::sched::core::scope_state::ScopeState;
 
 #[test]
 fn a_child_of_another_runtime_counts_the_parent() {
-    // SAFETY: nothing here touches a thread-local.
+    // SAFETY: no goroutine of this test touches a thread-local, so the rules of `build_migrating` hold.
     let runtime = || unsafe { Runtime::builder().build_migrating() }.unwrap();
     let (own, other) = (runtime(), runtime());
     own.run(|| {

@@ -1,6 +1,6 @@
-//! The types that are `UnwindSafe`, so they may be used on both sides of a `catch_unwind`: the ends of channels,
-//! handles, timers and runtimes. A panic leaves none of them in an inconsistent state, because no user code runs while
-//! they are changed, or its panics are caught there (docs/foreign-code.md). `std` does the same for its own types.
+//! Makes the ends of channels, handles, timers and runtimes `UnwindSafe`, so they may be used on both sides of a
+//! `catch_unwind`. A panic leaves no value of these types in an inconsistent state. While such a value is changed, no
+//! user code runs, or the panics of that code are caught (docs/foreign-code.md). `std` does the same for its types.
 #![forbid(unsafe_code)]
 
 use super::handle::Goroutine;

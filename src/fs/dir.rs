@@ -1,4 +1,4 @@
-//! Dir: `std::fs::read_dir`, some entries at a time.
+//! Dir: `std::fs::read_dir`, which reads several entries in one call.
 
 use super::{FileType, Metadata};
 use crate::io::call::call;
@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
-/// How many entries are read in one call that may wait.
+/// The number of entries that one call reads. Each such call may wait.
 const AT_ONCE: usize = 128;
 
 /// Returns an iterator over the entries of a directory, in no particular order, without `.` and `..`.
@@ -16,10 +16,10 @@ const AT_ONCE: usize = 128;
 /// Waits without holding a processor.
 ///
 /// # Errors
-/// Those of [`std::fs::read_dir`].
+/// Returns the errors of [`std::fs::read_dir`].
 ///
 /// # Panics
-/// In a model.
+/// Panics in a model.
 #[track_caller]
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref();
@@ -27,7 +27,8 @@ pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     Ok(ReadDir { inner, read: VecDeque::new(), ended: false })
 }
 
-/// The entries of a directory; made by [`read_dir`]. Some are read ahead, so most steps don't wait.
+/// The entries of a directory; made by [`read_dir`]. The iterator reads some entries ahead, so most steps don't
+/// wait.
 #[derive(Debug)]
 pub struct ReadDir {
     inner: std::fs::ReadDir,
@@ -69,19 +70,21 @@ impl DirEntry {
         self.0.ino()
     }
 
-    /// Returns the entry's metadata, for a symbolic link that of the link itself. Waits without holding a processor.
+    /// Returns the entry's metadata; for a symbolic link, the metadata of the link itself. Waits without holding a
+    /// processor.
     ///
     /// # Errors
-    /// Those of [`std::fs::DirEntry::metadata`].
+    /// Returns the errors of [`std::fs::DirEntry::metadata`].
     #[track_caller]
     pub fn metadata(&self) -> io::Result<Metadata> {
         call("DirEntry::metadata", || self.0.metadata())
     }
 
-    /// Returns the kind of file. The kind is mostly known already; else the call waits as [`metadata`](Self::metadata).
+    /// Returns the kind of file. Mostly the kind is already known. If the kind is not known, the call waits as
+    /// [`metadata`](Self::metadata) does.
     ///
     /// # Errors
-    /// Those of [`std::fs::DirEntry::file_type`].
+    /// Returns the errors of [`std::fs::DirEntry::file_type`].
     #[track_caller]
     pub fn file_type(&self) -> io::Result<FileType> {
         call("DirEntry::file_type", || self.0.file_type())

@@ -8,45 +8,45 @@ use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// An open file, as [`std::fs::File`], with conversions from and into it.
+/// An open file like [`std::fs::File`], with conversions from and into that type.
 ///
-/// Reads and writes wait without holding a processor, at the cost of
-/// [`blocking`](fn@crate::blocking): use a [`BufReader`](io::BufReader) or a
-/// [`BufWriter`](io::BufWriter) for small ones. Closing, when it is dropped, happens on the kernel
-/// thread that drops it.
+/// Reads and writes wait without holding a processor. Each costs as much as a call of
+/// [`blocking`](fn@crate::blocking), so use a [`BufReader`](io::BufReader) or a
+/// [`BufWriter`](io::BufWriter) for small reads and writes. Dropping a `File` closes the file on the calling
+/// kernel thread.
 ///
 /// # Panics
-/// In a model, every call that would touch the file.
+/// In a model, every call that would touch the file panics.
 #[derive(Debug)]
 pub struct File(std::fs::File);
 
 impl File {
-    /// Opens a file for reading. A FIFO opens when its other end does.
+    /// Opens a file for reading. To open a FIFO, waits until its other end is opened.
     ///
     /// Waits without holding a processor, as all calls of a file that may wait do.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::open`].
+    /// Returns the errors of [`std::fs::File::open`].
     #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         call("File::open", || std::fs::File::open(path)).map(File)
     }
 
-    /// Opens a file for writing. The file is made if it does not exist, and emptied if it does.
+    /// Opens a file for writing. Makes the file if it does not exist, and empties it if it does.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::create`].
+    /// Returns the errors of [`std::fs::File::create`].
     #[track_caller]
     pub fn create(path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         call("File::create", || std::fs::File::create(path)).map(File)
     }
 
-    /// Makes a file for reading and writing. It is an error if the file exists.
+    /// Makes a file for reading and writing. Returns an error if the file exists.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::create_new`].
+    /// Returns the errors of [`std::fs::File::create_new`].
     #[track_caller]
     pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
@@ -61,7 +61,7 @@ impl File {
     /// Waits until the written data and the file's metadata are on the disk.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::sync_all`].
+    /// Returns the errors of [`std::fs::File::sync_all`].
     #[track_caller]
     pub fn sync_all(&self) -> io::Result<()> {
         call("File::sync_all", || self.0.sync_all())
@@ -70,7 +70,7 @@ impl File {
     /// Waits until the written data is on the disk.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::sync_data`].
+    /// Returns the errors of [`std::fs::File::sync_data`].
     #[track_caller]
     pub fn sync_data(&self) -> io::Result<()> {
         call("File::sync_data", || self.0.sync_data())
@@ -79,7 +79,7 @@ impl File {
     /// Truncates the file, or extends it with zeros.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::set_len`].
+    /// Returns the errors of [`std::fs::File::set_len`].
     #[track_caller]
     pub fn set_len(&self, size: u64) -> io::Result<()> {
         call("File::set_len", || self.0.set_len(size))
@@ -88,7 +88,7 @@ impl File {
     /// Returns the file's metadata.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::metadata`].
+    /// Returns the errors of [`std::fs::File::metadata`].
     #[track_caller]
     pub fn metadata(&self) -> io::Result<Metadata> {
         call("File::metadata", || self.0.metadata())
@@ -97,7 +97,7 @@ impl File {
     /// Changes the file's permissions.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::set_permissions`].
+    /// Returns the errors of [`std::fs::File::set_permissions`].
     #[track_caller]
     pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         call("File::set_permissions", || self.0.set_permissions(permissions))
@@ -106,16 +106,16 @@ impl File {
     /// Changes the file's times.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::set_times`].
+    /// Returns the errors of [`std::fs::File::set_times`].
     #[track_caller]
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
         call("File::set_times", || self.0.set_times(times))
     }
 
-    /// Waits until this handle has the file's exclusive lock. The handle owns the lock, not the goroutine.
+    /// Waits until this handle holds the file's exclusive lock. The lock belongs to the handle, not to the goroutine.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::lock`].
+    /// Returns the errors of [`std::fs::File::lock`].
     #[track_caller]
     pub fn lock(&self) -> io::Result<()> {
         call("File::lock", || self.0.lock())
@@ -124,16 +124,16 @@ impl File {
     /// Works like [`lock`](Self::lock), but other handles may share the lock.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::lock_shared`].
+    /// Returns the errors of [`std::fs::File::lock_shared`].
     #[track_caller]
     pub fn lock_shared(&self) -> io::Result<()> {
         call("File::lock_shared", || self.0.lock_shared())
     }
 
-    /// Locks the file if no other handle has the lock.
+    /// Locks the file if no other handle holds the lock.
     ///
     /// # Errors
-    /// If another handle has the lock, and those of [`std::fs::File::try_lock`].
+    /// Fails if another handle holds the lock, and returns the errors of [`std::fs::File::try_lock`].
     #[track_caller]
     pub fn try_lock(&self) -> Result<(), TryLockError> {
         call("File::try_lock", || self.0.try_lock())
@@ -142,7 +142,7 @@ impl File {
     /// Works like [`try_lock`](Self::try_lock), but other handles may share the lock.
     ///
     /// # Errors
-    /// The same as for [`try_lock`](Self::try_lock).
+    /// Returns the same errors as [`try_lock`](Self::try_lock).
     #[track_caller]
     pub fn try_lock_shared(&self) -> Result<(), TryLockError> {
         call("File::try_lock_shared", || self.0.try_lock_shared())
@@ -151,7 +151,7 @@ impl File {
     /// Releases the lock.
     ///
     /// # Errors
-    /// Those of [`std::fs::File::unlock`].
+    /// Returns the errors of [`std::fs::File::unlock`].
     #[track_caller]
     pub fn unlock(&self) -> io::Result<()> {
         call("File::unlock", || self.0.unlock())
@@ -160,7 +160,7 @@ impl File {
     /// Returns another handle to the same open file, which shares the position. Never waits.
     ///
     /// # Errors
-    /// If no file descriptor is left.
+    /// Fails if no file descriptor is left.
     pub fn try_clone(&self) -> io::Result<File> {
         self.0.try_clone().map(File)
     }
@@ -212,7 +212,7 @@ impl IntoRawFd for File {
 #[allow(unsafe_code)]
 impl FromRawFd for File {
     unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the caller keeps the contract: `fd` is open, and the caller owns it.
+        // SAFETY: the caller guarantees that `fd` is open and that the caller owns it, as `from_raw_fd` requires.
         File(unsafe { std::fs::File::from_raw_fd(fd) })
     }
 }

@@ -1,21 +1,21 @@
 //! Files, with `std::fs`'s names. Each call waits without holding a processor, so that the goroutines that
 //! are bound to its kernel thread do not wait.
 //!
-//! `std::fs` works in goroutines as well: the runtime notices a call that takes long, and
-//! retakes its processor, within some milliseconds.
+//! `std::fs` works in goroutines as well: within some milliseconds, the runtime notices a
+//! call that takes long, and retakes the processor of the goroutine that called.
 //!
 //! | | `std::fs` | `selvedge::fs` |
 //! |---|---|---|
-//! | a call that the page cache answers | its own cost | some 10 ns more alone on the kernel thread, some 20 µs more with other goroutines |
+//! | a call for which the page cache holds the data | its own cost | 10 to 30 ns more alone on the kernel thread, some 20 µs more with other goroutines |
 //! | a call that waits: a slow disk, a network's file system, a FIFO, a lock | goroutines that are bound to the kernel thread wait, others for some milliseconds | no other goroutine waits |
 //!
-//! So use this module if a call may wait, or if latency matters. For many short calls on files that are in
+//! Use this module if a call may wait, or if latency matters. For many short calls on files that are in
 //! memory, use `std::fs`, or wrap all of the calls in one [`blocking`](fn@crate::blocking). A
-//! [`File`] here becomes one of `std`'s, and the reverse, by `into`.
+//! [`File`] of this module and a [`std::fs::File`] convert into each other by `into`.
 //!
-//! A call that waits keeps a kernel thread, of which a runtime has a limited number
-//! ([`Builder::max_threads`](crate::Builder::max_threads)); beyond that limit calls wait for each
-//! other. A token can't end a call early, because the call is in the kernel.
+//! A call that waits occupies a kernel thread. A runtime has a limited number of kernel threads
+//! ([`Builder::max_threads`](crate::Builder::max_threads)), so calls beyond that limit wait until a thread is
+//! free. A token can't end a call early, because the call is in the kernel.
 //!
 //! In a model ([`model`](crate::model)) every call panics, because a model has no real I/O.
 //!
@@ -48,7 +48,7 @@ use crate::io::call::call;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A function of `std::fs` with one path.
+/// Defines functions that forward to the functions of `std::fs` that take one path.
 macro_rules! of_path {
     ($($(#[$meta:meta])* $name:ident -> $answer:ty;)*) => { $(
         $(#[$meta])*
@@ -59,7 +59,7 @@ macro_rules! of_path {
         #[doc = concat!("Those of [`std::fs::", stringify!($name), "`].")]
         ///
         /// # Panics
-        /// In a model.
+        /// Panics in a model.
         #[track_caller]
         pub fn $name(path: impl AsRef<Path>) -> io::Result<$answer> {
             let path = path.as_ref();
@@ -68,7 +68,7 @@ macro_rules! of_path {
     )* };
 }
 
-/// As `of_path`, with two paths.
+/// Works like `of_path`, for functions that take two paths.
 macro_rules! of_paths {
     ($($(#[$meta:meta])* $name:ident -> $answer:ty;)*) => { $(
         $(#[$meta])*
@@ -79,7 +79,7 @@ macro_rules! of_paths {
         #[doc = concat!("Those of [`std::fs::", stringify!($name), "`].")]
         ///
         /// # Panics
-        /// In a model.
+        /// Panics in a model.
         #[track_caller]
         pub fn $name(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<$answer> {
             let (from, to) = (from.as_ref(), to.as_ref());
@@ -95,13 +95,13 @@ of_path! {
     read_to_string -> String;
     /// Returns the metadata of a file, or of the target of a symbolic link.
     metadata -> Metadata;
-    /// Works like [`metadata`], of the symbolic link itself.
+    /// Works like [`metadata`], but returns the metadata of a symbolic link itself.
     symlink_metadata -> Metadata;
     /// Returns the absolute path, with all symbolic links resolved.
     canonicalize -> PathBuf;
     /// Returns the target of a symbolic link.
     read_link -> PathBuf;
-    /// Returns whether something exists at this path, or an error if that can't be known.
+    /// Returns whether something exists at this path, or an error if the kernel can't tell.
     exists -> bool;
     /// Makes a directory.
     create_dir -> ();
@@ -118,21 +118,21 @@ of_path! {
 of_paths! {
     /// Gives a file another name, and replaces any file of that name.
     rename -> ();
-    /// Copies a file's bytes and permissions; returns the number of bytes.
+    /// Copies a file's bytes and permissions, and returns the number of bytes.
     copy -> u64;
-    /// Gives a file one more name.
+    /// Gives a file one more name (a hard link).
     hard_link -> ();
 }
 
-/// Writes `contents` as the whole contents of a file, which is made if it does not exist.
+/// Writes `contents` as the whole contents of a file. Makes the file if it does not exist.
 ///
 /// Waits without holding a processor.
 ///
 /// # Errors
-/// Those of [`std::fs::write`].
+/// Returns the errors of [`std::fs::write`].
 ///
 /// # Panics
-/// In a model.
+/// Panics in a model.
 #[track_caller]
 pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let (path, contents) = (path.as_ref(), contents.as_ref());
@@ -144,10 +144,10 @@ pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<(
 /// Waits without holding a processor.
 ///
 /// # Errors
-/// Those of [`std::fs::set_permissions`].
+/// Returns the errors of [`std::fs::set_permissions`].
 ///
 /// # Panics
-/// In a model.
+/// Panics in a model.
 #[track_caller]
 pub fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
     let path = path.as_ref();
@@ -159,10 +159,10 @@ pub fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::
 /// Waits without holding a processor.
 ///
 /// # Errors
-/// Those of [`std::os::unix::fs::symlink`].
+/// Returns the errors of [`std::os::unix::fs::symlink`].
 ///
 /// # Panics
-/// In a model.
+/// Panics in a model.
 #[track_caller]
 pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref(), link.as_ref());

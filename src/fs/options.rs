@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// How a file is opened; as [`std::fs::OpenOptions`], with a conversion from it.
+/// The options with which a file is opened. Like [`std::fs::OpenOptions`], with a conversion from that type.
 ///
 /// ```no_run
 /// use selvedge::fs::OpenOptions;
@@ -64,7 +64,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether the file must be made; it is then an error if the file exists.
+    /// Sets whether the file must be made. If so, [`open`](Self::open) returns an error if the file exists.
     pub fn create_new(&mut self, create_new: bool) -> &mut Self {
         self.0.create_new(create_new);
         self
@@ -82,13 +82,13 @@ impl OpenOptions {
         self
     }
 
-    /// Opens the file. Waits without holding a processor; a FIFO opens when its other end does.
+    /// Opens the file. Waits without holding a processor. To open a FIFO, waits until its other end is opened.
     ///
     /// # Errors
-    /// Those of [`std::fs::OpenOptions::open`].
+    /// Returns the errors of [`std::fs::OpenOptions::open`].
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();

@@ -1,5 +1,5 @@
-//! Call: runs system calls that may take long in `blocking`, so that other goroutines go on, and defines
-//! the traits and conversions that all handles of such calls share.
+//! Call: runs system calls that may take long in `blocking`, so that other goroutines continue. Also defines
+//! the traits and conversions that the handles of files, pipes and streams share.
 #![forbid(unsafe_code)]
 
 use crate::observe::run_log;
@@ -33,10 +33,10 @@ fn refuse(what: &'static str) -> ! {
     );
 }
 
-/// `Read` for a handle and for a reference to it, by `std`'s handle in its field 0.
+/// Implements `Read` for a handle and for a reference to it. Field 0 of the handle is `std`'s handle.
 macro_rules! reads {
     ($handle:ident) => {
-        /// Each call waits in the kernel without holding a processor; see the handle.
+        /// Each call waits in the kernel without holding a processor; see the type of the handle.
         impl std::io::Read for &$handle {
             #[track_caller]
             fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
@@ -65,7 +65,7 @@ macro_rules! reads {
         $crate::io::call::reads!(by reference $handle);
     };
     (by reference $handle:ident) => {
-        /// As for a reference.
+        /// Works like `Read` for a reference to the handle.
         impl std::io::Read for $handle {
             #[track_caller]
             fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
@@ -93,10 +93,10 @@ macro_rules! reads {
     };
 }
 
-/// `Write` for a handle and for a reference to it, by `std`'s handle in its field 0.
+/// Implements `Write` for a handle and for a reference to it. Field 0 of the handle is `std`'s handle.
 macro_rules! writes {
     ($handle:ident) => {
-        /// Each call waits in the kernel without holding a processor; see the handle.
+        /// Each call waits in the kernel without holding a processor; see the type of the handle.
         impl std::io::Write for &$handle {
             #[track_caller]
             fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
@@ -118,14 +118,14 @@ macro_rules! writes {
                 $crate::io::call::call("write", || (&self.0).write_all(buf))
             }
 
-            /// Formats first, then writes once.
+            /// Formats the whole text first, then writes it with one call.
             #[track_caller]
             fn write_fmt(&mut self, arguments: std::fmt::Arguments<'_>) -> std::io::Result<()> {
                 self.write_all(arguments.to_string().as_bytes())
             }
         }
 
-        /// As for a reference.
+        /// Works like `Write` for a reference to the handle.
         impl std::io::Write for $handle {
             #[track_caller]
             fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
@@ -155,7 +155,7 @@ macro_rules! writes {
     };
 }
 
-/// Conversions from and into `std`'s handle, and access to its file descriptor.
+/// Implements conversions from and into `std`'s handle, and access to its file descriptor.
 macro_rules! stands_for {
     ($handle:ident, $std:ty) => {
         impl From<$std> for $handle {

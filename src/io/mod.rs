@@ -3,10 +3,10 @@
 //!
 //! `std::io`'s own streams, `print!` and `println!` work too. The runtime notices a goroutine that
 //! blocks in such a call, and retakes its processor, within some milliseconds. In an anchored runtime the
-//! goroutines that are bound to its kernel thread wait. So `println!` to a file or a terminal is fine, but
-//! reading `std::io::stdin` is not. Traits, buffers and errors are `std::io`'s.
+//! goroutines that are bound to its kernel thread wait. So use `println!` for a file or a terminal, but do not
+//! read `std::io::stdin`. The traits, buffers and errors are the types of `std::io`.
 //!
-//! Each call costs what [`blocking`](fn@crate::blocking) does. For small reads and writes, wrap the
+//! Each call costs as much as [`blocking`](fn@crate::blocking). For small reads and writes, wrap the
 //! stream in a [`BufReader`](std::io::BufReader) or [`BufWriter`](std::io::BufWriter).
 //!
 //! In a model ([`model`](crate::model)) every call panics, because a model has no real I/O.

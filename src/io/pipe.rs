@@ -8,24 +8,24 @@ use std::io;
 /// Never waits.
 ///
 /// # Errors
-/// If the process, or the system, has no file descriptor left.
+/// Fails if the process, or the system, has no file descriptor left.
 ///
 /// # Panics
-/// In a model.
+/// Panics in a model.
 pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
     refuse_in_model("pipe");
     let (reader, writer) = io::pipe()?;
     Ok((PipeReader(reader), PipeWriter(writer)))
 }
 
-/// The end of a pipe that is read. A read returns 0 bytes once all writers are gone and all their bytes
+/// The end of a pipe from which bytes are read. A read returns 0 bytes once all writers are gone and all their bytes
 /// were read.
 ///
-/// A read waits until there are bytes. If another goroutine holds the handle, read through a reference.
+/// A read waits until there are bytes. Several goroutines can read through references to one handle.
 #[derive(Debug)]
 pub struct PipeReader(io::PipeReader);
 
-/// The end of a pipe that is written to. A write waits while the pipe is full (64 KiB), and fails with
+/// The end of a pipe to which bytes are written. A write waits while the pipe is full (64 KiB), and fails with
 /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) once all readers are gone.
 #[derive(Debug)]
 pub struct PipeWriter(io::PipeWriter);
@@ -34,7 +34,7 @@ impl PipeReader {
     /// Returns another handle to the same end. Never waits.
     ///
     /// # Errors
-    /// If no file descriptor is left.
+    /// Fails if no file descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(PipeReader)
     }
@@ -44,7 +44,7 @@ impl PipeWriter {
     /// Works like [`PipeReader::try_clone`].
     ///
     /// # Errors
-    /// If no file descriptor is left.
+    /// Fails if no file descriptor is left.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.try_clone().map(PipeWriter)
     }

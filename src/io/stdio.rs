@@ -20,8 +20,8 @@ pub fn stderr() -> Stderr {
     Stderr(io::stderr())
 }
 
-/// The standard input; made by [`stdin`]. A whole line goes to the first caller that asks,
-/// because a read holds the stream's lock while it waits.
+/// The standard input; made by [`stdin`]. While a read waits, it holds the stream's lock, so a whole line goes to
+/// the first caller.
 ///
 /// There is no method `lock`, because the guard would belong to a kernel thread.
 #[derive(Debug)]
@@ -33,16 +33,16 @@ impl Stdin {
     /// Waits without holding a processor.
     ///
     /// # Errors
-    /// Those of the read, and an error if the line is not UTF-8.
+    /// Returns the errors of the read, and an error if the line is not UTF-8.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn read_line(&self, buf: &mut String) -> io::Result<usize> {
         call("Stdin::read_line", || self.0.read_line(buf))
     }
 
-    /// Returns an iterator over the lines, without their ends. Each step waits as [`read_line`](Self::read_line).
+    /// Returns an iterator over the lines, without their ends. Each step waits as [`read_line`](Self::read_line) does.
     pub fn lines(self) -> Lines {
         Lines(self)
     }
@@ -76,7 +76,7 @@ impl Iterator for Lines {
 #[derive(Debug)]
 pub struct Stdout(io::Stdout);
 
-/// The standard error output; made by [`stderr`]. As [`Stdout`], without a buffer.
+/// The standard error output; made by [`stderr`]. This type works like [`Stdout`], without a buffer.
 #[derive(Debug)]
 pub struct Stderr(io::Stderr);
 

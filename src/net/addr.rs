@@ -1,4 +1,4 @@
-//! Addresses, and how names are resolved to addresses without holding a processor.
+//! Addresses, and the look-up of names, which does not hold a processor while it waits.
 //! Checked by: proptests/net/.
 #![forbid(unsafe_code)]
 
@@ -11,11 +11,11 @@ use std::vec;
 
 /// A value that stands for addresses: every type that implements [`std::net::ToSocketAddrs`].
 ///
-/// A name is looked up by the system's resolver, in [`blocking`](fn@crate::blocking): the goroutine waits, and
-/// others run meanwhile. The look-up can't be cancelled. An address that is written as digits needs no
+/// A name is looked up by the system's resolver, in [`blocking`](fn@crate::blocking), so other goroutines run while
+/// the calling goroutine waits. The look-up can't be cancelled. An address that is written as digits needs no
 /// look-up, and never suspends.
 ///
-/// If a type of yours implements `std`'s trait, an empty `impl` is enough for this trait.
+/// For your own type that implements `std`'s trait, an empty `impl` of this trait is enough.
 pub trait ToSocketAddrs: StdAddrs {
     /// Returns the addresses, in the order in which they must be tried.
     ///
@@ -23,7 +23,7 @@ pub trait ToSocketAddrs: StdAddrs {
     /// `to_socket_addrs` on the caller's thread.
     ///
     /// # Errors
-    /// If the value is no address, or the name is not known.
+    /// Fails if the value is not an address, or if the name is not known.
     fn resolve(&self) -> io::Result<Addresses> {
         self.to_socket_addrs().map(Addresses::of)
     }
@@ -49,7 +49,7 @@ impl Addresses {
         Ok(Addresses(Kind::One(Some(address.into()))))
     }
 
-    /// Tries the addresses until one succeeds; else returns the last error.
+    /// Calls the function for each address until a call succeeds. If none succeeds, returns the last error.
     pub(super) fn try_each<T>(
         self,
         mut one: impl FnMut(SocketAddr) -> io::Result<T>,

@@ -1,10 +1,10 @@
 //! Cell: the waiters of one socket, and the readiness that the poller has reported for the socket.
 //!
-//! operation: read `count`; try the system call; if the call would block, wait: under the lock, check
-//!     whether `count` still has the value that was read; if so, link and park; else try again.
+//! operation: read `count`; try the system call. If the call would block, take the lock and check whether
+//!     `count` still has the value that was read. If it has, link the waiter and park; if not, try again.
 //! ready (the poller): under the lock, increment `count`, and complete the waits of all waiters.
 //!
-//! The poller reports readiness that arises after the failed system call only after that call. The report
+//! If readiness arises after the failed system call, the poller also reports it after that call. The report
 //! therefore either changes `count` before the waiter takes the lock, or completes the waiter's wait. The
 //! poller completes all waits, because one event may stand for several connections, or for more bytes than
 //! one waiter reads.
@@ -24,15 +24,16 @@ use std::ptr;
 /// The kind of readiness that an operation waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Reading, or accepting.
+    /// A read or an accept.
     Read = 0,
-    /// Writing, or the completion of a connect.
+    /// A write, or the completion of a connect.
     Write = 1,
 }
 
-/// See the module.
+/// The waiters and the readiness of one socket; see the module.
 pub struct Cell {
-    /// How often the poller has reported readiness, for each way. Written under the lock.
+    /// How often the poller has reported readiness, for each way. The poller writes the counts under
+    /// the lock.
     counts: [AtomicU32; 2],
     /// See [`Event::eof_or_oob`].
     eof_or_oob: AtomicBool,
@@ -66,14 +67,14 @@ impl Cell {
     /// Returns whether the poller has ever reported an end of file or out-of-band bytes.
     #[inline]
     pub fn is_odd(&self) -> bool {
-        // Relaxed: a thread that has read the count of the same event also sees this flag, by that Acquire.
+        // Relaxed, because the caller has read the count, and the Acquire of that read makes the flag visible.
         self.eof_or_oob.load(Ordering::Relaxed)
     }
 
     /// Waits until the poller reports readiness, unless the poller has done so since `seen` was read. [N6]
     ///
     /// # Panics
-    /// Inside `no_suspend`.
+    /// Panics inside `no_suspend`.
     pub fn wait(
         &self,
         way: Way,
@@ -84,12 +85,13 @@ impl Cell {
         let wait = Wait::of_caller(place);
         let node = Node::new(&wait, way as u32, ptr::null_mut());
         let mut waiters = self.waiters.lock();
-        // Relaxed: written under this lock.
+        // Relaxed, because this thread holds the lock under which the count is written.
         // mutant: no look what was told: replace self.counts[way as usize].load(Ordering::Relaxed) != seen with false
         if self.counts[way as usize].load(Ordering::Relaxed) != seen {
             return Outcome::Fired(way as u32);
         }
-        // SAFETY: the node is unlinked below at the latest, and nothing in between unwinds.
+        // SAFETY: `node` and `wait` are in this frame. Before the function returns, the poller or `unlink` below has
+        // unlinked `node`. Nothing in between unwinds.
         unsafe { waiters[way as usize].link(&node) };
         drop(waiters);
         let outcome = limit.wait(&wait, place);
@@ -104,12 +106,12 @@ impl EventHandler<WakeHandle> for Cell {
     fn ready(&self, event: Event, wakes: &mut Vec<WakeHandle>) {
         let mut waiters = self.waiters.lock();
         if event.eof_or_oob {
-            // Relaxed: the Release below publishes the flag to threads that read the count first.
+            // Relaxed, because the Release below makes the flag visible to threads that read the count first.
             self.eof_or_oob.store(true, Ordering::Relaxed);
         }
         for (way, is_ready) in [(Way::Read, event.readable), (Way::Write, event.writable)] {
             if is_ready {
-                // Release: pairs with the Acquire in `count`.
+                // Release: pairs with the Acquire in `count`, so that the operation finds the readiness.
                 // mutant: drop count
                 self.counts[way as usize].fetch_add(1, Ordering::Release);
                 while let Some(claim) = waiters[way as usize].claim() {

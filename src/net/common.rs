@@ -1,39 +1,39 @@
-//! Common: macros for the methods that all sockets share.
+//! Common: macros that define the methods that all sockets share.
 //! Checked by: proptests/net/.
 #![allow(unsafe_code)]
 
-/// Methods that never wait and forward to `std`'s.
+/// Defines methods that never wait, and forward to `std`'s methods.
 macro_rules! forward {
     ($($(#[$meta:meta])* fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $out:ty;)*) => { $(
         $(#[$meta])*
         ///
-        /// As `std`'s method of this name. Never waits.
+        /// Works like `std`'s method of this name. Never waits.
         ///
         /// # Errors
-        /// Those of the system call.
+        /// Returns the errors of the system call.
         pub fn $name(&self $(, $arg: $type)*) -> std::io::Result<$out> {
             self.0.socket().$name($($arg),*)
         }
     )* };
 }
 
-/// Duplicates, and whether operations wait at all.
+/// Defines `try_clone`, which returns a duplicate, and `set_nonblocking`.
 macro_rules! settings {
     ($Type:ident) => {
         /// Returns a duplicate: another handle to the same socket, with the same time-outs. Never waits.
         ///
         /// # Errors
-        /// If there are too many open files.
+        /// Fails if there are too many open files.
         #[track_caller]
         pub fn try_clone(&self) -> std::io::Result<$Type> {
             Ok($Type(self.0.duplicate(self.0.socket().try_clone()?)))
         }
 
-        /// With true, an operation that would wait returns [`WouldBlock`](std::io::ErrorKind::WouldBlock)
-        /// instead, also on duplicates. (The kernel never blocks, either way.)
+        /// Sets whether an operation that would wait returns [`WouldBlock`](std::io::ErrorKind::WouldBlock)
+        /// instead, also on duplicates. (In both cases, the socket never blocks in the kernel.)
         ///
         /// # Errors
-        /// Never; the result is as in `std`.
+        /// Never fails. The method returns a `Result` because `std`'s method does.
         pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
             self.0.set_nonblocking(nonblocking);
             Ok(())
@@ -41,15 +41,15 @@ macro_rules! settings {
     };
 }
 
-/// Time-outs of a socket that both reads and writes.
+/// Defines the time-outs of a socket that both reads and writes.
 macro_rules! timeouts {
     () => {
         /// Sets how long a read waits at the most; `None` means for ever. As in `std` on Unix, a read
         /// that times out returns [`WouldBlock`](std::io::ErrorKind::WouldBlock). Applies to reads
-        /// that begin after this call, here and on duplicates. Never waits.
+        /// that begin after this call, on this socket and on its duplicates. Never waits.
         ///
         /// # Errors
-        /// If `limit` is zero.
+        /// Fails if `limit` is zero.
         pub fn set_read_timeout(&self, limit: Option<std::time::Duration>) -> std::io::Result<()> {
             self.0.set_timeout(crate::net::cell::Way::Read, limit)
         }
@@ -57,7 +57,7 @@ macro_rules! timeouts {
         /// Works like [`set_read_timeout`](Self::set_read_timeout), for writes.
         ///
         /// # Errors
-        /// If `limit` is zero.
+        /// Fails if `limit` is zero.
         pub fn set_write_timeout(&self, limit: Option<std::time::Duration>) -> std::io::Result<()> {
             self.0.set_timeout(crate::net::cell::Way::Write, limit)
         }
@@ -65,7 +65,7 @@ macro_rules! timeouts {
         /// Returns the time-out that was set. Never waits.
         ///
         /// # Errors
-        /// Never; the result is as in `std`.
+        /// Never fails. The method returns a `Result` because `std`'s method does.
         pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
             Ok(self.0.timeout(crate::net::cell::Way::Read))
         }
@@ -73,21 +73,21 @@ macro_rules! timeouts {
         /// Returns the time-out that was set. Never waits.
         ///
         /// # Errors
-        /// Never; the result is as in `std`.
+        /// Never fails. The method returns a `Result` because `std`'s method does.
         pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
             Ok(self.0.timeout(crate::net::cell::Way::Write))
         }
     };
 }
 
-/// From and into `std`'s type and descriptors.
+/// Defines conversions from and into `std`'s type and descriptors.
 macro_rules! conversions {
     ($Type:ident, $Std:ty) => {
-        /// Takes over `std`'s socket with its time-outs, and sets the socket and all its duplicates not to
-        /// block.
+        /// Takes over `std`'s socket with its time-outs, and sets the socket and all its duplicates to
+        /// non-blocking mode.
         ///
         /// # Panics
-        /// If the socket's descriptor is not open; in a model.
+        /// Panics if the socket's descriptor is not open, and in a model.
         impl From<$Std> for $Type {
             #[track_caller]
             fn from(socket: $Std) -> Self {
@@ -95,8 +95,9 @@ macro_rules! conversions {
             }
         }
 
-        /// Gives the socket back to `std` with its time-outs, and sets it and all its duplicates to block,
-        /// unless `set_nonblocking(true)` was called. Duplicates of this type then block kernel threads.
+        /// Gives the socket back to `std` with its time-outs, and sets it and all its duplicates to blocking mode,
+        /// unless `set_nonblocking(true)` was called. In blocking mode, operations on duplicates of this crate's type
+        /// block kernel threads.
         impl From<$Type> for $Std {
             fn from(socket: $Type) -> Self {
                 socket.0.into_std()
@@ -137,7 +138,7 @@ macro_rules! conversions {
         impl std::os::fd::FromRawFd for $Type {
             #[track_caller]
             unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> Self {
-                // SAFETY: the caller keeps the contract of `from_raw_fd`.
+                // SAFETY: the caller guarantees that `fd` is open and owned, as `from_raw_fd` requires.
                 unsafe { <$Std>::from_raw_fd(fd) }.into()
             }
         }
@@ -150,21 +151,22 @@ macro_rules! conversions {
     };
 }
 
-/// `Read` and `Write`, also by shared reference, and under a token.
+/// Implements `Read` and `Write`, also for shared references, and defines the methods that take a token.
 macro_rules! stream {
-    // `$empties`: whether a read that gives fewer bytes than it has room for has emptied the stream.
+    // `$empties`: whether a read that returns fewer bytes than its buffer can hold has emptied the stream.
     ($Type:ident, $empties:expr) => {
         impl $Type {
             /// Works like [`read`](std::io::Read::read), until `token` is cancelled at the latest. If the
             /// token is already cancelled, returns its error at once.
             ///
             /// # Errors
-            /// The same as for [`read`](std::io::Read::read); an error that wraps [`Cancelled`](crate::Cancelled), of kind
-            /// [`TimedOut`](std::io::ErrorKind::TimedOut) if the token's deadline has passed, else
-            /// [`Other`](std::io::ErrorKind::Other).
+            /// Returns the same errors as [`read`](std::io::Read::read). If the token is cancelled, returns an
+            /// error that wraps [`Cancelled`](crate::Cancelled). The kind of this error is
+            /// [`TimedOut`](std::io::ErrorKind::TimedOut) if the token's deadline has passed, and
+            /// [`Other`](std::io::ErrorKind::Other) otherwise.
             ///
             /// # Panics
-            /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+            /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
             #[track_caller]
             pub fn read_cancel(
                 &self,
@@ -175,13 +177,13 @@ macro_rules! stream {
                 self.read_with(patience, std::panic::Location::caller(), buffer)
             }
 
-            /// Works like [`write`](std::io::Write::write), and as [`read_cancel`](Self::read_cancel).
+            /// Works like [`write`](std::io::Write::write), but ends as [`read_cancel`](Self::read_cancel) does.
             ///
             /// # Errors
-            /// As for that method.
+            /// Returns the errors of `write`, and the error of `read_cancel` if the token is cancelled.
             ///
             /// # Panics
-            /// As for that method.
+            /// Panics in the same cases as [`read_cancel`](Self::read_cancel).
             #[track_caller]
             pub fn write_cancel(
                 &self,
@@ -250,7 +252,8 @@ macro_rules! stream {
             }
         }
 
-        /// Parks a goroutine, or blocks a plain thread, until there are bytes or the end; otherwise as `std`'s.
+        /// Parks a goroutine, or blocks a plain thread, until there are bytes, or until the stream's end.
+        /// Otherwise works like `std`'s.
         impl std::io::Read for &$Type {
             #[track_caller]
             #[inline]
@@ -266,14 +269,15 @@ macro_rules! stream {
             ) -> std::io::Result<usize> {
                 let place = std::panic::Location::caller();
                 let patience = crate::net::io::Patience::AsSet;
-                // As if a short one said nothing.
+                // 0: a short vectored read is not taken as a sign that the stream is empty.
                 self.0.read(patience, place, 0, |mut socket| {
                     std::io::Read::read_vectored(&mut socket, buffers)
                 })
             }
         }
 
-        /// Parks a goroutine, or blocks a plain thread, while there is no room; otherwise as `std`'s.
+        /// Parks a goroutine, or blocks a plain thread, while the kernel's buffer is full. Otherwise works
+        /// like `std`'s.
         impl std::io::Write for &$Type {
             #[track_caller]
             #[inline]
@@ -299,7 +303,7 @@ macro_rules! stream {
             }
         }
 
-        /// As for a shared reference.
+        /// Works like `Read` for a shared reference.
         impl std::io::Read for $Type {
             #[track_caller]
             #[inline]
@@ -316,7 +320,7 @@ macro_rules! stream {
             }
         }
 
-        /// As for a shared reference.
+        /// Works like `Write` for a shared reference.
         impl std::io::Write for $Type {
             #[track_caller]
             #[inline]

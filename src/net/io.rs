@@ -4,7 +4,7 @@
 //!     reports readiness, and try again. A socket that never blocks is never registered.
 //! A goroutine waits in its runtime's poller. A plain thread waits in `poll`. A goroutine of another runtime
 //! than the one where the socket is registered also waits in `poll`, inside `blocking`.
-//! [N7] A socket is in one poller at most, and leaves it before it is closed.
+//! [N7] A socket is registered in at most one poller, and is removed from the poller before it is closed.
 //! Checked by: proptests/net/.
 #![allow(unsafe_code)]
 
@@ -31,13 +31,13 @@ const STREAK: u32 = 32;
 
 /// A socket that never blocks its kernel thread.
 pub(crate) struct Io<S> {
-    /// Declared before the socket, so that it is dropped first. [N7]
+    /// This field is declared before the socket, so that it is dropped first. [N7]
     registered: OnceLock<Registered>,
     registering: Mutex<()>,
     settings: Arc<Settings>,
-    /// Operations since the last one that waited.
+    /// The number of operations since the last operation that waited.
     streak: AtomicU32,
-    /// One more than the count before the last read that emptied the socket; zero: no such read. [N6]
+    /// One more than the count before the last read that emptied the socket; zero if there was no such read. [N6]
     emptied: AtomicU64,
     socket: S,
 }
@@ -47,27 +47,27 @@ struct Registered {
     cell: Arc<Cell>,
 }
 
-/// The settings that duplicates of a socket share, as duplicates of `std`'s sockets do.
+/// The settings of a socket. A socket and its duplicates share the settings, as with `std`'s sockets.
 #[derive(Default)]
 struct Settings {
-    /// In nanoseconds; zero means for ever.
+    /// The time-outs in nanoseconds. Zero means that there is no time-out.
     timeouts: [AtomicU64; 2],
     never_waits: AtomicBool,
 }
 
-/// How long an operation waits at the most.
+/// The limit on how long an operation waits.
 #[derive(Clone, Copy)]
 pub(crate) enum Patience<'a> {
-    /// As long as the socket's time-out allows.
+    /// The operation waits as long as the socket's time-out allows.
     AsSet,
-    /// As `AsSet`, but at most until the token is cancelled.
+    /// The operation waits as with `AsSet`, but at most until the token is cancelled.
     Token(&'a CancelToken),
-    /// At most this long; for `connect_timeout`.
+    /// The operation waits at most this long. `connect_timeout` uses this variant.
     For(Duration),
 }
 
 impl Patience<'_> {
-    /// Returns an error if the token is already cancelled: this is checked before all else.
+    /// Returns an error if the token is already cancelled. Every operation checks this first.
     #[inline]
     fn check(self) -> io::Result<()> {
         match self {
@@ -77,15 +77,15 @@ impl Patience<'_> {
     }
 }
 
-// State that a panic could leave half done is guarded by locks that are not held while user code runs.
+// A panic of user code leaves no state half changed, because the locks are not held while user code runs.
 impl<S> UnwindSafe for Io<S> {}
 impl<S> RefUnwindSafe for Io<S> {}
 
 impl<S: AsFd> Io<S> {
-    /// Wraps a socket that was set not to block.
+    /// Wraps a socket in non-blocking mode.
     ///
     /// # Panics
-    /// In a model, and in a simulation, because a checker can't see what the kernel does.
+    /// Panics in a model and in a simulation, because a checker can't see what the kernel does.
     #[track_caller]
     pub(crate) fn new(socket: S) -> Self {
         Io::with(socket, Arc::default)
@@ -113,7 +113,7 @@ impl<S: AsFd> Io<S> {
     /// Takes over a socket of `std`, time-outs included.
     ///
     /// # Panics
-    /// If the socket's descriptor is not open; and as `new`.
+    /// Panics if the socket's descriptor is not open, and in the same cases as `new`.
     #[track_caller]
     pub(super) fn of_std(socket: S) -> Self {
         refuse_in_model();
@@ -132,7 +132,7 @@ impl<S: AsFd> Io<S> {
     pub(super) fn into_std(self) -> S {
         let (read, write) = (self.timeout(Way::Read), self.timeout(Way::Write));
         let own = SockRef::from(&self.socket);
-        // Each call can fail only if foreign code has closed the descriptor.
+        // Each of these calls can fail only if foreign code has closed the descriptor.
         let _ = own.set_nonblocking(self.is_nonblocking());
         if read.is_some() || write.is_some() {
             let _ = own.set_read_timeout(read);
@@ -151,7 +151,7 @@ impl<S: AsFd> Io<S> {
         self.socket
     }
 
-    /// Performs `operation`, and waits until it can be done if necessary.
+    /// Performs `operation`. If the operation would block, waits until the poller reports readiness.
     #[inline]
     pub(crate) fn run<T>(
         &self,
@@ -174,9 +174,9 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    /// As `run`, for a stream of bytes, of which `operation` reads at most `room`. A stream that gives
-    /// fewer bytes is then empty, so the next read waits for the poller at once, which saves a system call
-    /// that would fail. A `room` of zero means that a short read does not show an empty stream.
+    /// Works like `run`, for a stream of bytes. `operation` reads at most `room` bytes. If it reads fewer, the
+    /// stream is empty. The next read then waits for the poller at once, which saves a system call that would fail.
+    /// A `room` of zero means that a short read does not show an empty stream.
     #[inline]
     pub(super) fn read(
         &self,
@@ -189,7 +189,8 @@ impl<S: AsFd> Io<S> {
         let mut noting = |socket: &S, seen: u32| {
             let length = operation(socket)?;
             if 0 < length && length < room {
-                // Relaxed: a later arrival changes the count or wakes the waiters, whatever they see of this.
+                // Relaxed: if bytes arrive later, the poller changes the count or wakes the waiters. So a reader that
+                // sees an old value of `emptied` loses no readiness.
                 self.emptied.store(u64::from(seen) + 1, Ordering::Relaxed);
             }
             Ok(length)
@@ -211,11 +212,11 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    /// Returns whether a read has emptied the socket, and the poller has reported nothing since (`seen` is
-    /// the count). False at an end of file and with out-of-band bytes, which need a system call. [N6]
+    /// Returns whether a read has emptied the socket, and the poller has reported nothing since (`seen` is the
+    /// count). Returns false at an end of file and with out-of-band bytes, which need a system call. [N6]
     #[inline]
     fn is_empty(&self, seen: u32) -> bool {
-        // Relaxed: see `read`; the other is a setting.
+        // Relaxed: for `emptied`, see `read`. `never_waits` is a setting, which orders no other access.
         self.emptied.load(Ordering::Relaxed) == u64::from(seen) + 1
             && self.registered.get().is_some_and(|registered| !registered.cell.is_odd())
             && !self.settings.never_waits.load(Ordering::Relaxed)
@@ -231,7 +232,7 @@ impl<S: AsFd> Io<S> {
         operation: &mut impl FnMut(&S, u32) -> io::Result<T>,
         refusal: io::Error,
     ) -> io::Result<T> {
-        // Relaxed: a setting. Threads that set it during an operation must synchronize themselves.
+        // Relaxed: a setting. If threads change a setting during an operation, they must synchronize themselves.
         if self.settings.never_waits.load(Ordering::Relaxed) {
             return Err(refusal);
         }
@@ -242,7 +243,7 @@ impl<S: AsFd> Io<S> {
                 return Err(given_up(outcome, patience));
             }
             seen = self.count(way);
-            // Try also when the time is up: readiness may have arrived just now.
+            // The operation is tried also after a time-out, because readiness may have arrived just now.
             match operation(&self.socket, seen) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 done => return done,
@@ -254,7 +255,7 @@ impl<S: AsFd> Io<S> {
     }
 
     fn limit<'a>(&self, way: Way, patience: Patience<'a>) -> WaitLimit<'a> {
-        // Relaxed: a setting, as above.
+        // Relaxed: a setting, as in `run_slow`.
         let set = self.settings.timeouts[way as usize].load(Ordering::Relaxed);
         let until = |nanos| Some(clock::now().saturating_add(nanos));
         let deadline = if set == 0 { None } else { until(set) };
@@ -265,7 +266,7 @@ impl<S: AsFd> Io<S> {
         }
     }
 
-    /// Waits until the operation is worth another try.
+    /// Waits until the poller or `poll` reports readiness, or the limit is reached.
     fn wait(
         &self,
         way: Way,
@@ -273,7 +274,7 @@ impl<S: AsFd> Io<S> {
         limit: WaitLimit<'_>,
         place: &'static Location<'static>,
     ) -> io::Result<Outcome> {
-        // Relaxed: only operations on this socket write this count.
+        // Relaxed: only operations on this socket write this count, and it need not be exact.
         self.streak.store(0, Ordering::Relaxed);
         match self.cell()? {
             Place::Cell(cell) => Ok(cell.wait(way, seen, limit, place)),
@@ -287,11 +288,11 @@ impl<S: AsFd> Io<S> {
 
     #[inline]
     fn count(&self, way: Way) -> u32 {
-        // The poller has reported nothing of a socket that was not registered.
+        // If the socket was not registered, the poller has reported nothing for it.
         self.registered.get().map_or(0, |registered| registered.cell.count(way))
     }
 
-    /// Returns the place where the caller must wait.
+    /// Returns where the caller must wait. Registers the socket if a goroutine waits for it first.
     fn cell(&self) -> io::Result<Place<'_>> {
         let Some(worker) = current_worker() else { return Ok(Place::Thread) };
         let sockets = worker.shared().sockets()?;
@@ -309,7 +310,7 @@ impl<S: AsFd> Io<S> {
         Ok(if here { Place::Cell(&registered.cell) } else { Place::Elsewhere })
     }
 
-    /// Yields after many operations, so that a socket that is always ready does not keep others from running.
+    /// Yields after many operations, so that other goroutines run even if a socket is always ready.
     #[inline]
     fn take_turn(&self, place: &'static Location<'static>) {
         // Relaxed: a count that need not be exact if two threads add at once.
@@ -352,11 +353,11 @@ impl<S: AsFd> Io<S> {
 }
 
 enum Place<'a> {
-    /// A goroutine of the runtime that has the socket in its poller.
+    /// The caller is a goroutine of the runtime that has registered the socket in its poller.
     Cell(&'a Cell),
-    /// A plain thread.
+    /// The caller is a plain thread.
     Thread,
-    /// A goroutine of another runtime.
+    /// The caller is a goroutine of another runtime.
     Elsewhere,
 }
 
@@ -364,12 +365,12 @@ fn given_up(outcome: Outcome, patience: Patience<'_>) -> io::Error {
     match (outcome, patience) {
         (Outcome::Cancelled, Patience::Token(token)) => cancelled(token),
         (_, Patience::For(_)) => io::Error::new(ErrorKind::TimedOut, "connection timed out"),
-        // As `std` does on Unix.
+        // `std` returns this error too on Unix.
         _ => io::Error::from(ErrorKind::WouldBlock),
     }
 }
 
-/// Returns a token's error: `TimedOut` if its deadline has passed.
+/// Returns the error for a cancelled token, of kind `TimedOut` if the token's deadline has passed.
 pub(super) fn cancelled(token: &CancelToken) -> io::Error {
     match token.reason() {
         Some(CancelReason::DeadlinePassed) => io::Error::new(ErrorKind::TimedOut, Cancelled),
@@ -378,7 +379,7 @@ pub(super) fn cancelled(token: &CancelToken) -> io::Error {
 }
 
 /// # Panics
-/// In a model or a simulation.
+/// Panics in a model or a simulation.
 #[track_caller]
 pub(super) fn refuse_in_model() {
     let simulated = || current_worker().is_some_and(|worker| worker.shared().simulation.is_some());

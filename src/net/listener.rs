@@ -13,11 +13,11 @@ use std::panic::Location;
 
 /// A TCP socket that listens: [`std::net::TcpListener`], with an `accept` that parks the goroutine.
 ///
-/// Several goroutines may accept at a time; each connection goes to one of them.
+/// Several goroutines may accept at the same time. Each connection goes to one of these goroutines.
 ///
 /// The listener still works after an error of `accept`. If there are too many open files (`EMFILE`), the
 /// connection stays in the kernel's queue, and the next `accept` returns the same error at once. Wait a
-/// little, until a file was closed. No connection is lost meanwhile.
+/// little before the next `accept`, until a file was closed. Meanwhile no connection is lost.
 ///
 /// ```
 /// use selvedge::net::{TcpListener, TcpStream};
@@ -45,25 +45,25 @@ use std::panic::Location;
 /// ```
 pub struct TcpListener(Io<net::TcpListener>);
 
-/// Connections that wait to be accepted; the kernel has a limit of its own.
+/// The number of connections that may wait to be accepted. The kernel has a limit of its own.
 const BACKLOG: i32 = 4096;
 
 conversions!(TcpListener, net::TcpListener);
 
 impl TcpListener {
     /// Binds a listener to the first of the addresses that can be bound. Suspends if a name must be looked
-    /// up. Up to 4096 connections wait in its queue, if the kernel allows (`net.core.somaxconn`).
+    /// up. Up to 4096 connections wait in the listener's queue, if the kernel allows (`net.core.somaxconn`).
     ///
     /// # Errors
-    /// If no address can be bound.
+    /// Fails if no address can be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         refuse_in_model();
         let listener = address.resolve()?.try_each(net::TcpListener::bind)?;
-        // `std` asks for 128. In a longer burst, clients wait for a second or more.
+        // `std` asks for a queue of 128. If more connections arrive at once, clients wait for a second or more.
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
         Ok(listener.into())
     }
@@ -72,11 +72,11 @@ impl TcpListener {
     /// there is a connection.
     ///
     /// # Errors
-    /// If the kernel has no room for the connection, or the peer has aborted it meanwhile. The listener still
-    /// works; see [`TcpListener`](Self).
+    /// Fails if the process or the kernel lacks the resources for the connection, or if the peer has aborted the
+    /// connection. The listener still works; see [`TcpListener`](Self).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
@@ -86,10 +86,11 @@ impl TcpListener {
     /// already cancelled, returns its error at once.
     ///
     /// # Errors
-    /// The same as for [`accept`](Self::accept), and as [`TcpStream::read_cancel`] if the token is cancelled.
+    /// Returns the same errors as [`accept`](Self::accept). If the token is cancelled, returns the error of
+    /// [`TcpStream::read_cancel`].
     ///
     /// # Panics
-    /// The same as for [`accept`](Self::accept).
+    /// Panics in the same cases as [`accept`](Self::accept).
     #[track_caller]
     pub fn accept_cancel(&self, token: &CancelToken) -> io::Result<(TcpStream, SocketAddr)> {
         self.accept_with(Patience::Token(token), Location::caller())
@@ -108,8 +109,8 @@ impl TcpListener {
         Ok((TcpStream(Io::new(net::TcpStream::from(fd))), peer))
     }
 
-    /// Returns an iterator over the connections, which never ends. Each step is as [`accept`](Self::accept),
-    /// without the peer's address.
+    /// Returns an iterator over the connections, which never ends. Each step works like
+    /// [`accept`](Self::accept), without the peer's address.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }

@@ -28,16 +28,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! **Time-outs and cancellation.** `set_read_timeout` and its kin are `std`'s, and end with `WouldBlock`,
-//! as `std`'s do on Unix. Besides, each operation that waits has a variant that takes a
+//! **Time-outs and cancellation.** `set_read_timeout` and `set_write_timeout` work like `std`'s: an operation that
+//! times out returns `WouldBlock`, as on Unix. Each operation that waits also has a variant that takes a
 //! [`CancelToken`](crate::CancelToken): `accept_cancel`, `connect_cancel`, `read_cancel`, `write_cancel`,
-//! `recv_cancel`. A token may have a deadline. For code that knows only `Read` and `Write` there is
-//! [`until`](TcpStream::until).
+//! `recv_cancel`. A token may have a deadline. Code that knows only `Read` and `Write` can use a view
+//! that [`until`](TcpStream::until) returns.
 //!
-//! **Where.** Sockets work on plain threads too, where they block. Under a checker, and in a
-//! simulation, they panic, because a model can't explore what the kernel does.
+//! **Where sockets work.** Sockets work on plain threads too, which they block. Under a checker, and in a
+//! simulation, making a socket panics, because a model can't explore what the kernel does.
 //!
-//! How it works: docs/poller.md.
+//! docs/poller.md explains how sockets wait.
 
 mod addr;
 pub(crate) mod cell;

@@ -1,5 +1,5 @@
-//! Plain: how a kernel thread waits for one socket. It waits in `poll`. A token that is cancelled ends the
-//! wait through an eventfd.
+//! Plain: how a kernel thread waits for one socket. The thread waits in `poll`. If a token is cancelled, the
+//! canceller ends the wait through an eventfd.
 //! Checked by: proptests/net/.
 #![allow(unsafe_code)]
 
@@ -27,13 +27,14 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: WaitLimit<'_>) -> io
     let notifier = Arc::new(EventFd::new()?);
     let wait = Wait::of_task(Waker::from(Arc::clone(&notifier)).into());
     let node = Node::new(&wait, CANCELLED, ptr::null_mut());
-    // SAFETY: the node is unlinked below, and nothing in between unwinds.
+    // SAFETY: `node` and `wait` are in this frame. `delist` below unlinks `node`, and nothing in between unwinds.
     if unsafe { !token.enlist(&node) } {
         return Ok(Outcome::Cancelled);
     }
     let earliest = limit.no_later_than(token.deadline()).deadline();
     let polled = poll(socket, way, Some(&notifier), earliest);
-    // Takes the token's lock, which the canceller holds while it completes the wait.
+    // `delist` takes the token's lock, which the canceller holds while it completes the wait. After `delist`, no
+    // canceller uses `node`.
     token.delist(&node);
     let is_ready = polled?;
     Ok(match wait.fired() {
@@ -44,7 +45,7 @@ pub(super) fn wait(socket: BorrowedFd<'_>, way: Way, limit: WaitLimit<'_>) -> io
     })
 }
 
-/// Returns false if the deadline has passed.
+/// Waits until the socket is ready or the notifier was written to. Returns false if the deadline has passed.
 fn poll(
     socket: BorrowedFd<'_>,
     way: Way,
@@ -78,19 +79,19 @@ struct EventFd(File);
 
 impl EventFd {
     fn new() -> io::Result<Self> {
-        // SAFETY: the call accesses no memory.
+        // SAFETY: `eventfd` takes a number and flags, and accesses no memory of this process.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the kernel has just opened the descriptor, and nothing else owns it.
+        // SAFETY: `eventfd` has just returned `fd`, so `fd` is open and nothing else owns it.
         Ok(EventFd(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
     }
 }
 
 impl Wake for EventFd {
     fn wake(self: Arc<Self>) {
-        // The eventfd has room for one write, and is written at most once.
+        // This write never blocks, because the eventfd is written at most once.
         let _ = (&self.0).write(&1_u64.to_ne_bytes());
     }
 }

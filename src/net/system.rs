@@ -1,4 +1,4 @@
-//! System: the two calls that `std` makes only for sockets that block: connect and accept.
+//! System: connect and accept for non-blocking sockets. `std` offers these two calls only for blocking sockets.
 //! Checked by: proptests/net/.
 #![allow(unsafe_code)]
 
@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::Location;
 
-/// Connects a new stream socket, which does not block, to `address`, and waits until it is connected.
+/// Makes a non-blocking stream socket, connects it to `address`, and waits until it is connected.
 pub(super) fn connected<S: AsFd + From<OwnedFd>>(
     domain: Domain,
     address: &SockAddr,
@@ -28,13 +28,13 @@ pub(super) fn connected<S: AsFd + From<OwnedFd>>(
 
 fn begin(socket: &Socket, address: &SockAddr) -> io::Result<()> {
     match socket.connect(address) {
-        // In both cases the connect is under way.
+        // With EINPROGRESS, and with EINTR (`Interrupted`), the kernel has begun to connect.
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
             Err(ErrorKind::WouldBlock.into())
         }
         Err(error) if error.kind() == ErrorKind::Interrupted => Err(ErrorKind::WouldBlock.into()),
-        // A listener of this machine has no room. The caller must try again, because the poller can't
-        // report this.
+        // The queue of a listener on this machine is full. The caller must try again, because the poller can't
+        // report when the queue has space.
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
             Err(io::Error::new(ErrorKind::ResourceBusy, error))
         }
@@ -53,7 +53,7 @@ fn arrived(socket: &Socket) -> io::Result<()> {
     }
 }
 
-/// Returns the next connection of a listener. The connection's socket does not block either.
+/// Returns the next connection of a listener. The connection's socket is in non-blocking mode.
 pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     loop {
         let accepted = accept_once(listener);
@@ -65,7 +65,8 @@ pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)
 
 fn accept_once(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: the kernel writes an address and its length into `socket2`'s storage, which has room for any.
+    // SAFETY: `storage` and `length` come from `try_init`, and are valid for any address. `accept4` writes an address
+    // and its length there. If it succeeds, `fd` is open and nothing else owns it.
     unsafe {
         SockAddr::try_init(|storage, length| {
             let fd = libc::accept4(listener.as_raw_fd(), storage.cast(), length, flags);

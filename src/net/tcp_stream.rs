@@ -17,12 +17,12 @@ use std::time::Duration;
 /// A stream reads and writes also by shared reference, so that one goroutine may read while another writes.
 /// Dropping a stream closes this handle; the connection ends with the last duplicate, as in `std`.
 ///
-/// If the kernel has something to read, or room to write, an operation is one system call and nothing
-/// else; a goroutine yields after 32 such operations in a row. Only if the operation would block, the
-/// goroutine parks until the runtime's poller reports readiness. The first wait costs one more system
+/// If the kernel has bytes to read, or space for bytes to write, an operation makes one system call and does
+/// not park. After 32 such operations in a row, the goroutine yields. If the operation would block, the goroutine
+/// parks until the runtime's poller reports readiness. The first wait costs one more system
 /// call.
 ///
-/// A stream belongs to the runtime of the goroutine that waits for the stream first. Goroutines of another
+/// A stream belongs to the runtime of the first goroutine that waits for it. Goroutines of another
 /// runtime, and plain threads, may use the stream too, but they wait in a system call that blocks a kernel
 /// thread.
 pub struct TcpStream(pub(super) Io<net::TcpStream>);
@@ -35,10 +35,10 @@ impl TcpStream {
     /// until the connection is established, and while a name is looked up.
     ///
     /// # Errors
-    /// The last address's error, if no address accepts.
+    /// Returns the error of the last address if no address accepts.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if the call would have to wait, and in a model.
     #[track_caller]
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         let place = Location::caller();
@@ -49,11 +49,11 @@ impl TcpStream {
     /// Works like [`connect`](Self::connect), to this address, but waits no longer than `limit`.
     ///
     /// # Errors
-    /// The same as for [`connect`](Self::connect); [`TimedOut`](io::ErrorKind::TimedOut) if it takes longer; if `limit`
-    /// is zero.
+    /// Returns the same errors as [`connect`](Self::connect). Returns [`TimedOut`](io::ErrorKind::TimedOut) if the
+    /// connect takes longer. Fails if `limit` is zero.
     ///
     /// # Panics
-    /// The same as for [`connect`](Self::connect).
+    /// Panics in the same cases as [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_timeout(address: &SocketAddr, limit: Duration) -> io::Result<TcpStream> {
         if limit.is_zero() {
@@ -63,14 +63,15 @@ impl TcpStream {
         connect(address, Patience::For(limit), Location::caller())
     }
 
-    /// Works like [`connect`](Self::connect), until `token` is cancelled at the latest. But a look-up of a
-    /// name goes on until the resolver answers.
+    /// Works like [`connect`](Self::connect), until `token` is cancelled at the latest. The token does not
+    /// end the look-up of a name, which continues until the resolver returns.
     ///
     /// # Errors
-    /// The same as for [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
+    /// Returns the same errors as [`connect`](Self::connect). If the token is cancelled, returns the error of
+    /// [`read_cancel`](Self::read_cancel).
     ///
     /// # Panics
-    /// The same as for [`connect`](Self::connect).
+    /// Panics in the same cases as [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_cancel(
         address: impl ToSocketAddrs,
@@ -87,10 +88,10 @@ impl TcpStream {
     /// Works like [`read`](io::Read::read), but leaves the bytes in the stream.
     ///
     /// # Errors
-    /// The same as for [`read`](io::Read::read).
+    /// Returns the same errors as [`read`](io::Read::read).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();

@@ -34,21 +34,21 @@ impl UdpSocket {
     /// up.
     ///
     /// # Errors
-    /// If no address can be bound.
+    /// Fails if no address can be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         refuse_in_model();
         address.resolve()?.try_each(net::UdpSocket::bind).map(UdpSocket::from)
     }
 
-    /// Connects the socket to the first of the addresses that can be used: it then sends to, and receives
-    /// from, no other address. Suspends if a name must be looked up.
+    /// Connects the socket to the first of the addresses that can be used. The socket then sends only to
+    /// that address, and receives only from it. Suspends if a name must be looked up.
     ///
     /// # Errors
-    /// If no address can be used.
+    /// Fails if no address can be used.
     #[track_caller]
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         address.resolve()?.try_each(|address| self.0.socket().connect(address))
@@ -58,10 +58,10 @@ impl UdpSocket {
     /// the sender's address. Parks a goroutine, or blocks a plain thread, until a datagram arrives.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -71,11 +71,11 @@ impl UdpSocket {
     /// Works like [`recv_from`](Self::recv_from), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As there, and as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the token is
-    /// cancelled.
+    /// Returns the same errors as [`recv_from`](Self::recv_from). If the token is cancelled, returns the error of
+    /// [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv_from`](Self::recv_from).
     #[track_caller]
     pub fn recv_from_cancel(
         &self,
@@ -89,10 +89,10 @@ impl UdpSocket {
     /// Works like [`recv_from`](Self::recv_from), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As for that method.
+    /// Returns the same errors as [`recv_from`](Self::recv_from).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv_from`](Self::recv_from).
     #[track_caller]
     pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -102,10 +102,10 @@ impl UdpSocket {
     /// Works like [`recv_from`](Self::recv_from), on a connected socket.
     ///
     /// # Errors
-    /// As for that method.
+    /// Returns the same errors as [`recv_from`](Self::recv_from).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv_from`](Self::recv_from).
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -115,10 +115,10 @@ impl UdpSocket {
     /// Works like [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// The same as for [`recv_from_cancel`](Self::recv_from_cancel).
+    /// Returns the same errors as [`recv_from_cancel`](Self::recv_from_cancel).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv`](Self::recv).
     #[track_caller]
     pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
         let place = Location::caller();
@@ -128,10 +128,10 @@ impl UdpSocket {
     /// Works like [`recv`](Self::recv), but leaves the datagram in the queue.
     ///
     /// # Errors
-    /// As for that method.
+    /// Returns the same errors as [`recv`](Self::recv).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv`](Self::recv).
     #[track_caller]
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -139,13 +139,13 @@ impl UdpSocket {
     }
 
     /// Sends a datagram to the first of the addresses. Parks a goroutine, or blocks a plain thread, while
-    /// there is no room for the datagram, and while a name is looked up.
+    /// there is no space for the datagram, and while a name is looked up.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send_to(&self, datagram: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
         let place = Location::caller();
@@ -154,13 +154,13 @@ impl UdpSocket {
         self.0.run(Way::Write, Patience::AsSet, place, |socket| socket.send_to(datagram, address))
     }
 
-    /// Sends a datagram on a connected socket. As [`send_to`](Self::send_to).
+    /// Sends a datagram on a connected socket. Otherwise works like [`send_to`](Self::send_to).
     ///
     /// # Errors
-    /// As for that method.
+    /// Returns the same errors as [`send_to`](Self::send_to).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`send_to`](Self::send_to).
     #[track_caller]
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         let place = Location::caller();

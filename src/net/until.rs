@@ -6,11 +6,11 @@ use crate::cancel::CancelToken;
 use std::io::{self, Read, Write};
 use std::panic::Location;
 
-/// A stream under a token; made by [`TcpStream::until`](crate::net::TcpStream::until) and its kin.
+/// A stream under a token; made by [`TcpStream::until`](crate::net::TcpStream::until) or a similar method.
 ///
-/// Its reads and writes are those of the stream, time-outs included, until the token is cancelled or its
-/// deadline has passed. From then on they return an error at once. Earlier reads and writes keep their
-/// effect.
+/// Reads and writes work as on the stream, with its time-outs, until the token is cancelled or the token's
+/// deadline has passed. From then on, reads and writes return an error at once. Earlier reads and writes keep
+/// their effect.
 ///
 /// ```
 /// use selvedge::net::{TcpListener, TcpStream};
@@ -34,7 +34,7 @@ pub struct Until<S> {
     token: CancelToken,
 }
 
-/// A stream of this module, or a reference to one.
+/// A stream of `net`, or a reference to such a stream.
 pub trait Stream {
     #[doc(hidden)]
     fn read(

@@ -13,21 +13,21 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::Location;
 
-/// A process that was started. Dropping it neither ends nor awaits the process: as with `std`'s, a
-/// process that nothing waits for stays in the kernel's table after its end.
+/// A process that was started. Dropping a `Child` neither ends the process nor waits for it. As with `std`'s
+/// `Child`, a process for which no code waits stays in the kernel's table after its end.
 #[derive(Debug)]
 pub struct Child {
     inner: std::process::Child,
-    /// Its standard input, if that was made a pipe.
+    /// The child's standard input, if it is a pipe.
     pub stdin: Option<ChildStdin>,
-    /// Its standard output, if that was made a pipe.
+    /// The child's standard output, if it is a pipe.
     pub stdout: Option<ChildStdout>,
-    /// Its standard error output, if that was made a pipe.
+    /// The child's standard error output, if it is a pipe.
     pub stderr: Option<ChildStderr>,
 }
 
 /// The standard input of a child. A write waits, without holding a processor, while the pipe is full.
-/// Dropping it is what the child sees as the end of its input.
+/// When it is dropped, the child's input ends.
 #[derive(Debug)]
 pub struct ChildStdin(io::PipeWriter);
 
@@ -35,7 +35,7 @@ pub struct ChildStdin(io::PipeWriter);
 #[derive(Debug)]
 pub struct ChildStdout(io::PipeReader);
 
-/// The standard error output of a child. As [`ChildStdout`].
+/// The standard error output of a child. This type works like [`ChildStdout`].
 #[derive(Debug)]
 pub struct ChildStderr(io::PipeReader);
 
@@ -49,22 +49,23 @@ impl Child {
     /// was already waited for.
     ///
     /// # Errors
-    /// If the kernel refuses.
+    /// Fails if the kernel refuses.
     pub fn kill(&mut self) -> io::Result<()> {
         self.inner.kill()
     }
 
-    /// Closes the child's input, waits until the child has ended, and returns its status. May be called again.
+    /// Closes the child's input, waits until the child has ended, and returns its status. Later calls return the same
+    /// status.
     ///
-    /// Parks the goroutine, without a kernel thread of its own; blocks a plain thread. If the child can
+    /// Parks a goroutine, and needs no kernel thread for the wait. Blocks a plain thread. If the child can
     /// end only after its output is read, let another goroutine read the output, or call
     /// [`wait_with_output`](Self::wait_with_output).
     ///
     /// # Errors
-    /// If another caller has already waited for the process.
+    /// Fails if another caller has already waited for the process.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if it would wait; in a model.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if it would wait, and in a model.
     #[track_caller]
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
@@ -76,16 +77,17 @@ impl Child {
         }
     }
 
-    /// Works like [`wait`](Self::wait), until `token` is cancelled at the latest. The child then goes on, and may
-    /// be killed, or waited for again.
+    /// Works like [`wait`](Self::wait), until `token` is cancelled at the latest. A cancellation does not
+    /// end the child. The caller may then kill the child, or wait for it again.
     ///
     /// # Errors
-    /// The same as for [`wait`](Self::wait); as [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel) if the
-    /// token is cancelled; [`Unsupported`](ErrorKind::Unsupported) if the kernel can't report a
-    /// process's end (before Linux 5.3), or no file descriptor is left.
+    /// Returns the same errors as [`wait`](Self::wait). If the token is cancelled, returns the error of
+    /// [`TcpStream::read_cancel`](crate::net::TcpStream::read_cancel). Returns
+    /// [`Unsupported`](ErrorKind::Unsupported) if the kernel can't report a process's end (before Linux 5.3). Fails if
+    /// no file descriptor is left.
     ///
     /// # Panics
-    /// The same as for [`wait`](Self::wait).
+    /// Panics in the same cases as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_cancel(&mut self, token: &CancelToken) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
@@ -110,7 +112,7 @@ impl Child {
     /// Returns the child's status if the child has ended, else `None`. Never waits.
     ///
     /// # Errors
-    /// If another caller has already waited for the process.
+    /// Fails if another caller has already waited for the process.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.inner.try_wait()
     }
@@ -120,7 +122,7 @@ impl Child {
     /// Waits without holding a processor.
     ///
     /// # Errors
-    /// Those of reading; and as [`wait`](Self::wait).
+    /// Returns the errors of reading, and the same errors as [`wait`](Self::wait).
     #[track_caller]
     pub fn wait_with_output(self) -> io::Result<Output> {
         let child = std::process::Child::from(self);
@@ -128,15 +130,15 @@ impl Child {
     }
 }
 
-/// Returns a descriptor that becomes readable when the process has ended. The process must not have been
-/// waited for yet.
+/// Returns a descriptor that becomes readable when the process has ended. No code may have waited for the
+/// process before.
 fn descriptor(child: &std::process::Child) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes a number and flags, and accesses no memory.
+    // SAFETY: `pidfd_open` takes a process id and flags as numbers, and accesses no memory of this process.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id() as libc::pid_t, 0) };
     if fd < 0 {
         return Err(io::Error::new(ErrorKind::Unsupported, io::Error::last_os_error()));
     }
-    // SAFETY: the kernel has just opened `fd`, and nothing else owns it.
+    // SAFETY: `pidfd_open` has just returned `fd`, so `fd` is open and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 

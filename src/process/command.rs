@@ -8,8 +8,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-/// A description of a process to start; as [`std::process::Command`], with conversions from and into it for
-/// options that are not here.
+/// A description of a process to start, like [`std::process::Command`]. For options that this type does not have,
+/// convert from and into that type.
 #[derive(Debug)]
 pub struct Command(std::process::Command);
 
@@ -31,13 +31,13 @@ impl Command {
         self
     }
 
-    /// Sets a variable of its environment.
+    /// Sets a variable of the process's environment.
     pub fn env(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
         self.0.env(key, value);
         self
     }
 
-    /// Sets variables of its environment.
+    /// Sets variables of the process's environment.
     pub fn envs(
         &mut self,
         variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
@@ -46,7 +46,7 @@ impl Command {
         self
     }
 
-    /// Removes a variable of its environment.
+    /// Removes a variable from the process's environment.
     pub fn env_remove(&mut self, key: impl AsRef<OsStr>) -> &mut Self {
         self.0.env_remove(key);
         self
@@ -64,19 +64,22 @@ impl Command {
         self
     }
 
-    /// Sets the standard input. Inherited, unless [`output`](Self::output) starts it.
+    /// Sets the standard input. By default the process inherits it, or has an empty input if
+    /// [`output`](Self::output) starts the process.
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Self {
         self.0.stdin(stdin);
         self
     }
 
-    /// Sets the standard output. Inherited, unless [`output`](Self::output) starts it.
+    /// Sets the standard output. By default the process inherits it, unless [`output`](Self::output) starts the
+    /// process.
     pub fn stdout(&mut self, stdout: impl Into<Stdio>) -> &mut Self {
         self.0.stdout(stdout);
         self
     }
 
-    /// Sets the standard error output. Inherited, unless [`output`](Self::output) starts it.
+    /// Sets the standard error output. By default the process inherits it, unless [`output`](Self::output) starts the
+    /// process.
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Self {
         self.0.stderr(stderr);
         self
@@ -88,13 +91,14 @@ impl Command {
     /// a child that asks for a signal at the end of its parent (`PR_SET_PDEATHSIG`, in
     /// [`pre_exec`](std::os::unix::process::CommandExt::pre_exec)) gets the signal when this process
     /// ends, and not when some thread of the runtime ends. The child inherits the properties of a kernel
-    /// thread, such as a namespace or an affinity, from that thread. On a plain thread, as `std`'s.
+    /// thread, such as a namespace or an affinity, from that thread. If a plain thread calls `spawn`, that thread
+    /// starts the child itself, as with `std`.
     ///
     /// # Errors
-    /// If there is no such program, or no process can be created.
+    /// Fails if there is no such program, or no process can be created.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
         start("Command::spawn", || self.0.spawn()).map(Child::from)
@@ -103,23 +107,23 @@ impl Command {
     /// Starts the process, waits until it has ended, and returns its status.
     ///
     /// # Errors
-    /// The same as for [`spawn`](Self::spawn).
+    /// Returns the same errors as [`spawn`](Self::spawn).
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
     }
 
-    /// Starts the process, and collects its output until it has ended. Its input is empty, and its output
-    /// is captured, unless set otherwise.
+    /// Starts the process, and collects its output until it has ended. Unless set otherwise, the process's input is
+    /// empty, and its output is captured.
     ///
     /// # Errors
-    /// The same as for [`spawn`](Self::spawn), and those of reading the output.
+    /// Returns the same errors as [`spawn`](Self::spawn), and the errors of reading the output.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn output(&mut self) -> io::Result<Output> {
         call("Command::output", || self.0.output())

@@ -1,9 +1,9 @@
 //! Child processes, with `std::process`'s names. A goroutine that waits for a child, or for its streams,
 //! holds no processor.
 //!
-//! A [`Command`] is a thin wrapper of `std`'s. `std`'s works in goroutines too, but keeps a processor for
-//! some milliseconds, and delays the goroutines that are bound to its kernel thread all the time. In a model every call
-//! that would start a process panics.
+//! A [`Command`] is a thin wrapper of `std`'s `Command`. The latter works in goroutines too, but a wait holds a
+//! processor for some milliseconds, and delays the goroutines that are bound to its kernel thread until it ends.
+//! In a model every call that would start a process panics.
 //!
 //! ```
 //! use selvedge::process::Command;

@@ -1,7 +1,7 @@
-//! Starter: kernel threads that start children, and never end. For the kernel a child's parent is the
-//! thread that forked: a child that asked for a signal at its parent's end (`PR_SET_PDEATHSIG`) gets the signal
-//! when that thread ends. Workers and helpers end after idle time, and with their runtime. Starters stay for
-//! the life of the process.
+//! Starter: kernel threads that start children, and never end. For the kernel, the thread that
+//! forked is the parent of the child. If the child asked for a signal at its parent's end (`PR_SET_PDEATHSIG`), it
+//! gets the signal when that thread ends. Workers and helpers end when they are idle for some time, and when
+//! their runtime ends. Starters stay for the life of the process.
 //!
 //! start: queue the job for a free starter, or start a new starter, up to `MOST`; wait until the job has run.
 //! There are several starters, because starting a child takes until the kernel has read the program.
@@ -19,7 +19,7 @@ use crate::sched::suspend::park;
 use std::collections::VecDeque;
 use std::panic::{Location, resume_unwind};
 
-/// The highest number of children that are started at a time.
+/// The highest number of starters, and so of children that are started at the same time.
 const MOST: usize = 8;
 
 struct Starters {
@@ -34,12 +34,12 @@ struct State {
     idle: usize,
 }
 
-/// The child of a fork has its own starters.
+/// The starters of this process. The child process of a fork makes its own.
 static STARTERS: OfProcess<Starters> = OfProcess::new();
 
 /// Calls `f`, which starts a child, on a starter. On a plain thread, calls `f` in place, as `std`
-/// does. If the goroutine has its kernel thread for itself, or if no starter can be had,
-/// uses `blocking` instead. `what` is the public name of the call.
+/// does. If the goroutine has its kernel thread for itself, or if no starter can be
+/// started, uses `blocking` instead. `what` is the public name of the call.
 #[track_caller]
 pub(super) fn start<T: Send>(what: &'static str, f: impl FnOnce() -> T + Send) -> T {
     refuse_in_model(what);

@@ -1,11 +1,11 @@
 //! Dispatch: one kernel thread of the process receives signals and tells the listeners.
 //! listen: add the listener, then install the handlers, so that the first signal is not lost.
-//! a signal: the handler writes to a pipe → the thread tells each listener. A listener that has gone is
-//! dropped, and if no listener is left, the signal has its default effect.
-//! Telling a listener wakes its receivers. That may call foreign code (a waker), which may itself call
-//! `listen`, so the thread tells the listeners without the lock. [Q3]
+//! a signal: the handler writes to a pipe → the thread tells each listener. The thread drops a
+//! listener that no longer receives. If no listener is left, the signal has its default effect.
+//! Telling a listener wakes its receivers. The wake-up may call foreign code (a waker), and that code may call
+//! `listen`. The thread therefore does not hold the lock while it tells the listeners. [Q3]
 //! A handler blocks every signal while it runs. Several signals that are pending at once are therefore handled
-//! one after the other, and take one frame of the alternate stack.
+//! one after the other, and need only one frame of the alternate stack.
 //! In the child of a `fork` the handlers are still there, but no thread reads the pipe. A signal for which
 //! the child itself has no listener has its default effect there.
 //! Checked by: proptests/io/signals.rs, proptests/environment/storm.rs, proptests/environment/fork.rs.
@@ -24,18 +24,18 @@ use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
 
-/// Highest number of a signal, on Linux.
+/// The highest signal number on Linux.
 const LAST: i32 = 64;
 
 struct Listener {
     signals: Vec<i32>,
-    /// Returns false if the listener had gone. A listener that is told may go before this returns.
+    /// Returns false if the listener no longer receives. A listener may stop receiving before `tell` returns true.
     tell: Box<dyn Fn(i32) -> bool + Send + Sync>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The kernel thread's handle, once there is one.
+    /// The handle to the kernel thread's pipe and signals. `None` until the first `listen`.
     handle: Option<Handle>,
     listeners: Vec<Arc<Listener>>,
     /// Whether the second Ctrl-C ends this process.
@@ -44,13 +44,14 @@ struct State {
 
 static DISPATCH: OfProcess<Mutex<State>> = OfProcess::new();
 
-/// The process that listens to each signal, as [`Born::number`]; 0 means that none has listened so far.
+/// For each signal, the process that listens to it, as [`Born::number`]. The number 0 means that no process has
+/// listened.
 static LISTENING: [AtomicU32; LAST as usize + 1] = [const { AtomicU32::new(0) }; _];
 
-/// Whether a Ctrl-C has arrived. Written by a signal handler.
+/// Whether a Ctrl-C has arrived. A signal handler writes this flag.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Has `tell` called for each of these signals from now on.
+/// Registers `tell`, which the kernel thread calls for each of these signals from now on.
 pub(super) fn listen(
     signals: &[i32],
     tell: impl Fn(i32) -> bool + Send + Sync + 'static,
@@ -66,7 +67,7 @@ pub(super) fn listen(
         );
         return Err(io::Error::new(ErrorKind::InvalidInput, message));
     }
-    // Declared before the guard, so that on failure it is dropped without the lock.
+    // The listener is declared before the guard, so on failure it is dropped after the lock is released.
     let listener = Arc::new(Listener { signals: signals.to_vec(), tell: Box::new(tell) });
     let mut dispatch = state();
     let State { handle, listeners, .. } = &mut *dispatch;
@@ -87,21 +88,22 @@ pub(super) fn listen(
     Ok(())
 }
 
-/// Lets the second Ctrl-C end the process from now on. Its handler ends the process, so nothing can delay that.
+/// Lets the second Ctrl-C end the process from now on. The signal's handler ends the process, so no
+/// thread can delay the end.
 pub(super) fn arm_second() -> io::Result<()> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     let mut dispatch = state();
     if dispatch.is_armed {
         return Ok(());
     }
-    // Relaxed, here and below: every writer holds the lock, or is the handler. A Ctrl-C that the parent of
+    // Relaxed, here and below, because every writer holds the lock or is the handler. A Ctrl-C that the parent of
     // a fork received does not count as the child's first.
     INTERRUPTED.store(false, Ordering::Relaxed);
     if !REGISTERED.load(Ordering::Relaxed) {
-        // In this order, because the first Ctrl-C sets the flag that the second Ctrl-C finds.
+        // The order matters: at the first Ctrl-C, the first action finds the flag unset, and the second sets it.
         signal_hook::flag::register_conditional_default(libc::SIGINT, &INTERRUPTED)?;
         signal_hook::flag::register(libc::SIGINT, &INTERRUPTED)?;
-        // Relaxed: as above.
+        // Relaxed, because the caller holds the lock.
         REGISTERED.store(true, Ordering::Relaxed);
         shield(libc::SIGINT)?;
     }
@@ -114,21 +116,22 @@ fn state() -> MutexGuard<'static, State> {
     state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Makes this process a listener to `signal`. In a child of a fork that does not listen itself, the handler
-/// gives the signal its default effect.
+/// Makes this process a listener to `signal`. If a child process of a fork does not listen itself, the
+/// handler gives the signal its default effect there.
 fn handle_in_this_process(signal: i32) -> io::Result<()> {
     let listening = &LISTENING[signal as usize];
     let action = move || {
-        // Relaxed: written before the handler could run, or by the child on its one thread.
+        // Relaxed, because the number is written before the handler can run, or by a forked child on its only thread.
         if listening.load(Ordering::Relaxed) != Born::here().number() {
             let _ = emulate_default_handler(signal);
         }
     };
-    // Relaxed: under the lock.
+    // Relaxed, because the caller holds the lock.
     if listening.swap(Born::here().number(), Ordering::Relaxed) == 0 {
-        // SAFETY: the action reads atomics and calls what is async-signal-safe.
+        // SAFETY: `register` requires an async-signal-safe action. `action` only reads atomics, and calls
+        // `emulate_default_handler`, which is async-signal-safe.
         if let Err(error) = unsafe { low_level::register(signal, action) } {
-            // Relaxed: as above.
+            // Relaxed, because the caller holds the lock.
             listening.store(0, Ordering::Relaxed);
             return Err(error);
         }
@@ -187,29 +190,31 @@ fn dispatch(signal: i32) {
     concerned.retain(|listener| !(listener.tell)(signal));
     let (told, gone) = (all - concerned.len(), concerned);
     state().listeners.retain(|own| !gone.iter().any(|gone| Arc::ptr_eq(own, gone)));
-    // Without the lock.
+    // The listeners are dropped without the lock, because their destructors may be foreign code.
     drop(gone);
     if told == 0 {
-        // An error means a signal without a name; its default effect is to end the process.
+        // An error means that the signal has no name. The default effect of such a signal is to end the process.
         let _ = emulate_default_handler(signal);
     }
 }
 
-/// Makes the installed handler run on the alternate stack, because a goroutine's stack may have no room for
-/// it, and with every signal blocked, because the alternate stack has room for few frames. Between the
-/// installation and this call, other signals may interrupt the handler once; they are shielded already.
+/// Makes the installed handler run on the alternate stack, because a goroutine's stack may be nearly used up.
+/// Also makes it run with every signal blocked, because the alternate stack is large enough for few frames only.
+/// Between the installation and this call, other signals may interrupt the handler, but only once, because the
+/// handlers of those signals already run with every signal blocked.
 fn shield(signal: i32) -> io::Result<()> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: the call writes the current action into `action`, which has room for it.
+    // SAFETY: the null pointer means that no action is set. The kernel writes the current action to `action`, a local
+    // variable of that type.
     if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: `action` was written, because the call has succeeded.
+    // SAFETY: the call of `sigaction` above has succeeded, so it has initialized `action`.
     let mut action = unsafe { action.assume_init() };
     action.sa_flags |= libc::SA_ONSTACK;
-    // SAFETY: the call fills in the set, which is valid memory.
+    // SAFETY: the reference to `action.sa_mask` is valid, and `sigfillset` only writes to that set.
     unsafe { libc::sigfillset(&mut action.sa_mask) };
-    // SAFETY: the action has the same handler, with one more flag and a larger mask.
+    // SAFETY: `action` is what the kernel returned above, with the same handler, one more flag and a larger mask.
     if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }

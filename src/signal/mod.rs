@@ -1,4 +1,4 @@
-//! Signals of the process, as channels: for [`select!`](crate::select), among others.
+//! Signals of the process, as channels. [`select!`](crate::select) can wait for them, as for other channels.
 //!
 //! ```no_run
 //! use selvedge::{chan, select, signal, signal::Signals};
@@ -21,8 +21,8 @@
 //! # How
 //! The handlers, which `signal-hook` installs, only write to a pipe. A dedicated kernel thread, which the
 //! first call starts, reads the pipe and sends on the channels. So signals arrive also while all processors
-//! are busy. The handlers run on the kernel thread's alternate stack, if it has one, because a goroutine's
-//! stack may be nearly used up.
+//! are busy. A handler runs on the alternate stack of the kernel thread that it interrupts, if that thread has an
+//! alternate stack, because a goroutine's stack may be nearly used up.
 //!
 //! A signal without a listener has its default effect again. In a model every call panics.
 //! Checked by: proptests/io/signals.rs.
@@ -41,38 +41,38 @@ pub use libc::{
     SIGTTOU, SIGURG, SIGUSR1, SIGUSR2, SIGWINCH,
 };
 
-/// How many signals wait to be received; further ones are dropped. The kernel does not count them either.
+/// The number of signals that a channel holds. Further signals are dropped. The kernel does not count signals either.
 const ROOM: usize = 32;
 
 /// Returns a channel on which the first Ctrl-C (SIGINT) arrives. The second Ctrl-C ends the process at once, as
 /// the first would without this call, even if the program hangs while it shuts down.
 ///
-/// To go on after a Ctrl-C, as an interpreter does, call `Signals::new([SIGINT])` instead; a program
-/// that has called `ctrl_c` even once is ended by the second Ctrl-C. Each call makes a channel of its own.
+/// To continue after a Ctrl-C, as an interpreter does, call `Signals::new([SIGINT])` instead, because the second
+/// Ctrl-C ends every program that has called `ctrl_c`. Each call makes a channel of its own.
 /// Never suspends.
 ///
 /// # Errors
-/// If no handler can be installed, or no kernel thread can be started.
+/// Fails if no handler can be installed, or no kernel thread can be started.
 ///
 /// # Panics
-/// In a model.
+/// Panics in a model.
 pub fn ctrl_c() -> io::Result<Receiver<()>> {
     refuse_in_model("signal::ctrl_c");
     arm_second()?;
     let (sender, receiver) = bounded(1);
     listen(&[SIGINT], move |_| {
-        // Full: the first has not been received yet.
+        // A full channel is no error: it means that the first Ctrl-C was not received yet.
         !matches!(sender.try_send(()), Err(TrySendError::Disconnected(())))
     })?;
     Ok(receiver)
 }
 
-/// A channel on which some signals arrive as their numbers. It is a [`Receiver`], which
-/// [`select!`](crate::select) takes too. Meanwhile none of the signals has its default effect, however often
-/// it arrives; but see [`ctrl_c`].
+/// A channel on which the numbers of some signals arrive. `Signals` dereferences to a [`Receiver`], and
+/// [`select!`](crate::select) takes it too. While it is alive, none of its signals has its default effect, however
+/// often the signal arrives; but see [`ctrl_c`].
 ///
-/// Like the kernel, the channel keeps no count: a signal that arrives again before it was received may be
-/// seen once. When the last clone of the receiver is dropped, the default effects return.
+/// Like the kernel, the channel keeps no count: if a signal arrives twice before it is received, the
+/// receiver may see it only once. When the last clone of the receiver is dropped, the default effects return.
 ///
 /// ```
 /// use selvedge::signal::{SIGUSR1, Signals};
@@ -87,15 +87,15 @@ pub fn ctrl_c() -> io::Result<Receiver<()>> {
 pub struct Signals(Receiver<i32>);
 
 impl Signals {
-    /// Begins to listen. Never suspends.
+    /// Begins to listen to these signals. Never suspends.
     ///
     /// # Errors
-    /// If a signal can't be received: SIGKILL, SIGSTOP, and the signals that report a fault, which the
-    /// runtime needs itself (SIGSEGV, SIGBUS, SIGILL, SIGFPE). If no handler can be installed, or no kernel
-    /// thread can be started.
+    /// Fails if a signal can't be received. These are SIGKILL, SIGSTOP, and the signals that report a fault (SIGSEGV,
+    /// SIGBUS, SIGILL, SIGFPE), which the runtime needs itself. Also fails if no handler can be installed, or if no
+    /// kernel thread can be started.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     pub fn new(signals: impl IntoIterator<Item = i32>) -> io::Result<Self> {
         refuse_in_model("Signals::new");
         let signals: Vec<i32> = signals.into_iter().collect();
@@ -106,7 +106,7 @@ impl Signals {
         Ok(Signals(receiver))
     }
 
-    /// Returns the receiver alone.
+    /// Returns the receiver, without the `Signals` around it.
     pub fn into_receiver(self) -> Receiver<i32> {
         self.0
     }

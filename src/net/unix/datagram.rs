@@ -23,10 +23,10 @@ impl UnixDatagram {
     /// Binds a socket to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If `path` can't be bound.
+    /// Fails if `path` can't be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         refuse_in_model();
@@ -36,10 +36,10 @@ impl UnixDatagram {
     /// Returns a socket without an address. Never waits.
     ///
     /// # Errors
-    /// If there are too many open files.
+    /// Fails if there are too many open files.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
         refuse_in_model();
@@ -49,10 +49,10 @@ impl UnixDatagram {
     /// Returns two sockets that are connected to each other. Never waits.
     ///
     /// # Errors
-    /// If there are too many open files.
+    /// Fails if there are too many open files.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         refuse_in_model();
@@ -60,11 +60,11 @@ impl UnixDatagram {
         Ok((one.into(), other.into()))
     }
 
-    /// Connects to the socket at `path`: this socket then sends to it, and receives from no other. Never
-    /// waits.
+    /// Connects to the socket at `path`: this socket then sends only to that
+    /// socket, and receives only from it. Never waits.
     ///
     /// # Errors
-    /// If there is no such socket.
+    /// Fails if there is no such socket.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.0.socket().connect(path)
     }
@@ -73,10 +73,10 @@ impl UnixDatagram {
     /// the sender's address. Parks a goroutine, or blocks a plain thread, until a datagram arrives.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let place = Location::caller();
@@ -86,10 +86,10 @@ impl UnixDatagram {
     /// Works like [`recv_from`](Self::recv_from), without the sender's address.
     ///
     /// # Errors
-    /// As for that method.
+    /// Returns the same errors as [`recv_from`](Self::recv_from).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv_from`](Self::recv_from).
     #[track_caller]
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let place = Location::caller();
@@ -99,11 +99,11 @@ impl UnixDatagram {
     /// Works like [`recv`](Self::recv), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// As there, and as [`UnixStream::read_cancel`](crate::net::unix::UnixStream::read_cancel) if the token is
-    /// cancelled.
+    /// Returns the same errors as [`recv`](Self::recv). If the token is cancelled, returns the error of
+    /// [`UnixStream::read_cancel`](crate::net::unix::UnixStream::read_cancel).
     ///
     /// # Panics
-    /// As for that method.
+    /// Panics in the same cases as [`recv`](Self::recv).
     #[track_caller]
     pub fn recv_cancel(&self, buffer: &mut [u8], token: &CancelToken) -> io::Result<usize> {
         let place = Location::caller();
@@ -111,28 +111,28 @@ impl UnixDatagram {
     }
 
     /// Sends a datagram on a connected socket. Parks a goroutine, or blocks a plain thread, while there is
-    /// no room for the datagram.
+    /// no space for the datagram.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         let place = Location::caller();
         self.0.run(Way::Write, Patience::AsSet, place, |socket| socket.send(datagram))
     }
 
-    /// Sends a datagram to the socket at `path`. Parks a goroutine, or blocks a plain thread, while that
-    /// socket has no room for the datagram. The kernel does not report when there is room, so this method
-    /// tries again every few milliseconds.
+    /// Sends a datagram to the socket at `path`. Parks a goroutine, or blocks a plain thread, while the
+    /// queue of that socket is full. The kernel does not report when the queue has space, so this method tries again
+    /// every few milliseconds.
     ///
     /// # Errors
-    /// As `std`'s.
+    /// Returns the same errors as `std`'s method.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let place = Location::caller();

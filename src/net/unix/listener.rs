@@ -14,7 +14,8 @@ use std::panic::Location;
 use std::path::Path;
 
 /// A socket that listens within the machine: [`std::os::unix::net::UnixListener`], with an `accept` that parks
-/// the goroutine. What [`TcpListener`](crate::net::TcpListener) says of errors holds here too.
+/// the goroutine. After an error of `accept`, the listener still works, as a
+/// [`TcpListener`](crate::net::TcpListener) does.
 pub struct UnixListener(Io<net::UnixListener>);
 
 conversions!(UnixListener, net::UnixListener);
@@ -23,10 +24,10 @@ impl UnixListener {
     /// Binds a listener to `path`, where no file may exist yet. Never waits.
     ///
     /// # Errors
-    /// If the address can't be bound.
+    /// Fails if the address can't be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         refuse_in_model();
@@ -36,10 +37,10 @@ impl UnixListener {
     /// Binds a listener to an address, which may be an address without a path. Never waits.
     ///
     /// # Errors
-    /// If the address can't be bound.
+    /// Fails if the address can't be bound.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         refuse_in_model();
@@ -50,10 +51,10 @@ impl UnixListener {
     /// there is a connection.
     ///
     /// # Errors
-    /// The same as for [`TcpListener::accept`](crate::net::TcpListener::accept).
+    /// Returns the same errors as [`TcpListener::accept`](crate::net::TcpListener::accept).
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
+    /// Panics inside [`no_suspend`](crate::no_suspend), if the call would have to wait.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_with(Patience::AsSet, Location::caller())
@@ -63,10 +64,11 @@ impl UnixListener {
     /// already cancelled, returns its error at once.
     ///
     /// # Errors
-    /// The same as for [`accept`](Self::accept), and as [`UnixStream::read_cancel`] if the token is cancelled.
+    /// Returns the same errors as [`accept`](Self::accept). If the token is cancelled, returns the error of
+    /// [`UnixStream::read_cancel`].
     ///
     /// # Panics
-    /// The same as for [`accept`](Self::accept).
+    /// Panics in the same cases as [`accept`](Self::accept).
     #[track_caller]
     pub fn accept_cancel(&self, token: &CancelToken) -> io::Result<(UnixStream, SocketAddr)> {
         self.accept_with(Patience::Token(token), Location::caller())
@@ -80,12 +82,14 @@ impl UnixListener {
     ) -> io::Result<(UnixStream, SocketAddr)> {
         let accept = |listener: &net::UnixListener| system::accept(listener.as_fd());
         let (fd, peer) = self.0.run(Way::Read, patience, place, accept)?;
-        // A peer without a name has only an address family: the empty path means the same.
+        // The address of a peer without a name holds only an address family. `std` makes such an address from
+        // an empty path.
         let peer = peer.as_unix().map_or_else(|| SocketAddr::from_pathname(""), Ok)?;
         Ok((UnixStream(Io::new(net::UnixStream::from(fd))), peer))
     }
 
-    /// Returns an iterator over the connections, which never ends. Each step is as [`accept`](Self::accept).
+    /// Returns an iterator over the connections, which never ends. Each step works like
+    /// [`accept`](Self::accept), without the peer's address.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }

@@ -1,5 +1,5 @@
 //! Unix-domain sockets as in [`std::os::unix::net`], for goroutines. An operation that would block parks the
-//! goroutine instead. All else is as in [`net`](super).
+//! goroutine instead. Otherwise these sockets work like those of [`net`](super).
 
 mod datagram;
 mod listener;
@@ -21,8 +21,9 @@ use std::time::Duration;
 const SHORTEST: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_millis(10);
 
-/// Tries again, with growing pauses, as long as `operation` returns that there is no room. Two operations
-/// need this, because the kernel does not report room to a poller. `cancel_wait` is the deadline.
+/// Tries `operation` again, with growing pauses, as long as it returns `ResourceBusy`, which means that a queue is
+/// full. `connect` and `send_to` need this function, because the kernel does not tell a poller when these queues
+/// have space. `cancel_wait` is the deadline.
 fn persist<T>(
     patience: Patience<'_>,
     cancel_wait: Option<u64>,

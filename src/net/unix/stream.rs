@@ -14,7 +14,7 @@ use std::panic::Location;
 use std::path::Path;
 
 /// A connection within the machine: [`std::os::unix::net::UnixStream`], with reads and writes that
-/// park the goroutine. As [`TcpStream`](crate::net::TcpStream) otherwise.
+/// park the goroutine. Otherwise it works like [`TcpStream`](crate::net::TcpStream).
 ///
 /// ```
 /// use selvedge::net::unix::UnixStream;
@@ -35,19 +35,19 @@ use std::path::Path;
 pub struct UnixStream(pub(super) Io<net::UnixStream>);
 
 conversions!(UnixStream, net::UnixStream);
-// False, because a read also ends at a message that carries descriptors.
+// False, because a read also ends at a message that carries descriptors, so a short read may leave bytes.
 stream!(UnixStream, false);
 
 impl UnixStream {
     /// Connects to the listener at `path`. Parks a goroutine, or blocks a plain thread, while the
-    /// listener has no room for one more. The kernel does not report when there is room, so this function
-    /// tries again every few milliseconds.
+    /// listener's queue is full. The kernel does not report when the queue has space, so this function tries again
+    /// every few milliseconds.
     ///
     /// # Errors
-    /// If no socket listens there.
+    /// Fails if no socket listens there.
     ///
     /// # Panics
-    /// Inside [`no_suspend`](crate::no_suspend), if the call would have to wait; in a model.
+    /// Panics inside [`no_suspend`](crate::no_suspend) if the call would have to wait, and in a model.
     #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
         connect(path.as_ref(), Patience::AsSet, Location::caller())
@@ -56,10 +56,11 @@ impl UnixStream {
     /// Works like [`connect`](Self::connect), until `token` is cancelled at the latest.
     ///
     /// # Errors
-    /// The same as for [`connect`](Self::connect), and as [`read_cancel`](Self::read_cancel) if the token is cancelled.
+    /// Returns the same errors as [`connect`](Self::connect). If the token is cancelled, returns the error of
+    /// [`read_cancel`](Self::read_cancel).
     ///
     /// # Panics
-    /// The same as for [`connect`](Self::connect).
+    /// Panics in the same cases as [`connect`](Self::connect).
     #[track_caller]
     pub fn connect_cancel(path: impl AsRef<Path>, token: &CancelToken) -> io::Result<UnixStream> {
         connect(path.as_ref(), Patience::Token(token), Location::caller())
@@ -68,10 +69,10 @@ impl UnixStream {
     /// Returns two streams that are connected to each other. Never waits.
     ///
     /// # Errors
-    /// If there are too many open files.
+    /// Fails if there are too many open files.
     ///
     /// # Panics
-    /// In a model.
+    /// Panics in a model.
     #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         refuse_in_model();
