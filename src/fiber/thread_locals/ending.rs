@@ -156,7 +156,7 @@ impl Blocks {
         }
         // SAFETY: `pointer` is the thread pointer of the block that the caller runs on.
         unsafe { self.late.make(pointer) };
-        // SAFETY: the word at offset 8 of the caller's own block points to its vector, which begins with its generation.
+        // SAFETY: the word at offset 8 of the caller's own block points to its vector, which begins with a generation.
         unsafe {
             let vector = ptr::with_exposed_provenance::<u64>(block.word(8).read() as usize);
             if template.has_dynamic || vector.read() != template.vector.words[2] {

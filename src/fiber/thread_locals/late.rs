@@ -143,7 +143,7 @@ impl Late {
     #[inline(always)]
     pub(super) unsafe fn make(&self, pointer: usize) {
         if let Some(parts) = self.parts() {
-            // SAFETY: the caller fulfils the duty.
+            // SAFETY: the caller guarantees that the block at `pointer` belongs to it, as `Part::make` demands.
             parts.iter().for_each(|part| unsafe { part.make(pointer) });
         }
     }
@@ -186,7 +186,7 @@ impl Late {
     /// Checks whether a library was loaded, and makes its variables in all blocks.
     pub(super) fn catch_up(&self, blocks: &Blocks) {
         let now = changes();
-        // Relaxed: a change that is not seen here is seen under the lock.
+        // Relaxed: `seen` only tells whether a check is needed. The check itself is made under the lock.
         if self.seen.load(Ordering::Relaxed) == now {
             return;
         }
@@ -206,7 +206,7 @@ impl Late {
                 Err(error) => refuse(&format!("a library was loaded, and {error}")),
             }
         }
-        // Relaxed: the number is only compared. Another check under the lock sees a change that is missed here.
+        // Relaxed: `seen` only tells whether a check is needed. It publishes no other data.
         self.seen.store(now, Ordering::Relaxed);
     }
 
