@@ -195,8 +195,8 @@ pub(super) unsafe extern "C" fn in_child() {
     if unsafe { cpu_id.read_volatile() } != UNREGISTERED {
         return;
     }
-    // The C library registers each thread that it starts, so an area that is not registered is a block's. The
-    // child has already replaced the block's thread number by the number that the kernel gave.
+    // The C library registers each thread that it starts, so an area that is not registered is a block's. The C
+    // library has already stored the child's own thread number in this block.
     // SAFETY: `pointer` is therefore that of a block, and this code runs on that block.
     let own = unsafe { blocks.resumer_pointer(pointer) };
     for bytes in registered_sizes(rseq) {

@@ -34,7 +34,7 @@ pub(super) struct Template {
     pub(super) stack_low: Vec<Offset>,
     pub(super) stack_high: Vec<Offset>,
     pub(super) stack_size: Vec<Offset>,
-    /// The offset of two links. In a block that is in no list, both links point to this offset.
+    /// The offset of two links. In a block that is in no list, both links point to the first link.
     pub(super) list: Offset,
     /// The thread's number, which has four bytes.
     pub(super) number: Offset,
