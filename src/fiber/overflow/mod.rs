@@ -51,7 +51,8 @@ pub fn install(describe: fn(&mut Report)) {
 
 fn current_action(signal: libc::c_int) -> libc::sigaction {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the call only reads the action. If the kernel refuses, all zeroes is a valid sigaction.
+    // SAFETY: the call writes the current action to `action`. If the call fails, `action` is all zeroes, which is a
+    // valid `sigaction`.
     unsafe {
         libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
         action.assume_init()
@@ -64,7 +65,7 @@ fn take_over(signal: libc::c_int) {
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // Every signal stays blocked until the handler knows the cause of this fault. The earlier handler gets
     // the mask that it asked for: see `chain`.
-    // SAFETY: the call fills in a set of our own.
+    // SAFETY: the call only writes to the local set `action.sa_mask`.
     unsafe { libc::sigfillset(&mut action.sa_mask) };
     // SAFETY: `on_fault` has the signature that SA_SIGINFO demands, and is async-signal-safe. [O1]
     unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
