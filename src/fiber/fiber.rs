@@ -63,8 +63,8 @@ impl Fiber {
     /// thread-local blocks, `own` must hold these blocks, and a pointer that the fiber finds at
     /// [`Suspender::resumer`].
     ///
-    /// This function is inlined. The caller should call it in the frame of its own loop, for the reason given
-    /// in `switch`. The costs are in docs/switch.md.
+    /// This function is inlined. The caller should call this function in the frame of its own loop, for the reason
+    /// that `switch` gives. The costs are in docs/switch.md.
     ///
     /// # Safety
     /// - `argument` must be what the fiber expects at this point, and `own` must hold the blocks of the
@@ -168,7 +168,7 @@ impl Fiber {
     /// Tells the sanitizer that the fiber will not be resumed any more.
     ///
     /// # Safety
-    /// The fiber must not be resumed any more, and its slot must still exist.
+    /// The fiber must not be resumed any more, and its slot must still be mapped.
     pub(super) unsafe fn end(&self) {
         // SAFETY: the caller guarantees that the fiber is not resumed any more and that its slot is still mapped.
         unsafe { self.stack.end() };

@@ -180,7 +180,7 @@ fn alternate_stack_goes_with_its_thread() {
         return;
     }
     static PLACE: AtomicUsize = AtomicUsize::new(0);
-    // The test runs in a child, so that no other test maps something at the same place.
+    // The test runs in a child, so that no other test maps memory at the same address.
     let death = death_by("alternate_stack_goes_with_its_thread", || {
         let thread = crate::platform::thread::spawn("bare".into(), || {
             disable_alternate_stack();

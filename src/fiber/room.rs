@@ -9,7 +9,7 @@
 use crate::platform::page_size;
 use std::fs::read_to_string;
 
-/// One part in this many of each limit is left for other code.
+/// The part of each limit that is left for other code is one divided by this number.
 const PART_LEFT: u64 = 8;
 
 /// Returns true if a reservation of `bytes` leaves enough for other code.

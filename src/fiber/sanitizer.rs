@@ -32,10 +32,10 @@ mod absent {
 
     pub fn is_kept(_memory: *const std::ffi::c_void) {}
 
-    /// This value is empty, because without a sanitizer there is nothing to remember.
+    /// This type is empty, because without a sanitizer there is nothing to remember.
     pub struct Told;
 
-    /// This value is empty, because without a sanitizer there is nothing to keep.
+    /// This type is empty, because without a sanitizer there is nothing to keep.
     pub struct Kept;
 
     impl Told {

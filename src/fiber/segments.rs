@@ -7,8 +7,8 @@
 //! Slot numbers are fixed: segment k always has the same numbers, wherever it is mapped and whether or not it
 //! is mapped. The first segment has some 32 MiB. Each next segment doubles the total, until segments have 1
 //! GiB each. So a small program reserves little, and a million stacks take some 500 reservations, which the
-//! kernel can join with their neighbours. If the kernel refuses a whole segment, a smaller segment takes its
-//! place, and the rest of its numbers stay unused meanwhile.
+//! kernel can merge with their neighbours. If the kernel refuses a whole segment, a smaller segment is reserved,
+//! and the other slot numbers of the segment stay unused meanwhile.
 //!
 //! Low slots are used first, so that high segments become free.
 //! Checked by: src/fiber/segment_tests.rs.

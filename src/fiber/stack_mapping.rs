@@ -102,7 +102,7 @@ impl Mapping {
         self.split += usize::from(opened == Opened::Split);
     }
 
-    /// Asks the kernel to include this mapping in core files, or to leave it out. This is a hint.
+    /// Asks the kernel to include this mapping in core files, or to leave the mapping out. The kernel may refuse.
     pub(super) fn dump(&self, wanted: bool) {
         let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
         let low = ptr::without_provenance_mut(self.low);
@@ -162,7 +162,7 @@ impl Slot {
     }
 
     fn unguarded(self) -> Result<Opened, StackError> {
-        // The whole slot gets access rights, so that the kernel can join the slot and its neighbours to one mapping.
+        // The whole slot gets access rights, so that the kernel can merge the slot with its neighbours.
         protect(self.low, self.layout.stride(), libc::PROT_READ | libc::PROT_WRITE)
             .map(|()| Opened::Unguarded)
             .map_err(|errno| StackError::Guard { errno })

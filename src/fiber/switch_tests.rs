@@ -236,7 +236,7 @@ fn backtrace_in_a_fiber_ends_where_its_stack_does() {
         let last = trace.lines().last().expect("a frame");
         assert!(last.ends_with("::begin"), "no end in {trace}");
     } else {
-        // With corosensei, an unwinder goes on to the frames of the resumer.
+        // With corosensei, an unwinder continues with the frames of the resumer.
         assert!(below.contains("backtrace_in_a_fiber_ends"), "no resumer in {trace}");
     }
     arena.give([fiber].into_iter());

@@ -45,7 +45,7 @@ pub fn install(describe: fn(&mut Report)) {
         Installed { describe, before }
     });
     static DONE: OnceLock<()> = OnceLock::new();
-    // This is a second step, so that no handler runs before `INSTALLED` is set.
+    // The handlers are installed in a second step, so that no handler runs before `INSTALLED` is set.
     DONE.get_or_init(|| SIGNALS.into_iter().for_each(take_over));
 }
 

@@ -68,12 +68,12 @@ pub unsafe fn resume(
     unsafe {
         asm!(
             "stp x29, x19, [sp, #-32]!", // saved here, because the compiler reserves these registers
-            "adr x16, 2f",               // where this side goes on
+            "adr x16, 2f",               // where this side continues
             "str x16, [sp, #16]",
             "mov x16, sp",
             "str x16, [x1]",             // store it in the link
-            "ldr x16, [x2, #16]",        // where the fiber goes on
-            "mov sp, x2",                // its stack
+            "ldr x16, [x2, #16]",        // where the fiber continues
+            "mov sp, x2",                // the stack of the fiber
             "br x16",
             "2:",                        // `suspend` jumps here; SP is as it was above
             "hint #36",                  // `bti j`: a landing pad
@@ -102,11 +102,11 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
     unsafe {
         asm!(
             "stp x29, x19, [sp, #-32]!", // as in `resume`
-            "adr x16, 2f",               // where this side goes on
+            "adr x16, 2f",               // where this side continues
             "str x16, [sp, #16]",
             "mov x2, sp",                // the resumer keeps this
             "ldr x17, [x1]",             // the resumer's stack
-            "ldr x16, [x17, #16]",       // where it goes on
+            "ldr x16, [x17, #16]",       // where the resumer continues
             "mov sp, x17",
             "br x16",
             "2:",                        // `resume` jumps here; SP is as it was above

@@ -96,7 +96,7 @@ impl Resumable {
     ///
     /// # Safety
     /// - `this` must be valid until the code on the stack continues.
-    /// - The stack must still exist, and the code on it must be allowed to run on this kernel thread.
+    /// - The stack must still be mapped, and the code on it must be allowed to run on this kernel thread.
     /// - The first pointer must be 0 or that of this stack's own block. The second pointer must be 0 or the
     ///   calling kernel thread's own.
     #[inline(always)]
@@ -161,7 +161,7 @@ impl Resumable {
     /// Tells the sanitizer that this stack will not be resumed any more.
     ///
     /// # Safety
-    /// The stack must not be resumed any more, and its memory must still exist.
+    /// The stack must not be resumed any more, and its memory must still be mapped.
     pub unsafe fn end(&self) {
         // SAFETY: the caller guarantees that the stack's memory is still mapped, and `prepare` wrote the suspender.
         unsafe { told(self.link) }.ends();

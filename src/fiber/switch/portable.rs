@@ -18,7 +18,7 @@ pub struct Resumable {
     told: NonNull<Told>,
 }
 
-/// This is false, because a coroutine of corosensei can only suspend to its resumer.
+/// `PASSES` is false, because a coroutine of corosensei can only suspend to its resumer.
 pub const PASSES: bool = false;
 
 /// The handle by which the code on a fiber suspends. The handle lies in the fiber's first frame.
@@ -64,7 +64,7 @@ impl Resumable {
     /// Continues the code on this stack. Returns the number with which the code suspends. The second number is unused.
     ///
     /// # Safety
-    /// The stack must still exist, and the code on it must be allowed to run on this kernel thread.
+    /// The stack must still be mapped, and the code on it must be allowed to run on this kernel thread.
     #[inline(always)]
     pub unsafe fn resume(
         this: *const Self,
@@ -104,7 +104,7 @@ impl Resumable {
     /// Tells the sanitizer that this stack will not be resumed any more.
     ///
     /// # Safety
-    /// The stack must not be resumed any more, and its memory must still exist.
+    /// The stack must not be resumed any more, and its memory must still be mapped.
     pub unsafe fn end(&self) {
         // SAFETY: `told` points to the top of the stack, and the caller guarantees that its memory is still mapped.
         unsafe { self.told.as_ref() }.ends();

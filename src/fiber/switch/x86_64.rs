@@ -62,7 +62,7 @@ pub unsafe fn resume(
         asm!(
             "push rbx", // saved here, because the compiler reserves these registers
             "push rbp",
-            "lea rax, [rip + 2f]", // where this side goes on
+            "lea rax, [rip + 2f]", // where this side continues
             "push rax",
             "mov [rsi], rsp",      // store it in the link
             "mov [rsi + 8], r9",   // the thread pointer for the way back
@@ -113,10 +113,10 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
         asm!(
             "push rbx", // as in `resume`
             "push rbp",
-            "lea rax, [rip + 2f]", // where this side goes on
+            "lea rax, [rip + 2f]", // where this side continues
             "push rax",
             "mov rdx, rsp",        // the resumer keeps this
-            "mov r8, [rsi + 8]",   // its thread pointer, before another thread can resume this stack [C6]
+            "mov r8, [rsi + 8]",   // the resumer's thread pointer, before another thread can resume this stack [C6]
             "test r8, r8",
             "jz 4f",               // this stack shares the thread pointer
             "test r8b, 1",
@@ -124,7 +124,7 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "wrfsbase r8",
             "4:",
             "mov rsp, [rsi]",      // the resumer's stack
-            "pop rax",             // where it goes on
+            "pop rax",             // where the resumer continues
             "jmp rax",
             "5:",                  // as in `resume`
             "mov r12, rdi",
@@ -166,7 +166,7 @@ pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usiz
         asm!(
             "push rbx", // as in `resume`
             "push rbp",
-            "lea rax, [rip + 2f]", // where this side goes on
+            "lea rax, [rip + 2f]", // where this side continues
             "push rax",
             "mov [rsi], rsp",
             "test r8, r8",

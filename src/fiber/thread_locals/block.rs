@@ -313,7 +313,7 @@ impl Blocks {
         unsafe {
             self.make(pointer, low);
             let own = pointer::read();
-            // This is what the switch does. [C9]
+            // The switch also stores the resumer's thread pointer in this word. [C9]
             Block(pointer).word(8 - self.distance as isize).write((own | self.how) as u64);
             self.carry(own, pointer);
             pointer::with(pointer, look, [(&raw mut seen).expose_provenance(), 0, 0]);

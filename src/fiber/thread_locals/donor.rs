@@ -124,8 +124,8 @@ impl Donor {
     }
 
     /// Returns at least as many bytes as the static thread-local variables take below the thread pointer,
-    /// including the room for libraries that are loaded later. The thread's first frame lies below all of
-    /// that.
+    /// including the memory for libraries that are loaded later. The thread's first frame lies below these
+    /// bytes.
     pub(super) fn below(&self) -> usize {
         // Relaxed: the donor wrote this word before its state became READY.
         let frame = self.post.frame.load(Ordering::Relaxed);

@@ -136,7 +136,8 @@ fn act(new: Option<&Action>) -> Option<Action> {
     (result == 0).then_some(before)
 }
 
-/// Puts `on_set_id` before the C library's handler, which exists once a thread has been started.
+/// Installs `on_set_id`, which calls the C library's handler. The C library installs its handler when it starts the
+/// first thread.
 fn wrap_set_id() -> Result<(), ThreadLocalsError> {
     let missing = |what| ThreadLocalsError::Layout { what, offset: SIGSETXID as isize };
     let before = act(None).ok_or(missing("the kernel does not tell the handler of signal 33"))?;

@@ -1,5 +1,5 @@
-//! Finds out which words of a block the C library uses for what. A donor performs one operation, and the
-//! words that have changed belong to that operation. [C8]
+//! Learn: finds out the purpose of each word of a block that the C library uses. A donor performs one operation,
+//! and the words that have changed belong to that operation. [C8]
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::donor::{Donor, Order};

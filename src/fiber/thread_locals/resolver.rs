@@ -61,7 +61,7 @@ impl Resolver {
     }
 }
 
-/// Finds the address of the state. Called on a donor.
+/// Finds the address of the state. A donor calls this function.
 unsafe fn ask(state: usize) {
     type Function = unsafe extern "C" fn() -> *mut libc::c_void;
     let state = std::ptr::with_exposed_provenance::<libc::c_void>(state);

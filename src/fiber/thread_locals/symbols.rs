@@ -29,7 +29,7 @@ macro_rules! weak {
 /// One key of `pthread_key_create`, in the C library's representation.
 #[repr(C)]
 pub(super) struct Key {
-    /// This number is odd while the key is in use.
+    /// The sequence number of the key, which is odd while the key is in use.
     pub(super) sequence: usize,
     pub(super) destructor: Option<unsafe extern "C" fn(*mut libc::c_void)>,
 }
@@ -94,8 +94,8 @@ fn find(name: &'static std::ffi::CStr, linked: *const ()) -> Result<*const (), T
     Err(ThreadLocalsError::Symbol { name: name.to_str().unwrap_or("?") })
 }
 
-/// Searches the table of keys in the variables of the library that makes keys. The table must hold the
-/// destructors of two new keys at the right places.
+/// Searches for the table of keys in the variables of the library that makes keys. The table must hold the
+/// destructors of two new keys at the indices of these keys.
 fn search_keys() -> Option<*const ()> {
     unsafe extern "C" fn first(_: *mut libc::c_void) {
         std::hint::black_box(1);
