@@ -69,7 +69,7 @@ impl Fiber {
     /// # Safety
     /// - `argument` must be what the fiber expects at this point, and `own` must hold the blocks of the
     ///   fiber's pool.
-    /// - The fiber's slot must still be mapped. It is, because a segment with a slot in use is never unmapped. [C3]
+    /// - The fiber's slot must still be mapped. It is, because a segment with a slot in use is never unmapped.
     /// - The frames on the fiber must be allowed to run on this kernel thread. This holds if the fiber has
     ///   thread-locals of its own.
     /// - If the fiber suspends with an unfinished goroutine, the caller must not give it back to its pool

@@ -1,5 +1,5 @@
-//! Segments: the address space of a stack pool, which is reserved when stacks are needed and given back when
-//! it is free.
+//! Segments: the address space of a stack pool. A segment is reserved when its stacks are needed, and is given
+//! back when none of its slots is in use.
 //! claim: takes a slot of the lowest segment that has a free slot. If no segment has a free slot, one more
 //! segment is reserved.
 //! release: unmaps segments in which no slot is in use.

@@ -1,4 +1,4 @@
-//! Slot: how the address space of one stack is divided. The drawing has the high end at the top.
+//! Slot: defines how the address space of one stack is divided. The drawing shows the high end at the top.
 //!
 //! ```text
 //!   +-------------------+ high = low + stride

@@ -97,7 +97,7 @@ impl Mapping {
         (index < self.slots as usize).then_some(index as u32)
     }
 
-    /// Records how one of the slots was opened. Must be called once for each opened slot.
+    /// Records how one of the slots was opened. The caller must call this function once for each opened slot.
     pub(super) fn count(&mut self, opened: Opened) {
         self.split += usize::from(opened == Opened::Split);
     }

@@ -81,7 +81,7 @@ pub(in crate::fiber) fn add(low: usize, bytes: usize, layout: &SlotLayout) -> Re
 }
 
 impl Registered {
-    /// Removes the entry that `add` made. Must be called at most once.
+    /// Removes the entry that `add` made. The caller must call this function at most once.
     pub(in crate::fiber) fn remove(&self) {
         // Release: pairs with the Acquire of the next claim.
         self.0.low.store(FREE, Ordering::Release);

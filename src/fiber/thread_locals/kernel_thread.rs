@@ -29,7 +29,7 @@ static BLOCKS: AtomicPtr<Blocks> = AtomicPtr::new(ptr::null_mut());
 /// The C library's own handler of `SIGSETXID`.
 static SET_ID: AtomicUsize = AtomicUsize::new(0);
 
-/// Installs the handlers. Must be called before any block is used.
+/// Installs the handlers. The caller must call this function before any block is used.
 pub(super) fn prepare(blocks: &'static Blocks) -> Result<(), ThreadLocalsError> {
     // Release: pairs with the Acquire in `blocks`.
     BLOCKS.store(ptr::from_ref(blocks).cast_mut(), Ordering::Release);

@@ -89,12 +89,12 @@ fn changes() -> u64 {
 pub(super) struct Late {
     /// The result of `changes` at the last check.
     seen: AtomicU64,
-    /// Null, or the variables to make in each block. The vector is never freed, because another thread may be
-    /// reading it.
+    /// A null pointer, or a pointer to the variables to make in each block. The vector is never freed, because
+    /// another thread may be reading it.
     parts: AtomicPtr<Vec<Part>>,
     one_at_a_time: OfProcess<Mutex<()>>,
-    /// The links of all blocks. The links are words of the blocks, as in the C library's own list of threads.
-    /// The child of a fork has a new list, of the blocks that it makes.
+    /// The list of all blocks. Its links are words of the blocks, as in the C library's own list of threads. The
+    /// child of a fork begins a new list for the blocks that it makes.
     live: OfProcess<Mutex<Links>>,
 }
 
