@@ -10,7 +10,7 @@
 use super::StackError;
 use crate::platform::unmodelled::{AtomicUsize, Ordering};
 
-/// Mappings that are left for threads (two to six each), libraries and the allocator.
+/// The number of mappings that stacks leave for threads (two to six each), libraries and the allocator.
 const LEFT: usize = 3072;
 
 /// The number of slots that have a guard with a mapping of its own.
@@ -66,7 +66,7 @@ fn known_limit() -> usize {
 fn read_limit() -> usize {
     let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
     let limit = text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_530);
-    // Relaxed: see `known_limit`.
+    // Relaxed: the number publishes no other data, as in `known_limit`.
     MAX_MAP_COUNT.store(limit, Ordering::Relaxed);
     limit
 }

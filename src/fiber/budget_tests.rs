@@ -30,7 +30,7 @@ fn mappings() -> usize {
 
 /// Returns true if the limit is small enough. With a limit of millions, the test would take too long.
 fn is_default() -> bool {
-    // In a model, pools are kept, and they keep their share of the budget.
+    // In a model, pools stay cached, and their slots stay counted in the budget.
     !MODELLED && limit() <= 70_000
 }
 

@@ -20,7 +20,7 @@ pub enum StackError {
         /// Bytes asked for.
         asked: usize,
     },
-    /// No slot was asked for, or more slots than a pool with this stack size can have.
+    /// The number of slots is 0, or larger than the number that a pool with this stack size can have.
     Slots {
         /// The number of slots that was asked for.
         asked: usize,
@@ -35,9 +35,10 @@ pub enum StackError {
         /// The number of stacks that a process can have.
         allowed: usize,
     },
-    /// The kernel refuses guards without mappings of their own, and `vm.max_map_count` is used up.
+    /// The kernel refuses guards without mappings of their own, and the process has no mappings left of the
+    /// `vm.max_map_count` that it may have.
     Mappings {
-        /// The number of stacks that the process has, which is also its limit.
+        /// The number of stacks that the process has. The process cannot have more stacks.
         stacks: usize,
         /// The value of `vm.max_map_count`.
         limit: usize,
@@ -112,7 +113,7 @@ impl fmt::Display for StackError {
     }
 }
 
-/// Returns the likely cause of the kernel's answer, and the limit that helps.
+/// Returns the likely cause of the kernel's error, and what the user can do about it.
 fn remedy(errno: i32) -> &'static str {
     match errno {
         libc::EAGAIN => {

@@ -5,12 +5,12 @@ use super::overflow;
 use super::overflow_tests::{alternate_stack, death_of, describe, write_to};
 use crate::platform::MODELLED;
 
-/// The earlier handler may leave by a jump. It must then not leave our mask, which blocks all signals.
+/// The earlier handler may leave by a jump. In that case the thread must not keep our mask, which blocks all signals.
 #[test]
 fn handler_before_us_runs_with_the_mask_that_it_asked_for() {
     extern "C" fn masked(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
         let blocked = |signal| {
-            // SAFETY: the call only reads the mask, and all zeroes is a valid place for it.
+            // SAFETY: `mask` is a local set, for which all zeroes is a valid value. The call writes the mask to it.
             unsafe {
                 let mut mask = std::mem::zeroed();
                 libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
@@ -24,7 +24,7 @@ fn handler_before_us_runs_with_the_mask_that_it_asked_for() {
     }
     let death =
         death_of("handler_tests", "handler_before_us_runs_with_the_mask_that_it_asked_for", || {
-            // SAFETY: the handler is of the kind that the flags say, and the sets are our own.
+            // SAFETY: `masked` has the type that SA_SIGINFO demands, and all pointers lead to local variables.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = masked as *const () as usize;
@@ -46,13 +46,13 @@ fn our_handler_blocks_every_signal() {
     let death = death_of("handler_tests", "our_handler_blocks_every_signal", || {
         overflow::install(describe);
         for signal in [libc::SIGSEGV, libc::SIGBUS] {
-            // SAFETY: the call only reads the handler, and all zeroes is a valid place for it.
+            // SAFETY: `action` is a local value, which may be all zeroes. The call writes the current action to it.
             let action: libc::sigaction = unsafe {
                 let mut action = std::mem::zeroed();
                 assert_eq!(libc::sigaction(signal, std::ptr::null(), &mut action), 0);
                 action
             };
-            // SAFETY: the call only reads a set.
+            // SAFETY: `action.sa_mask` is a set that the C library filled in, and the call only reads it.
             let blocks = |other: &i32| unsafe { libc::sigismember(&action.sa_mask, *other) == 1 };
             assert!(
                 [libc::SIGUSR1, libc::SIGTERM, libc::SIGSEGV, libc::SIGRTMAX()].iter().all(blocks)

@@ -27,7 +27,7 @@ fn least_of(runs: usize, operations: usize, mut run: impl FnMut()) -> f64 {
 #[inline(never)]
 fn behind_frames(suspender: &Suspender, frames: usize) -> usize {
     if black_box(frames) <= 1 {
-        // SAFETY: this runs on the suspender's own stack.
+        // SAFETY: `suspender` belongs to the fiber that runs this code.
         unsafe { suspender.suspend(PAUSED) };
         return 0;
     }
@@ -38,7 +38,7 @@ fn behind_frames(suspender: &Suspender, frames: usize) -> usize {
 #[inline(never)]
 fn behind_others(suspender: &Suspender, frames: usize) -> usize {
     if black_box(frames) <= 1 {
-        // SAFETY: this runs on the suspender's own stack.
+        // SAFETY: `suspender` belongs to the fiber that runs this code.
         unsafe { suspender.suspend(PAUSED) };
         return 2;
     }
@@ -50,7 +50,7 @@ fn behind_others(suspender: &Suspender, frames: usize) -> usize {
 fn in_turn(fibers: &mut [Fiber], rounds: usize) {
     for _ in 0..rounds {
         for fiber in &mut *fibers {
-            // SAFETY: the fibers run `pausing`.
+            // SAFETY: the fiber runs `pausing`, which expects no argument and may run on any thread.
             assert_eq!(unsafe { fiber.resume(std::ptr::null_mut(), None) }, PAUSED);
         }
     }
@@ -70,7 +70,7 @@ fn in_turn_by_calls(fibers: &mut [Fiber], rounds: usize) {
 fn pausing(fiber: &mut Fiber, frames: usize, elsewhere: bool) {
     let why = start(fiber, move |suspender| match (frames, elsewhere) {
         (0, _) => loop {
-            // SAFETY: this runs on the suspender's own stack.
+            // SAFETY: `suspender` belongs to the fiber that runs this code.
             unsafe { suspender.suspend(PAUSED) };
         },
         (frames, false) => loop {

@@ -26,7 +26,7 @@
 //! - `fiber`: a stack on a slot.
 //! - `paint`: how much of a stack was used.
 //! - `switch`: jumps from one stack to another and back, in assembly.
-//! - `sanitizer`: what AddressSanitizer is told of stacks and switches.
+//! - `sanitizer`: tells AddressSanitizer about stacks and switches.
 //! - `thread_locals`: the thread-locals of each goroutine of an isolated runtime.
 //! - [`overflow`]: the signal handler that names the goroutine and aborts.
 //!
@@ -38,8 +38,8 @@
 //! Checked by: src/fiber/tests.rs, src/fiber/segment_tests.rs, src/fiber/switch_tests.rs,
 //! src/fiber/overflow_tests.rs. Figures: src/fiber/measure.rs.
 //!
-//! No model covers this folder, because no lock is held across a switch, and because a fiber passes between
-//! kernel threads only by the scheduler's own synchronization, which is modelled.
+//! No model covers this folder, for two reasons. No lock is held across a switch. A fiber moves between kernel
+//! threads only by the scheduler's own synchronization, which the models of the scheduler cover.
 
 mod budget;
 mod error;

@@ -180,7 +180,7 @@ fn alternate_stack_goes_with_its_thread() {
         return;
     }
     static PLACE: AtomicUsize = AtomicUsize::new(0);
-    // The test runs in a child, so that no other test maps something at the same place.
+    // The test runs in a child, so that no other test maps memory at the same address.
     let death = death_by("alternate_stack_goes_with_its_thread", || {
         let thread = crate::platform::thread::spawn("bare".into(), || {
             disable_alternate_stack();
@@ -194,7 +194,7 @@ fn alternate_stack_goes_with_its_thread() {
         });
         assert!(thread.unwrap().join());
         let place = std::ptr::without_provenance_mut(PLACE.load(Ordering::Relaxed));
-        // SAFETY: the call only checks whether the page is mapped.
+        // SAFETY: the call only checks whether the page is mapped, and writes one byte to a temporary value.
         let gone = unsafe { libc::mincore(place, 1, &mut 0) } != 0;
         std::process::exit(if gone { 45 } else { 1 });
     });
@@ -202,7 +202,7 @@ fn alternate_stack_goes_with_its_thread() {
 }
 
 pub(super) fn alternate_stack() -> libc::stack_t {
-    // SAFETY: all zeroes is a valid answer, and the call only reads.
+    // SAFETY: `stack` is a local value, which may be all zeroes. The call writes the current stack to it.
     unsafe {
         let mut stack = std::mem::zeroed();
         assert_eq!(libc::sigaltstack(std::ptr::null(), &mut stack), 0);
@@ -213,7 +213,7 @@ pub(super) fn alternate_stack() -> libc::stack_t {
 fn disable_alternate_stack() {
     let none =
         libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    // SAFETY: this thread is on its ordinary stack.
+    // SAFETY: `none` is a valid `stack_t`, and this thread runs on its ordinary stack.
     unsafe { libc::sigaltstack(&none, std::ptr::null_mut()) };
 }
 
@@ -233,7 +233,7 @@ fn overflow_of_a_plain_thread_is_reported_by_std() {
 }
 
 pub(super) fn write_to(address: usize) {
-    // SAFETY: none. The fault is the purpose of the test, in a process of its own.
+    // SAFETY: this write is not valid. The test wants the fault, and runs in a process of its own.
     unsafe { std::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
 }
 
@@ -278,14 +278,14 @@ fn signal_sent_by_kill_still_kills() {
         // `std`'s handler would ignore the first signal.
         set_handler(libc::SIG_DFL, 0);
         overflow::install(describe);
-        // SAFETY: the call ends this process.
+        // SAFETY: `raise` takes no pointer, and the signal ends this process.
         unsafe { libc::raise(libc::SIGSEGV) };
     });
     assert_plain_segv(&death);
 }
 
 fn set_handler(handler: usize, flags: libc::c_int) {
-    // SAFETY: the callers pass a handler of the kind that `flags` says.
+    // SAFETY: each caller passes a `handler` with the type that `flags` demands. `action` is a local variable.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler;
@@ -297,7 +297,7 @@ fn set_handler(handler: usize, flags: libc::c_int) {
 #[test]
 fn handler_before_us_gets_the_other_faults() {
     extern "C" fn full(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-        // SAFETY: the kernel passed `info`; `_exit` is async-signal-safe.
+        // SAFETY: `info` is the pointer that the kernel passed to this handler. `_exit` is async-signal-safe.
         unsafe { libc::_exit(if (*info).si_addr().addr() == 64 { 42 } else { 1 }) }
     }
     let death = death_by("handler_before_us_gets_the_other_faults", || {
@@ -327,7 +327,7 @@ fn what_was_ignored_is_ignored_unless_it_is_a_fault() {
     let death = death_by("what_was_ignored_is_ignored_unless_it_is_a_fault", || {
         set_handler(libc::SIG_IGN, 0);
         overflow::install(describe);
-        // SAFETY: the signal is ignored.
+        // SAFETY: `raise` takes no pointer, and the process ignores the signal.
         unsafe { libc::raise(libc::SIGSEGV) };
         eprintln!("still here");
         write_to(64);

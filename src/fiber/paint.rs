@@ -9,7 +9,7 @@
 use super::segments::Claim;
 use super::{Fiber, StackPool};
 
-/// The pattern. It is not a return address, and not a likely value.
+/// The pattern. No return address equals the pattern, and other values of a program are not likely to equal it.
 const PAINT: u64 = 0xA5A5_5A5A_C3C3_3C3C;
 /// The number of words that are compared together.
 const AT_ONCE: usize = 64;
@@ -29,11 +29,11 @@ impl StackPool {
     /// Fills a slot that is open and has no fiber yet.
     pub(super) fn paint(&self, claim: Claim) {
         let painted = self.painted(claim.number);
-        // SAFETY: the caller owns the slot, which is open and not in use.
+        // SAFETY: the caller has claimed and opened the slot, so its words are writable, and no fiber uses them yet.
         unsafe { painted.fill(0) };
     }
 
-    /// Returns how many bytes of its stack the calling fiber has used at most since the stack was painted.
+    /// Returns the largest number of bytes of its stack that the calling fiber has used since the stack was painted.
     /// Returns `None` if the caller is not on a stack of this pool. The pool must have painted stacks.
     pub fn used_by_caller(&self) -> Option<usize> {
         let here = 0_u8;
@@ -49,7 +49,8 @@ impl StackPool {
     pub unsafe fn repaint(&self, fiber: &Fiber) -> usize {
         let painted = self.painted(fiber.slot() as u32);
         let clean = painted.clean();
-        // SAFETY: these words lie below the part that a fiber at rest uses, and nobody else uses them.
+        // SAFETY: the caller guarantees that the fiber is at rest. The painted words lie below the part of the stack
+        // that a fiber at rest uses, so no code uses them.
         unsafe { painted.fill(clean) };
         painted.used(clean)
     }
@@ -67,7 +68,7 @@ impl StackPool {
 impl Painted {
     /// Returns how many of the lowest words still have the pattern.
     fn clean(self) -> usize {
-        // SAFETY: the stack is open, and stays open because its slot is in use.
+        // SAFETY: `at` is less than `words`, so the word lies in an open slot, which stays mapped while it is in use.
         let word = |at: usize| unsafe { self.start.add(at).read_volatile() };
         let mut clean = 0;
         // This loop compares many words with one branch.
@@ -91,7 +92,7 @@ impl Painted {
     /// The stack must be open, and nobody else may use these words.
     unsafe fn fill(self, from: usize) {
         for at in from..self.words {
-            // SAFETY: the caller fulfils the duty.
+            // SAFETY: the caller guarantees that the stack is open and that nobody else uses these words.
             unsafe { self.start.add(at).write_volatile(PAINT) };
         }
     }

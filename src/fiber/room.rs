@@ -1,22 +1,22 @@
 //! Room: limits how much address space may be reserved for stacks, so that enough is left for other code.
 //!
 //! If address space is limited, a process that uses all of it for stacks dies at its next `malloc`, in code
-//! that has nothing to do with stacks. So a reservation may use each of these limits up to seven eighths
-//! only: `RLIMIT_AS` (`ulimit -v`), `RLIMIT_DATA` (`ulimit -d`), and the memory that the kernel may commit in
-//! all under `vm.overcommit_memory = 2`. The limits are read once for each segment.
+//! that has nothing to do with stacks. A reservation of stacks is refused if more than seven eighths of a limit
+//! would then be in use. The limits are `RLIMIT_AS` (`ulimit -v`), `RLIMIT_DATA` (`ulimit -d`), and the memory
+//! that the kernel may commit in all under `vm.overcommit_memory = 2`. They are read once for each segment.
 //! Checked by: src/fiber/segment_tests.rs.
 
 use crate::platform::page_size;
 use std::fs::read_to_string;
 
-/// One part in this many of each limit is left for other code.
+/// The part of each limit that is left for other code is one divided by this number.
 const PART_LEFT: u64 = 8;
 
 /// Returns true if a reservation of `bytes` leaves enough for other code.
 pub(super) fn has(bytes: usize) -> bool {
-    // SAFETY: `limit` passes a valid place for the answer.
+    // SAFETY: `limit` passes a pointer to a local variable, and the call writes the limit only to that variable.
     let all = limit(|place| unsafe { libc::getrlimit(libc::RLIMIT_AS, place) });
-    // SAFETY: as above.
+    // SAFETY: `limit` passes a pointer to a local variable, as for `RLIMIT_AS`.
     let data = limit(|place| unsafe { libc::getrlimit(libc::RLIMIT_DATA, place) });
     let limits = [all, data];
     let by_process = limits == [None, None] || {

@@ -1,5 +1,5 @@
-//! Sanitizer: what AddressSanitizer is told of fibers, in builds that have it. In all other builds these are
-//! empty functions of a type without size.
+//! Sanitizer: tells AddressSanitizer about fibers, in builds that use it. In all other builds the functions of
+//! this file are empty, and their type has no size.
 //!
 //! For each kernel thread, the sanitizer keeps the bounds of the current stack, and a *fake stack*. A fake
 //! stack is memory of the sanitizer that holds the variables of instrumented functions, so that the use of a
@@ -32,10 +32,10 @@ mod absent {
 
     pub fn is_kept(_memory: *const std::ffi::c_void) {}
 
-    /// Without a sanitizer there is nothing to remember.
+    /// This type is empty, because without a sanitizer there is nothing to remember.
     pub struct Told;
 
-    /// Without a sanitizer there is nothing to keep.
+    /// This type is empty, because without a sanitizer there is nothing to keep.
     pub struct Kept;
 
     impl Told {
@@ -89,15 +89,15 @@ mod present {
     /// Whether this build has the sanitizer.
     pub const IS_ON: bool = true;
 
-    /// Removes the sanitizer's marks from this memory, which will be used anew, or read by code that does not
-    /// own it.
+    /// Removes the sanitizer's marks from this memory. The caller uses the memory for something else afterwards, or
+    /// reads it although other code owns it.
     pub fn unmark(low: usize, bytes: usize) {
         // SAFETY: the call changes only the sanitizer's marks.
         unsafe { __asan_unpoison_memory_region(ptr::with_exposed_provenance(low), bytes) };
     }
 
-    /// Marks memory of `malloc` as no leak, because the pointer to it lies where the search for leaks does
-    /// not look.
+    /// Tells the sanitizer that memory of `malloc` is not a leak. The pointer to this memory lies where the search
+    /// for leaks does not look.
     pub fn is_kept(memory: *const c_void) {
         // SAFETY: the call changes only the sanitizer's records.
         unsafe { __lsan_ignore_object(memory) };
@@ -138,7 +138,8 @@ mod present {
         #[inline(always)]
         pub fn leaves(&self) -> Kept {
             let mut kept = Kept(ptr::null_mut());
-            // SAFETY: the jump to this stack follows.
+            // SAFETY: `kept` is a local variable. The caller jumps to the fiber's stack next, and `begins` or
+            // `goes_on` calls `finish` there.
             unsafe { start(&mut kept.0, &self.own) };
             kept
         }
@@ -146,7 +147,7 @@ mod present {
         /// Completes a jump from the fiber to the resumer, which gives back what `leaves` returned.
         #[inline(always)]
         pub fn is_back(&self, kept: Kept) {
-            // SAFETY: the fiber has announced the jump.
+            // SAFETY: the fiber has called `suspends` before it jumped here, and `kept` is from this side's `leaves`.
             unsafe { __sanitizer_finish_switch_fiber(kept.0, ptr::null_mut(), ptr::null_mut()) };
         }
 
@@ -159,14 +160,16 @@ mod present {
         /// Announces that the fiber is about to jump to its resumer.
         #[inline(always)]
         pub fn suspends(&self) {
-            // SAFETY: the jump to that stack follows.
+            // SAFETY: the cell `fake_stack` is this fiber's own. The caller jumps to the resumer's stack next, and the
+            // resumer calls `is_back` there.
             unsafe { start(self.fake_stack.as_ptr(), &self.resumer) };
         }
 
         /// Completes a jump to the fiber from its resumer, which may differ from the last resumer.
         #[inline(always)]
         pub fn goes_on(&self) {
-            // SAFETY: the resumer has announced the jump. The fake stack belongs to this fiber, or is null.
+            // SAFETY: the resumer has called `leaves` before it jumped here. `fake_stack` is the value that this
+            // fiber's last `suspends` kept, or null.
             unsafe { finish(self.fake_stack.get(), &self.resumer) };
         }
 
@@ -180,29 +183,30 @@ mod present {
             }
             let caller = Bounds { low: Cell::new(ptr::null()), size: Cell::new(0) };
             let kept = self.leaves();
-            // SAFETY: the switch was announced, and this is the fiber's fake stack.
+            // SAFETY: `leaves` has announced the switch, and `fake_stack` is what the fiber's last `suspends` kept.
             unsafe { finish(fake_stack, &caller) };
-            // SAFETY: nothing runs on the fiber's fake stack, and the code stays on the caller's stack.
+            // SAFETY: no function on the fiber's fake stack runs, so it may be freed. `is_back` follows on this stack.
             unsafe { start(ptr::null_mut(), &caller) };
             self.is_back(kept);
         }
     }
 
     /// # Safety
-    /// A jump to the stack `to` must follow, and then a call of `finish` there. `keep` must be null, or a
-    /// place for the fake stack of this side. If `keep` is null, the fake stack is freed.
+    /// A jump to the stack `to` must follow, and then a call of `finish` there. `keep` must be null, or must point to
+    /// memory for the address of this side's fake stack. If `keep` is null, the fake stack is freed.
     #[inline(always)]
     unsafe fn start(keep: *mut *mut c_void, to: &Bounds) {
-        // SAFETY: the caller fulfils the duty.
+        // SAFETY: the caller guarantees that `keep` is null or valid, and that the jump to `to` follows.
         unsafe { __sanitizer_start_switch_fiber(keep, to.low.get(), to.size.get()) };
     }
 
     /// # Safety
-    /// The other side must have called `start`. `fake_stack` must be the one that the last `start` of this
-    /// side kept, or null.
+    /// The other side must have called `start`. `fake_stack` must be null, or the fake stack that the last `start` of
+    /// this side kept.
     #[inline(always)]
     unsafe fn finish(fake_stack: *mut c_void, from: &Bounds) {
-        // SAFETY: the caller fulfils the duty, and both places are valid.
+        // SAFETY: the caller guarantees that `start` was called and that `fake_stack` is right. The other two
+        // pointers lead to the cells of `from`.
         unsafe {
             __sanitizer_finish_switch_fiber(fake_stack, from.low.as_ptr(), from.size.as_ptr());
         }

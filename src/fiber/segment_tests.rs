@@ -176,7 +176,7 @@ fn a_refused_mark_is_replaced_by_a_mapping() {
         // Locked memory takes no marks.
         let (low, guard) = (arena.low_of(fibers[3].slot()), arena.layout().guard());
         let next = std::ptr::without_provenance(low + arena.layout().stride());
-        // SAFETY: nobody uses the slot.
+        // SAFETY: the call does not change the page's contents, and no fiber uses this slot.
         let rc = unsafe { libc::mlock(next, page_size()) };
         assert_eq!(rc, 0, "mlock: {}", std::io::Error::last_os_error());
         assert!(!arena.is_strained());
@@ -204,7 +204,7 @@ fn a_segment_that_is_refused_is_made_smaller() {
         // An eighth of the limit is left for other code.
         let room = ((address_space() + 100 * slot) * 8 / 7) as u64;
         let limit = libc::rlimit { rlim_cur: room, rlim_max: room };
-        // SAFETY: this process belongs to this test alone.
+        // SAFETY: `limit` is a local variable. The limit applies to this process, in which only this test runs.
         assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
         let error = loop {
             let mut more = Vec::new();
@@ -229,7 +229,7 @@ fn a_segment_that_is_refused_is_made_smaller() {
 /// Locks all memory. If locking is forbidden, ends the process, and the test then shows nothing.
 fn lock_all_memory() {
     let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: this process belongs to this test alone.
+    // SAFETY: `limit` is a local variable. The limit applies to this process, in which only this test runs.
     unsafe {
         libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit);
         if libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) != 0 {

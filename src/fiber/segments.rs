@@ -1,5 +1,5 @@
-//! Segments: the address space of a stack pool, which is reserved when stacks are needed and given back when
-//! it is free.
+//! Segments: the address space of a stack pool. A segment is reserved when its stacks are needed, and is given
+//! back when none of its slots is in use.
 //! claim: takes a slot of the lowest segment that has a free slot. If no segment has a free slot, one more
 //! segment is reserved.
 //! release: unmaps segments in which no slot is in use.
@@ -7,8 +7,8 @@
 //! Slot numbers are fixed: segment k always has the same numbers, wherever it is mapped and whether or not it
 //! is mapped. The first segment has some 32 MiB. Each next segment doubles the total, until segments have 1
 //! GiB each. So a small program reserves little, and a million stacks take some 500 reservations, which the
-//! kernel can join with their neighbours. If the kernel refuses a whole segment, a smaller segment takes its
-//! place, and the rest of its numbers stay unused meanwhile.
+//! kernel can merge with their neighbours. If the kernel refuses a whole segment, a smaller segment is reserved,
+//! and the other slot numbers of the segment stay unused meanwhile.
 //!
 //! Low slots are used first, so that high segments become free.
 //! Checked by: src/fiber/segment_tests.rs.
@@ -84,17 +84,17 @@ struct Segment {
     start: u32,
     /// The number of slots that are out, warm, or being opened.
     used: u32,
-    /// The numbers of slots that were opened and have no memory now.
+    /// The numbers of trimmed slots. These slots are open, but have no memory now.
     trimmed: Vec<u32>,
     /// The numbers of slots for which the kernel refused a guard. They will be tried again.
     bare: Vec<u32>,
     /// No slot from this number on was ever used.
     fresh: u32,
-    /// The segment is left out of core files, because nothing in it is in use.
+    /// True if the segment is left out of core files, because no slot in it is in use.
     hidden: bool,
 }
 
-/// A slot that the caller may use after it has been opened.
+/// A slot that is reserved for the caller. The caller may use the slot after it has been opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) number: u32,
@@ -187,7 +187,7 @@ impl Segments {
         self.all[index].as_mut().expect("a segment with a slot in use is there")
     }
 
-    /// Returns the place of a slot that is in use.
+    /// Returns the address and the properties of a slot that is in use.
     pub(super) fn slot(&self, number: u32) -> Slot {
         let segment = self.all[self.plan.segment(number)].as_ref();
         segment.expect("a segment with a slot in use is there").slot(number)
@@ -209,9 +209,9 @@ impl Segments {
         self.all.drain(..).for_each(std::mem::forget);
     }
 
-    /// Removes segments with an index of `from` or more in which no slot is in use, the highest first, as
-    /// long as `least` slots stay open. The caller drops the returned mappings, which unmaps them. Unused
-    /// segments that stay are left out of core files.
+    /// Removes segments with an index of `from` or more in which no slot is in use. The highest segments are removed
+    /// first, and only while `least` slots stay open. The caller drops the returned mappings, which unmaps them. The
+    /// unused segments that are not removed are left out of core files.
     pub(super) fn release(&mut self, from: usize, least: usize) -> Vec<Mapping> {
         let mut free = Vec::new();
         for segment in self.all.iter_mut().flatten().filter(|segment| segment.used == 0) {

@@ -8,11 +8,12 @@
 //! | light | `MADV_GUARD_INSTALL`, Linux 6.13: a mark in the page table | 1.1–1.3 us | none |
 //! | protected | the segment stays without access, and `mprotect` opens the frames | about the same | two a slot |
 //!
-//! The kind of guards is found out by trying, for each segment, because a kernel before 6.13 has no marks, a
-//! sandbox may refuse the call at any time, and locked memory (`mlockall`) takes no marks. If one mark is
-//! refused in a segment with marks, the guard of that slot is made by `mprotect`. Guards made by `mprotect`
-//! are counted in `budget`. Protected segments cost nothing under `vm.overcommit_memory = 2` until slots are
-//! opened, and `mlockall` makes only the frames of open slots resident.
+//! For each segment, this file tries to make a light guard. The attempt may fail, because a kernel before 6.13
+//! has no marks, a sandbox may refuse the call at any time, and locked memory (`mlockall`) takes no marks. If
+//! the kernel refuses one mark in a segment with marks, the guard of that slot is made by `mprotect`. Guards
+//! made by `mprotect` are counted in `budget`. A protected segment does not count as committed memory under
+//! `vm.overcommit_memory = 2` until its slots are opened, and `mlockall` makes only the frames of open slots
+//! resident.
 //! Checked by: src/fiber/tests.rs, src/fiber/segment_tests.rs.
 
 use super::overflow::registry;
@@ -20,7 +21,7 @@ use super::{SlotLayout, StackError, budget, room};
 use crate::platform::page_size;
 use std::{io, ptr};
 
-// From <linux/mman.h>, since 6.13. The libc crate does not define it yet.
+// <linux/mman.h> defines this number since Linux 6.13. The libc crate does not define it yet.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
 
 /// How guards are made.
@@ -43,7 +44,7 @@ pub(super) enum Opened {
     Unguarded,
 }
 
-/// Address space for some slots. It is unmapped when dropped.
+/// Address space for some slots. The address space is unmapped when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Mapping {
     low: usize,
@@ -96,16 +97,16 @@ impl Mapping {
         (index < self.slots as usize).then_some(index as u32)
     }
 
-    /// Records how one of the slots was opened. Must be called once for each opened slot.
+    /// Records how one of the slots was opened. The caller must call this function once for each opened slot.
     pub(super) fn count(&mut self, opened: Opened) {
         self.split += usize::from(opened == Opened::Split);
     }
 
-    /// Asks the kernel to include this mapping in core files, or to leave it out. This is a hint.
+    /// Asks the kernel to include this mapping in core files, or to leave the mapping out. The kernel may refuse.
     pub(super) fn dump(&self, wanted: bool) {
         let advice = if wanted { libc::MADV_DODUMP } else { libc::MADV_DONTDUMP };
         let low = ptr::without_provenance_mut(self.low);
-        // SAFETY: this is our own mapping, and its contents stay.
+        // SAFETY: the range is this `Mapping`'s own, and both hints leave its contents as they are.
         unsafe { libc::madvise(low, self.layout.stride() * self.slots as usize, advice) };
     }
 }
@@ -113,14 +114,14 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         self.registered.remove();
-        // No slot is in use. [C3]
+        // No slot of this mapping is in use, because the pool drops only such mappings. [C3]
         if unmap(self.low, self.layout.stride() * self.slots as usize) {
             budget::give_back(self.split);
         }
     }
 }
 
-/// The place of a slot. It is valid as long as its mapping exists.
+/// The address and the properties of a slot. They are valid until the slot's mapping is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
     pub(super) low: usize,
@@ -129,8 +130,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Makes the guard. Goes on without a guard only if `may_lack`. The slot must not be in use, and must be
-    /// opened only once. [C2]
+    /// Makes the guard. If the kernel refuses, opens the slot without a guard if `may_lack` is true, and otherwise
+    /// returns an error. The slot must not be in use, and must be opened only once. [C2]
     pub(super) fn open(self, may_lack: bool) -> Result<Opened, StackError> {
         let guard = self.layout.guard();
         if self.guards == Guards::Light && mark(self.low, guard).is_ok() {
@@ -161,7 +162,7 @@ impl Slot {
     }
 
     fn unguarded(self) -> Result<Opened, StackError> {
-        // With access to the whole slot, the slot and its neighbours become one mapping again.
+        // The whole slot gets access rights, so that the kernel can merge the slot with its neighbours.
         protect(self.low, self.layout.stride(), libc::PROT_READ | libc::PROT_WRITE)
             .map(|()| Opened::Unguarded)
             .map_err(|errno| StackError::Guard { errno })
@@ -171,17 +172,19 @@ impl Slot {
     pub(super) fn discard(self) {
         let frames = ptr::without_provenance_mut(self.low + self.layout.guard());
         let bytes = self.layout.stride() - self.layout.guard();
-        // SAFETY: the slot is in our mapping, and its contents are not needed any more.
+        // SAFETY: the frames lie in the slot's mapping. The caller guarantees that the slot is not in use, so no code
+        // needs their contents.
         // If the kernel refuses (locked memory), the memory stays allocated, which is harmless.
         unsafe { libc::madvise(frames, bytes, libc::MADV_DONTNEED) };
     }
 }
 
-/// Returns the kind of guards that this kernel grants now. Only the choice of a message depends on it.
+/// Returns the kind of guards that this kernel grants now. Only the choice of a message depends on the result.
 pub(super) fn guards_of_this_kernel() -> Guards {
     let page = page_size();
     let Ok(low) = map(page) else { return Guards::Protected };
-    // SAFETY: this is our own mapping. Memory that `mlockall` has locked would not take a mark.
+    // SAFETY: `low` is a page that `map` has just mapped. The page is unlocked, because memory that `mlockall` has
+    // locked would not take a mark.
     unsafe { libc::munlock(ptr::without_provenance(low), page) };
     let marked = mark(low, page);
     unmap(low, page);
@@ -199,34 +202,34 @@ fn map(bytes: usize) -> Result<usize, i32> {
     }
     // A huge page would make a 4 KiB goroutine take 2 MiB. The kernel refuses this only if it has no huge
     // pages.
-    // SAFETY: this is our own mapping.
+    // SAFETY: `low` and `bytes` are the mapping that `mmap` has just made.
     unsafe { libc::madvise(low, bytes, libc::MADV_NOHUGEPAGE) };
     // The address is exposed, because the switch makes stack pointers from plain addresses.
     Ok(low.expose_provenance())
 }
 
-/// Marks pages as a guard. The pages must be ours, and nobody may use them.
+/// Marks pages as a guard. The pages must lie in a mapping of this file, and no code may use them.
 fn mark(low: usize, bytes: usize) -> Result<(), i32> {
-    // SAFETY: the pages lie in the callers' own mapping and are not in use, so no data is lost.
+    // SAFETY: all callers in this file pass pages of a mapping of their own that are not in use, so no data is lost.
     let rc = unsafe { libc::madvise(ptr::without_provenance_mut(low), bytes, MADV_GUARD_INSTALL) };
     if rc == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Sets the access rights of pages. The pages must be ours, and nobody may use them.
+/// Sets the access rights of pages. The pages must lie in a mapping of this file, and no code may use them.
 fn protect(low: usize, bytes: usize, rights: libc::c_int) -> Result<(), i32> {
-    // SAFETY: the pages lie in the callers' own mapping and are not in use.
+    // SAFETY: all callers in this file pass pages of a mapping of their own that are not in use.
     let rc = unsafe { libc::mprotect(ptr::without_provenance_mut(low), bytes, rights) };
     if rc == 0 { Ok(()) } else { Err(errno()) }
 }
 
-/// Unmaps our address space. Returns false if the kernel refuses because the call would split a mapping and
-/// no more mappings are allowed. The mapping then stays, without memory.
+/// Unmaps address space that `map` has returned. The kernel refuses if the call would split a mapping and no more
+/// mappings are allowed. In that case this function returns false, and the mapping stays, without memory.
 fn unmap(low: usize, bytes: usize) -> bool {
     let place = ptr::without_provenance_mut(low);
-    // SAFETY: this is the callers' own mapping, and nobody uses it any more.
+    // SAFETY: all callers in this file pass a whole mapping of their own, which no code uses any more.
     let done = unsafe { libc::munmap(place, bytes) } == 0;
     if !done {
-        // SAFETY: as above.
+        // SAFETY: `munmap` has failed, so the mapping is still there, and no code uses it any more.
         unsafe { libc::madvise(place, bytes, libc::MADV_DONTNEED) };
     }
     done

@@ -1,4 +1,4 @@
-//! Stack pool: tracks the state of each slot, and hands out fibers.
+//! Stack pool: records the state of each slot, and lends fibers to workers.
 //! take: returns warm fibers, the most recently used first. If no fiber is warm, take makes one cold fiber on
 //! a trimmed, bare or fresh slot.
 //! give: makes fibers warm again.
@@ -43,12 +43,12 @@ pub struct StackPool {
     /// `Some` if each fiber has thread-locals of its own.
     blocks: Option<&'static Blocks>,
     number: u32,
-    /// True once a guard or address space was refused: see `secure`.
+    /// True after the kernel has refused a guard or address space once (see `secure`).
     strained: AtomicBool,
     pub(super) state: Mutex<State>,
 }
 
-/// What a stack pool is made of.
+/// The properties of a stack pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StackPoolPlan {
     /// How a slot is divided.
@@ -73,11 +73,11 @@ impl StackPoolPlan {
     }
 }
 
-/// The places of the slots: each slot is in one of these places. [C1]
+/// The states of the slots. Each slot is in exactly one state. [C1]
 pub(super) struct State {
     /// Fibers at rest, with the most recently used fiber last.
     pub(super) warm: VecDeque<Fiber>,
-    /// The place of every slot. Trimmed, bare and fresh slots are recorded only here.
+    /// The state of every slot. Trimmed, bare and fresh slots are recorded only here.
     pub(super) segments: Segments,
     /// The number of fibers that were taken and not given back.
     out: usize,
@@ -105,7 +105,7 @@ impl StackPool {
     /// frames. The plan's layout must reserve [`Blocks::bytes`] for the thread-locals.
     ///
     /// # Errors
-    /// The same as for [`new`](StackPool::new).
+    /// The errors are those of [`new`](StackPool::new).
     pub fn isolated(
         plan: StackPoolPlan,
         entry: Entry,
@@ -123,10 +123,10 @@ impl StackPool {
         self.blocks
     }
 
-    /// Does the same as [`new`](StackPool::new), with every choice.
+    /// Does the same as [`new`](StackPool::new). The plan sets every property of the pool.
     ///
     /// # Errors
-    /// The same as for [`new`](StackPool::new).
+    /// The errors are those of [`new`](StackPool::new).
     pub fn of(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackError> {
         plan.check()?;
         if MODELLED {
@@ -144,17 +144,17 @@ impl StackPool {
         let strained = AtomicBool::new(false);
         let state = Mutex::new(state);
         let arena = StackPool { plan, entry, blocks: None, number, strained, state };
-        // The caller learns now if there can be no stack at all. The opened slot is used first.
+        // If the kernel refuses every stack, the caller gets the error now. The opened slot is used first.
         arena.open_one()?;
         Ok(arena)
     }
 
-    /// Returns how many slots a pool may have, as limited by address space.
+    /// Returns the largest number of slots that the address space of a pool allows.
     pub fn max_slots(layout: SlotLayout) -> usize {
         MAX_SLOTS.min(MAX_BYTES / layout.stride())
     }
 
-    /// Returns how many guarded stacks this kernel allows a process, as far as that can be known beforehand.
+    /// Returns how many stacks with guards this kernel probably allows in one process.
     pub fn guarded_slots() -> usize {
         match stack_mapping::guards_of_this_kernel() {
             Guards::Light => usize::MAX,
@@ -186,8 +186,8 @@ impl StackPool {
     /// most recent. If no fiber is warm, makes one cold fiber.
     ///
     /// # Errors
-    /// Returns an error if every slot is in use, or if the kernel refuses a guard or address space. No fiber
-    /// was taken then.
+    /// Returns an error, and takes no fiber, if every slot is in use, or if the kernel refuses a guard or address
+    /// space.
     pub fn take(&self, into: &mut Vec<Fiber>, max: usize) -> Result<(), StackError> {
         let mut state = self.lock();
         let warm = state.warm.len();
@@ -219,7 +219,7 @@ impl StackPool {
         }
     }
 
-    /// Returns how many slots have their fiber out.
+    /// Returns how many fibers were taken and not given back.
     pub fn in_use(&self) -> usize {
         self.lock().out
     }
@@ -237,8 +237,9 @@ impl StackPool {
             self.paint(claim);
         }
         // SAFETY:
-        // - the guard is in place [C2], and the segment stays while this slot is out [C3];
-        // - the slot was claimed, so it is in no other place. [C1]
+        // - The slot at `low` was opened, so it is writable above its guard. [C2] Its segment is not unmapped while
+        //   the slot is out. [C3]
+        // - The slot was claimed under the lock, so no other code uses its memory. [C1]
         Ok(unsafe {
             let (low, layout) = (claim.slot.low, self.plan.layout);
             Fiber::on(low, layout, claim.number, self.number, self.entry, self.blocks)
@@ -271,7 +272,7 @@ impl StackPool {
     /// then call [`secure`](StackPool::secure).
     #[inline]
     pub fn is_strained(&self) -> bool {
-        // Relaxed: this flag is a hint. If a thread sees it late, a goroutine waits for its stack.
+        // Relaxed: this flag is a hint. If a thread sees the flag too late, a goroutine only waits for its stack.
         self.strained.load(Ordering::Relaxed)
     }
 
@@ -280,7 +281,7 @@ impl StackPool {
         self.strained.store(true, Ordering::Relaxed);
     }
 
-    /// Opens slots until `slots` slots are open, in use or not. [C5]
+    /// Opens slots until the pool has `slots` open slots. Slots in use count too. [C5]
     ///
     /// # Errors
     /// Returns an error if the kernel refuses, or if the pool has fewer slots.
@@ -317,14 +318,14 @@ impl fmt::Debug for StackPool {
     }
 }
 
-/// Returns a pool that an earlier execution has made, if nothing of the pool is in use any more. A checker
-/// runs thousands of executions a second, and each of them makes a pool, so reservations and cold stacks
-/// would cost more than everything else.
+/// Returns a pool that an earlier execution has made, if no slot of the pool is in use any more. A checker runs
+/// thousands of executions per second, and each execution needs a pool. New reservations and cold stacks would
+/// cost more than everything else in an execution.
 fn cached(plan: StackPoolPlan, entry: Entry) -> Result<Arc<StackPool>, StackError> {
     static CACHE: Mutex<Vec<Arc<StackPool>>> = Mutex::new(Vec::new());
     let mut cache = CACHE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    // An execution that failed leaves suspended fibers in its pool, and nobody owns that pool. Drop it, which
-    // leaks its segments.
+    // An execution that failed leaves suspended fibers in its pool, and only the cache owns that pool. The pool
+    // is dropped here, which leaks its segments.
     cache.retain(|arena| Arc::strong_count(arena) > 1 || arena.in_use() == 0);
     let found = cache.iter().find(|arena| {
         Arc::strong_count(arena) == 1

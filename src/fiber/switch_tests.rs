@@ -20,7 +20,7 @@ const JUMPS: bool = cfg!(all(
 #[inline(never)]
 fn pause_behind(suspender: &Suspender, frames: u64) -> u64 {
     if frames == 0 {
-        // SAFETY: this runs on the suspender's own stack.
+        // SAFETY: `suspender` belongs to the fiber that runs this code.
         unsafe { suspender.suspend(PAUSED) };
         return 0;
     }
@@ -34,7 +34,7 @@ fn numbers_across_a_pause(suspender: &Suspender, seed: u64) -> bool {
     let broken: [f64; 24] = std::array::from_fn(|n| black_box((seed * 1_000 + n as u64) as f64));
     let [a, b, c, d, e, f, g, h, ..] = whole;
     let [k, l, m, n, o, p, q, r, ..] = broken;
-    // SAFETY: this runs on the suspender's own stack.
+    // SAFETY: `suspender` belongs to the fiber that runs this code.
     unsafe { suspender.suspend(PAUSED) };
     let sums = (
         a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h,
@@ -121,8 +121,8 @@ fn pass_behind(ring: &Ring, from: usize, frames: u64) -> usize {
     let [from, to] = [from, (from + 1) % 3].map(|which| ring.fibers[which].get());
     ring.passed.set(ring.passed.get() + 1);
     let argument = ptr::without_provenance_mut(ring.passed.get());
-    // SAFETY: the caller runs on `from`. Both fibers stay in place, and hold nothing that is bound to a
-    // thread.
+    // SAFETY: the caller runs on `from`, and `to` is suspended. The ring keeps both fibers at their addresses.
+    // Their frames hold no value that is bound to a thread.
     unsafe { Fiber::pass(from, to, argument, None) }.addr()
 }
 
@@ -147,12 +147,12 @@ fn fibers_pass_on_and_the_last_goes_back_to_the_resumer_of_the_first() {
                 assert!((0..12).all(|n| kept[n] == which * 100 + n));
             }
         };
-        // SAFETY: nobody else uses the fiber.
+        // SAFETY: the cell's fiber is at rest, so no other code has a reference to it.
         assert_eq!(start(unsafe { &mut *ring.fibers[which].get() }, body), PAUSED);
     }
     for which in 0..3 {
-        // SAFETY: nobody else uses the fiber. The first fiber goes back to this place after the others have
-        // passed on to it.
+        // SAFETY: the cell's fiber is suspended, so no other code uses it. The jump returns to this call only on the
+        // first fiber, after the other fibers have passed on to it.
         assert_eq!(go_on(unsafe { &mut *ring.fibers[which].get() }), DONE);
     }
     assert_eq!(ring.passed.get(), 3 * ROUNDS);
@@ -180,7 +180,7 @@ fn panic_behind(suspender: &Suspender, frames: usize, dropped: &Arc<Mutex<Vec<us
         }
     }
     let _note = Note(frames, dropped);
-    // SAFETY: this runs on the suspender's own stack.
+    // SAFETY: `suspender` belongs to the fiber that runs this code.
     unsafe { suspender.suspend(PAUSED) };
     if frames == 0 {
         std::panic::resume_unwind(Box::new("caught in the fiber"));
@@ -210,7 +210,7 @@ fn panic_unwinds_frames_that_have_suspended() {
 #[inline(never)]
 fn trace_behind(suspender: &Suspender, frames: u64, found: &Mutex<String>) {
     if frames == 0 {
-        // SAFETY: this runs on the suspender's own stack.
+        // SAFETY: `suspender` belongs to the fiber that runs this code.
         unsafe { suspender.suspend(PAUSED) };
         *found.lock().unwrap() = std::backtrace::Backtrace::force_capture().to_string();
         return;
@@ -236,7 +236,7 @@ fn backtrace_in_a_fiber_ends_where_its_stack_does() {
         let last = trace.lines().last().expect("a frame");
         assert!(last.ends_with("::begin"), "no end in {trace}");
     } else {
-        // With corosensei, an unwinder goes on to the frames of the resumer.
+        // With corosensei, an unwinder continues with the frames of the resumer.
         assert!(below.contains("backtrace_in_a_fiber_ends"), "no resumer in {trace}");
     }
     arena.give([fiber].into_iter());

@@ -16,15 +16,15 @@ pub(super) const PAUSED: usize = 3;
 
 pub(super) type Job = Box<dyn FnOnce(&Suspender)>;
 
-/// The entry function of the tests. It runs the `Option<Job>` that it gets, reports how the job ended, and
-/// waits for the next job.
+/// The entry function of the tests. This function runs the `Option<Job>` that it gets, reports how the job ended,
+/// and waits for the next job.
 pub(super) fn serve(suspender: &Suspender, mut argument: *mut ()) -> ! {
     loop {
-        // SAFETY: `start` passes a live `Option<Job>`, and nobody else uses it meanwhile.
+        // SAFETY: `argument` points to the local `Option<Job>` of `start`, which waits until this fiber suspends.
         let job = unsafe { (*argument.cast::<Option<Job>>()).take() };
         let run = || job.into_iter().for_each(|job| job(suspender));
         let why = if catch_unwind(AssertUnwindSafe(run)).is_ok() { DONE } else { PANICKED };
-        // SAFETY: this runs on the suspender's own stack.
+        // SAFETY: `suspender` belongs to the fiber that runs this code.
         argument = unsafe { suspender.suspend(why) };
     }
 }
@@ -63,8 +63,8 @@ pub(super) fn arena_with(slots: usize, guards: Guards) -> Arc<StackPool> {
     StackPool::of(plan, serve).expect("an arena")
 }
 
-/// Returns a guard. Tests that inspect the mappings of the whole process hold it, so that they do not
-/// overlap.
+/// Returns a lock's guard. A test that inspects the mappings of the whole process holds the guard, so that no two
+/// such tests run at the same time.
 pub(super) fn alone() -> impl Sized {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -79,7 +79,7 @@ pub(super) fn address_space() -> usize {
 pub(super) fn resident_pages(low: usize, bytes: usize) -> usize {
     let mut pages = vec![0_u8; bytes / page_size()];
     let place = std::ptr::without_provenance_mut(low);
-    // SAFETY: the call only reads, and `pages` has a byte for each page.
+    // SAFETY: the call writes one byte for each page to `pages`, which has that length.
     let rc = unsafe { libc::mincore(place, bytes, pages.as_mut_ptr()) };
     assert_eq!(rc, 0, "mincore: {}", std::io::Error::last_os_error());
     pages.iter().filter(|&&page| page & 1 == 1).count()
@@ -88,8 +88,8 @@ pub(super) fn resident_pages(low: usize, bytes: usize) -> usize {
 /// Returns whether the kernel can read a byte at this address. This detects a guard without a signal.
 pub(super) fn readable(address: usize) -> bool {
     let mut pipe = [0; 2];
-    // SAFETY: the call gets a place for two descriptors, which are closed below, and the kernel checks the
-    // address.
+    // SAFETY: `pipe` has two elements, and its descriptors are closed below. `write` may get any address, because
+    // the kernel checks it.
     unsafe {
         assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0);
         let written = libc::write(pipe[1], std::ptr::without_provenance(address), 1);
@@ -106,7 +106,7 @@ fn fiber_serves_one_job_after_another() {
     for round in 0..100 {
         let paused = start(&mut fiber, move |suspender| {
             for _ in 0..round {
-                // SAFETY: this runs on the suspender's own stack.
+                // SAFETY: `suspender` belongs to the fiber that runs this code.
                 unsafe { suspender.suspend(PAUSED) };
             }
         });
@@ -125,7 +125,7 @@ fn fiber_serves_one_job_after_another() {
 fn words_pass_both_ways() {
     fn echo(suspender: &Suspender, mut argument: *mut ()) -> ! {
         loop {
-            // SAFETY: this runs on the suspender's own stack.
+            // SAFETY: `suspender` belongs to the fiber that runs this code.
             argument = unsafe { suspender.suspend(argument.addr() + 1) };
         }
     }
@@ -214,7 +214,7 @@ fn fiber_may_resume_on_another_thread() {
     let mut fiber = one(&arena);
     let why = start(&mut fiber, |suspender| {
         let before = black_box(17);
-        // SAFETY: this runs on the suspender's own stack.
+        // SAFETY: `suspender` belongs to the fiber that runs this code.
         unsafe { suspender.suspend(PAUSED) };
         assert_eq!(before, 17);
     });
@@ -237,7 +237,7 @@ fn fiber_parked_below_2_kib_has_one_page_at_every_colour() {
     for fiber in &mut fibers {
         let why = start(fiber, |suspender| {
             let frames = black_box([1_u8; 2048]);
-            // SAFETY: this runs on the suspender's own stack.
+            // SAFETY: `suspender` belongs to the fiber that runs this code.
             unsafe { suspender.suspend(PAUSED) };
             assert_eq!(frames[black_box(2047)], 1);
         });
@@ -319,7 +319,7 @@ fn two_hundred_thousand_fibers_are_alive_at_once() {
     for _ in 0..200_000 {
         let mut fiber = one(&arena);
         let why = start(&mut fiber, |suspender| {
-            // SAFETY: this runs on the suspender's own stack.
+            // SAFETY: `suspender` belongs to the fiber that runs this code.
             unsafe { suspender.suspend(PAUSED) };
         });
         assert_eq!(why, PAUSED);

@@ -1,4 +1,4 @@
-//! Trim: gives back the memory of stacks that are no longer needed, and then their address space.
+//! Trim: gives the memory of stacks that are no longer needed back to the kernel, and later their address space.
 //! idle: returns how many warm fibers were not needed recently.
 //! trim: gives back the memory of warm fibers, in small batches.
 //! release: unmaps segments in which no slot is in use, which also frees their page tables.
@@ -13,8 +13,8 @@ use super::thread_locals::Blocks;
 use super::{Fiber, StackPool};
 use std::collections::VecDeque;
 
-/// The number of fibers that `trim` takes at a time. It is small, so that these stacks are missing from the
-/// warm fibers for a short time only.
+/// The number of fibers that `trim` takes at a time. The number is small, so that these fibers are missing from
+/// the warm fibers only for a short time.
 const TRIM_BATCH: usize = 32;
 
 /// Segments that no longer belong to the pool. They are unmapped when dropped.
@@ -69,16 +69,16 @@ impl StackPool {
         self.discard(&mut scattered);
     }
 
-    /// Takes out the segments in which nothing is in use, except the lowest `kept` segments, as long as
-    /// `least` slots stay open. [C5] `least` is called under the pool's lock. The segments are unmapped when
-    /// the returned value is dropped.
+    /// Removes the segments in which no slot is in use from the pool, except the lowest `kept` segments, and only
+    /// while `least()` slots stay open. [C5] `least` is called under the pool's lock. The segments are unmapped
+    /// when the returned value is dropped.
     pub fn release(&self, kept: usize, least: impl FnOnce() -> usize) -> Released {
         let mut state = self.lock();
         let least = least();
         Released(state.segments.release(kept, least))
     }
 
-    /// Gives back the memory of slots that are out, and marks the slots as trimmed.
+    /// Gives the memory of these slots, which the caller has taken, back to the kernel. Marks the slots as trimmed.
     fn discard(&self, batch: &mut Vec<Claim>) {
         batch.iter().for_each(|claim| claim.slot.discard());
         let mut state = self.lock();
@@ -127,10 +127,11 @@ impl State {
 
 /// Prepares a fiber for the loss of its memory.
 fn retire(fiber: &Fiber, blocks: Option<&Blocks>) {
-    // SAFETY: the fiber was warm, so it is at rest. It is forgotten here, and its slot still exists.
+    // SAFETY: the fiber was warm, so it is at rest. The caller forgets it, so it is not resumed any more. Its slot
+    // counts as in use until its memory is given back, so the slot is still mapped.
     unsafe { fiber.end() };
     if let Some(blocks) = blocks {
-        // SAFETY: the fiber was warm, so it is at rest, and it is forgotten here.
+        // SAFETY: the fiber was warm, so it is at rest. The caller forgets it, so it is not resumed any more.
         unsafe { fiber.retire(blocks) };
     }
 }
@@ -139,7 +140,7 @@ impl Drop for StackPool {
     fn drop(&mut self) {
         self.trim(0, usize::MAX);
         drop(self.release(0, || 0));
-        // A segment that is still there has a stack that is out, because a goroutine is suspended on it for
+        // Each segment that is left has a stack in use, because a goroutine is suspended on that stack for
         // ever. [C3]
         let state = self.state.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         state.segments.forget();

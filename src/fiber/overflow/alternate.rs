@@ -4,17 +4,17 @@
 //! a library of a C program). That stack has 8 KiB, or the kernel's minimum for a signal frame if wide vector
 //! registers make the minimum larger. Handlers with an empty mask can interrupt each other, and each takes a
 //! frame, so 8 KiB hold two frames.
-//! Our own handlers block every signal while they run, so they take one frame. The rest of the room is for
-//! what they call: `std`'s handler, which prints; other handlers that leave a signal unblocked; and a fault
-//! in one of these handlers.
+//! The handlers of this runtime block every signal while they run, so they take one frame. The rest of the
+//! alternate stack is for the code that they call. This code is `std`'s handler, which prints a message, or
+//! another handler that leaves a signal unblocked. Each of these handlers may also cause a fault.
 //! Checked by: src/fiber/overflow_tests.rs, proptests/environment/storm.rs.
 
 use crate::platform::page_size;
 use std::cell::OnceCell;
 use std::ptr;
 
-/// The number of the kernel's frames that must fit: the frame of a signal, and the frame of a fault in its
-/// handler.
+/// The number of the kernel's frames that must fit. One is the frame of a signal, and the other is the frame of
+/// a fault in the handler of that signal.
 const FRAMES: usize = 2;
 /// The bytes that handlers need in addition to the kernel's frames. An alternate stack with less is replaced.
 /// `std`'s report of an overflow takes some 4 KiB.
@@ -22,9 +22,9 @@ const ROOM: usize = 16 * 1024;
 /// The bytes that our alternate stacks have in addition to the frames.
 const OURS: usize = 32 * 1024;
 
-/// Installs an alternate stack for the calling kernel thread if the thread has none, or has one without
-/// enough room. The stack is removed when the thread ends. Each of our threads calls this function when it
-/// starts. If the kernel refuses, an overflow is a plain SIGSEGV.
+/// Installs an alternate stack for the calling kernel thread if the thread has no alternate stack, or one that
+/// is too small. The stack is removed when the thread ends. Each thread of a runtime calls this function when it
+/// starts. If the kernel refuses the stack, an overflow ends the process by a plain SIGSEGV.
 pub fn ensure_alternate_stack() {
     thread_local! {
         static OWN: OnceCell<Option<AlternateStack>> = const { OnceCell::new() };
@@ -55,14 +55,15 @@ impl AlternateStack {
         if low == libc::MAP_FAILED {
             return None;
         }
-        // From here on, a drop unmaps the stack.
+        // If this function returns early from here on, the drop of `own` unmaps the stack.
         let own = AlternateStack { low, bytes };
         let stack = libc::stack_t {
             ss_sp: low.wrapping_byte_add(page),
             ss_flags: 0,
             ss_size: bytes - page,
         };
-        // SAFETY: the lowest page is ours and unused, and the rest stays mapped while it is installed.
+        // SAFETY: `low` is the mapping made above, and no code uses its lowest page. The rest stays mapped while it
+        // is installed, because only `drop` unmaps it.
         let installed = unsafe {
             libc::mprotect(low, page, libc::PROT_NONE) == 0
                 && libc::sigaltstack(&stack, ptr::null_mut()) == 0
@@ -74,15 +75,15 @@ impl AlternateStack {
 impl Drop for AlternateStack {
     fn drop(&mut self) {
         let ours = self.low.addr()..self.low.addr() + self.bytes;
-        // The earlier alternate stack is not restored, because `std` has freed it by now. `std` has also
-        // disabled ours then.
+        // The earlier alternate stack is not restored, because `std` may have freed it. In that case `std` has also
+        // disabled this alternate stack.
         if current().is_some_and(|stack| ours.contains(&stack.ss_sp.addr())) {
             let none =
                 libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-            // SAFETY: the thread is ending, and does not run on its alternate stack.
+            // SAFETY: `none` is a valid `stack_t`. The thread is ending, and does not run on its alternate stack.
             unsafe { libc::sigaltstack(&none, ptr::null_mut()) };
         }
-        // SAFETY: the mapping is ours, and is not installed any more.
+        // SAFETY: `low` is the mapping that `if_needed` made. It is not installed any more, so no code uses it.
         unsafe { libc::munmap(self.low, self.bytes) };
     }
 }
@@ -90,7 +91,7 @@ impl Drop for AlternateStack {
 fn current() -> Option<libc::stack_t> {
     let mut stack =
         libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    // SAFETY: the call only reads.
+    // SAFETY: the first pointer is null, so nothing is changed. `stack` is a local variable for the result.
     let rc = unsafe { libc::sigaltstack(ptr::null(), &mut stack) };
     (rc == 0).then_some(stack)
 }

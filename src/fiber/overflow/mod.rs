@@ -45,13 +45,14 @@ pub fn install(describe: fn(&mut Report)) {
         Installed { describe, before }
     });
     static DONE: OnceLock<()> = OnceLock::new();
-    // This is a second step, so that no handler runs before `INSTALLED` is set.
+    // The handlers are installed in a second step, so that no handler runs before `INSTALLED` is set.
     DONE.get_or_init(|| SIGNALS.into_iter().for_each(take_over));
 }
 
 fn current_action(signal: libc::c_int) -> libc::sigaction {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the call only reads the action. If the kernel refuses, all zeroes is a valid sigaction.
+    // SAFETY: the call writes the current action to `action`. If the call fails, `action` is all zeroes, which is a
+    // valid `sigaction`.
     unsafe {
         libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
         action.assume_init()
@@ -64,7 +65,7 @@ fn take_over(signal: libc::c_int) {
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // Every signal stays blocked until the handler knows the cause of this fault. The earlier handler gets
     // the mask that it asked for: see `chain`.
-    // SAFETY: the call fills in a set of our own.
+    // SAFETY: the call only writes to the local set `action.sa_mask`.
     unsafe { libc::sigfillset(&mut action.sa_mask) };
     // SAFETY: `on_fault` has the signature that SA_SIGINFO demands, and is async-signal-safe. [O1]
     unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
@@ -75,7 +76,8 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the kernel passes both pointers, and SIGSEGV and SIGBUS carry an address.
+    // SAFETY: `info` and `context` are the pointers that the kernel passed to this handler. For SIGSEGV and
+    // SIGBUS, `info` has an address.
     let (address, code, stack) =
         unsafe { ((*info).si_addr().addr(), (*info).si_code, stack_pointer(context)) };
     // A code above 0 comes from a fault. A signal sent by `kill` has another code and carries no address.
@@ -99,8 +101,8 @@ fn report_and_abort(stack_size: usize) -> ! {
     }
     report.finish(stack_size);
     report.write_to_stderr();
-    // SAFETY: both calls are async-signal-safe. The default action comes first, so that no handler of SIGABRT
-    // runs in a process that cannot go on.
+    // SAFETY: both calls are async-signal-safe. The default action is set first, so that no handler of SIGABRT
+    // runs in a process that cannot continue.
     unsafe {
         libc::signal(libc::SIGABRT, libc::SIG_DFL);
         libc::abort()
@@ -111,9 +113,9 @@ fn report_and_abort(stack_size: usize) -> ! {
 fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(installed) = INSTALLED.get() else { return };
     let before = &installed.before[usize::from(signal != SIGNALS[0])];
-    // SAFETY: the kernel passed `context`.
+    // SAFETY: `context` is the third argument that the kernel passed to `on_fault`.
     unsafe { use_mask_of(before, signal, context) };
-    // SAFETY: the kernel passed `info`.
+    // SAFETY: `info` is the second argument that the kernel passed to `on_fault`, so it is valid.
     let from_fault = unsafe { (*info).si_code } > 0;
     match before.sa_sigaction {
         // `kill` may send a signal that the process ignores, but a fault ends the process even if it is
@@ -122,7 +124,7 @@ fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_
         libc::SIG_DFL | libc::SIG_IGN => {
             // Once the default action is back, a return repeats the fault. A signal sent by `kill` must be
             // sent again (it is blocked until the handler returns).
-            // SAFETY: both calls are async-signal-safe.
+            // SAFETY: both calls are async-signal-safe and take no pointer to memory.
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);
                 if !from_fault {
@@ -132,12 +134,12 @@ fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_
         }
         handler if before.sa_flags & libc::SA_SIGINFO != 0 => {
             type Action = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
-            // SAFETY: with SA_SIGINFO, the installed function has this type.
+            // SAFETY: `handler` was installed with SA_SIGINFO, so it is a function of this type.
             let handler = unsafe { std::mem::transmute::<usize, Action>(handler) };
             handler(signal, info, context);
         }
         handler => {
-            // SAFETY: without SA_SIGINFO, the installed function has this type.
+            // SAFETY: `handler` was installed without SA_SIGINFO, so it is a function of this type.
             let handler =
                 unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(handler) };
             handler(signal);
@@ -152,18 +154,19 @@ fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_
 /// # Safety
 /// `context` must be the third argument of the handler of `signal`.
 unsafe fn use_mask_of(before: &libc::sigaction, signal: libc::c_int, context: *mut libc::c_void) {
-    // SAFETY: the caller ensures that `context` is the kernel's.
+    // SAFETY: the caller guarantees that `context` is the third argument of a handler, so it points to a
+    // `ucontext_t` of the kernel.
     let mut mask = unsafe { (*context.cast::<libc::ucontext_t>()).uc_sigmask };
     let itself = before.sa_flags & libc::SA_NODEFER == 0;
     for other in 1..=LAST {
-        // SAFETY: the call only reads a set.
+        // SAFETY: `before.sa_mask` is a set that the C library filled in, and the call only reads it.
         let asked = unsafe { libc::sigismember(&before.sa_mask, other) } == 1;
         if asked || itself && other == signal {
-            // SAFETY: the call changes a set of our own.
+            // SAFETY: `mask` is a local copy of the kernel's set.
             unsafe { libc::sigaddset(&mut mask, other) };
         }
     }
-    // SAFETY: the call is async-signal-safe, and the kernel reads only as much of the set as it has written.
+    // SAFETY: the call is async-signal-safe. The kernel reads only the part of `mask` that it has also written.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &mask, ptr::null_mut()) };
 }
 
@@ -173,7 +176,8 @@ unsafe fn use_mask_of(before: &libc::sigaction, signal: libc::c_int, context: *m
 /// `context` must be the third argument of a signal handler.
 unsafe fn stack_pointer(context: *mut libc::c_void) -> usize {
     let context = context.cast::<libc::ucontext_t>();
-    // SAFETY: the caller ensures that `context` is the kernel's.
+    // SAFETY: the caller guarantees that `context` is the third argument of a handler, so it points to a
+    // `ucontext_t` of the kernel.
     let machine = unsafe { &(*context).uc_mcontext };
     #[cfg(target_arch = "x86_64")]
     return machine.gregs[libc::REG_RSP as usize] as usize;

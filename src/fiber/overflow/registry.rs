@@ -3,9 +3,9 @@
 //! remove: withdraws the address, which frees the entry.
 //! Tables are added when they are needed and never freed, so no memory that a handler reads is freed.
 //! [O1] Readers take no lock. The entry of a thread's own stack is the only entry that matters to the thread,
-//! and it does not change while the thread runs on that stack. Of other entries a reader may see fields of
-//! two segments. A second load of the address detects that, unless a third segment has the first segment's
-//! address by then.
+//! and this entry does not change while the thread runs on that stack. If another entry changes meanwhile, a
+//! reader may see the fields of two segments. A second load of the address detects this case, unless a third
+//! segment has been mapped at the first segment's address in between.
 //! Checked by: src/fiber/overflow_tests.rs.
 #![forbid(unsafe_code)]
 
@@ -61,7 +61,7 @@ impl Table {
 /// An entry that `add` made.
 pub(in crate::fiber) struct Registered(&'static Area);
 
-/// Enters a segment into the registry.
+/// Adds a segment to the registry.
 pub(in crate::fiber) fn add(low: usize, bytes: usize, layout: &SlotLayout) -> Registered {
     let mut table = &FIRST;
     let area = loop {
@@ -81,7 +81,7 @@ pub(in crate::fiber) fn add(low: usize, bytes: usize, layout: &SlotLayout) -> Re
 }
 
 impl Registered {
-    /// Removes the entry that `add` made. Must be called at most once.
+    /// Removes the entry that `add` made. The caller must call this function at most once.
     pub(in crate::fiber) fn remove(&self) {
         // Release: pairs with the Acquire of the next claim.
         self.0.low.store(FREE, Ordering::Release);
@@ -110,7 +110,7 @@ impl Area {
         let stride = self.stride.load(Ordering::Relaxed);
         let guard = self.guard.load(Ordering::Relaxed);
         let usable = self.usable.load(Ordering::Relaxed);
-        // Relaxed: this is the second load. A torn entry can only lead to the wrong message.
+        // Relaxed: this is the second load. If it misses a change, the only effect is the wrong message.
         if low <= CLAIMED || self.low.load(Ordering::Relaxed) != low {
             return None;
         }

@@ -7,7 +7,7 @@
 /// Whether `pass` is available.
 pub const PASSES: bool = false;
 
-/// Not available.
+/// This function is not available, because `PASSES` is false here.
 ///
 /// # Safety
 /// This function must not be called.
@@ -26,12 +26,13 @@ use std::arch::{asm, naked_asm};
 pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
     let frame = std::ptr::with_exposed_provenance_mut::<[usize; 4]>(link - 32);
     let words = [entry as *const () as usize, 0, begin as *const () as usize, 0];
-    // SAFETY: the memory is the caller's.
+    // SAFETY: `frame` is the 32 bytes below `link`, which the caller guarantees to be writable and aligned.
     unsafe { frame.write(words) };
     link - 32
 }
 
-/// Where a new stack begins. SP is at the frame that `prepare` left, X0 is the argument, and X1 is the link.
+/// The code at which a new stack begins. SP points to the frame that `prepare` has left, X0 is the argument, and
+/// X1 is the link.
 #[unsafe(naked)]
 unsafe extern "C" fn begin() -> ! {
     naked_asm!(
@@ -48,8 +49,8 @@ unsafe extern "C" fn begin() -> ! {
     )
 }
 
-/// Saves this stack in `*link` and goes on at `sp`. Returns the word with which that stack suspends, and its
-/// stack pointer.
+/// Saves this stack in `*link` and jumps to the stack at `sp`. Returns the number with which that stack suspends,
+/// and its stack pointer.
 ///
 /// # Safety
 /// `sp` must be the result of the stack's last suspension, or of `prepare`. `link` must be the link of that
@@ -62,16 +63,17 @@ pub unsafe fn resume(
     _pointers: [usize; 2],
 ) -> (usize, usize) {
     let (why, suspended);
-    // SAFETY: everything that the other side may change is declared as clobbered, or saved here.
+    // SAFETY: the caller guarantees that `sp` is a suspended stack and `link` its link. Every register that the
+    // code on that stack may change is declared as clobbered, or is saved here.
     unsafe {
         asm!(
             "stp x29, x19, [sp, #-32]!", // saved here, because the compiler reserves these registers
-            "adr x16, 2f",               // where this side goes on
+            "adr x16, 2f",               // where this side continues
             "str x16, [sp, #16]",
             "mov x16, sp",
             "str x16, [x1]",             // store it in the link
-            "ldr x16, [x2, #16]",        // where the fiber goes on
-            "mov sp, x2",                // its stack
+            "ldr x16, [x2, #16]",        // where the fiber continues
+            "mov sp, x2",                // the stack of the fiber
             "br x16",
             "2:",                        // `suspend` jumps here; SP is as it was above
             "hint #36",                  // `bti j`: a landing pad
@@ -88,22 +90,23 @@ pub unsafe fn resume(
     (why, suspended)
 }
 
-/// Saves this stack and goes back to the resumer. Returns the next argument.
+/// Saves this stack and jumps back to the resumer. Returns the argument of the next resume.
 ///
 /// # Safety
 /// `link` must be the link of the stack that the caller runs on.
 #[inline(always)]
 pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
     let argument;
-    // SAFETY: as in `resume`.
+    // SAFETY: the caller guarantees that `link` belongs to the stack that it runs on. Every register that the
+    // resumer may change is declared as clobbered, or is saved here.
     unsafe {
         asm!(
             "stp x29, x19, [sp, #-32]!", // as in `resume`
-            "adr x16, 2f",               // where this side goes on
+            "adr x16, 2f",               // where this side continues
             "str x16, [sp, #16]",
             "mov x2, sp",                // the resumer keeps this
             "ldr x17, [x1]",             // the resumer's stack
-            "ldr x16, [x17, #16]",       // where it goes on
+            "ldr x16, [x17, #16]",       // where the resumer continues
             "mov sp, x17",
             "br x16",
             "2:",                        // `resume` jumps here; SP is as it was above

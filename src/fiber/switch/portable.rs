@@ -1,5 +1,6 @@
-//! The switch by corosensei. It enters a fiber by a call and leaves it by a return. Returns are predicted
-//! correctly if the suspension is inlined. Behind any frame, a round trip has two mispredicted returns.
+//! The switch by corosensei. This switch enters a fiber by a call and leaves it by a return. The processor
+//! predicts the returns correctly if the suspension is inlined into the fiber's loop. If there is a call frame
+//! in between, a round trip has two mispredicted returns.
 
 use super::Entry;
 use crate::fiber::sanitizer::Told;
@@ -17,10 +18,10 @@ pub struct Resumable {
     told: NonNull<Told>,
 }
 
-/// Such a stack can go back to its resumer only.
+/// `PASSES` is false, because a coroutine of corosensei can only suspend to its resumer.
 pub const PASSES: bool = false;
 
-/// The handle by which the code on a fiber suspends. It lies in the first frame.
+/// The handle by which the code on a fiber suspends. The handle lies in the fiber's first frame.
 pub struct Suspender {
     yielder: NonNull<Yielder<*mut (), usize>>,
     told: NonNull<Told>,
@@ -36,10 +37,11 @@ impl Resumable {
         let at = |address| StackPointer::new(address).expect("a mapping is never at address 0");
         let base = top - size_of::<Told>().next_multiple_of(16);
         let told = NonNull::new(ptr::with_exposed_provenance_mut::<Told>(base)).expect("not null");
-        // SAFETY: the memory is the caller's, and the coroutine gets only the part below.
+        // SAFETY: the caller guarantees that the memory up to `top` is writable and that nothing else uses it. `told`
+        // points into it, and the coroutine gets only the memory below `base`.
         unsafe { told.write(Told::of(low, top)) };
         let first = move |yielder: &Yielder<*mut (), usize>, argument| -> Infallible {
-            // SAFETY: the value was written above, and lies on the stack that runs this code.
+            // SAFETY: `told` points to the value that was written above, at the top of the stack that runs this code.
             unsafe { told.as_ref() }.begins();
             let suspender = Suspender { yielder: NonNull::from(yielder), told };
             crate::fiber::switch::enter(entry, &suspender, argument)
@@ -59,19 +61,21 @@ impl Resumable {
     #[inline(always)]
     pub fn prefetch(&self) {}
 
-    /// Goes on at this stack. Returns the word with which it suspends; the second word is unused.
+    /// Continues the code on this stack. Returns the number with which the code suspends. The second number is unused.
     ///
     /// # Safety
-    /// The stack must still exist, and the code on it must be allowed to run on this kernel thread.
+    /// The stack must still be mapped, and the code on it must be allowed to run on this kernel thread.
     #[inline(always)]
     pub unsafe fn resume(
         this: *const Self,
         argument: *mut (),
         _pointers: [usize; 2],
     ) -> (usize, usize) {
-        // SAFETY: the caller's duties; here no stack passes on, so this one comes back, and nobody else has it.
+        // SAFETY: the caller guarantees that `this` is valid, and only this thread uses it. It stays so during the
+        // call, because with this switch the stack always suspends to this caller (`PASSES` is false).
         let this = unsafe { &mut *this.cast_mut() };
-        // SAFETY: the stack is still there, by the caller's duty, and `prepare` wrote this.
+        // SAFETY: `prepare` wrote the value that `told` points to, at the top of the stack. The caller guarantees
+        // that the stack is still mapped.
         let told = unsafe { this.told.as_ref() };
         let kept = told.leaves();
         let result = this.coroutine.resume(argument);
@@ -85,7 +89,7 @@ impl Resumable {
     /// Does nothing, because the coroutine knows where it has suspended.
     ///
     /// # Safety
-    /// `resume` must have just returned, for this stack.
+    /// `resume` must have just returned for this stack.
     #[inline(always)]
     pub unsafe fn is_back(&mut self, _sp: usize) {}
 
@@ -100,9 +104,9 @@ impl Resumable {
     /// Tells the sanitizer that this stack will not be resumed any more.
     ///
     /// # Safety
-    /// The stack must not be resumed any more, and its memory must still exist.
+    /// The stack must not be resumed any more, and its memory must still be mapped.
     pub unsafe fn end(&self) {
-        // SAFETY: the caller fulfils the duty.
+        // SAFETY: `told` points to the top of the stack, and the caller guarantees that its memory is still mapped.
         unsafe { self.told.as_ref() }.ends();
     }
 }
@@ -120,7 +124,8 @@ impl Suspender {
     /// The caller must run on the stack of this fiber.
     #[inline(always)]
     pub unsafe fn suspend(&self, why: usize) -> *mut () {
-        // SAFETY: both values lie on the stack that the caller runs on, and stay there.
+        // SAFETY: both pointers lead to values on the stack that the caller runs on. `prepare` and the coroutine wrote
+        // the values, and they stay as long as the stack.
         let (yielder, told) = unsafe { (self.yielder.as_ref(), self.told.as_ref()) };
         told.suspends();
         let argument = yielder.suspend(why);

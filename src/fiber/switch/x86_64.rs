@@ -17,13 +17,13 @@ pub const PASSES: bool = true;
 /// The memory below `link` must be writable, and `link` must be a multiple of 16.
 pub unsafe fn prepare(link: usize, entry: Entry) -> usize {
     let frame = std::ptr::with_exposed_provenance_mut::<[usize; 2]>(link - 16);
-    // SAFETY: the memory is the caller's.
+    // SAFETY: `frame` is the 16 bytes below `link`, which the caller guarantees to be writable and aligned.
     unsafe { frame.write([begin as *const () as usize, entry as *const () as usize]) };
     link - 16
 }
 
-/// Where a new stack begins. RSP is just below the link, at the words that `prepare` left, and RDI is the
-/// argument.
+/// The code at which a new stack begins. RSP points to the words that `prepare` has left just below the link,
+/// and RDI is the argument.
 #[unsafe(naked)]
 unsafe extern "C" fn begin() -> ! {
     naked_asm!(
@@ -40,9 +40,9 @@ unsafe extern "C" fn begin() -> ! {
     )
 }
 
-/// Saves this stack in `*link` and goes on at `sp`. Returns the word with which that stack suspends, and its
-/// stack pointer. `pointers` are the thread pointer for the way there, and the thread pointer for the way
-/// back, which is stored beside the link. [C6]
+/// Saves this stack in `*link` and jumps to the stack at `sp`. Returns the number with which that stack suspends,
+/// and its stack pointer. `pointers` are the thread pointer to take now, and the thread pointer to take on the
+/// way back. The second pointer is stored beside the link. [C6]
 ///
 /// # Safety
 /// `sp` must be the result of the stack's last suspension, or of `prepare`. `link` must be the link of that
@@ -56,12 +56,13 @@ pub unsafe fn resume(
 ) -> (usize, usize) {
     let [there, back] = pointers;
     let (why, suspended);
-    // SAFETY: everything that the other side may change is declared as clobbered, or saved here.
+    // SAFETY: the caller guarantees that `sp` is a suspended stack and `link` its link. Every register that the
+    // code on that stack may change is declared as clobbered, or is saved here.
     unsafe {
         asm!(
             "push rbx", // saved here, because the compiler reserves these registers
             "push rbp",
-            "lea rax, [rip + 2f]", // where this side goes on
+            "lea rax, [rip + 2f]", // where this side continues
             "push rax",
             "mov [rsi], rsp",      // store it in the link
             "mov [rsi + 8], r9",   // the thread pointer for the way back
@@ -99,22 +100,23 @@ pub unsafe fn resume(
     (why, suspended)
 }
 
-/// Saves this stack and goes back to the resumer. Returns the next argument.
+/// Saves this stack and jumps back to the resumer. Returns the argument of the next resume.
 ///
 /// # Safety
 /// `link` must be the link of the stack that the caller runs on.
 #[inline(always)]
 pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
     let argument;
-    // SAFETY: as in `resume`.
+    // SAFETY: the links are as the caller guarantees. Every register that the code on the other stack may change
+    // is declared as clobbered, or is saved here, as in `resume`.
     unsafe {
         asm!(
             "push rbx", // as in `resume`
             "push rbp",
-            "lea rax, [rip + 2f]", // where this side goes on
+            "lea rax, [rip + 2f]", // where this side continues
             "push rax",
             "mov rdx, rsp",        // the resumer keeps this
-            "mov r8, [rsi + 8]",   // its thread pointer, before another thread can resume this stack [C6]
+            "mov r8, [rsi + 8]",   // the resumer's thread pointer, before another thread can resume this stack [C6]
             "test r8, r8",
             "jz 4f",               // this stack shares the thread pointer
             "test r8b, 1",
@@ -122,7 +124,7 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
             "wrfsbase r8",
             "4:",
             "mov rsp, [rsi]",      // the resumer's stack
-            "pop rax",             // where it goes on
+            "pop rax",             // where the resumer continues
             "jmp rax",
             "5:",                  // as in `resume`
             "mov r12, rdi",
@@ -149,21 +151,22 @@ pub unsafe fn suspend(link: *mut usize, why: usize) -> *mut () {
     argument
 }
 
-/// Saves this stack, stores its stack pointer in `*kept`, and goes on at `sp`, which is another stack of the
-/// same resumer. Returns the next argument. `pointer` is the thread pointer of that stack. [C6]
+/// Saves this stack, stores its stack pointer in `*kept`, and jumps to the stack at `sp`, which has the same
+/// resumer. Returns the argument of the next resume. `pointer` is the thread pointer of that stack. [C6]
 ///
 /// # Safety
-/// `sp` and `pointer` must be as in `resume`. The link of that stack must hold what the link of this stack
-/// holds.
+/// `sp` and `pointer` must be as in `resume`. The link of the stack at `sp` must hold the same words as the link of
+/// this stack.
 #[inline(always)]
 pub unsafe fn pass(kept: *mut usize, sp: usize, argument: *mut (), pointer: usize) -> *mut () {
     let next;
-    // SAFETY: as in `resume`.
+    // SAFETY: the links are as the caller guarantees. Every register that the code on the other stack may change
+    // is declared as clobbered, or is saved here, as in `resume`.
     unsafe {
         asm!(
             "push rbx", // as in `resume`
             "push rbp",
-            "lea rax, [rip + 2f]", // where this side goes on
+            "lea rax, [rip + 2f]", // where this side continues
             "push rax",
             "mov [rsi], rsp",
             "test r8, r8",

@@ -27,7 +27,7 @@ const LAST_NUMBER: u32 = (1 << 30) - 1;
 /// The number of carried words, of `malloc` and of a sanitizer.
 const CARRIED: usize = if sanitizer::IS_ON { 8 } else { 2 };
 
-/// The knowledge by which this process makes blocks.
+/// What this process must know to make blocks.
 pub struct Blocks {
     pub(super) template: Template,
     /// The distance from the link of a stack up to the thread pointer.
@@ -41,21 +41,21 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Returns the blocks of this process. The first call finds them out. After an error, the next call tries
-    /// again.
+    /// Returns the `Blocks` of this process. The first call learns how to make blocks. After an error, the next
+    /// call tries again.
     pub fn of_this_process() -> Result<&'static Blocks, ThreadLocalsError> {
         static KNOWN: AtomicPtr<Blocks> = AtomicPtr::new(ptr::null_mut());
         static ONE_AT_A_TIME: OfProcess<Mutex<()>> = OfProcess::new();
         // Acquire: pairs with the Release below, so that the pointed-to value is seen.
         let known = KNOWN.load(Ordering::Acquire);
-        // SAFETY: the pointer is null, or comes from a box that was leaked.
+        // SAFETY: `known` is null, or points to a `Blocks` that `Box::leak` below keeps for the whole process.
         if let Some(known) = unsafe { known.as_ref() } {
             return Ok(known);
         }
         let turn = ONE_AT_A_TIME.get_or_init(Mutex::default);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Relaxed: the value is written under this lock.
-        // SAFETY: as above.
+        // SAFETY: the pointer is null, or points to a `Blocks` that `Box::leak` below keeps for the whole process.
         if let Some(known) = unsafe { KNOWN.load(Ordering::Relaxed).as_ref() } {
             return Ok(known);
         }
@@ -89,8 +89,8 @@ impl Blocks {
         })
     }
 
-    /// For memory that ends at `high`: returns where the frames begin, and the thread pointer of the block
-    /// above.
+    /// Returns, for memory that ends at `high`, the address at which the frames begin, and the thread pointer of
+    /// the block above the frames.
     #[inline]
     pub fn above(&self, high: usize) -> (usize, usize) {
         let pointer = (high - self.template.range.above) & !(self.template.align - 1);
@@ -103,7 +103,7 @@ impl Blocks {
         link + self.distance
     }
 
-    /// Returns the most bytes that a block and the room below it take of a slot.
+    /// Returns the largest number of bytes that a block, and the free memory below it, take of a slot.
     pub fn bytes(&self) -> usize {
         self.distance + self.template.range.above + self.template.align
     }
@@ -116,7 +116,7 @@ impl Blocks {
     pub unsafe fn make(&self, pointer: usize, low: usize) {
         let template = &self.template;
         let block = Block(pointer);
-        // SAFETY: by `above`, the range of the template lies between the frames and the end of the slot.
+        // SAFETY: the caller guarantees that `pointer` comes from `above`, so the template's range is in the slot.
         unsafe {
             let mut from = -(template.range.below as isize);
             let end = template.range.above as isize;
@@ -160,20 +160,20 @@ impl Blocks {
         (links as isize - self.template.list) as usize
     }
 
-    /// Returns the word that stands three words above the link of each block that these `Blocks` have made.
+    /// Returns the mark of these `Blocks`. Each of their blocks has it three words above the link.
     fn mark(&self) -> u64 {
         ptr::from_ref(self).addr() as u64
     }
 
-    /// Returns true if this thread pointer, with which the calling code runs, belongs to a block and not to a
-    /// kernel thread. In the child of a fork, the caller's block has become the kernel thread's: returns false.
+    /// Returns true if this thread pointer, with which the calling code runs, belongs to a block and not to a kernel
+    /// thread. Returns false in the child of a fork, because the caller's block has become the kernel thread's own.
     ///
     /// # Safety
     /// `pointer` must be the thread pointer of a thread, or of a complete block.
     pub(super) unsafe fn is_block(&self, pointer: usize) -> bool {
         let block = Block(pointer);
-        // SAFETY: each thread has a number. Only blocks have a number from `FIRST_NUMBER` on, and they have a
-        // word for the mark. Another mark belongs to another copy of this library in this process.
+        // SAFETY: the control block at `pointer` has a number, as each thread has. A number from `FIRST_NUMBER` on
+        // is a block's, and each block has a word for the mark. Another copy of this library has another mark.
         unsafe {
             block.half(self.template.number).read_volatile() >= FIRST_NUMBER
                 && block.word(24 - self.distance as isize).read() == self.mark()
@@ -185,8 +185,8 @@ impl Blocks {
     /// # Safety
     /// The calling code must run on this block.
     pub(super) unsafe fn resumer_pointer(&self, pointer: usize) -> usize {
-        // SAFETY: this is the word above the link, which was written before the block's thread pointer was
-        // taken.
+        // SAFETY: the caller runs on the block at `pointer`. The resumer wrote the word above the block's link before
+        // the switch took this thread pointer.
         let tagged = unsafe { Block(pointer).word(8 - self.distance as isize).read_volatile() };
         tagged as usize & !pointer::BY_SYSTEM_CALL
     }
@@ -198,7 +198,7 @@ impl Blocks {
     /// `pointer` must be that of a complete block.
     pub(super) unsafe fn stack(&self, pointer: usize) -> Option<(usize, usize)> {
         let word = |offsets: &[Offset]| {
-            // SAFETY: this is a word of a complete block.
+            // SAFETY: the caller guarantees that the block at `pointer` is complete. `offset` is from its template.
             offsets.first().map(|&offset| unsafe { Block(pointer).word(offset).read() } as usize)
         };
         Some((word(&self.template.stack_low)?, word(&self.template.stack_size)?))
@@ -213,17 +213,17 @@ impl Blocks {
     /// own, and frees or enlarges it by its `realloc`.
     fn make_vector(&self, pointer: usize) -> u64 {
         let vector = &self.template.vector;
-        // SAFETY: the call only allocates memory.
+        // SAFETY: `calloc` accepts any two numbers.
         let words = unsafe { libc::calloc(vector.words.len(), 8) }.cast::<u64>();
         assert!(!words.is_null(), "no memory for a goroutine's vector of modules");
         sanitizer::is_kept(words.cast());
-        // SAFETY: the memory was just allocated, with the same length.
+        // SAFETY: `words` points to memory that `calloc` has just returned, with the length of `vector.words`.
         unsafe { ptr::copy_nonoverlapping(vector.words.as_ptr(), words, vector.words.len()) };
         for &(word, distance) in &vector.selves {
-            // SAFETY: the index is less than the length.
+            // SAFETY: `word` is an index into `vector.words`, and `words` has the same length.
             unsafe { words.add(word).write((pointer as isize + distance) as u64) };
         }
-        // SAFETY: the vector is longer than two words.
+        // SAFETY: the vector at `words` has more than two words, because the template's vector has.
         unsafe { words.add(2) }.expose_provenance() as u64
     }
 
@@ -246,15 +246,15 @@ impl Blocks {
     #[inline(always)]
     pub(super) unsafe fn copy(&self, block: Block, from: Offset, to: Offset) {
         let words = (to - from) as usize / 8;
-        // SAFETY: the caller fulfils the duties, and image and block do not overlap.
+        // SAFETY: the caller guarantees that the part is in the template's range and its own. The image is elsewhere.
         unsafe {
             let image = self.template.image.as_ptr().add(self.template.range.word(from));
             ptr::copy_nonoverlapping(image, block.word(from), words);
         }
     }
 
-    /// Prepares the switch to the stack with this link. Returns the thread pointers for the ways there and back.
-    /// Carries the words of `malloc`, and stores `resumer` at the place that `Suspender::resumer` returns.
+    /// Prepares the switch to the stack with this link. Returns the thread pointers for the switch and for the way
+    /// back. Copies the words of `malloc`, and stores `resumer` in the word that `Suspender::resumer` points to.
     ///
     /// # Safety
     /// The block above that stack must be complete, and nobody else may use it. The caller must not allocate
@@ -263,26 +263,26 @@ impl Blocks {
     pub unsafe fn set_out(&self, link: usize, resumer: *const ()) -> [usize; 2] {
         let own = pointer::read();
         let there = self.pointer(link);
-        // SAFETY: both blocks are complete, and only this thread uses them. [C6] Two words above the link
-        // there is room for this word.
+        // SAFETY: `own` and `there` are complete blocks, by the caller's guarantee, and only this thread uses them.
+        // [C6] The suspender at `link` has a word for the resumer two words above the link.
         unsafe {
             self.carry(own, there);
             let place = ptr::with_exposed_provenance::<AtomicPtr<()>>(link + 16);
-            // Relaxed: only code that runs on this kernel thread from here on reads the word.
+            // Relaxed: only code that this kernel thread runs after the switch reads the word.
             (*place).store(resumer.cast_mut(), Ordering::Relaxed);
         }
         [there | self.how, own | self.how]
     }
 
-    /// Carries the words of `malloc` back, after the switch from the stack that has this link.
+    /// Copies the words of `malloc` back, after the switch from the stack that has this link.
     ///
     /// # Safety
     /// The calling kernel thread must have just come from that stack, must have its own thread pointer, and
     /// must have allocated nothing since.
     #[inline(always)]
     pub unsafe fn come_back(&self, link: usize) {
-        // SAFETY: both blocks are complete, and only this thread uses them, because the stack has not been
-        // published. [C6]
+        // SAFETY: both blocks are complete. Only this thread uses them, because the caller has just come from the
+        // stack and has not published it. [C6]
         unsafe { self.carry(self.pointer(link), pointer::read()) };
     }
 
@@ -296,7 +296,7 @@ impl Blocks {
             return;
         }
         for offset in self.carried {
-            // SAFETY: these are words of complete blocks.
+            // SAFETY: the caller guarantees that both blocks are complete, so each of them has the word at `offset`.
             unsafe { Block(to).word(offset).write(Block(from).word(offset).read()) };
         }
     }
@@ -308,12 +308,12 @@ impl Blocks {
         let high = low + memory.len() * 8;
         let (_, pointer) = self.above(high);
         let mut seen = Seen::default();
-        // SAFETY: the memory belongs to this frame and is large enough, and nobody else knows of the block.
-        // `look` returns, and does nothing that depends on the thread.
+        // SAFETY: the block lies in `memory`, which belongs to this frame and has `bytes()` bytes and some for a stack.
+        // No other code uses the block. `look` returns, and does nothing that depends on the thread.
         unsafe {
             self.make(pointer, low);
             let own = pointer::read();
-            // This is what the switch does. [C9]
+            // The switch also stores the resumer's thread pointer in this word. [C9]
             Block(pointer).word(8 - self.distance as isize).write((own | self.how) as u64);
             self.carry(own, pointer);
             pointer::with(pointer, look, [(&raw mut seen).expose_provenance(), 0, 0]);
@@ -345,7 +345,7 @@ struct Seen {
 
 unsafe extern "C" fn look(seen: usize, _: usize, _: usize) {
     let seen = ptr::with_exposed_provenance_mut::<Seen>(seen);
-    // SAFETY: the place belongs to the caller, which waits for this call.
+    // SAFETY: `seen` points to a local variable of `try_out`, which waits until this call returns.
     unsafe {
         seen.write(Seen {
             pointer: pointer::read(),
@@ -356,7 +356,7 @@ unsafe extern "C" fn look(seen: usize, _: usize, _: usize) {
     }
 }
 
-/// A block, by its thread pointer.
+/// A block. The number is the block's thread pointer.
 #[derive(Clone, Copy)]
 pub(super) struct Block(pub(super) usize);
 
@@ -381,7 +381,7 @@ impl Block {
     pub(super) unsafe fn clear(self, from: Offset, to: Offset) {
         for begin in (from..to).step_by(ZEROS) {
             let words = ((to - begin) as usize).min(ZEROS) / 8;
-            // SAFETY: the caller fulfils the duty.
+            // SAFETY: the caller guarantees that the words from `from` to `to` belong to it.
             let words = unsafe { std::slice::from_raw_parts_mut(self.word(begin), words) };
             if words.iter().any(|&word| word != 0) {
                 words.fill(0);
@@ -393,7 +393,7 @@ impl Block {
     /// The words must belong to the caller.
     unsafe fn write_all(self, offsets: &[Offset], value: usize) {
         for &offset in offsets {
-            // SAFETY: the caller fulfils the duty.
+            // SAFETY: the caller guarantees that the words at `offsets` belong to it.
             unsafe { self.word(offset).write(value as u64) };
         }
     }

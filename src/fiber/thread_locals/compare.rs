@@ -1,7 +1,7 @@
 //! Compare: finds out what each word of a block is, by comparing the blocks of two donors. [C8]
 //! A word that is equal in both blocks is a constant. A word that differs by the distance of the donors'
-//! thread pointers points into the block itself. The other words are few, and each of them must be known: see
-//! docs/thread-locals.md.
+//! thread pointers points into the block itself. The other words are few, and this file must know the purpose
+//! of each of them. docs/thread-locals.md lists them.
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::donor::Donor;
@@ -63,7 +63,7 @@ impl<'a> Compared<'a> {
         Ok(compared)
     }
 
-    /// Finds out what a word is that differs between the donors.
+    /// Finds out the purpose of a word that differs between the donors.
     fn differs(
         &mut self,
         offset: Offset,
@@ -102,10 +102,10 @@ impl<'a> Compared<'a> {
         Ok(())
     }
 
-    /// Handles a word of AddressSanitizer. In the control block, these words are the value of its key, and
-    /// the function that it has put in place of the thread's first function. They belong to the kernel
-    /// thread. The sanitizer's variables begin as zeros, as in a new thread, and each side of a switch sets
-    /// its own.
+    /// Records a word that belongs to AddressSanitizer. The sanitizer uses two words of the control block: the
+    /// value of its key, and the address of its own function, which it has stored in place of the thread's first
+    /// function. Both words belong to the kernel thread. The sanitizer's variables begin as zeros, as in a new
+    /// thread, and each side of a switch sets its own variables.
     fn is_the_sanitizers(&mut self, offset: Offset) {
         let word = self.range.word(offset);
         self.image[word] = 0;
@@ -160,7 +160,7 @@ impl<'a> Compared<'a> {
     pub(super) fn check_guards(&self) -> Result<(), ThreadLocalsError> {
         for offset in GUARDS {
             let own = ptr::with_exposed_provenance::<u64>(pointer::read());
-            // SAFETY: this is a word of the calling thread's control block.
+            // SAFETY: `own` is the calling thread's pointer. By the ABI, its control block has the words `GUARDS`.
             let own = unsafe { own.byte_offset(offset).read() };
             if self.image.get(self.range.word(offset)) != Some(&own) {
                 return Err(layout("a guard is not the same for all threads", offset));

@@ -1,8 +1,8 @@
 //! Donors: kernel threads that only show what the C library keeps for a thread.
 //!
-//! A donor runs on a stack of ours, so the end of its control block is known. It waits for orders: the caller
-//! takes an *image* of the donor's block, orders one operation, and takes another image. Donors are started
-//! by the C library's own call, not by `std`, and touch no Rust thread-local.
+//! A donor runs on a stack that this file maps, so the end of its control block is known. A donor waits for
+//! orders. The caller takes an *image* of the donor's block, orders one operation, and takes another image.
+//! Donors are started by the C library's own call, not by `std`, and touch no Rust thread-local.
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::error::ThreadLocalsError;
@@ -59,7 +59,7 @@ impl Donor {
         let mut thread = 0;
         let argument = ptr::from_ref(&*post).cast_mut().cast();
         // SAFETY: the attribute object lies in this frame, and is initialized first and destroyed last. The
-        // stack is ours. The stack and the post both stay until the thread has been joined.
+        // stack was mapped above. The stack and the post both stay allocated until the thread has been joined.
         let errno = unsafe {
             let mut attributes = std::mem::zeroed::<libc::pthread_attr_t>();
             libc::pthread_attr_init(&mut attributes);
@@ -71,7 +71,7 @@ impl Donor {
             errno
         };
         if errno != 0 {
-            // SAFETY: the mapping is ours, and nobody uses it.
+            // SAFETY: the mapping was made above, and no thread uses it, because none was started on it.
             unsafe { libc::munmap(low, bytes) };
             return Err(ThreadLocalsError::Thread { errno });
         }
@@ -94,8 +94,8 @@ impl Donor {
         let from = ptr::with_exposed_provenance::<u64>(self.thread_pointer() - below);
         sanitizer::unmark(from.addr(), below + above);
         let words = (below + above) / 8;
-        // SAFETY: the range lies on the donor's stack (the caller takes it from `below` and `above` of this
-        // file), and the donor waits. The read is volatile, because C code of another thread wrote the words.
+        // SAFETY: the range lies on the donor's stack, because the caller takes it from `below` and `above` of
+        // this file. The donor waits, so it does not write. The read is volatile, because C code wrote the words.
         (0..words).map(|word| unsafe { from.add(word).read_volatile() }).collect()
     }
 
@@ -105,7 +105,7 @@ impl Donor {
     }
 
     pub(super) fn kernel_id(&self) -> u32 {
-        // Relaxed: as above.
+        // Relaxed: the donor wrote this word before its state became READY.
         self.post.kernel_id.load(Ordering::Relaxed) as u32
     }
 
@@ -124,10 +124,10 @@ impl Donor {
     }
 
     /// Returns at least as many bytes as the static thread-local variables take below the thread pointer,
-    /// including the room for libraries that are loaded later. The thread's first frame lies below all of
-    /// that.
+    /// including the memory for libraries that are loaded later. The thread's first frame lies below these
+    /// bytes.
     pub(super) fn below(&self) -> usize {
-        // Relaxed: as above.
+        // Relaxed: the donor wrote this word before its state became READY.
         let frame = self.post.frame.load(Ordering::Relaxed);
         self.thread_pointer().saturating_sub(frame).next_multiple_of(64)
     }
@@ -143,7 +143,7 @@ impl Drop for Donor {
     fn drop(&mut self) {
         // Release: pairs with the Acquire of the donor.
         self.post.state.store(END, Ordering::Release);
-        // SAFETY: we have started the thread and join it once. After the join nobody uses its stack.
+        // SAFETY: `start` started the thread, and this destructor joins it once. No code uses its stack afterwards.
         unsafe {
             libc::pthread_join(self.thread, ptr::null_mut());
             libc::munmap(ptr::without_provenance_mut(self.stack), self.bytes);
@@ -163,7 +163,7 @@ impl Post {
 
 /// The main function of a donor.
 extern "C" fn donate(post: *mut libc::c_void) -> *mut libc::c_void {
-    // SAFETY: the starter keeps the post until it has joined this thread.
+    // SAFETY: `post` points to the starter's `Post`, which the starter frees only after it has joined this thread.
     let post = unsafe { &*post.cast::<Post>() };
     let in_frame = 0_u8;
     // Relaxed: the store of the state publishes these words.
@@ -183,11 +183,11 @@ extern "C" fn donate(post: *mut libc::c_void) -> *mut libc::c_void {
                 },
             }
         }
-        // Relaxed: the Acquire above orders this load.
+        // Relaxed: the order was stored before the state BUSY, which the Acquire load above has seen.
         let order = post.order.load(Ordering::Relaxed) as *const ();
-        // SAFETY: `order` has stored an `Order`.
+        // SAFETY: the word is an `Order`, because `Donor::order` stores only values of that type in it.
         let order = unsafe { std::mem::transmute::<*const (), Order>(order) };
-        // SAFETY: an order does nothing that depends on the thread.
+        // SAFETY: the argument is the one that `Donor::order` got for this order, and an order may run on any thread.
         unsafe { order(post.argument.load(Ordering::Relaxed)) };
     }
 }

@@ -27,7 +27,7 @@ impl Blocks {
     pub unsafe fn end(&self) {
         let block = Block(pointer::read());
         let learnt = &self.template.learnt;
-        // SAFETY: these are words of a complete block, which belongs to the caller.
+        // SAFETY: `block` is the block that the caller runs on, so it is complete and no other thread uses it.
         unsafe {
             loop {
                 if block.word(learnt.destructors).read() != 0 {
@@ -52,11 +52,11 @@ impl Blocks {
     /// Returns true if there may be values of `pthread_setspecific`.
     ///
     /// # Safety
-    /// As for [`end`](Self::end).
+    /// The conditions are those of [`end`](Self::end).
     #[inline]
     unsafe fn has_values(&self, block: Block) -> bool {
         match self.template.learnt.specific.and_then(|specific| specific.used) {
-            // SAFETY: this is a word of a complete block.
+            // SAFETY: `used` is the offset of a word of `block`, which the caller guarantees to be complete.
             Some(used) => unsafe { block.word(used).read() != self.image(used) },
             None => self.values(block).next().is_some(),
         }
@@ -65,21 +65,21 @@ impl Blocks {
     /// Runs the destructors of keys. Afterwards no key has a value.
     ///
     /// # Safety
-    /// As for [`end`](Self::end).
+    /// The conditions are those of [`end`](Self::end).
     #[cold]
     unsafe fn end_keys(&self, block: Block) {
         for _ in 0..ROUNDS {
-            // SAFETY: the caller fulfils the duties.
+            // SAFETY: the caller guarantees the conditions of `end`, which are also those of `end_values`.
             if !unsafe { self.end_values(block) } {
                 break;
             }
         }
         for (key, _) in self.values(block) {
-            // SAFETY: the key has a value here, so it exists.
+            // SAFETY: `values` returned the key, so the key is valid: this thread has a value for it.
             unsafe { libc::pthread_setspecific(key, ptr::null()) };
         }
         if let Some(used) = self.template.learnt.specific.and_then(|specific| specific.used) {
-            // SAFETY: this is a word of a complete block.
+            // SAFETY: `used` is the offset of a word of `block`, on which the caller runs.
             unsafe { block.word(used).write(self.image(used)) };
         }
     }
@@ -87,14 +87,15 @@ impl Blocks {
     /// Runs one round of destructors. Returns true if a destructor was called.
     ///
     /// # Safety
-    /// As for [`end`](Self::end).
+    /// The conditions are those of [`end`](Self::end).
     unsafe fn end_values(&self, block: Block) -> bool {
         let mut called = false;
         for (key, value) in self.values(block) {
-            // SAFETY: the table has an entry for each key. Another thread may create or delete keys
-            // meanwhile, as it may at the end of any thread.
+            // SAFETY: `key` is less than `KEYS`, and the table has that many entries. Another thread may create or
+            // delete keys meanwhile. The C library has the same race at the end of each thread.
             let destructor = unsafe { (*self.template.symbols.keys.add(key as usize)).destructor };
-            // SAFETY: the key's own destructor gets the value, as at the end of a thread.
+            // SAFETY: `destructor` is the key's own destructor, and `value` is a value of this key. The C library makes
+            // the same call at the end of a thread.
             unsafe {
                 libc::pthread_setspecific(key, ptr::null());
                 if let Some(destructor) = destructor {
@@ -119,7 +120,7 @@ impl Blocks {
             !kernel_threads.is_some_and(is_it)
         };
         let candidates = (0..KEYS).filter(is_own).filter(move |&key| match specific {
-            // SAFETY: these are words of a complete block, and of the blocks of keys to which it leads.
+            // SAFETY: the key is less than `KEYS`, and the callers guarantee that `block` is complete.
             Some(specific) => unsafe { block.may_have(specific, key) },
             None => true,
         });
@@ -142,20 +143,20 @@ impl Blocks {
         let pointer = pointer::read();
         let block = Block(pointer);
         for &(from, to) in &template.renewed {
-            // SAFETY: the part lies in the range, below the thread pointer.
+            // SAFETY: the part lies in the template's range, and the block is the caller's own, so nobody else uses it.
             unsafe { self.copy(block, from, to) };
         }
         for &(from, to) in &template.zeros {
-            // SAFETY: as above.
+            // SAFETY: the words lie in the caller's own block, because the template's parts lie in each block.
             unsafe { block.clear(from, to) };
         }
         for &(offset, distance) in &template.renewed_selves {
-            // SAFETY: as above.
+            // SAFETY: the word lies in the caller's own block, because `offset` comes from the template.
             unsafe { block.word(offset).write((pointer as isize + distance) as u64) };
         }
-        // SAFETY: as above.
+        // SAFETY: `pointer` is the thread pointer of the block that the caller runs on.
         unsafe { self.late.make(pointer) };
-        // SAFETY: as above. The vector begins with its generation.
+        // SAFETY: the word at offset 8 of the caller's own block points to its vector, which begins with a generation.
         unsafe {
             let vector = ptr::with_exposed_provenance::<u64>(block.word(8).read() as usize);
             if template.has_dynamic || vector.read() != template.vector.words[2] {
@@ -171,9 +172,9 @@ impl Blocks {
     /// The block must be complete, and no reference to one of its variables may be in use.
     #[cold]
     unsafe fn free_dynamic(&self, block: Block) {
-        // SAFETY: this is the vector of a complete block. The word before the vector is the number of modules
-        // for which it has room. Each module has a word that points to its variables, and a word that says
-        // what to free, or 0.
+        // SAFETY: `vector` is the vector of a complete block, by the caller's guarantee. Two words before it is the
+        // number of modules for which it has memory. Each module has a word that points to its variables, and a
+        // word that is 0 or a pointer to free.
         unsafe {
             let vector = ptr::with_exposed_provenance_mut::<u64>(block.word(8).read() as usize);
             let modules = vector.sub(2).read() as usize;
@@ -189,15 +190,15 @@ impl Blocks {
         }
     }
 
-    /// Frees what the block owns. Afterwards its memory may be given back, or hold a new block.
+    /// Frees what the block owns. Afterwards the block's memory may be given back, or hold a new block.
     ///
     /// # Safety
-    /// The block must be complete, and its destructors must have run. No code may run on the block before it
-    /// is made again.
+    /// The block must be complete, and its destructors must have run. No code may run on the block before
+    /// `make` has made it again.
     pub unsafe fn retire(&self, pointer: usize) {
         let block = Block(pointer);
-        // SAFETY: the caller fulfils the duties. The vector was allocated by `make_vector`, or later by the C
-        // library's own `realloc`.
+        // SAFETY: the caller guarantees that the block is complete and that no code runs on it. The vector was
+        // allocated by `make_vector`, or later by the C library's own `realloc`, so `free` accepts it.
         unsafe {
             self.free_dynamic(block);
             self.free_texts(block);
@@ -210,7 +211,7 @@ impl Blocks {
     /// Frees the texts of errors, and the blocks of keys after the first block.
     ///
     /// # Safety
-    /// As for [`retire`](Self::retire).
+    /// The conditions are those of [`retire`](Self::retire).
     unsafe fn free_texts(&self, block: Block) {
         let free = |offset: Offset| {
             // SAFETY: the word is null, or points to memory that the C library has allocated for this block

@@ -27,7 +27,7 @@ pub enum ThreadLocalsError {
     Layout {
         /// What was not found, or was found and not understood.
         what: &'static str,
-        /// The place, in bytes from the thread pointer.
+        /// The offset of the data, in bytes from the thread pointer.
         offset: isize,
     },
 }

@@ -23,18 +23,18 @@ use std::ptr;
 /// The signal by which the C library makes every thread change its identity.
 const SIGSETXID: libc::c_int = 33;
 
-/// The blocks of this process, for handlers. It is set before the first block is used, including the trial.
+/// The `Blocks` of this process, for handlers. This pointer is set before the first block is used or tried out.
 static BLOCKS: AtomicPtr<Blocks> = AtomicPtr::new(ptr::null_mut());
 
 /// The C library's own handler of `SIGSETXID`.
 static SET_ID: AtomicUsize = AtomicUsize::new(0);
 
-/// Installs the handlers. Must be called before any block is used.
+/// Installs the handlers. The caller must call this function before any block is used.
 pub(super) fn prepare(blocks: &'static Blocks) -> Result<(), ThreadLocalsError> {
     // Release: pairs with the Acquire in `blocks`.
     BLOCKS.store(ptr::from_ref(blocks).cast_mut(), Ordering::Release);
     wrap_set_id()?;
-    // SAFETY: `in_child` allocates nothing and takes no lock.
+    // SAFETY: `in_child` has the type of a handler, and the child may call it, because it takes no lock.
     match unsafe { libc::pthread_atfork(None, None, Some(in_child)) } {
         0 => Ok(()),
         errno => Err(ThreadLocalsError::Thread { errno }),
@@ -43,7 +43,7 @@ pub(super) fn prepare(blocks: &'static Blocks) -> Result<(), ThreadLocalsError> 
 
 fn blocks() -> Option<&'static Blocks> {
     // Acquire: pairs with the Release in `prepare`.
-    // SAFETY: the pointer is null, or the one that `prepare` got, which is never freed.
+    // SAFETY: the pointer is null, or the reference with lifetime `'static` that `prepare` stored.
     unsafe { BLOCKS.load(Ordering::Acquire).as_ref() }
 }
 
@@ -52,9 +52,9 @@ fn blocks() -> Option<&'static Blocks> {
 pub fn own_pointer() -> Option<usize> {
     let blocks = blocks()?;
     let pointer = pointer::read();
-    // SAFETY: this is the thread pointer of a thread, or of a complete block.
+    // SAFETY: `pointer` is the calling code's thread pointer, which belongs to a thread or to a complete block.
     unsafe { blocks.is_block(pointer) }.then(|| {
-        // SAFETY: the pointer is that of a block, and this code runs on that block.
+        // SAFETY: `is_block` has returned true for `pointer`, and this code runs with that thread pointer.
         unsafe { blocks.resumer_pointer(pointer) }
     })
 }
@@ -66,7 +66,7 @@ pub fn own_pointer() -> Option<usize> {
 /// `handle` must be that of a thread or goroutine that has not been destroyed.
 pub unsafe fn stack_of(handle: usize) -> Option<(usize, usize)> {
     let blocks = blocks()?;
-    // SAFETY: the caller fulfils the duty.
+    // SAFETY: the caller guarantees that `handle` belongs to a thread or goroutine that is not destroyed.
     unsafe { if blocks.is_block(handle) { blocks.stack(handle) } else { None } }
 }
 
@@ -96,7 +96,7 @@ fn call_as<R, F: FnOnce() -> R>(own: usize, f: F) -> R {
     struct Call<F, R>(Option<F>, Option<R>);
     unsafe extern "C" fn call<R, F: FnOnce() -> R>(call: usize, _: usize, _: usize) {
         let call = ptr::with_exposed_provenance_mut::<Call<F, R>>(call);
-        // SAFETY: the calling frame waits for this call, and nobody else knows of the value.
+        // SAFETY: `call` points to the local variable `frame` of `call_as`, which waits and does not use it meanwhile.
         let call = unsafe { &mut *call };
         call.1 = call.0.take().map(|f| f());
     }
@@ -104,8 +104,8 @@ fn call_as<R, F: FnOnce() -> R>(own: usize, f: F) -> R {
     let block = pointer::read();
     let blocks = blocks().expect("there is a block");
     let arguments = [(&raw mut frame).expose_provenance(), 0, 0];
-    // SAFETY: the pointers are those of the goroutine's block and of its kernel thread, and both belong to
-    // the caller. `call` returns, because an `extern "C"` function cannot unwind.
+    // SAFETY: `block` is the thread pointer of the calling goroutine's block, and `own` is that of the kernel
+    // thread that runs it, so no other thread uses them. `call` returns, because `extern "C"` cannot unwind.
     unsafe {
         blocks.carry(block, own);
         pointer::with(own, call::<R, F>, arguments);
@@ -116,8 +116,8 @@ fn call_as<R, F: FnOnce() -> R>(own: usize, f: F) -> R {
 
 // ---- set*id ------------------------------------------------------------------------------------------
 
-/// The kernel's `struct sigaction`. It is needed because the C library's functions refuse the C library's own
-/// signals.
+/// The kernel's `struct sigaction`. This file calls the kernel directly, because the C library's functions
+/// refuse the signals that the C library itself uses.
 #[repr(C)]
 #[derive(Default)]
 struct Action {
@@ -130,13 +130,14 @@ struct Action {
 fn act(new: Option<&Action>) -> Option<Action> {
     let mut before = Action::default();
     let new = new.map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: both pointers are null, or point to the kernel's structure.
+    // SAFETY: `new` is null or points to an `Action`, and `before` is a local `Action`, which is the kernel's type.
     let result =
         unsafe { libc::syscall(libc::SYS_rt_sigaction, SIGSETXID, new, &raw mut before, 8usize) };
     (result == 0).then_some(before)
 }
 
-/// Puts `on_set_id` before the C library's handler, which exists once a thread has been started.
+/// Installs `on_set_id`, which calls the C library's handler. The C library installs its handler when it starts the
+/// first thread.
 fn wrap_set_id() -> Result<(), ThreadLocalsError> {
     let missing = |what| ThreadLocalsError::Layout { what, offset: SIGSETXID as isize };
     let before = act(None).ok_or(missing("the kernel does not tell the handler of signal 33"))?;
@@ -161,9 +162,10 @@ unsafe extern "C" fn on_set_id(signal: usize, info: usize, context: usize) {
     type Handler = unsafe extern "C" fn(usize, usize, usize);
     // Acquire: pairs with the Release in `wrap_set_id`, which ran before this handler was installed.
     let handler = ptr::with_exposed_provenance::<()>(SET_ID.load(Ordering::Acquire));
-    // SAFETY: this is the C library's own handler, which returns and takes the kernel's arguments.
+    // SAFETY: `SET_ID` holds the address of the C library's handler, which has the type `Handler`.
     let handler = unsafe { std::mem::transmute::<*const (), Handler>(handler) };
-    // SAFETY: the arguments are the kernel's, and only this thread uses the kernel thread's own pointer.
+    // SAFETY: the three arguments come from the kernel. `own` is this kernel thread's own pointer, which no other
+    // thread uses, and the C library's handler returns.
     unsafe {
         match own_pointer() {
             Some(own) => pointer::with(own, handler, [signal, info, context]),
@@ -178,7 +180,7 @@ unsafe extern "C" fn on_set_id(signal: usize, info: usize, context: usize) {
 const RSEQ_SIGNATURE: u32 = 0x5305_3053;
 const RSEQ_UNREGISTER: i32 = 1;
 const AT_RSEQ_FEATURE_SIZE: libc::c_ulong = 27;
-/// The offset of `cpu_id`, and its value if the kernel does not know the area.
+/// The offset of `cpu_id`, and the value of `cpu_id` if the area is not registered with the kernel.
 const CPU_ID: usize = 4;
 const UNREGISTERED: u32 = -2_i32 as u32;
 
@@ -190,18 +192,18 @@ pub(super) unsafe extern "C" fn in_child() {
     let pointer = pointer::read();
     let area = |pointer: usize| (pointer as isize + rseq.from) as usize;
     let cpu_id = ptr::with_exposed_provenance::<u32>(area(pointer) + CPU_ID);
-    // SAFETY: each thread and each block has the area.
+    // SAFETY: `cpu_id` lies in the area at `pointer`. Each thread and each block has this area.
     if unsafe { cpu_id.read_volatile() } != UNREGISTERED {
         return;
     }
-    // The C library has registered each thread that it has started, so this is a block. Its number is already
-    // the number that the kernel gave.
-    // SAFETY: the pointer is that of a block, and this code runs on that block.
+    // The C library registers each thread that it starts, so an area that is not registered is a block's. The C
+    // library has already stored the child's own thread number in this block.
+    // SAFETY: `pointer` is therefore that of a block, and this code runs on that block.
     let own = unsafe { blocks.resumer_pointer(pointer) };
     for bytes in registered_sizes(rseq) {
-        // SAFETY: the kernel checks whether it knows this area, and then forgets it.
+        // SAFETY: the area at `own` belonged to the parent's worker. The kernel only checks and forgets its address.
         if unsafe { register(area(own), bytes, RSEQ_UNREGISTER) } == 0 {
-            // SAFETY: this is the area of this thread's block, which lives as long as the thread.
+            // SAFETY: the area at `pointer` lies in this thread's block, which stays as long as the thread.
             unsafe { register(area(pointer), bytes, 0) };
             return;
         }
@@ -219,6 +221,6 @@ fn registered_sizes(rseq: Rseq) -> [usize; 2] {
 /// # Safety
 /// The area must belong to the calling thread.
 unsafe fn register(area: usize, bytes: usize, flags: i32) -> libc::c_long {
-    // SAFETY: the caller fulfils the duty.
+    // SAFETY: the caller guarantees that the area belongs to the calling thread.
     unsafe { libc::syscall(libc::SYS_rseq, area, bytes as u32, flags, RSEQ_SIGNATURE) }
 }

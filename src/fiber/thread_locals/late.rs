@@ -1,6 +1,6 @@
 //! Late: handles libraries that are loaded after blocks were made, if their variables lie in the blocks. The
-//! C library leaves room for such variables, and makes them in the blocks of its threads. This file makes
-//! them in the blocks of goroutines.
+//! C library leaves memory free for such variables, and makes the variables in the blocks of its threads. This
+//! file makes the variables in the blocks of goroutines.
 //! catch_up (after each `dlopen`, and now and then): checks whether there is an unknown module. If so, a new
 //! thread shows where its variables are. Their first values are remembered, and made in each live block.
 //! make, renew (of a block): include these variables. A block is linked before it reads the remembered
@@ -24,7 +24,7 @@ use std::ptr;
 /// A module that has thread-local variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Loaded {
-    /// The module's place in the vector of modules, from 1 on.
+    /// The module's index in the vector of modules. The first module has index 1.
     pub(super) number: usize,
     pub(super) bytes: usize,
     pub(super) align: usize,
@@ -42,12 +42,12 @@ pub(super) fn loaded() -> Vec<Loaded> {
         _: usize,
         found: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: the loader passes its description, and `found` points to the caller's value.
+        // SAFETY: the loader passes a valid description, and `found` points to the value that the caller passed.
         let (info, found) = unsafe { (&*info, &mut *found.cast::<Vec<Loaded>>()) };
-        // SAFETY: the index is less than the number of headers.
+        // SAFETY: the loader passes an array of that many headers, and the index is less than this number.
         let headers = (0..usize::from(info.dlpi_phnum)).map(|n| unsafe { *info.dlpi_phdr.add(n) });
         for header in headers.filter(|header| header.p_type == libc::PT_TLS) {
-            // SAFETY: the text belongs to the loader.
+            // SAFETY: the pointer is the loader's C string, which stays allocated while the loader calls this function.
             let name = unsafe { CStr::from_ptr(info.dlpi_name) };
             found.push(Loaded {
                 number: info.dlpi_tls_modid,
@@ -62,7 +62,7 @@ pub(super) fn loaded() -> Vec<Loaded> {
         0
     }
     let mut found = Vec::<Loaded>::new();
-    // SAFETY: `visit` has the loader's type, and gets the argument that it expects.
+    // SAFETY: `visit` has the type that the loader calls, and its argument points to the value that it expects.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut found).cast()) };
     found
 }
@@ -74,13 +74,13 @@ fn changes() -> u64 {
         _: usize,
         found: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: the loader passes its description, and `found` points to the caller's value.
+        // SAFETY: the loader passes a valid description, and `found` points to the value that the caller passed.
         let (info, found) = unsafe { (&*info, &mut *found.cast::<u64>()) };
         *found = info.dlpi_adds << 32 | info.dlpi_subs & 0xffff_ffff;
         1
     }
     let mut found = 0_u64;
-    // SAFETY: `first` has the loader's type, and gets the argument that it expects.
+    // SAFETY: `first` has the type that the loader calls, and its argument points to the value that it expects.
     unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
     found
 }
@@ -89,12 +89,12 @@ fn changes() -> u64 {
 pub(super) struct Late {
     /// The result of `changes` at the last check.
     seen: AtomicU64,
-    /// Null, or the variables to make in each block. The vector is never freed, because another thread may be
-    /// reading it.
+    /// A null pointer, or a pointer to the variables to make in each block. The vector is never freed, because
+    /// another thread may be reading it.
     parts: AtomicPtr<Vec<Part>>,
     one_at_a_time: OfProcess<Mutex<()>>,
-    /// The links of all blocks. The links are words of the blocks, as in the C library's own list of threads.
-    /// The child of a fork has a new list, of the blocks that it makes.
+    /// The list of all blocks. Its links are words of the blocks, as in the C library's own list of threads. The
+    /// child of a fork begins a new list for the blocks that it makes.
     live: OfProcess<Mutex<Links>>,
 }
 
@@ -106,7 +106,7 @@ pub(super) struct Part {
     image: Vec<u8>,
 }
 
-/// Two words. Each is the address of another such pair.
+/// Two words, each of which is the address of another pair of links.
 #[derive(Default)]
 #[repr(C)]
 struct Links {
@@ -143,7 +143,7 @@ impl Late {
     #[inline(always)]
     pub(super) unsafe fn make(&self, pointer: usize) {
         if let Some(parts) = self.parts() {
-            // SAFETY: the caller fulfils the duty.
+            // SAFETY: the caller guarantees that the block at `pointer` belongs to it, as `Part::make` demands.
             parts.iter().for_each(|part| unsafe { part.make(pointer) });
         }
     }
@@ -159,8 +159,8 @@ impl Late {
             (head.next, head.previous) = (own, own);
         }
         let next = head.next;
-        // SAFETY: these are the words of the new block, and of the block that was first so far, or the head
-        // itself.
+        // SAFETY: the pointers lead to the link words of the new block, and of the block that was first so far (or of
+        // the head). The blocks in the list are live, and the lock is held.
         unsafe {
             ptr::with_exposed_provenance_mut::<Links>(links).write(Links { next, previous: own });
             (*ptr::with_exposed_provenance_mut::<Links>(next)).previous = links;
@@ -169,11 +169,12 @@ impl Late {
     }
 
     /// # Safety
-    /// As for `link`, which must have been called before.
+    /// The conditions of `link` must hold, and `link` must have been called for these words before.
     pub(super) unsafe fn unlink(&self, links: usize) {
         let _head = self.live();
         let place = ptr::with_exposed_provenance_mut::<Links>;
-        // SAFETY: these are the block's words and those of its neighbours, and the lock is held.
+        // SAFETY: the pointers lead to the link words of the block and of its neighbours in the list. The blocks in the
+        // list are live, and only the holder of the lock changes their links.
         unsafe {
             let Links { next, previous } = place(links).read();
             (*place(previous)).next = next;
@@ -185,7 +186,7 @@ impl Late {
     /// Checks whether a library was loaded, and makes its variables in all blocks.
     pub(super) fn catch_up(&self, blocks: &Blocks) {
         let now = changes();
-        // Relaxed: a change that is not seen here is seen under the lock.
+        // Relaxed: `seen` only tells whether a check is needed. The check itself is made under the lock.
         if self.seen.load(Ordering::Relaxed) == now {
             return;
         }
@@ -205,7 +206,7 @@ impl Late {
                 Err(error) => refuse(&format!("a library was loaded, and {error}")),
             }
         }
-        // Relaxed: as above.
+        // Relaxed: `seen` only tells whether a check is needed. It publishes no other data.
         self.seen.store(now, Ordering::Relaxed);
     }
 
@@ -221,8 +222,8 @@ impl Late {
             }
             let image = ptr::with_exposed_provenance::<u8>(module.image);
             let mut bytes = vec![0; module.bytes];
-            // SAFETY: these are the module's first values, as its header says. The module was loaded a moment
-            // ago, and the code that loaded it has not unloaded it yet.
+            // SAFETY: the module's header gives the address and length of its first values. The module was loaded a
+            // moment ago, and the code that loaded it has not unloaded it yet.
             unsafe { ptr::copy_nonoverlapping(image, bytes.as_mut_ptr(), module.image_bytes) };
             Some(Part { from, module, image: bytes })
         };
@@ -233,7 +234,7 @@ impl Late {
     fn remember(&self, blocks: &Blocks, found: &[Loaded], new: Vec<Part>) {
         let before = self.parts().unwrap_or(&[]);
         let is_free = |part: &Part| {
-            // If another module was loaded at this place before, the place holds what that module has left.
+            // If an earlier module had its variables at this offset, the block still holds what that module left.
             before.iter().all(|other| other.end() <= part.from || part.end() <= other.from)
         };
         let checked: Vec<bool> = new.iter().map(is_free).collect();
@@ -247,12 +248,12 @@ impl Late {
         while links != own && links != 0 {
             let pointer = blocks.pointer_of_links(links);
             for (part, &is_checked) in new.iter().zip(&checked) {
-                // SAFETY: the block is live, and nobody uses this part of it. The library's code, and the
-                // code that loaded the library, run later. If they have run already, they have left values
-                // there, which are checked.
+                // SAFETY: `pointer` belongs to a live block, because its links are in the list. No code uses this part
+                // of the block yet, because the library's code and the code that loaded it run later. If they have
+                // run already, the check in `make_in_live` finds their values.
                 unsafe { part.make_in_live(pointer, is_checked) };
             }
-            // SAFETY: these are the words of a live block, and the lock is held.
+            // SAFETY: `links` is the address of the links of a live block, which stay while the lock is held.
             links = unsafe { (*ptr::with_exposed_provenance::<Links>(links)).next };
         }
     }
@@ -274,7 +275,8 @@ impl Part {
     /// # Safety
     /// The block must belong to the caller.
     unsafe fn make(&self, pointer: usize) {
-        // SAFETY: the caller fulfils the duty. The part lies in the room below the variables, or among them.
+        // SAFETY: the caller guarantees that the block at `pointer` belongs to it. The part lies in that block,
+        // below the variables or among them.
         unsafe {
             ptr::copy_nonoverlapping(self.image.as_ptr(), self.place(pointer), self.image.len());
         }
@@ -289,8 +291,8 @@ impl Part {
                 // The variables have their first values already, and may have been used.
                 return;
             }
-            // SAFETY: the caller fulfils the duty. If other code writes there now, it has used the variables
-            // too early.
+            // SAFETY: the caller guarantees that the block is live, and the index is less than the part's length. If
+            // other code writes to the part now, that code has used the variables too early.
             let there = (0..self.image.len())
                 .map(|at| unsafe { self.place(pointer).add(at).read_volatile() });
             let there: Vec<u8> = there.collect();
@@ -302,7 +304,7 @@ impl Part {
                 ));
             }
         }
-        // SAFETY: the caller fulfils the duty.
+        // SAFETY: the caller guarantees that the block is live, and no code uses this part of it yet.
         unsafe { self.make(pointer) };
     }
 }

@@ -1,5 +1,5 @@
-//! Finds out which words of a block the C library uses for what. A donor performs one operation, and the
-//! words that have changed belong to that operation. [C8]
+//! Learn: finds out the purpose of each word of a block that the C library uses. A donor performs one operation,
+//! and the words that have changed belong to that operation. [C8]
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::donor::{Donor, Order};
@@ -23,7 +23,7 @@ pub(super) struct Rseq {
     pub(super) is_used: bool,
 }
 
-/// The places of the values of `pthread_setspecific`.
+/// Where a block holds the values of `pthread_setspecific`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Specific {
     /// The first 32 pairs of a sequence number and a value, in the control block.
@@ -34,7 +34,7 @@ pub(super) struct Specific {
     pub(super) used: Option<Offset>,
 }
 
-/// The words that were found.
+/// The words that the donor's operations have shown, with the purpose of each word.
 #[derive(Clone, Debug)]
 pub(super) struct Learnt {
     pub(super) errno: Offset,
@@ -50,11 +50,11 @@ pub(super) struct Learnt {
     pub(super) settings: Vec<Offset>,
     /// Words that own memory which the C library frees only at the end of a thread.
     pub(super) owners: Vec<Offset>,
-    /// Those of the owning words that are null or point to one text made by `malloc`.
+    /// The owning words that are null, or that point to a text that `malloc` has allocated.
     pub(super) texts: Vec<Offset>,
-    /// The keys of `std`'s hash maps. They are random numbers, and the next goroutine may use them as a
-    /// thread uses them for its next map. To ask the kernel for new keys would take longer than everything
-    /// else.
+    /// The keys of `std`'s hash maps. The keys are random numbers. The next goroutine may use the same keys,
+    /// because a thread also uses the same keys for its next map. A request to the kernel for new keys would
+    /// take longer than everything else in `renew`.
     pub(super) hash_keys: Vec<Offset>,
     pub(super) resolver: Option<Resolver>,
 }
@@ -102,7 +102,7 @@ pub(super) fn learn(
 ) -> Result<Learnt, ThreadLocalsError> {
     let mut trial = Trial { donor, range, errno: None };
     trial.ask(errno_place);
-    // Relaxed: the donor's post orders this load.
+    // Relaxed: the starter has seen the donor's state (Acquire), so it also sees this value.
     let errno = ANSWER.load(Ordering::Relaxed) as isize - donor.thread_pointer() as isize;
     trial.errno = Some(errno & !7);
     // The donor allocates twice, because the first call may set up more than the words that are carried.
@@ -177,11 +177,11 @@ impl Trial<'_> {
     fn destructors(&self, symbols: &Symbols) -> Result<Offset, ThreadLocalsError> {
         let mut changed = self.ask(register_destructor);
         changed.retain(|&offset| self.word(offset) != 0);
-        // Relaxed: the donor's post orders this load.
+        // Relaxed: the starter has seen the donor's state (Acquire), so it also sees this value.
         let ran = DESTRUCTORS_RUN.load(Ordering::Relaxed);
         self.ask_with(call, symbols.call_destructors as *const () as usize);
         changed.retain(|&offset| self.word(offset) == 0);
-        // Relaxed: the donor's post orders this load.
+        // Relaxed: the starter has seen the donor's state (Acquire), so it also sees this value.
         if DESTRUCTORS_RUN.load(Ordering::Relaxed) != ran + 1 {
             return Err(ThreadLocalsError::Symbol { name: "__call_tls_dtors" });
         }
@@ -197,11 +197,11 @@ impl Trial<'_> {
     fn specific(&self) -> Option<Specific> {
         const VALUE: u64 = 0x5e1f_0001;
         let mut key = 0;
-        // SAFETY: the call gets a valid place for a key.
+        // SAFETY: `key` points to a local variable, to which the call writes the new key.
         if unsafe { libc::pthread_key_create(&mut key, None) } != 0 {
             return None;
         }
-        // Relaxed: the donor's post orders this store.
+        // Relaxed: the next order to the donor publishes this store, and the donor loads the key after that order.
         KEY.store(key as usize, Ordering::Relaxed);
         let changed = self.ask_with(set_specific, VALUE as usize);
         let data: Vec<_> = changed.iter().filter(|&&o| self.word(o) == VALUE).collect();
@@ -210,7 +210,7 @@ impl Trial<'_> {
             _ => None,
         };
         self.ask_with(set_specific, 0);
-        // SAFETY: the key was created above, and nobody has a value of it any more.
+        // SAFETY: `key` was created above. Only the donor has set a value for it, and has set it to 0 again.
         unsafe { libc::pthread_key_delete(key) };
         found
     }
@@ -264,22 +264,22 @@ fn global_locale() -> libc::locale_t {
 
 unsafe fn errno_place(_: usize) {
     // SAFETY: the call takes no argument.
-    // Relaxed: the donor's post orders this store.
+    // Relaxed: the starter sees this store, because the donor's Release store of its state follows.
     ANSWER.store(unsafe { libc::__errno_location() }.addr(), Ordering::Relaxed);
 }
 
 unsafe fn allocate(_: usize) {
-    // SAFETY: the memory is freed here. The black box keeps the compiler from removing both calls.
+    // SAFETY: the pointer comes from `malloc` and is freed once. `black_box` keeps both calls in the program.
     unsafe { libc::free(std::hint::black_box(libc::malloc(24))) };
 }
 
 unsafe extern "C" fn count_destructor(_: *mut c_void) {
-    // Relaxed: the donor's post orders this addition.
+    // Relaxed: the starter sees this addition, because the donor's Release store of its state follows.
     DESTRUCTORS_RUN.fetch_add(1, Ordering::Relaxed);
 }
 
 unsafe fn register_destructor(_: usize) {
-    // SAFETY: the destructor does nothing with its object, and belongs to this module.
+    // SAFETY: `count_destructor` ignores its argument, so null is valid. `__dso_handle` is this module's own.
     unsafe {
         __cxa_thread_atexit_impl(
             count_destructor,
@@ -290,7 +290,7 @@ unsafe fn register_destructor(_: usize) {
 }
 
 unsafe fn call(function: usize) {
-    // SAFETY: the caller passes the address of a function that takes nothing and returns nothing.
+    // SAFETY: `function` is the address of a function that takes and returns nothing. The caller guarantees it.
     unsafe {
         let function =
             std::mem::transmute::<*const (), unsafe extern "C" fn()>(function as *const ());
@@ -299,33 +299,33 @@ unsafe fn call(function: usize) {
 }
 
 unsafe fn set_specific(value: usize) {
-    // Relaxed: the donor's post orders this load.
+    // Relaxed: the starter stored the key before it gave this order, and `Donor::order` publishes that store.
     let key = KEY.load(Ordering::Relaxed) as libc::pthread_key_t;
     // SAFETY: the key has no destructor, so the value is only a number.
     unsafe { libc::pthread_setspecific(key, ptr::without_provenance(value)) };
 }
 
 unsafe fn change_locale(_: usize) {
-    // SAFETY: this makes a new locale, which `restore_locale` frees.
+    // SAFETY: the name is a C string, and no locale is modified. `restore_locale` frees the new locale.
     unsafe {
         let locale = libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), ptr::null_mut());
-        // Relaxed: the donor's post orders this store.
+        // Relaxed: only this donor loads the locale, in `restore_locale`.
         LOCALE.store(locale.addr(), Ordering::Relaxed);
         libc::uselocale(locale);
     }
 }
 
 unsafe fn restore_locale(_: usize) {
-    // SAFETY: `change_locale` made this locale, and nobody uses it any more.
+    // SAFETY: `change_locale` made this locale. No thread uses it after this donor has left it here.
     unsafe {
         libc::uselocale(global_locale());
-        // Relaxed: the donor's post orders this load.
+        // Relaxed: this donor itself stored the locale, in `change_locale`.
         libc::freelocale(ptr::with_exposed_provenance_mut(LOCALE.load(Ordering::Relaxed)));
     }
 }
 
 unsafe fn forbid_cancellation(_: usize) {
-    // SAFETY: no code cancels a donor.
+    // SAFETY: the calls only change the donor's setting, and no code cancels a donor.
     unsafe {
         pthread_setcanceltype(ASYNCHRONOUS, ptr::null_mut());
         pthread_setcancelstate(DISABLE, ptr::null_mut());
@@ -333,7 +333,7 @@ unsafe fn forbid_cancellation(_: usize) {
 }
 
 unsafe fn allow_cancellation(_: usize) {
-    // SAFETY: as above.
+    // SAFETY: as in the function above, no code cancels a donor.
     unsafe {
         pthread_setcancelstate(ENABLE, ptr::null_mut());
         pthread_setcanceltype(DEFERRED, ptr::null_mut());
@@ -349,13 +349,13 @@ const NO_SUCH: libc::c_int = 100_000;
 
 unsafe fn describe_error(_: usize) {
     // SAFETY: the call accepts any number.
-    // Relaxed: the starter waits, and the donor's post orders this store.
+    // Relaxed: the starter waits. It sees this store, because the donor's Release store of its state follows.
     ANSWER.store(unsafe { libc::strerror(NO_SUCH) }.addr(), Ordering::Relaxed);
 }
 
 unsafe fn describe_signal(_: usize) {
     // SAFETY: the call accepts any number.
-    // Relaxed: the starter waits, and the donor's post orders this store.
+    // Relaxed: the starter waits. It sees this store, because the donor's Release store of its state follows.
     ANSWER.store(unsafe { libc::strsignal(NO_SUCH) }.addr(), Ordering::Relaxed);
 }
 
@@ -383,7 +383,7 @@ pub(super) fn restore_settings() {
     }
 }
 
-/// Returns true if the calling thread has its own pointer where the ABI demands it.
+/// Returns true if the calling thread's control block holds its own address at offset 16, as the ABI demands.
 pub(super) fn is_self_pointing() -> bool {
     let at = ptr::with_exposed_provenance::<usize>(pointer::read());
     // SAFETY: the control block begins at the thread pointer. The word at offset 16 also points to the

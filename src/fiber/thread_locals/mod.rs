@@ -13,16 +13,17 @@
 //! ```
 //!
 //! - `template`: the content of a new block, learnt from two threads that do nothing (*donors*).
-//! - `learn`: finds out which words of a block the C library uses for what. A donor performs an operation,
-//!   and the words that have changed belong to that operation.
-//! - `compare`: finds out what each word is, by comparing two donors.
+//! - `learn`: finds out the purpose of the words that the C library uses. A donor performs an operation, and
+//!   the words that have changed belong to that operation.
+//! - `compare`: finds out whether each word is a constant, a pointer, or something else, by comparing two donors.
 //! - `block`: makes one block and uses it.
 //! - `ending`: runs destructors, renews the block for the next goroutine, and frees it.
-//! - `late`: variables of libraries that are loaded later.
+//! - `late`: makes the variables of libraries that are loaded later.
 //! - `pointer`: reads and writes the thread pointer.
-//! - `kernel_thread`: operations that use the kernel thread's own pointer: identities, forks, allocators.
+//! - `kernel_thread`: runs operations with the kernel thread's own pointer, for example changes of identity, forks
+//!   and calls of allocators.
 //! - `resolver`: the state of the C library's name resolver.
-//! - `symbols`: the two things of the C library that have no public name.
+//! - `symbols`: finds a function and a table of the C library that have no public name.
 //!
 //! [C6] A kernel thread has a goroutine's thread pointer only while it runs that goroutine. It takes its own
 //! pointer back before any other thread can resume the goroutine.

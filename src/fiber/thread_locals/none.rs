@@ -1,4 +1,4 @@
-//! The stand-in for blocks on another machine, with another C library, or with another switch.
+//! This file replaces `block` on another machine, with another C library, or with another switch.
 
 use super::error::ThreadLocalsError;
 

@@ -10,8 +10,8 @@ use crate::platform::unmodelled::{AtomicU8, Ordering};
 /// The bit of `AT_HWCAP2` that is set if FS may be written by an instruction.
 const HWCAP2_FSGSBASE: libc::c_ulong = 1 << 1;
 
-/// Set in a thread pointer that must be written by a system call. The bit is free, because pointers are
-/// multiples of 64.
+/// This bit is set in a thread pointer that must be written by a system call. Thread pointers do not use the
+/// bit, because they are multiples of 64.
 pub(in crate::fiber) const BY_SYSTEM_CALL: usize = 1;
 
 /// Returns the thread pointer with which the calling code runs.
@@ -30,8 +30,8 @@ pub fn read() -> usize {
 const UNKNOWN: u8 = 2;
 static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-/// Makes this process behave as on a kernel that does not allow the instruction. For tests, before the first
-/// runtime.
+/// Makes this process behave as on a kernel that does not allow the instruction. Only tests call this function,
+/// before the first runtime.
 pub fn write_by_system_call() {
     // Relaxed: see `how_to_write`.
     KNOWN.store(BY_SYSTEM_CALL as u8, Ordering::Relaxed);
@@ -67,12 +67,14 @@ pub unsafe fn with(
     arguments: [usize; 3],
 ) {
     let [first, second, third] = arguments;
-    // SAFETY: the caller fulfils the duties, and `call_with` takes the pointer in the form of `how_to_write`.
+    // SAFETY: the caller guarantees that `pointer` may be taken and that `f` returns. `how_to_write` adds the bit
+    // that `call_with` needs.
     unsafe { call_with(first, second, third, f, pointer | how_to_write()) }
 }
 
 /// # Safety
-/// As for [`with`]. The bit `BY_SYSTEM_CALL` of `tagged` must be set if the instruction is not allowed.
+/// The conditions are those of [`with`]. If the instruction is not allowed, the bit `BY_SYSTEM_CALL` of `tagged`
+/// must be set.
 #[unsafe(naked)]
 unsafe extern "C" fn call_with(
     first: usize,

@@ -28,7 +28,7 @@ impl Resolver {
         let state = function(c"__res_state")?;
         let close = function(c"__res_nclose")?;
         donor.order(ask, state.addr());
-        // Relaxed: the donor's post orders this load.
+        // Relaxed: the starter has seen the donor's state (Acquire), so it also sees this address.
         let place = STATE.load(Ordering::Relaxed) as isize - donor.thread_pointer() as isize;
         let is_inside = place > 0 && place % 8 == 0 && place + BYTES <= range.above as isize;
         let is_new = is_inside
@@ -50,24 +50,24 @@ impl Resolver {
     /// # Safety
     /// The block must be complete, and the caller must run on it.
     pub(super) unsafe fn end(self, block: Block) {
-        // SAFETY: this is a word of the block.
+        // SAFETY: the word lies in `block`, and the caller guarantees that the block is complete.
         if unsafe { block.word(self.options()).read() } == 0 {
             return;
         }
-        // SAFETY: the state belongs to the caller, and nobody uses it.
+        // SAFETY: the state lies in the caller's own block, so no other thread uses it during this call.
         unsafe { (self.close)(block.word(self.place).cast()) };
-        // SAFETY: this is a part of the control block, which is all zero in a new thread.
+        // SAFETY: the range is the state's part of the caller's control block. It is all zero in a new thread.
         unsafe { block.clear(self.place, self.place + BYTES) };
     }
 }
 
-/// Finds the address of the state. Called on a donor.
+/// Finds the address of the state. A donor calls this function.
 unsafe fn ask(state: usize) {
     type Function = unsafe extern "C" fn() -> *mut libc::c_void;
     let state = std::ptr::with_exposed_provenance::<libc::c_void>(state);
     // SAFETY: the C library's function of this name has this type.
     let state = unsafe { std::mem::transmute::<*const libc::c_void, Function>(state) };
-    // Relaxed: the starter waits, and the donor's post orders this store.
+    // Relaxed: the starter waits. It sees this store, because the donor's Release store of its state follows.
     // SAFETY: the call takes no argument.
     STATE.store(unsafe { state() }.addr(), Ordering::Relaxed);
 }

@@ -1,5 +1,5 @@
-//! The two things of the C library that this folder needs and that have no public name: the function that
-//! runs the destructors of a thread's C++ and Rust thread-locals, and the table of the keys' destructors.
+//! Finds a function and a table of the C library that this folder needs and that have no public name. The
+//! function runs the destructors of a thread's C++ and Rust thread-locals. The table has the keys' destructors.
 //! The function is exported for the library's own parts. The table is exported for debuggers, since version
 //! 2.34. In earlier versions the table is found by a search for the destructors of keys that are made for
 //! this purpose.
@@ -29,7 +29,7 @@ macro_rules! weak {
 /// One key of `pthread_key_create`, in the C library's representation.
 #[repr(C)]
 pub(super) struct Key {
-    /// This number is odd while the key is in use.
+    /// The sequence number of the key, which is odd while the key is in use.
     pub(super) sequence: usize,
     pub(super) destructor: Option<unsafe extern "C" fn(*mut libc::c_void)>,
 }
@@ -40,9 +40,10 @@ pub(super) struct Symbols {
     pub(super) keys: *const Key,
 }
 
-// SAFETY: the function and the table belong to the C library and stay. The table is read word by word.
+// SAFETY: both pointers lead into the C library, which is never unloaded. The function may be called on any
+// thread, and the table is only read.
 unsafe impl Send for Symbols {}
-// SAFETY: as above.
+// SAFETY: no method changes the two pointers, and what they point to may be used by any thread, as for `Send`.
 unsafe impl Sync for Symbols {}
 
 impl Symbols {
@@ -53,7 +54,7 @@ impl Symbols {
             Err(missing) => search_keys().ok_or(missing)?,
         };
         Ok(Symbols {
-            // SAFETY: the function takes nothing and returns nothing.
+            // SAFETY: `call` is the address of `__call_tls_dtors`, which takes nothing and returns nothing.
             call_destructors: unsafe {
                 std::mem::transmute::<*const (), unsafe extern "C" fn()>(call)
             },
@@ -73,8 +74,8 @@ pub(super) fn variable<T: Copy>(name: &std::ffi::CStr) -> Option<T> {
     #[cfg(not(target_feature = "crt-static"))]
     // SAFETY: the name is a C string, and the call only looks it up.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }.cast_const();
-    // SAFETY: the pointer is null, or points to a variable of the type that the caller has chosen for this
-    // name.
+    // SAFETY: `found` is null, or points to the C library's variable of this name. The callers in this crate use
+    // the type `T` that the C library documents for it.
     unsafe { found.cast::<T>().as_ref() }.copied()
 }
 
@@ -93,8 +94,8 @@ fn find(name: &'static std::ffi::CStr, linked: *const ()) -> Result<*const (), T
     Err(ThreadLocalsError::Symbol { name: name.to_str().unwrap_or("?") })
 }
 
-/// Searches the table of keys in the variables of the library that makes keys. The table must hold the
-/// destructors of two new keys at the right places.
+/// Searches for the table of keys in the variables of the library that makes keys. The table must hold the
+/// destructors of two new keys at the indices of these keys.
 fn search_keys() -> Option<*const ()> {
     unsafe extern "C" fn first(_: *mut libc::c_void) {
         std::hint::black_box(1);
@@ -104,13 +105,13 @@ fn search_keys() -> Option<*const ()> {
     }
     let destructors = [first as *const (), second as *const ()].map(<*const ()>::addr);
     let mut keys = [0; 2];
-    // SAFETY: the call gets places for keys, and nobody gives these keys a value.
+    // SAFETY: each call writes a new key to an element of the local array `keys`. No code sets a value for a key.
     let made = unsafe {
         libc::pthread_key_create(&mut keys[0], Some(first)) == 0
             && libc::pthread_key_create(&mut keys[1], Some(second)) == 0
     };
     let is_table = |table: usize| {
-        // SAFETY: the caller has checked that the address lies in a library's variables.
+        // SAFETY: `at` lies in the writable memory of a loaded library, as the filter `inside` below has checked.
         let word =
             |at: usize| unsafe { std::ptr::with_exposed_provenance::<usize>(at).read_volatile() };
         keys.iter().zip(destructors).all(|(&key, destructor)| {
@@ -122,14 +123,14 @@ fn search_keys() -> Option<*const ()> {
     let mut found = Vec::new();
     if made {
         for variables in variables_beside(libc::pthread_key_create as *const ()) {
-            // The last key needs room for one entry before the end.
+            // The entry of the last key must end before the variables end.
             let table_of = |at: usize| at.checked_sub(keys[0] as usize * size_of::<Key>() + 8);
             let last = variables.end.saturating_sub((keys[1] as usize + 1) * size_of::<Key>());
             let tables = variables.clone().step_by(8).filter_map(table_of);
             let inside = tables.filter(|table| (variables.start..=last).contains(table));
             found.extend(inside.filter(|&table| is_table(table)));
         }
-        // SAFETY: the keys were made above.
+        // SAFETY: `made` is true, so both keys were created above, and they are deleted once.
         keys.into_iter().for_each(|key| unsafe {
             libc::pthread_key_delete(key);
         });
@@ -148,9 +149,9 @@ fn variables_beside(function: *const ()) -> Vec<std::ops::Range<usize>> {
         _: usize,
         found: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: the loader passes its description, and `found` points to the caller's value.
+        // SAFETY: the loader passes a valid description, and `found` points to the local variable passed below.
         let (info, (function, ranges)) = unsafe { (&*info, &mut *found.cast::<Found>()) };
-        // SAFETY: the index is less than the number of headers.
+        // SAFETY: `dlpi_phdr` points to `dlpi_phnum` headers of the loader, and `n` is less than `dlpi_phnum`.
         let headers = (0..usize::from(info.dlpi_phnum)).map(|n| unsafe { *info.dlpi_phdr.add(n) });
         let loaded = headers.filter(|header| header.p_type == libc::PT_LOAD).map(|header| {
             let from = (info.dlpi_addr + header.p_vaddr) as usize;
@@ -165,7 +166,7 @@ fn variables_beside(function: *const ()) -> Vec<std::ops::Range<usize>> {
         0
     }
     let mut found: Found = (function.addr(), Vec::new());
-    // SAFETY: `visit` has the loader's type, and gets the argument that it expects.
+    // SAFETY: `visit` has the type that the loader calls, and its last argument points to a `Found`, as it expects.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut found).cast()) };
     found.1
 }

@@ -1,9 +1,9 @@
 //! Template: the content of a new block.
 //! Two donors are compared word by word. A word that is equal in both blocks is a constant. A word that
 //! differs by the distance of the donors' thread pointers is a pointer into the block itself. The other words
-//! are few, and each of them must be known: the vector of modules, the links of the C library's list of
-//! threads, the thread's number, its stack, and the argument of its first function. If there is any other
-//! word, this C library is not understood, and there is no template. [C8]
+//! are few: the vector of modules, the links of the C library's list of threads, the thread's number, the
+//! thread's stack, and the argument of the thread's first function. If any other word differs, this C library
+//! is not understood, and no template is made. [C8]
 //! Checked by: src/fiber/thread_locals/tests.rs.
 
 use super::compare::Compared;
@@ -24,8 +24,8 @@ pub(super) const ZEROS: usize = 4096;
 /// The content of a new block: see the head of this file.
 pub(super) struct Template {
     pub(super) range: Range,
-    /// The bytes to leave free below the thread pointer: the bytes in use, and room for libraries that are
-    /// loaded later.
+    /// The number of bytes below the thread pointer that frames must not use. These are the bytes of the variables
+    /// now, and bytes for libraries that are loaded later.
     pub(super) room: usize,
     pub(super) align: usize,
     pub(super) image: Vec<u64>,
@@ -34,7 +34,7 @@ pub(super) struct Template {
     pub(super) stack_low: Vec<Offset>,
     pub(super) stack_high: Vec<Offset>,
     pub(super) stack_size: Vec<Offset>,
-    /// Two links. In a block that is in no list, they point to themselves.
+    /// The offset of two links. In a block that is in no list, both links point to the first link.
     pub(super) list: Offset,
     /// The thread's number, which has four bytes.
     pub(super) number: Offset,
@@ -187,8 +187,8 @@ impl Vector {
     pub(super) fn of(donor: &Donor, range: Range) -> Vec<u64> {
         let pointer = donor.image(range.below, range.above)[range.word(VECTOR)];
         let vector = ptr::with_exposed_provenance::<u64>(pointer as usize);
-        // SAFETY: by the ABI of the C library, the word before the vector holds the number of modules for
-        // which there is room. A word for the generation follows, and two words per module. The donor waits.
+        // SAFETY: `vector` comes from the donor's control block, and the donor waits. By the C library's ABI, the
+        // number of modules is two words before it, and a generation and two words per module follow.
         unsafe {
             let modules = vector.sub(2).read_volatile() as usize;
             let words = 2 * (modules.min(1 << 14) + 2);

@@ -41,18 +41,18 @@ type Job = Box<dyn FnOnce(&Suspender)>;
 fn start(fiber: &mut Fiber, job: impl FnOnce(&Suspender) + 'static) -> usize {
     let mut job: Option<Job> = Some(Box::new(job));
     let job: *mut () = ptr::from_mut(&mut job).cast();
-    // SAFETY: the fiber is at rest and runs `serve`, which takes the job before it suspends. The fiber's pool
-    // has these blocks.
+    // SAFETY: the fiber is at rest and runs `serve`, which takes the job before it suspends. `blocks()` are the
+    // blocks of the fiber's pool.
     unsafe { fiber.resume(job, Some((blocks(), ptr::null()))) }
 }
 
 fn pause(suspender: &Suspender) {
-    // SAFETY: this runs on the suspender's own stack.
+    // SAFETY: `suspender` belongs to the fiber that runs this code.
     unsafe { suspender.suspend(PAUSED) };
 }
 
 fn go_on(fiber: &mut Fiber) -> usize {
-    // SAFETY: the jobs expect no argument, and have thread-locals of their own.
+    // SAFETY: the suspended job expects no argument. The fiber has thread-locals of its own, so it may run here.
     unsafe { fiber.resume(ptr::null_mut(), Some((blocks(), ptr::null()))) }
 }
 
@@ -85,7 +85,7 @@ fn what_was_learnt_is_what_the_c_library_does() {
     // SAFETY: the call takes no argument.
     let errno = unsafe { libc::__errno_location() }.addr() as isize - own;
     assert_eq!(template.learnt.errno, errno);
-    // SAFETY: this is a word of the calling thread's own block.
+    // SAFETY: `own` is the calling thread's pointer, and its control block has the thread's number at this offset.
     let number =
         unsafe { ptr::with_exposed_provenance::<u32>((own + template.number) as usize).read() };
     assert_eq!(number, crate::platform::thread_id());
@@ -171,12 +171,12 @@ fn a_block_is_as_new_for_the_next_one() {
         let why = start(&mut fiber, move |_| {
             assert_eq!(PLAIN.replace(9), 7);
             assert!(KEPT.replace(Some(counts)).is_none());
-            // SAFETY: this is a word of this thread, as the C library sees it.
+            // SAFETY: the C library returns a valid pointer to the `errno` of the block that this code runs on.
             unsafe {
                 assert_eq!(*libc::__errno_location(), 0);
                 *libc::__errno_location() = 5;
             }
-            // SAFETY: this runs on the block, and holds no reference to one of its variables.
+            // SAFETY: this code runs on the block, and holds no reference to a variable of the block.
             unsafe {
                 blocks().end();
                 blocks().renew();
@@ -201,14 +201,14 @@ fn the_state_of_the_resolver_is_as_new_for_the_next_one() {
     let mut fiber = one(&arena);
     for _ in 0..3 {
         let why = start(&mut fiber, |_| {
-            // SAFETY: this is the thread's own state, in which the options follow two numbers.
+            // SAFETY: `__res_state` returns this block's resolver state. The state's second word has the options.
             unsafe {
                 let options = __res_state().add(1);
                 assert_eq!(*options, 0);
                 assert_eq!(__res_init(), 0);
                 assert_ne!(*options, 0);
             }
-            // SAFETY: this runs on the block, and holds no reference to one of its variables.
+            // SAFETY: this code runs on the block, and holds no reference to a variable of the block.
             unsafe {
                 blocks().end();
                 blocks().renew();
