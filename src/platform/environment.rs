@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 
-/// Ends the process, because `what` is gone and the runtime can't go on without it. `remedy` says what to do.
+/// Ends the process, because `what` is gone and the runtime cannot continue without it. `remedy` says what to do.
 #[cold]
 pub fn environment_took(what: &str, error: &dyn Display, remedy: &str) -> ! {
     use std::io::Write;
