@@ -32,7 +32,7 @@ pub fn install(hooks: Hooks) {
     let _ = HOOKS.set(hooks);
 }
 
-/// Returns the hooks, or the hooks that do nothing if no run has begun.
+/// Returns the hooks, or `None` if no run has begun yet in this process.
 pub(super) fn hooks() -> Option<&'static Hooks> {
     HOOKS.get()
 }

@@ -168,7 +168,7 @@ pub mod thread {
         /// thread-locals, when `std::thread::current` may panic.
         pub fn is_caller(&self) -> bool {
             use std::os::unix::thread::JoinHandleExt;
-            // SAFETY: `pthread_self` and `pthread_equal` always succeed, and access no memory of ours.
+            // SAFETY: `pthread_self` takes no argument and always succeeds.
             self.0.as_pthread_t() == unsafe { libc::pthread_self() }
         }
     }
