@@ -89,7 +89,7 @@ impl<T: Linked> RemoteQueue<T> {
         let mut chain = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         let mut items = List::new();
         while let Some(item) = NonNull::new(chain) {
-            // SAFETY: `node` points to an item of the chain, which is alive because the caller of `push` guarantees
+            // SAFETY: `item` is an item of the chain, which is alive because the caller of `push` guarantees
             // it. The swap took the chain, so no other thread uses its links. [B1]
             chain = unsafe { item.as_ref() }.link().get();
             // SAFETY: the item is alive, and it has just left the chain, so it is in no queue.

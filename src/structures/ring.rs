@@ -19,10 +19,10 @@ pub(super) struct Ring<T> {
     slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
 }
 
-// SAFETY: a ring gives each item to one thread alone [D1], after the write of the item has ended [D2]. So threads may
-// share a ring if its items may be sent.
+// SAFETY: a ring owns its items, which are Send.
 unsafe impl<T: Send> Send for Ring<T> {}
-// SAFETY: sending a ring sends only its items, and `T` is Send.
+// SAFETY: a ring gives each item to one thread alone [D1], after the write of the item has ended [D2]. So threads may
+// share a ring, because its items are Send.
 unsafe impl<T: Send> Sync for Ring<T> {}
 
 impl<T> Ring<T> {
@@ -89,7 +89,7 @@ impl<T> Ring<T> {
     /// - The caller must ensure that the slot isn't written again before this returns.
     #[inline]
     pub(super) unsafe fn read(&self, index: u32) -> T {
-        // SAFETY: the slot is written [D2], and the claim makes the caller its only reader. [D1]
+        // SAFETY: the caller guarantees that the slot is written [D2]; its claim makes it the only reader. [D1]
         self.slot(index).with(|slot| unsafe { (*slot).assume_init_read() })
     }
 
@@ -106,7 +106,7 @@ impl<T> Ring<T> {
 
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
-        // Relaxed: both ends are gone, and their end ordered everything before this.
+        // Relaxed: both ends are dropped, and everything that they did happened before this.
         let mut at = Head(self.head.load(Ordering::Relaxed)).claimed();
         let tail = self.tail.load(Ordering::Relaxed);
         while at != tail {
@@ -118,7 +118,7 @@ impl<T> Drop for Ring<T> {
     }
 }
 
-/// The claimed indices `at .. end` of a ring, whose items are to be moved out. Dropping it releases the slots.
+/// The claimed indices `at .. end` of a ring, whose items are to be moved out. Dropping the claim releases the slots.
 pub(super) struct Claim<'a, T> {
     ring: &'a Ring<T>,
     at: u32,

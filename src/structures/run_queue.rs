@@ -195,7 +195,7 @@ impl<T: Send> Steal<T> {
                 unsafe { into.ring.write(tail, item) };
                 tail = tail.wrapping_add(1);
             }
-            drop(claim); // first give the victim its slots back
+            drop(claim); // the slots are released to the victim first
             into.publish(tail);
         }
         first

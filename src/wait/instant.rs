@@ -131,8 +131,9 @@ impl SubAssign<Duration> for Instant {
     }
 }
 
-/// Converts by the distance from now, exact to within the time between two readings of the clock. In a model or a
-/// simulation, `std`'s clock is still the machine's clock, so make deadlines there from [`Instant::now`].
+/// Converts by the distance from the current time, exact to within the time between two readings of the clock. In a
+/// model or a simulation, the clock of `std` is still the machine's clock, so make deadlines there from
+/// [`Instant::now`].
 impl From<std::time::Instant> for Instant {
     fn from(instant: std::time::Instant) -> Instant {
         let (now, here) = (std::time::Instant::now(), Instant::now());

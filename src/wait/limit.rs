@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The arm by which a cancelled token completes a wait.
 pub const CANCELLED: u32 = u32::MAX / 2;
 
-/// How long a caller is ready to wait.
+/// The limit of a wait: a deadline, a token, both or neither.
 #[derive(Clone, Copy, Default)]
 pub struct WaitLimit<'a> {
     deadline: Option<u64>,
@@ -91,14 +91,15 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Blocks the caller until `wait` is completed or the limit is reached. In the latter case no waker will
-    /// complete the wait any more. The caller must not hold the lock of any list.
+    /// Blocks the caller until `wait` is completed or the limit is reached. Once the limit is reached, no waker
+    /// completes the wait any more. The caller must not hold the lock of any list.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
         // This check comes first, because nothing may unwind once the node is linked.
         park::check_may_suspend(place);
         let node = Node::new(wait, CANCELLED, ptr::null_mut());
-        // SAFETY: the node is unlinked below, and `wait_for` does not unwind.
+        // SAFETY: the node is in no list, and `delist` unlinks it below, because `wait_for` does not unwind. So node
+        // and wait do not move while the node is linked.
         if !unsafe { token.enlist(&node) } && wait.cancel_wait() {
             return Outcome::Cancelled;
         }
@@ -118,8 +119,8 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Parks the caller until `ready` returns true, or the limit is reached. `ready` is called after each wake-up,
-    /// and whatever makes it true must unpark the caller. Inside `no_suspend`, panics before it parks.
+    /// Parks the caller until `ready` returns true, or the limit is reached. `ready` is called after each wake-up.
+    /// The code that makes `ready` return true must unpark the caller. Panics before parking inside `no_suspend`.
     pub(crate) fn park_until(
         self,
         place: &'static Location<'static>,
@@ -127,7 +128,8 @@ impl<'a> WaitLimit<'a> {
     ) -> Outcome {
         let wait = Wait::of_caller(place);
         let node = Node::new(&wait, CANCELLED, ptr::null_mut());
-        // SAFETY: the node is unlinked below, and nothing in between unwinds, because `ready` is our own code.
+        // SAFETY: the node is in no list, and `delist` unlinks it below. Nothing in between unwinds, because `ready`
+        // is our own code. So node and wait do not move while the node is linked.
         if self.token.is_some_and(|token| unsafe { !token.enlist(&node) }) {
             return Outcome::Cancelled;
         }

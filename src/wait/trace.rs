@@ -1,7 +1,7 @@
 //! Trace: one line in each public operation, so that a failed run can be described in terms of goroutines, channels
 //! and locks. If nothing is checked or simulated, the cost is one read of a flag.
-//! `op` or `select` is called when the operation begins; `says` or `chooses` when its result is worth a
-//! report; `made` when a thing is created.
+//! `op` or `select` is called when the operation begins, `says` or `chooses` when its result is worth a report, and
+//! `made` when a thing is created.
 //! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, another goroutine may run
 //! at `op`, `plain`, `polls` and a `select` that waits.
 //! Checked by: proptests/model/main.rs.
@@ -95,10 +95,11 @@ pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Option<Pl
     }
 }
 
-/// What an arm of a select does, and the kind and the address of the thing.
+/// What a select's arm does, and the kind and the address of the thing that it uses.
 pub type Told = (&'static str, &'static str, *const ());
 
-/// Like [`op`], for the things of a select's arms. If not `wait`, like [`brief`].
+/// Like [`op`], for the things of a select's arms. If `wait` is false, no other goroutine runs first, as in
+/// [`brief`].
 #[inline]
 pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
     if is_on() {
