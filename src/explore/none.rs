@@ -23,7 +23,7 @@ pub(super) fn explain(_: &str, _: &str) -> Option<(Kind, String)> {
     None
 }
 
-/// Calls `f`.
+/// Calls `f`, and does nothing else.
 pub fn roomy<R>(f: impl FnOnce() -> R) -> R {
     f()
 }

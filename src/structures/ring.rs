@@ -41,7 +41,7 @@ impl<T> Ring<T> {
         // Relaxed: a stale head only makes the CAS fail.
         let mut head = Head(self.head.load(Ordering::Relaxed));
         loop {
-            // Acquire: pairs with the Release in `Owner::publish`, so that the slots below `tail`
+            // Acquire: pairs with the Release in `Local::publish`, so that the slots below `tail`
             // are seen as written. [D2]
             let tail = self.tail.load(Ordering::Acquire);
             // Signed, because the head may be newer than the tail that we see.
@@ -152,7 +152,7 @@ impl<T> Iterator for Claim<'_, T> {
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
         self.by_ref().for_each(drop);
-        // Release: pairs with the Acquire in `Owner::room`, so that our reads happen before the owner writes these
+        // Release: pairs with the Acquire in `Local::room`, so that our reads happen before the owner writes these
         // slots again. [D4] This also releases the slots that the owner popped meanwhile.
         // mutant: drop release
         self.ring.head.fetch_and(Head::RELEASE_ALL, Ordering::Release);

@@ -190,7 +190,7 @@ impl<T: Send> Steal<T> {
             for item in claim.by_ref() {
                 seen(&item, false);
                 // SAFETY:
-                // - `into` is an `Owner`, which is not Sync, so this thread is its only user;
+                // - `into` is a `Local`, which is not Sync, so this thread is its only user;
                 // - the claim has at most one item more than `into` has free slots, and one item is returned. [D4]
                 unsafe { into.ring.write(tail, item) };
                 tail = tail.wrapping_add(1);

@@ -1,9 +1,10 @@
 //! Bounded wait: a runnable goroutine runs after a bounded number of decisions. [F2]
 //!
-//! docs/fairness.md derives the bounds. Here they stand as numbers, for the first goroutine of each queue: once
-//! a goroutine is the first, it leaves within so many decisions, and so the k-th leaves within k + 1 times as
-//! many. A decision counts only if no other thread is at work at that moment. A thief that has claimed the
-//! first goroutine and not yet told so is at work, and so is a pusher that has told and not yet pushed.
+//! docs/fairness.md derives the bounds, and this file states them as numbers, for the first goroutine of each queue.
+//! Once a goroutine is the first, it leaves within so many decisions, so the k-th goroutine leaves within k + 1 times
+//! as many. A decision counts only if no other thread is at work at that moment. For example, a thief is at work if
+//! it has claimed the first goroutine and not yet told so, and a pusher is at work if it has told of its push and not
+//! yet pushed.
 //! Checked by: src/observe/specification/tests.rs, proptests/runtime/fairness.rs.
 
 use super::Key;
@@ -33,17 +34,18 @@ pub(super) fn global_queue(waiting: usize) -> u64 {
     INJECTOR_EVERY * waiting as u64 + 1
 }
 
-/// A queue, as far as turns matter. A goroutine that has left stays here until it is the first.
+/// A queue, with what the bounds depend on. A goroutine that has left stays in `entries` until it is the first.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     /// Each goroutine with the time at which it was queued.
     entries: VecDeque<(Key, u64)>,
-    /// How many of them are still queued.
+    /// How many goroutines are still queued.
     pub(super) waiting: usize,
-    /// When the first was queued, and how many were waiting when it was first seen to be the first.
+    /// The time at which the first goroutine was queued, and how many were waiting when it was first seen to be the
+    /// first.
     foremost: u64,
     then_waiting: usize,
-    /// How many decisions have passed it over, for each worker that decides.
+    /// How many decisions have passed over the first goroutine, for each worker that decides.
     passed: Vec<u64>,
 }
 
@@ -53,7 +55,7 @@ impl Line {
         self.waiting += 1;
     }
 
-    /// A goroutine has left, perhaps not the first.
+    /// Records that a goroutine has left, perhaps not the first.
     pub(super) fn pop(&mut self) {
         self.waiting = self.waiting.saturating_sub(1);
         if self.waiting == 0 {
@@ -61,13 +63,13 @@ impl Line {
         }
     }
 
-    /// The worker has only just got a processor.
+    /// Starts the counts at zero, because the worker has just acquired a processor.
     pub(super) fn restart(&mut self) {
         self.passed.clear();
     }
 
-    /// At a decision by `who`: returns the first goroutine if more decisions have passed it over than `most`
-    /// allows for as many as were waiting.
+    /// Counts a decision by `who`. Returns the first goroutine if it was passed over by more decisions than `most`
+    /// allows for the number that were waiting.
     pub(super) fn overdue(
         &mut self,
         who: u32,

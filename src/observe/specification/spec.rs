@@ -51,7 +51,7 @@ impl Spec {
         }
     }
 
-    /// See [`Acting`].
+    /// Returns an [`Acting`] value for the caller.
     #[inline(always)]
     pub fn acting(&self) -> Acting<'_> {
         if SPEC {
@@ -60,7 +60,7 @@ impl Spec {
         Acting { spec: self, unparks: None }
     }
 
-    /// Works like [`acting`](Self::acting): the goroutine is given a permit.
+    /// Works like [`acting`](Self::acting), for a caller that gives the goroutine a permit.
     #[inline(always)]
     pub fn unparking(&self, goroutine: Key) -> Acting<'_> {
         let mut acting = self.acting();
