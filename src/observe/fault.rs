@@ -1,5 +1,5 @@
-//! Deliberate faults, for the checks that must find them. Each fault is one step of the runtime that goes wrong
-//! if a model asks for it by name, in SELVEDGE_FAULT. The build that ships has none.
+//! Deliberate faults, for the checks that must find them. Each fault is one step of the runtime that goes wrong if a
+//! model asks for it by name, in SELVEDGE_FAULT. The build that ships has no faults.
 //!
 //! | name | what goes wrong | breaks |
 //! |---|---|---|

@@ -82,8 +82,8 @@ impl Wakes {
 
     #[inline(never)]
     fn wake_some(&mut self, first: WakeHandle) {
-        // SAFETY: `first` was made by the function in which this value is, so the runtime of the waiter is still
-        // alive; see the type's documentation.
+        // SAFETY: the function that keeps this value in its frame made `first`, so the waiter's runtime is still
+        // alive. The type's documentation says why.
         unsafe { first.wake() };
         if !self.rest.is_empty() {
             self.wake_rest();
@@ -92,7 +92,7 @@ impl Wakes {
 
     #[cold]
     fn wake_rest(&mut self) {
-        // SAFETY: each handle was made by the function in which this value is, so the runtime of its waiter is still
+        // SAFETY: the function that keeps this value in its frame made each handle, so the waiters' runtime is still
         // alive.
         std::mem::take(&mut *self.rest).into_iter().for_each(|wake| unsafe { wake.wake() });
     }
