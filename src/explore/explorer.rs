@@ -107,12 +107,12 @@ pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
         let run = run_log::Run::default();
         thread.join().err().map(|_| Record { kind: Kind::Panic, message, run })
     });
-    // Relaxed: as above.
+    // Relaxed: the thread has sent its result or ended.
     let executions = begun.load(Ordering::Relaxed);
     let took = start.elapsed();
     let reached = |cap: Duration| took >= cap;
     let cut = plan.most.is_some_and(|most| executions >= most) || plan.within.is_some_and(reached);
-    // Relaxed: as above.
+    // Relaxed: the thread has sent its result or ended.
     let length = length.load(Ordering::Relaxed);
     Explored { executions, length, cut, took, failure }
 }

@@ -1,6 +1,6 @@
-//! Environment: what to report when the machine takes away something that the process already had: a system
+//! Environment: reports that the machine has taken away something that the process already used, for example a system
 //! call that a sandbox refuses from now on, or a descriptor that other code has closed.
-//! This is not `broken`: no invariant of ours failed, and a report of a bug would not help.
+//! No invariant of ours failed then, so the report is not that of `broken`.
 //! docs/environment.md lists what can be taken away, and what follows.
 #![forbid(unsafe_code)]
 

@@ -50,11 +50,11 @@ pub fn light() {
     }
 }
 
-/// Works like [`light`], for a caller that asks [`is_asymmetric`] before this call, or right after it, and does
-/// not rely on the fence if the answer is no.
+/// Works like [`light`], for a caller that calls [`is_asymmetric`] before this, or right after it. The caller must
+/// not rely on the fence if the result is false.
 #[inline(always)]
 pub fn light_if_asymmetric() {
-    // SeqCst, both: as in `light`.
+    // SeqCst, both: `light` says why.
     if crate::platform::MODELLED {
         fence(Ordering::SeqCst);
     } else {
@@ -99,9 +99,9 @@ fn membarrier() -> io::Result<()> {
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Registers the process with the kernel; called once before a runtime's first thread starts.
+/// Registers the process with the kernel. Must be called once before a runtime's first thread starts.
 pub fn prepare() {
-    // Relaxed: idempotent; a thread's start publishes the result to it.
+    // Relaxed: the call is idempotent, and the start of a thread publishes the result to that thread.
     if KIND.load(Plain::Relaxed) != UNKNOWN {
         return;
     }
@@ -139,9 +139,9 @@ fn change(refusal: &io::Error) {
                  /proc/self/task, or enter it before the first runtime is built",
             );
         }
-        // Relaxed: as above.
+        // Relaxed: the store is under the lock.
         KIND.store(CHANGED, Plain::Relaxed);
     }
-    // SeqCst: this is the caller's side, now that both are full fences.
+    // SeqCst: this is the caller's own fence, because both sides are full fences now.
     fence(Ordering::SeqCst);
 }

@@ -46,7 +46,7 @@ fn discard(payload: Box<dyn Any + Send>) {
 #[cold]
 pub fn abort(why: fmt::Arguments<'_>) -> ! {
     use std::io::Write;
-    // This is not `eprintln!`, which panics where the error output can't be written to.
+    // `eprintln!` is not used, because it panics if the error output cannot be written to.
     let _ = writeln!(std::io::stderr(), "selvedge: aborting: {why}");
     std::process::abort();
 }

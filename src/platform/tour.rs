@@ -1,24 +1,24 @@
 //! Tour: executes a fence on every thread of the process, by running on every processor once. It is needed only once,
 //! when `membarrier` is taken away. `fence` says more.
 //!
-//! The calling thread moves from processor to processor by its affinity, and back. Where it runs, no other
-//! thread does: a thread that ran there was switched out, and a context switch is a full fence for the thread
-//! that leaves and for the thread that comes. A thread that runs on no processor was switched out before. A
-//! thread that moves between two processors meanwhile is switched out, too. So for each thread there is a point
-//! in its program such that we see what it stored before that point, and after the point it sees what we stored
-//! before the tour.
+//! The calling thread moves from processor to processor by its affinity, and back. On the processor where it runs, no
+//! other thread runs: a thread that ran there was switched out, and a context switch is a full fence for the thread
+//! that leaves and for the thread that comes. A thread that runs on no processor was switched out before. A thread
+//! that moves between two processors meanwhile is switched out, too. So each thread has a point in its program with
+//! two properties. The calling thread sees what that thread stored before the point. After the point, that thread
+//! sees what the caller stored before the tour.
 //!
-//! Rejected: changing the rights of a page, so that the kernel interrupts every processor to flush it:
-//! some processors flush those of others without an interrupt (aarch64; AMD's INVLPGB, Linux 6.15).
-//! A signal to each thread: it makes their system calls fail with EINTR, runs on goroutines' stacks, and
-//! waits for ever for a thread that blocks it. Waiting for so long that any store must have been seen:
-//! no processor promises how long that is.
+//! Rejected: changing the rights of a page, so that the kernel interrupts every processor to flush it. Some
+//! processors flush the entries of others without an interrupt (aarch64; AMD's INVLPGB, Linux 6.15).
+//! Rejected: a signal to each thread. It makes their system calls fail with EINTR, runs on goroutines' stacks, and
+//! waits for ever if a thread blocks the signal.
+//! Rejected: waiting until any store must have been seen. No processor promises how long that is.
 //! Checked by: proptests/fence.rs.
 
 use super::unmodelled::{Ordering, fence};
 use std::io;
 
-/// How many processors a kernel can be built for, at most.
+/// The greatest number of processors for which a kernel can be built.
 const MOST: usize = 8192;
 const WORD: usize = u64::BITS as usize;
 

@@ -105,20 +105,21 @@ impl Bias {
     /// hint.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        // Relaxed: this holder wrote it before.
+        // Relaxed: only a thread that holds the lock writes the word, so the next holder sees it.
         self.on.load(Ordering::Relaxed)
     }
 
-    /// Counts a lock. Must be called while `locked` is held.
+    /// Returns whether the lock never has an owner again. Must be called while `locked` is held.
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
-        // Relaxed: it is written while `locked` is held.
+        // Relaxed: the owner is written only while `locked` is held.
         self.owner.load(Ordering::Relaxed) == REVOKED
     }
 
-    /// Called while `locked` is held, unless the bias has ended.
+    /// Returns what `worker` has found after it set `locked`. Must be called while `locked` is held, unless the bias
+    /// has ended.
     pub(crate) fn found_by(&self, worker: usize) -> Found {
-        // Relaxed: it is written while `locked` is held.
+        // Relaxed: the owner is written only while `locked` is held.
         let owner = self.owner.load(Ordering::Relaxed);
         if owner & CANDIDATE == 0 {
             self.revoke();
@@ -163,16 +164,16 @@ impl Bias {
         fence::heavy();
     }
 
-    /// Called by the thread that has revoked the bias. Returns whether the owner has left the critical section
-    /// for good.
+    /// Returns whether the owner has left the critical section for good. Only the thread that has revoked the bias
+    /// calls this.
     pub(crate) fn owner_is_out(&self) -> bool {
         // Acquire: pairs with the Release of the owner's unlock. [K12]
         !self.held.load(Ordering::Acquire)
     }
 
-    /// Called by the thread that has revoked the bias, once the owner is out.
+    /// Ends the bias. The thread that has revoked it calls this once the owner has left the critical section.
     pub(crate) fn end(&self) {
-        // Relaxed: the next holder sees it through `locked`.
+        // Relaxed: the next holder sees the store, because the Release of `locked` follows it.
         // mutant: drop end of the bias
         self.on.store(false, Ordering::Relaxed);
     }

@@ -136,8 +136,8 @@ impl<T> BiasedLock<T> {
 
     #[cold]
     fn lock_slow(&self) {
-        // This load is left out in models, because a load just before an exchange hides from loom what races
-        // with the exchange.
+        // Models do without this load, because loom cannot see a race with an exchange if a load comes just before
+        // it.
         if !MODELLED && self.locks_soon() {
             return;
         }
@@ -161,11 +161,11 @@ impl<T> BiasedLock<T> {
         self.bias.end();
     }
 
-    /// Waits until `done` returns true. `done` may have effects. The thread that makes it true then calls
+    /// Waits until `done` returns true. `done` may have effects. The thread whose action makes it true then calls
     /// `release`.
     fn sleep_until(&self, done: impl Fn() -> bool) {
-        // This comes before the first sleep, and not before the first runtime, because locks exist without a
-        // runtime.
+        // The fence is prepared before the first sleep. The first runtime would be too late, because locks can be
+        // used without a runtime.
         fence::prepare();
         let mut sleepers = self.sleepers.lock();
         self.count(1);

@@ -35,7 +35,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Heap<T> {
     entries: Vec<Entry>,
-    /// For a used slot: where its entry is. For a free slot: the next free slot.
+    /// The place of the entry of each used slot. For a free slot, the next free slot.
     places: Vec<u32>,
     items: Vec<Option<T>>,
     free: u32,

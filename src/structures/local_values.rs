@@ -1,9 +1,9 @@
 //! Locals (local values): the values that one goroutine, or one plain thread, keeps for itself. Each value is made at
-//! its first use, stays where it is, and is destroyed at the end; the value that was made last is destroyed
-//! first.
+//! its first use, does not move, and is destroyed at the end. Values are destroyed in the reverse order of their
+//! making.
 //! reach: look for the key; if it is not found, reserve it, make the value, store the value.
 //! destroy: mark the last value that is alive as gone, drop it; repeat until no value is alive.
-//! [Z2] A value is reached only by the goroutine (or thread) that it belongs to, and only while it is in place.
+//! [Z2] Only the goroutine (or thread) that owns a value reaches it, and only from its making to its destruction.
 //! [Z3] Each value is dropped once, at the end of its goroutine or thread, and is not made again by what is
 //!      dropped then.
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
@@ -59,7 +59,7 @@ thread_local! {
     static OF_THREAD: Rc<LocalValues> = Rc::new(LocalValues::new());
 }
 
-/// Calls `f` with the calling thread's own values. Returns `None` while its thread-locals are being destroyed.
+/// Returns the calling thread's own values, or `None` while its thread-locals are being destroyed.
 #[inline(never)]
 pub fn of_thread() -> Option<Rc<LocalValues>> {
     tls::opaque();

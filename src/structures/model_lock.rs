@@ -1,5 +1,5 @@
-//! Model lock: what takes the place of the biased lock in models of the code above it. The biased lock itself
-//! has models of its own.
+//! Model lock: a mutex that replaces the biased lock in models of the code above it. The biased lock itself has
+//! models of its own.
 //! Checked by: verification/loom/latch.rs.
 #![allow(unsafe_code)]
 

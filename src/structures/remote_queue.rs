@@ -1,6 +1,6 @@
 //! Remote queue: many producers put items in, and the owner takes all items at once.
 //! push: link the item to the newest one, CAS it in as the newest.
-//! drain: read `newest`; if it is not null: swap it for null, reverse the chain, hand the items over.
+//! drain: read `newest`; if it is not null: swap it for null, reverse the chain, pass the items on.
 //!
 //! ```text
 //! newest ─► C ─► B ─► A ─► null      drain gives A, B, C

@@ -10,9 +10,9 @@ use std::time::Duration;
 /// A point in time of the clock that goroutines see. This is the machine's monotonic clock, or, if the program is
 /// simulated, the clock of the simulation.
 ///
-/// It has the operations of [`std::time::Instant`], and each of the two types converts into the other. The range is
-/// 292 years before and after the start of the process. [`Instant::FAR_FUTURE`], the end of the range, is never
-/// reached.
+/// The type has the operations of [`std::time::Instant`], and each of the two types converts into the other. The
+/// range is 292 years before and after the start of the process. The end of the range, [`Instant::FAR_FUTURE`], is
+/// never reached.
 ///
 /// ```
 /// use selvedge::time::Instant;

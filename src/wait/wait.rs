@@ -201,7 +201,7 @@ impl Wait {
         self.state.load(Ordering::Acquire).checked_sub(FIRED)
     }
 
-    /// Returns true if the wait is neither claimed nor cancelled. The answer is a hint, unless the caller excludes
+    /// Returns true if the wait is neither claimed nor cancelled. The result is a hint, unless the caller prevents
     /// changes.
     pub fn is_waiting(&self) -> bool {
         // Relaxed: the caller reads nothing that the state guards.
@@ -214,7 +214,7 @@ impl Wait {
         if self.is_steadfast {
             broken("cancel_wait", "a wait that may be cancelled", "an untimed one");
         }
-        // Relaxed: the waiter's next steps are under the locks of the lists, or touch nothing shared.
+        // Relaxed: the waiter's next steps are under the locks of the lists, or access nothing that is shared.
         // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }

@@ -10,26 +10,26 @@
 use super::Key;
 use std::collections::VecDeque;
 
-/// The global queue has its turn once in so many decisions.
+/// The global queue has its turn once in this many decisions.
 const INJECTOR_EVERY: u64 = 61;
-/// How often in a row `run_next` goes first.
+/// How many decisions in a row `run_next` may go before the other queues.
 const STREAK: u64 = 16;
-/// `run_next` itself goes at the next decision, or at the decision after the global queue's turn.
+/// The goroutine in `run_next` leaves at the next decision, or at the decision after the global queue's turn.
 pub(super) const NEXT: u64 = 2;
-/// The remote queue is emptied by the first decision that neither the global queue nor `run_next` has.
+/// The remote queue is emptied by the first decision that is the turn of neither the global queue nor `run_next`.
 pub(super) const REMOTE: u64 = STREAK + 2;
-/// Of two turns, the bound queue has one.
+/// The bound queue has one of two turns.
 pub(super) const RING: u64 = queue(2);
-/// Of four turns, the run queue has one.
+/// The run queue has one of four turns.
 pub(super) const RUN_QUEUE: u64 = queue(4);
 
-/// One decision in 61 is the global queue's.
+/// Returns the bound for a queue that has one of `turns` turns. One decision in 61 is the global queue's.
 const fn queue(turns: u64) -> u64 {
     (turns * (1 + STREAK) * INJECTOR_EVERY).div_ceil(INJECTOR_EVERY - 1) + 1
 }
 
-/// Decisions of one processor for the first of `waiting` goroutines in the global queue. Goroutines that are
-/// told of at about the same time may be in another order there, so any of them may be ahead.
+/// Returns the bound, in decisions of one processor, for the first of `waiting` goroutines in the global queue.
+/// Goroutines that are told of at about the same time may be in another order there, so any of them may be ahead.
 pub(super) fn global_queue(waiting: usize) -> u64 {
     INJECTOR_EVERY * waiting as u64 + 1
 }
