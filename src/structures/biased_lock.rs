@@ -73,8 +73,8 @@ impl<T> BiasedLock<T> {
     ///   suspends.
     #[inline]
     pub unsafe fn lock(&self) -> BiasedLockGuard<'_, T> {
-        // SAFETY: the caller keeps the contract above, which is that of `lock_as`, and the address is that of the
-        // calling thread's worker.
+        // SAFETY: the caller keeps the contract of `lock`. The address is that of the worker on the calling thread,
+        // and no other thread has this worker at the same time.
         unsafe { self.lock_as(tls::worker().addr()) }
     }
 
