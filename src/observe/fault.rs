@@ -8,7 +8,7 @@
 //! | `resume before settle` | an unpark queues a goroutine that is still on its stack | [S1] |
 //! | `lost permit` | a park overlooks the permit that came first | [S3] |
 //! | `stranded retake` | no worker is woken for the work of a retaken processor | [I5] |
-//! | `queue beside an idle processor` | a worker with bound goroutines waits in line, though a processor is idle | [I3] |
+//! | `queue beside an idle processor` | a worker with bound goroutines waits, though a processor is idle | [I3] |
 //! | `two holders` | an idle processor that is taken stays among the idle ones | [I4] |
 //! | `away from home` | a bound goroutine that another thread unparks is queued as if it were not bound | [A1] |
 //! | `two queues` | a second unpark queues the goroutine once more | [E3] |

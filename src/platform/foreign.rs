@@ -68,7 +68,7 @@ impl Task {
         Task::from(waker.clone())
     }
 
-    /// Wakes the task. It suspends or blocks only if the waker does.
+    /// Wakes the task. Suspends or blocks only if the waker does.
     pub fn wake(mut self) {
         if let Some(waker) = self.0.take() {
             call(|| waker.wake());

@@ -41,7 +41,7 @@ fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Says in which process something was made.
+/// The mark of the process in which a value was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Born(u32);
 

@@ -16,7 +16,7 @@ pub(crate) use const_fn;
 /// A thread's own statics.
 pub(crate) use shuttle::thread_local;
 
-/// Takes the second of two groups of items: this is the backend of a model.
+/// Expands to the second of two groups of items, because this is the backend of a model.
 macro_rules! shipping_or_model {
     ({ $($shipping:item)* } { $($model:item)* }) => { $($model)* };
 }

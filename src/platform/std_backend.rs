@@ -16,7 +16,7 @@ pub(crate) use const_fn;
 /// A thread's own statics.
 pub(crate) use std::thread_local;
 
-/// Takes the first of two groups of items: this is the backend that ships.
+/// Expands to the first of two groups of items, because this is the backend that ships.
 macro_rules! shipping_or_model {
     ({ $($shipping:item)* } { $($model:item)* }) => { $($shipping)* };
 }
@@ -252,8 +252,8 @@ pub mod tls {
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
     }
 
-    /// A statement that the optimizer can't look into. Without it an outlined read is still hoisted, since LLVM
-    /// proves that the read has no effects.
+    /// Executes nothing, but the optimizer cannot see this. A function that reads a thread-local calls it, because
+    /// LLVM would otherwise prove that the function has no effects, and hoist or merge the calls.
     #[inline(always)]
     pub fn opaque() {
         #[cfg(not(miri))]

@@ -137,8 +137,8 @@ impl Bias {
             self.owner.store(next, Ordering::Relaxed);
             return Found::Nothing;
         }
-        // Relaxed, all: a thread that revokes the bias does so while it holds `locked`, which is released after
-        // this.
+        // Relaxed, all: a thread that revokes the bias does so while it holds `locked`. The caller releases `locked`
+        // after these stores, so that thread sees them.
         self.held.store(true, Ordering::Relaxed);
         self.on.store(true, Ordering::Relaxed);
         self.owner.store(worker, Ordering::Relaxed);

@@ -23,7 +23,7 @@ use std::ptr::NonNull;
 /// How many items are taken under one lock, at most.
 pub const BATCH: usize = 32;
 
-/// A shared FIFO of items. Dropping it forgets the items.
+/// A shared FIFO of items. Dropping the queue forgets the items.
 #[derive(Debug)]
 pub struct GlobalQueue<T> {
     items: CachePadded<Mutex<Fifo<NonNull<T>>>>,
@@ -59,7 +59,7 @@ impl<T> GlobalQueue<T> {
         let mut items = self.items.lock_counting(&self.contended);
         items.push(item);
         // Relaxed: the lock publishes the item [J2]. The count is a hint, which the caller's own fence(SeqCst)
-        // makes firm [J4]. It is an RMW, as for every word with several writers.
+        // makes firm [J4]. The count is an RMW, as is every write to a word with several writers.
         // mutant: drop count
         self.len.fetch_add(1, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@
 //! [N1] No entry is earlier than its parent, so the first entry is the earliest. Equal deadlines are in the order of
 //! pushes.
 //! [N2] `places[slot]` is where the entry of `slot` is, and `items[slot]` is its item.
-//! push, pop_due and cancel take O(log n) steps. A push that finds the vectors full moves them.
+//! push, pop_due and cancel take O(log n) steps. If a push finds the vectors full, it also moves their contents.
 //! Checked by: proptests/heap.rs.
 
 /// The deadline that is never reached.
@@ -35,7 +35,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Heap<T> {
     entries: Vec<Entry>,
-    /// The place of the entry of each used slot. For a free slot, the next free slot.
+    /// For each used slot, the index of its entry. For each free slot, the next free slot.
     places: Vec<u32>,
     items: Vec<Option<T>>,
     free: u32,

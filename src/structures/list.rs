@@ -7,7 +7,7 @@
 use super::linked::Linked;
 use std::ptr::{self, NonNull};
 
-/// A FIFO of linked items. Dropping it forgets the items, which belong to the code that pushed them.
+/// A FIFO of linked items. Dropping the list forgets the items, which belong to the code that pushed them.
 #[derive(Debug)]
 pub struct List<T: Linked> {
     first: *mut T,

@@ -35,18 +35,18 @@ impl<'a> WaitLimit<'a> {
     /// No limit.
     pub const NONE: WaitLimit<'static> = WaitLimit { deadline: None, token: None };
 
-    /// Makes a limit: until the scheduler's clock reaches `deadline`.
+    /// Makes a limit that ends a wait when the scheduler's clock reaches `deadline`.
     pub fn until(deadline: u64) -> Self {
         WaitLimit { deadline: Some(deadline), token: None }
     }
 
-    /// Makes a limit: for this duration from now on.
+    /// Makes a limit that ends a wait after this duration, counted from now.
     pub fn after(limit: Duration) -> Self {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         WaitLimit::until(clock::now().saturating_add(nanos))
     }
 
-    /// Makes a limit: until `token` is cancelled.
+    /// Makes a limit that ends a wait when `token` is cancelled.
     pub(crate) fn token(token: &'a Token) -> Self {
         WaitLimit { deadline: None, token: Some(token) }
     }
@@ -76,13 +76,13 @@ impl<'a> WaitLimit<'a> {
     /// limit.
     ///
     /// # Panics
-    /// Panics as [`Wait::of_caller`] does.
+    /// Panics if [`Wait::of_caller`] panics.
     pub fn begin(self, place: &'static Location<'static>) -> Wait {
         let who = Wait::caller(self.is_unlimited());
         self.begin_with(who.unwrap_or_else(|| Wait::refuse(place)))
     }
 
-    /// Like [`begin`](Self::begin), for a caller that [`Wait::caller`] has returned.
+    /// Works like [`begin`](Self::begin), for a caller that [`Wait::caller`] has returned.
     #[inline]
     pub(crate) fn begin_with(self, who: ParkedRef) -> Wait {
         match self {

@@ -30,7 +30,7 @@ const COMPLETE: u32 = 4;
 pub(crate) struct Token {
     /// Bits that are set and never cleared.
     word: AtomicU32,
-    /// By the scheduler's clock. Not later than the parent's deadline.
+    /// The deadline by the scheduler's clock. It is not later than the parent's deadline.
     deadline: Option<u64>,
     place: Option<Place>,
     pub(crate) children: Mutex<Children>,

@@ -117,7 +117,7 @@ impl Wait {
         Wait::of(park::sleeper_about_to_wait(false).unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
-    /// Like [`of_caller`](Self::of_caller), for a wait that has one node and is never cancelled. This spares its
+    /// Works like [`of_caller`](Self::of_caller), for a wait that has one node and is never cancelled. This spares its
     /// waker two read-modify-writes.
     ///
     /// # Panics

@@ -1,10 +1,10 @@
-//! Record: what a log holds of a run: which goroutines took part, and what happened.
+//! Record: the contents of a log, which are the goroutines that took part in a run and the events of the run.
 //! Checked by: proptests/model/main.rs.
 
 use super::Holder;
 use std::panic::Location;
 
-/// Where something happened in the user's program.
+/// The location in the user's program at which something happened.
 pub type Place = &'static Location<'static>;
 
 /// What is wrong with a run.
@@ -22,7 +22,7 @@ pub enum Kind {
     Limit,
 }
 
-/// A thing that goroutines share, by kind and by number.
+/// Identifies a thing that goroutines share by its kind and its number.
 pub type Object = (&'static str, u32);
 
 /// What a goroutine did.

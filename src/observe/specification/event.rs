@@ -46,7 +46,7 @@ pub enum Event {
     UnparkAction,
     /// The deadline of the goroutine's park is about to make it runnable.
     Expires,
-    /// The deadline of the goroutine's park had nothing to do.
+    /// The deadline of the goroutine's park did not make it runnable.
     Expired,
     /// The goroutine has consumed its permit.
     Permit,

@@ -5,7 +5,7 @@ use super::history::{Breach, History};
 use crate::platform::SPEC;
 use crate::platform::unmodelled::Mutex;
 
-/// A goroutine, as the specification knows it: by the address of its cell.
+/// Identifies a goroutine for the specification by the address of its cell.
 pub type Key = usize;
 
 /// One runtime's specification.

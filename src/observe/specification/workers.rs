@@ -145,7 +145,7 @@ impl History {
         }
     }
 
-    /// Finds a goroutine that has waited too long, at a decision of a worker for a processor.
+    /// Returns a goroutine that has waited too long, at a decision of a worker for a processor.
     fn overdue(&mut self, id: u32, processor: u32) -> Option<(Key, Place)> {
         let goroutines = &self.goroutines;
         let is_there = |place: Place| {
