@@ -1,4 +1,4 @@
-//! The build that ships has no checker.
+//! The functions of a checker for the build that ships, which has no checker.
 
 use super::Plan;
 use crate::observe::run_log::Kind;

@@ -70,14 +70,14 @@ static BUILT: AtomicU32 = AtomicU32::new(0);
 
 /// Records that this process builds a runtime.
 pub fn note_runtime() {
-    // Relaxed: the value serves a diagnosis.
+    // Relaxed: only a diagnosis uses the value.
     BUILT.store(Born::here().number(), Ordering::Relaxed);
 }
 
 /// Returns whether this process is the child of a process that had a runtime, and has built none itself. A wait
 /// without a limit in such a process most probably waits for goroutines of the parent, which do not run here.
 pub fn is_bereft() -> bool {
-    // Relaxed: the value serves a diagnosis.
+    // Relaxed: only a diagnosis uses the value.
     let built = BUILT.load(Ordering::Relaxed);
     built != 0 && built != Born::here().number()
 }

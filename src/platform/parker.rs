@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// Ends the wait of a thread that does not sleep in its parker. Never blocks.
 pub trait Notifier: Send + Sync + Debug {
-    /// Ends the wait.
+    /// Ends the wait of the thread.
     fn notify(&self);
 }
 

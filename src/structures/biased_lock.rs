@@ -29,7 +29,7 @@ use std::time::Duration;
 
 /// How many times `lock` tries before it sleeps. These attempts take some microseconds.
 const LOOKS: u32 = 16;
-/// See `doze`.
+/// The longest sleep in `doze`, whose documentation says why it is limited.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The lock; see the module's documentation. The order of the fields separates what many threads only read from what

@@ -1,6 +1,6 @@
 //! Fifo: a queue of values in blocks, used by one owner. No value moves, and an operation touches only the
 //! value that comes or goes.
-//! push: to the end of the last block.   pop: from the first block, which is reused once it is empty.
+//! push: write at the end of the last block.   pop: take from the first block, which is reused once it is empty.
 //! Checked by: proptests/injector.rs; under the lock of the global queue by verification/loom/injector.rs.
 #![forbid(unsafe_code)]
 

@@ -210,7 +210,7 @@ impl Drop for LocalValues {
     }
 }
 
-/// Takes the reservation back if making the value panics.
+/// Removes the reservation of a key if the making of its value panics.
 struct Reserved<'a> {
     locals: &'a LocalValues,
     key: Key,

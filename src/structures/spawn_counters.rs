@@ -35,7 +35,7 @@ impl SpawnCounters {
 
     /// Works like `begin`, for any thread.
     pub fn begin_shared(&self) {
-        // Relaxed: as in `begin`.
+        // Relaxed: the Release of the later end publishes the value, as for `begin`.
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 

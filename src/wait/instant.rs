@@ -74,12 +74,12 @@ impl Instant {
         self.checked_add(duration).unwrap_or(Instant::FAR_FUTURE)
     }
 
-    /// Converts from the scheduler's form of a deadline.
+    /// Converts a deadline from the scheduler's type.
     pub(crate) fn from_nanos(nanos: u64) -> Instant {
         i64::try_from(nanos).map_or(Instant::FAR_FUTURE, Instant)
     }
 
-    /// Converts to the scheduler's form of a deadline.
+    /// Converts this deadline to the scheduler's type.
     pub(crate) fn nanos(self) -> u64 {
         match self {
             Instant::FAR_FUTURE => u64::MAX,

@@ -6,7 +6,7 @@
 //! read-modify-write is:
 //! - For each consumption there is an unpark that has not ended, or that ended after the `park` of the
 //!   consumption before it began.
-//! - A parked goroutine, with no unpark in progress and no deadline about to ready it, has had no unpark that
+//! - A parked goroutine, with no unpark in progress and no deadline about to make it runnable, has had no unpark that
 //!   began after its last consumption.
 //!
 //! Checked by: src/observe/specification/tests.rs.

@@ -50,7 +50,7 @@ pub(super) enum Holder {
     #[default]
     Nobody,
     Worker(u32),
-    /// The thread that retook it.
+    /// The processor belongs to the thread that retook it.
     Retaker,
 }
 
