@@ -21,60 +21,60 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Which executions are run.
+/// Says which executions are run.
 #[derive(Clone, Copy, Debug)]
 pub enum Search {
-    /// Each execution that differs, with so many preemptions at most.
+    /// Runs each different execution, with at most so many preemptions.
     Every {
-        /// `None`: without a bound.
+        /// The greatest number of preemptions. `None` means that there is no bound.
         preemptions: Option<usize>,
     },
     /// At each step any goroutine may run.
     Random {
-        /// The seed: each execution has its own, made from this one and its number.
+        /// The seed. Each execution has a seed of its own, made from this seed and the execution's number.
         seed: u64,
     },
-    /// Random priorities, and so many random steps at which a priority changes.
+    /// Draws random priorities, and so many random steps at which a priority changes.
     Pct {
-        /// As `Random`.
+        /// The seed, as for `Random`.
         seed: u64,
         /// The number of ordering constraints that a bug of this kind has.
         depth: usize,
-        /// The most steps an execution had before; `None` to learn it.
+        /// The length of the longest earlier execution, in steps. `None` means that it must be measured.
         #[allow(dead_code, reason = "shuttle alone reads it")]
         length: Option<u64>,
     },
 }
 
-/// What is to be explored.
+/// The plan of an exploration.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Which executions.
+    /// The executions to run.
     pub search: Search,
-    /// The number of the first execution; only sampling can begin at another number than 0.
+    /// The number of the first execution. Only sampling can begin at a number other than 0.
     pub first: u64,
-    /// At most so many executions.
+    /// The greatest number of executions.
     pub most: Option<u64>,
-    /// The exploration takes about so long at most.
+    /// The greatest duration of the exploration, approximately.
     pub within: Option<Duration>,
-    /// Steps of the checker that an execution may take.
+    /// The greatest number of the checker's steps in one execution.
     pub steps: usize,
     /// What counts as a failure.
     pub rules: Rules,
 }
 
-/// What was explored.
+/// The result of an exploration.
 #[derive(Debug)]
 pub struct Explored {
-    /// Executions begun.
+    /// The number of executions that were begun.
     pub executions: u64,
-    /// The longest execution before the last one, in steps; for `Pct`.
+    /// The length of the longest execution before the last, in steps. `Pct` uses it.
     pub length: u64,
     /// Whether a limit may have ended an execution.
     pub cut: bool,
-    /// How long all of it took.
+    /// The duration of the exploration.
     pub took: Duration,
-    /// The failure that ended it.
+    /// The failure that ended the exploration.
     pub failure: Option<Record>,
 }
 
@@ -89,35 +89,35 @@ pub fn explore(plan: Plan, program: Arc<dyn Fn() + Send + Sync>) -> Explored {
     let (count, longest) = (Arc::clone(&begun), Arc::clone(&length));
     let thread = std::thread::Builder::new().name("selvedge-model".to_owned()).spawn(move || {
         let body = move || {
-            // Relaxed: read when the thread has spoken or ended.
+            // Relaxed: the value is read only after the thread has sent its result or ended.
             count.fetch_add(1, Ordering::Relaxed);
             let most_steps = backend::LEDGER_COUNTS.then_some(plan.steps);
             run(Rules { most_steps, ..plan.rules }, &tell, &*program);
         };
-        // A panic that no goroutine of the run has caught comes up to here.
+        // A panic reaches this point if no goroutine of the run has caught it.
         let end = catch_unwind(AssertUnwindSafe(|| backend::search(&plan, &longest, body)));
         run_log::raise_deferred_failure();
         end.unwrap_or_else(|payload| resume_unwind(payload));
         run_log::close();
     });
     let thread = thread.unwrap_or_else(|error| panic!("model: no kernel thread: {error}"));
-    // An error says that the receiver is gone: the search has ended.
+    // An error means that the receiver was dropped, because the search has ended.
     let failure = told.recv().ok().or_else(|| {
         let message = "the checker itself panicked; what it said stands above".to_owned();
         let run = run_log::Run::default();
         thread.join().err().map(|_| Record { kind: Kind::Panic, message, run })
     });
-    // Relaxed: as above.
+    // Relaxed: the thread has sent its result or ended.
     let executions = begun.load(Ordering::Relaxed);
     let took = start.elapsed();
     let reached = |cap: Duration| took >= cap;
     let cut = plan.most.is_some_and(|most| executions >= most) || plan.within.is_some_and(reached);
-    // Relaxed: as above.
+    // Relaxed: the thread has sent its result or ended.
     let length = length.load(Ordering::Relaxed);
     Explored { executions, length, cut, took, failure }
 }
 
-/// One execution, on the first of its model threads.
+/// Runs one execution, on the first of its model threads.
 fn run(rules: Rules, tell: &Sender<Record>, program: &(dyn Fn() + Send + Sync)) {
     run_log::open(Rules { most_threads: backend::MOST_THREADS, ..rules }, tell.clone());
     virtual_time::begin();
@@ -131,7 +131,8 @@ fn run(rules: Rules, tell: &Sender<Record>, program: &(dyn Fn() + Send + Sync)) 
     ended(main);
 }
 
-/// Tells that a goroutine of the run has ended, and touches nothing of the model any more except the clock.
+/// Records that a goroutine of the run has ended. After this, the function uses nothing of the model except the
+/// clock.
 pub fn ended(goroutine: u32) {
     if run_log::ended(goroutine) {
         virtual_time::end();
@@ -166,14 +167,15 @@ pub fn report_panics() {
     });
 }
 
-/// A destructor has met the checker again, which panics as before. What follows is an abort without a message,
-/// or a wait without an end.
+/// Ends the process, because a destructor has called the checker again, which panics as before. Otherwise the process
+/// would abort without a message, or wait for ever.
 fn end_process(text: &str) -> ! {
     let message = format!(
         "selvedge::model: the checker panics while a run unwinds from a panic of its own, and can't go \
          on: {text}\nThe program is wrong, or beyond the checker; this process ends.\n"
     );
-    // This is written past what a test harness captures, because the harness would not show it any more.
+    // This message is not written to the output that a test harness captures, because the harness would not show it
+    // any more.
     let _ = std::io::stderr().write_all(message.as_bytes());
     std::process::exit(101)
 }

@@ -1,4 +1,4 @@
-//! Every execution, by loom. It has five threads at most, and small stacks for them.
+//! Runs every execution, by loom. A model has at most five threads, and their stacks are small.
 
 use super::{Plan, Search};
 use crate::observe::run_log;
@@ -7,21 +7,21 @@ use crate::platform::Arc;
 use std::cell::RefCell;
 use std::sync::atomic::AtomicU64;
 
-/// Whether `Search::Every` is to be had.
+/// Whether `Search::Every` is available.
 pub const EXHAUSTS: bool = true;
 /// Whether the other searches are available.
 pub const SAMPLES: bool = false;
-/// loom's limit.
+/// The greatest number of model threads that loom can run.
 pub(super) const MOST_THREADS: Option<u32> = Some(5);
 
 /// Whether the log counts the steps of an execution.
 pub(super) const LEDGER_COUNTS: bool = true;
-/// More of loom's branches than one of our steps has.
+/// More branches of loom than a step of ours can have.
 const BRANCHES: usize = 16;
 
 const STACK_SIZE: usize = 256 * 1024;
 
-/// Does nothing, because there is nothing to install.
+/// Does nothing, because loom needs no preparation.
 pub(super) fn prepare() {}
 
 /// Calls `body` once for each execution. loom ends a search *with success* when a limit is reached, and checks
@@ -32,7 +32,7 @@ pub(super) fn search(plan: &Plan, _: &Arc<AtomicU64>, body: impl Fn() + Send + S
     };
     let mut builder = loom::model::Builder::new();
     builder.max_threads = 5;
-    // loom's own limit is met in a panic, so the log's limit must come first.
+    // When an execution meets loom's own limit, loom panics, so the log's limit must be met first.
     builder.max_branches = plan.steps.saturating_mul(BRANCHES);
     builder.preemption_bound = preemptions;
     builder.max_permutations = plan.most.map(|most| most as usize + 1);

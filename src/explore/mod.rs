@@ -2,8 +2,8 @@
 //! thread of its own, which stops for good if a failure is found. A checker that unwinds a failed run would
 //! meet destructors that no longer fit the run, and would abort the process.
 //!
-//! explore: start the thread; it runs `search`, which calls `run` for each execution. The answer is the first
-//! failed record, or the end of the thread.
+//! explore: start the thread; it runs `search`, which calls `run` for each execution. `explore` returns the first
+//! failed record, or learns that the thread has ended.
 //! Checked by: proptests/model/main.rs.
 
 mod explorer;

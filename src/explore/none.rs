@@ -1,4 +1,4 @@
-//! The build that ships has no checker.
+//! The functions of a checker for the build that ships, which has no checker.
 
 use super::Plan;
 use crate::observe::run_log::Kind;
@@ -23,7 +23,7 @@ pub(super) fn explain(_: &str, _: &str) -> Option<(Kind, String)> {
     None
 }
 
-/// Calls `f`.
+/// Calls `f`, and does nothing else.
 pub fn roomy<R>(f: impl FnOnce() -> R) -> R {
     f()
 }

@@ -1,7 +1,7 @@
-//! Sampled executions, by shuttle with schedulers of our own. A seed and a number name an execution.
-//! random: at each step, any goroutine that can run.   pct: the goroutine with the highest priority. A priority
-//! is drawn when its goroutine is first seen. At `depth - 1` random steps the priority of the running goroutine
-//! becomes the lowest, and also when that goroutine yields (Burckhardt et al., ASPLOS 2010).
+//! Runs sampled executions, by shuttle with schedulers of our own. A seed and a number identify an execution.
+//! random: at each step, choose any goroutine that can run.   pct: choose the goroutine with the highest priority.
+//! The priority of a goroutine is drawn when it is first seen. The running goroutine gets the lowest priority at
+//! `depth - 1` random steps, and whenever it yields (Burckhardt et al., ASPLOS 2010).
 
 use super::{Plan, Search};
 use crate::observe::run_log;
@@ -22,7 +22,7 @@ pub(super) const MOST_THREADS: Option<u32> = None;
 pub(super) const LEDGER_COUNTS: bool = false;
 
 const STACK_SIZE: usize = 256 * 1024;
-/// How long an execution is taken to be before one was seen.
+/// The assumed length of an execution before the first execution was measured.
 const FIRST_GUESS: u64 = 64;
 
 /// Lets shuttle install its panic hook now, and replaces it. shuttle installs the hook at its first run, and
@@ -40,7 +40,7 @@ fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = STACK_SIZE;
     config.failure_persistence = FailurePersistence::None;
-    // The sampler counts for itself.
+    // The sampler counts the steps itself.
     config.max_steps = MaxSteps::None;
     config.silence_warnings = true;
     config
@@ -64,7 +64,7 @@ pub(super) fn explain(_: &str, _: &str) -> Option<(Kind, String)> {
     None
 }
 
-/// Calls `f`, whose thread has a roomy stack.
+/// Calls `f`, because the thread that calls this has a large stack already.
 pub fn roomy<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
@@ -74,13 +74,14 @@ struct Sampler {
     next: u64,
     left: u64,
     until: Option<Instant>,
-    /// The steps that an execution may take, has taken, and the most that an earlier execution took.
+    /// The number of steps that an execution may take, that it has taken, and that the longest earlier execution
+    /// took.
     steps: u64,
     taken: u64,
     length: u64,
     told: Arc<AtomicU64>,
     random: SplitMix,
-    /// Priorities, of which the highest runs first, and the steps at which the next changes are.
+    /// The priorities, of which the highest runs first, and the steps at which the next changes happen.
     ranks: HashMap<usize, u64>,
     lowest: u64,
     changes: Vec<u64>,
@@ -108,7 +109,7 @@ impl Sampler {
         }
     }
 
-    /// Returns the priority of `task`, which is drawn when it is first asked for.
+    /// Returns the priority of `task`. The priority is drawn at the first call for the task.
     fn rank(&mut self, task: usize) -> u64 {
         if let Some(rank) = self.ranks.get(&task) {
             return *rank;
@@ -130,7 +131,7 @@ impl Scheduler for Sampler {
             return None;
         }
         self.length = self.length.max(self.taken);
-        // Relaxed: it is read once the thread has told its result.
+        // Relaxed: the value is read after the thread has sent its result.
         self.told.store(self.length, Ordering::Relaxed);
         self.left -= 1;
         self.taken = 0;

@@ -1,8 +1,8 @@
 //! Virtual time in a model: a thread of its own lets the earliest time-out expire at any point that the checker
-//! chooses, so that each order of expiries and wake-ups is explored. Only this advances time.
+//! chooses, so that each order of expiries and wake-ups is explored. Only this thread advances time.
 //!
 //! set (by a goroutine that is about to wait, or a task that awaits): lock, add, wake the clock.   unset: lock,
-//! remove if it is still there.
+//! remove the entry if it has not expired.
 //! clock: lock; take the earliest, or wait for one; advance `now`; expire it.
 //! [K9] `now` never goes back, and is at the deadline, or past it, when a wait has timed out.
 //! Checked by: proptests/model/time.rs.
@@ -48,7 +48,7 @@ thread_local! {
     static CLOCK: RefCell<Option<Arc<Clock>>> = const { RefCell::new(None) };
 }
 
-/// How the platform tells a run, and asks for its time.
+/// The functions by which the platform tells a run what happens, and asks it for the time.
 const HOOKS: Hooks = Hooks {
     step: run_log::step,
     sleeps: run_log::sleeps,
@@ -59,7 +59,7 @@ const HOOKS: Hooks = Hooks {
     unset_alarm: unset,
 };
 
-/// Gives a clock at zero to the run that begins.
+/// Makes a clock at zero for the run that begins.
 pub fn begin() {
     hooks::install(HOOKS);
     let clock =
@@ -67,7 +67,7 @@ pub fn begin() {
     CLOCK.replace(Some(Arc::new(clock)));
 }
 
-/// Tells that the last goroutine has ended, which ends the clock too.
+/// Records that the last goroutine has ended, which also ends the clock.
 pub fn end() {
     let Some(clock) = CLOCK.take() else { return };
     let mut state = clock.state.lock();
@@ -79,15 +79,16 @@ fn clock() -> Option<Arc<Clock>> {
     CLOCK.with_borrow(Option::clone)
 }
 
-/// Returns nanoseconds since the run began; zero outside of a run.
+/// Returns the nanoseconds since the run began, or zero outside of a run.
 pub fn now() -> u64 {
-    // Relaxed: time alone orders nothing, as with every clock. A single word never goes back for a thread that
-    // reads it, nor for a thread that such a reader has woken. A thread that returns from a wait that timed out
-    // took the parker's lock, or was woken by the waker, after `expire` had set the time. [K9]
+    // Relaxed: no code relies on a clock read to order other memory accesses. A thread never reads an earlier time
+    // than it, or a thread that has woken it, has read before, because `now` is a single atomic. After a wait that
+    // timed out, a thread has taken the parker's lock, or was woken by the waker. Both happen after `expire` has set
+    // the time. [K9]
     clock().map_or(0, |clock| clock.now.load(Ordering::Relaxed))
 }
 
-/// Sets the time to `now`, for a model that plays the clock itself.
+/// Sets the time to `now`, for a model that advances the clock itself.
 pub fn pass_to(now: u64) {
     if let Some(clock) = clock() {
         // Relaxed: see `now`.
@@ -95,12 +96,12 @@ pub fn pass_to(now: u64) {
     }
 }
 
-/// Lets the wait of `parker` expire at `deadline`; returns its number, or `None` outside of a run.
+/// Lets the wait of `parker` expire at `deadline`. Returns the number of the entry, or `None` outside of a run.
 pub fn set(parker: Arc<Parker>, deadline: u64) -> Option<u64> {
     add(Whom::Parker(parker), deadline)
 }
 
-/// Works like [`set`]: wakes a task at `deadline`, which never comes if it is the last of all.
+/// Works like [`set`], but wakes a task at `deadline`. The greatest possible deadline is never reached.
 pub fn set_task(task: Task, deadline: u64) -> Option<u64> {
     if deadline == u64::MAX { None } else { add(Whom::Task(task), deadline) }
 }
@@ -123,7 +124,7 @@ fn add(whom: Whom, deadline: u64) -> Option<u64> {
     Some(number)
 }
 
-/// Tells that the wait is over, by whatever cause.
+/// Records that the wait is over, for whatever reason.
 pub fn unset(number: u64) {
     let Some(clock) = clock() else { return };
     let mut state = clock.state.lock();
@@ -155,9 +156,9 @@ impl Clock {
     }
 
     fn expire(&self, alarm: Alarm) {
-        // Relaxed: this thread alone writes.
+        // Relaxed: only this thread writes the time.
         if alarm.deadline > self.now.load(Ordering::Relaxed) {
-            // Relaxed: see `now`. A plain store, since this thread alone writes.
+            // Relaxed: `now` says why. This is a plain store, because only this thread writes the time.
             self.now.store(alarm.deadline, Ordering::Relaxed);
             run_log::time(alarm.deadline);
         }
@@ -165,7 +166,7 @@ impl Clock {
             Whom::Parker(parker) => parker.expire(alarm.number),
             Whom::Task(task) => {
                 task.wake();
-                // This comes last: until here, this thread runs and may wake it.
+                // This call comes last, because until here this thread runs and may wake the waiter.
                 run_log::timed(false);
             }
         }

@@ -4,7 +4,7 @@ use crate::platform::{MODELLED, panicking};
 use std::io::Write;
 use std::panic::Location;
 
-/// Reports what was found where, and aborts.
+/// Reports which invariant did not hold, and aborts.
 #[cold]
 #[track_caller]
 pub(crate) fn broken(function: &str, expected: &str, found: &str) -> ! {
@@ -17,9 +17,9 @@ pub(crate) fn broken(function: &str, expected: &str, found: &str) -> ! {
     std::process::abort();
 }
 
-/// Aborts on a panic that unwinds out of foreign code. The runtime's own steps call foreign code where it can't
-/// unwind out of them [Q2]. So a panic that does unwind is a broken invariant, of ours or of `std`'s towards
-/// the kernel. Without the thread, or the step, the rest would hang.
+/// Aborts on a panic that unwinds out of foreign code. The runtime's own steps call foreign code only in ways from
+/// which it cannot unwind [Q2]. So a panic that does unwind breaks an invariant, either ours or that of `std` towards
+/// the kernel. If only the thread or the step ended, the rest of the program would hang.
 pub(crate) struct AbortIfUnwinding(pub(crate) &'static str);
 
 impl Drop for AbortIfUnwinding {

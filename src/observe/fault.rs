@@ -1,5 +1,5 @@
-//! Deliberate faults, for the checks that must find them. Each fault is one step of the runtime that goes wrong
-//! if a model asks for it by name, in SELVEDGE_FAULT. The build that ships has none.
+//! Deliberate faults, for the checks that must find them. Each fault is one step of the runtime that goes wrong if a
+//! model asks for it by name, in SELVEDGE_FAULT. The build that ships has no faults.
 //!
 //! | name | what goes wrong | breaks |
 //! |---|---|---|
@@ -8,11 +8,11 @@
 //! | `resume before settle` | an unpark queues a goroutine that is still on its stack | [S1] |
 //! | `lost permit` | a park overlooks the permit that came first | [S3] |
 //! | `stranded retake` | no worker is woken for the work of a retaken processor | [I5] |
-//! | `queue beside an idle processor` | a worker with bound goroutines waits in line, and takes no idle processor | [I3] |
+//! | `queue beside an idle processor` | a worker with bound goroutines waits, though a processor is idle | [I3] |
 //! | `two holders` | an idle processor that is taken stays among the idle ones | [I4] |
 //! | `away from home` | a bound goroutine that another thread unparks is queued as if it were not bound | [A1] |
 //! | `two queues` | a second unpark queues the goroutine once more | [E3] |
-//! | `no processor` | a worker goes on with a processor that was retaken | [E4] |
+//! | `no processor` | a worker continues with a processor that was retaken | [E4] |
 //! | `late resume` | a stop does not wait for workers | [T1] |
 //! | `cell used twice` | a cell is free while its goroutine is alive | [G1] |
 //! | `joined twice` | a result is taken once more when its handle goes | [G2] |

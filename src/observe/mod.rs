@@ -1,4 +1,4 @@
-//! Observe: the parts that are told what happens. Nothing here decides for the scheduler.
+//! Observe: the parts that are told what happens in the scheduler. No code here decides for the scheduler.
 //!
 //! | item | what it does |
 //! |---|---|

@@ -1,9 +1,10 @@
-//! Counter: how often something happened. It is no part of any model, since nothing follows from it.
+//! Counter: counts how often something happened. A counter is not a part of any model, because no code decides by its
+//! value.
 //! Checked by: proptests/runtime/metrics.rs.
 
 use super::unmodelled::{AtomicU64, Ordering};
 
-/// See the module.
+/// A counter; see the module's documentation.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -13,20 +14,20 @@ impl Counter {
         Counter(AtomicU64::new(0))
     }
 
-    /// Counts one more, by the only thread that counts here.
+    /// Adds one. Only the one thread that counts here may call this.
     #[inline]
     pub fn once_by_owner(&self) {
         // Relaxed, here and below: the value is only a report.
         self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Counts so many more, by any thread.
+    /// Adds `n`. Any thread may call this.
     pub fn more(&self, n: u64) {
         // Relaxed: see above.
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Returns how often it happened so far.
+    /// Returns the value so far.
     pub fn get(&self) -> u64 {
         // Relaxed: see above.
         self.0.load(Ordering::Relaxed)

@@ -13,7 +13,7 @@ impl CpuClock {
     /// Returns the calling thread's clock, or `None` if the kernel has none.
     pub fn of_this_thread() -> Option<CpuClock> {
         let mut clock = 0;
-        // SAFETY: `pthread_self` is a live thread and `clock` a place for the answer.
+        // SAFETY: `pthread_self` returns a thread that is alive, and `clock` is a valid place for the result.
         let rc = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
         (rc == 0).then_some(CpuClock(clock))
     }
@@ -21,7 +21,7 @@ impl CpuClock {
     /// Returns the nanoseconds of processor time used so far, or `None` once the thread has ended.
     pub fn nanos(self) -> Option<u64> {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is a place for the answer; a dead thread's clock is answered by an error.
+        // SAFETY: `time` is a valid place for the result. If the thread has ended, the call returns an error.
         let rc = unsafe { libc::clock_gettime(self.0, &mut time) };
         (rc == 0).then_some(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
     }
@@ -38,15 +38,16 @@ pub fn thread_sleeps(id: u32) -> Option<bool> {
 
 /// Returns the kernel's number for the calling thread.
 pub fn thread_id() -> u32 {
-    // SAFETY: takes no argument.
+    // SAFETY: `gettid` takes no argument and cannot fail.
     unsafe { libc::syscall(libc::SYS_gettid) as u32 }
 }
 
-/// Tells the caches that `place` will be touched soon. A hint: the address need not be valid.
+/// Tells the caches that the memory at `place` will be used soon. This call is a hint, so the address need not be
+/// valid.
 #[inline(always)]
 pub fn prefetch<T>(place: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch reads nothing that the program can see, and never faults.
+    // SAFETY: a prefetch of any address is valid, because it returns no data and never faults.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(place.cast());

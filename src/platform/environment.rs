@@ -1,12 +1,12 @@
-//! Environment: what to report when the machine takes away something that the process already had: a system
+//! Environment: reports that the machine has taken away something that the process already used, for example a system
 //! call that a sandbox refuses from now on, or a descriptor that other code has closed.
-//! This is not `broken`: no invariant of ours failed, and a report of a bug would not help.
+//! No invariant of ours failed then, so the report is not that of `broken`.
 //! docs/environment.md lists what can be taken away, and what follows.
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
 
-/// Ends the process, because `what` is gone and the runtime can't go on without it. `remedy` says what to do.
+/// Ends the process, because `what` is gone and the runtime cannot continue without it. `remedy` says what to do.
 #[cold]
 pub fn environment_took(what: &str, error: &dyn Display, remedy: &str) -> ! {
     use std::io::Write;

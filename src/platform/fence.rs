@@ -6,8 +6,8 @@
 //! Source: Linux `membarrier(2)`, PRIVATE_EXPEDITED. Where the kernel refuses it, both sides are
 //! `fence(SeqCst)`; in the models they always are.
 //!
-//! A sandbox that the process enters later may refuse it from then on, while threads run that have relied on
-//! it. The first heavy side that learns this changes the kind for good, in this order:
+//! A sandbox that the process enters later may refuse the system call from then on, while threads run that have
+//! relied on it. The first heavy side that learns this changes the kind for good, in this order:
 //!   the kind is CHANGING: a light side that reads this is a full fence;
 //!   a fence on every thread (`tour`): all threads see a light side that came before, and a light side that
 //!   comes after reads CHANGING;
@@ -28,17 +28,18 @@ const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 const UNKNOWN: u32 = 0;
 const ASYMMETRIC: u32 = 1;
 const SYMMETRIC: u32 = 2;
-/// ASYMMETRIC has come to its end, but light sides may be in progress that don't know it.
+/// ASYMMETRIC is no longer used, but light sides may be in progress that have not read this yet.
 const CHANGING: u32 = 3;
-/// The same as SYMMETRIC, after a change.
+/// Both sides are full fences, as in SYMMETRIC, after a change.
 const CHANGED: u32 = 4;
 
 static KIND: AtomicU32 = AtomicU32::new(UNKNOWN);
 
-/// The frequent side.
+/// Executes the fence of the frequent side.
 #[inline(always)]
 pub fn light() {
-    // SeqCst, for the compiler alone: the kind is read after the caller's store. See the module.
+    // SeqCst, as a compiler fence: the kind must be read after the caller's store. The module's documentation says
+    // why.
     compiler_fence(Plain::SeqCst);
     // Relaxed: `prepare` has set the kind before any thread that calls `heavy` starts, and `change` waits until
     // every thread has seen the change.
@@ -49,11 +50,11 @@ pub fn light() {
     }
 }
 
-/// Works like [`light`], for a caller that asks [`is_asymmetric`] before this call, or right after it, and does
-/// not rely on the fence if the answer is no.
+/// Works like [`light`], for a caller that calls [`is_asymmetric`] before this, or right after it. The caller must
+/// not rely on the fence if the result is false.
 #[inline(always)]
 pub fn light_if_asymmetric() {
-    // SeqCst, both: as in `light`.
+    // SeqCst, both: `light` says why.
     if crate::platform::MODELLED {
         fence(Ordering::SeqCst);
     } else {
@@ -61,20 +62,21 @@ pub fn light_if_asymmetric() {
     }
 }
 
-/// Returns whether the frequent side pays nothing; in models, where it does pay, this is as if it did not.
+/// Returns whether the frequent side pays nothing. In models it returns false, because both sides are full fences
+/// there.
 #[inline(always)]
 pub fn is_asymmetric() -> bool {
     // Relaxed: see `light`.
     crate::platform::MODELLED || KIND.load(Plain::Relaxed) == ASYMMETRIC
 }
 
-/// Returns whether the frequent side paid nothing once, and pays now.
+/// Returns whether the kind has changed: the frequent side paid nothing at first, and pays for a full fence now.
 pub fn has_changed() -> bool {
     // Relaxed: the caller has returned from `heavy`.
     KIND.load(Plain::Relaxed) == CHANGED
 }
 
-/// The rare side, which takes about a microsecond.
+/// Executes the fence of the rare side, which takes about a microsecond.
 pub fn heavy() {
     // Relaxed: the kind is never ASYMMETRIC again, and `change` reads it once more, in its turn.
     // Relaxed: see `light`; a change is made under its own lock.
@@ -84,22 +86,22 @@ pub fn heavy() {
                 change(&refusal);
             }
         }
-        // Another thread was refused it.
+        // The kernel has refused the call to another thread.
         CHANGING => change(&io::ErrorKind::PermissionDenied.into()),
-        // SeqCst: the same as the light side's.
+        // SeqCst: a full fence, as on the light side.
         _ => fence(Ordering::SeqCst),
     }
 }
 
 fn membarrier() -> io::Result<()> {
-    // SAFETY: the call takes no pointer, and the process registered in `prepare`.
+    // SAFETY: `membarrier` takes no pointer, and `prepare` has registered the process for this command.
     let rc = unsafe { libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0, 0) };
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Registers the process with the kernel; called once before a runtime's first thread starts.
+/// Registers the process with the kernel. Must be called once before a runtime's first thread starts.
 pub fn prepare() {
-    // Relaxed: idempotent; a thread's start publishes the result to it.
+    // Relaxed: the call is idempotent, and the start of a thread publishes the result to that thread.
     if KIND.load(Plain::Relaxed) != UNKNOWN {
         return;
     }
@@ -108,25 +110,25 @@ pub fn prepare() {
     } else {
         SYMMETRIC
     };
-    // Relaxed: see above. The first answer stays, so that both sides always agree.
+    // Relaxed: see above. The first result is kept, so that both sides always use the same kind of fence.
     let _ = KIND.compare_exchange(UNKNOWN, kind, Plain::Relaxed, Plain::Relaxed);
 }
 
 fn register() -> bool {
-    // SAFETY: the call takes no pointer.
+    // SAFETY: `membarrier` takes no pointer.
     unsafe { libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 }
 }
 
-/// The heavy side's turn after `membarrier` was taken away: changes the kind, unless another thread has done
-/// so. When it returns, the caller has had its fence.
+/// Changes the kind after `membarrier` was taken away, unless another thread has changed it. The heavy side calls
+/// this. When the function returns, it has also executed the caller's fence.
 #[cold]
 fn change(refusal: &io::Error) {
-    // The lock belongs to this process, because a thread that was here when the parent forked does not exist in
-    // the child.
+    // The lock belongs to this process alone. A thread that held the parent's lock when the parent forked is not
+    // running in the child, and would never unlock it.
     static TURN: OfProcess<Mutex<()>> = OfProcess::new();
     let turn = TURN.get_or_init(Mutex::default);
     let _turn = turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    // Relaxed, here and below: it is written in turn, and light sides see it as `tour` says.
+    // Relaxed, here and below: the kind is written under the lock, and `tour` makes it visible to light sides.
     if KIND.load(Plain::Relaxed) != CHANGED {
         KIND.store(CHANGING, Plain::Relaxed);
         if let Err(error) = tour::everywhere() {
@@ -137,9 +139,9 @@ fn change(refusal: &io::Error) {
                  /proc/self/task, or enter it before the first runtime is built",
             );
         }
-        // Relaxed: as above.
+        // Relaxed: the store is under the lock.
         KIND.store(CHANGED, Plain::Relaxed);
     }
-    // SeqCst: this is the caller's side, now that both are full fences.
+    // SeqCst: this is the caller's own fence, because both sides are full fences now.
     fence(Ordering::SeqCst);
 }

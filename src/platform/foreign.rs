@@ -1,10 +1,10 @@
-//! Foreign code: what users give us to call or to drop (wakers, closures, results, values, hooks), when it is
-//! called where nothing may unwind. docs/foreign-code.md lists every place.
+//! Foreign code: how the runtime calls or drops what users give it (wakers, closures, results, values, hooks) where
+//! nothing may unwind. docs/foreign-code.md lists every such call.
 //!
-//! call: `catch_unwind`; then drop what the panic carried, also under `catch_unwind`. If that panics too, the
-//! second payload is forgotten, because its destructor might panic again, and so on without end. The panic hook
-//! has reported each of these panics, and the caller goes on as if `f` had returned.
-//! abort: for a panic that must end the process. It says why, and never panics itself.
+//! call: `catch_unwind`; then drop what the panic carried, also under `catch_unwind`. If that panics too, the second
+//! payload is forgotten, because its destructor might panic again, and so on without end. The panic hook has reported
+//! each of these panics. The caller continues as if `f` had returned.
+//! abort: ends the process after a panic. It prints the reason, and never panics itself.
 //!
 //! [Q2] No foreign code unwinds out of the runtime's own steps: between an obligation (a registered wait, a
 //!      child that has yet to leave, a lock) and its fulfilment, foreign code runs by `call` alone.
@@ -42,19 +42,19 @@ fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// Says why, if the message can be written, and aborts the process.
+/// Prints `why`, if the message can be written, and aborts the process.
 #[cold]
 pub fn abort(why: fmt::Arguments<'_>) -> ! {
     use std::io::Write;
-    // This is not `eprintln!`, which panics where the error output can't be written to.
+    // `eprintln!` is not used, because it panics if the error output cannot be written to.
     let _ = writeln!(std::io::stderr(), "selvedge: aborting: {why}");
     std::process::abort();
 }
 
-/// Our own copy of a task's waker. Waking or dropping it never unwinds. [Q2]
+/// The runtime's own copy of a task's waker. Neither waking nor dropping it unwinds. [Q2]
 #[derive(Debug)]
 pub struct Task(
-    /// `None` once it was taken, when this value ends.
+    /// The waker, or `None` after `drop` or a method has taken it.
     Option<Waker>,
 );
 
@@ -62,20 +62,20 @@ impl Task {
     /// Copies `waker`.
     ///
     /// # Panics
-    /// If the waker's `clone` panics. So it must be called before anything that a panic would have to undo.
+    /// Panics if the waker's `clone` panics. So this must be called before anything that a panic would have to undo.
     #[inline]
     pub fn of(waker: &Waker) -> Task {
         Task::from(waker.clone())
     }
 
-    /// Wakes the task. It suspends or blocks only if the waker does.
+    /// Wakes the task. Suspends or blocks only if the waker does.
     pub fn wake(mut self) {
         if let Some(waker) = self.0.take() {
             call(|| waker.wake());
         }
     }
 
-    /// Returns the waker, to be made a `Task` again.
+    /// Returns the waker, from which a `Task` can be made again.
     pub(crate) fn into_waker(mut self) -> Waker {
         self.0.take().expect("a task keeps its waker until its end")
     }
@@ -102,7 +102,7 @@ mod tests {
     use std::sync::Arc;
     use std::task::Wake;
 
-    /// What a panic carries: its destructor panics with another of its kind, `depth` times.
+    /// The payload of a panic. Its destructor panics with another payload of this type, `depth` times.
     struct Payload(u32);
 
     impl Drop for Payload {

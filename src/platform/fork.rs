@@ -1,7 +1,7 @@
-//! Fork: how the child of a `fork` is told from its parent. The child has only one of the parent's threads, the
-//! thread that called `fork`; what the others were about to do is never done in the child.
-//! prepare: have the C library call `in_child` in each child.   in_child: count the generation; the thread is
-//! no worker any more.
+//! Fork: tells the child of a `fork` from its parent. The child has only one of the parent's threads, the thread that
+//! called `fork`. What the other threads were about to do is never done in the child.
+//! prepare: have the C library call `in_child` in each child.   in_child: count the generation; record that the
+//! thread is no worker any more.
 //! A value that was made before the fork says so by its [`Born`]. A value that exists once per process is an
 //! [`OfProcess`].
 //! Only children made by the C library's `fork` are seen. Children of the bare system calls are not seen, nor
@@ -12,10 +12,10 @@ use super::unmodelled::{AtomicPtr, AtomicU32, Ordering};
 use super::{MODELLED, OnceLock, tls};
 use std::ptr;
 
-/// How many forks are between the first process and this one, since `prepare` was called.
+/// The number of forks between the first process and this process, counted since `prepare` was called.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Must be called before the first thread of a runtime, or of the process's own, is started.
+/// Registers `in_child`. Must be called before the process starts its first thread, of a runtime or of its own.
 pub fn prepare() {
     static DONE: OnceLock<()> = OnceLock::new();
     // Models have no processes.
@@ -23,25 +23,25 @@ pub fn prepare() {
         return;
     }
     DONE.get_or_init(|| {
-        // SAFETY: the handler allocates nothing and takes no lock. If there is no memory to register it,
-        // children of a fork hang, as they would without it.
+        // SAFETY: `in_child` may run in the child of a fork, because it allocates nothing and takes no lock. If there
+        // is no memory to register it, children of a fork hang, as they would without it.
         let _ = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
 }
 
-/// Runs in the child, on its one thread, before `fork` returns there.
+/// Runs in the child, on its only thread, before `fork` returns in the child.
 unsafe extern "C" fn in_child() {
-    // Relaxed: there is no other thread.
+    // Relaxed: the child has no other thread.
     GENERATION.fetch_add(1, Ordering::Relaxed);
     tls::orphan();
 }
 
 fn generation() -> u32 {
-    // Relaxed: it changes only where there is no other thread.
+    // Relaxed: the generation changes only while the process has one thread.
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Says in which process something was made.
+/// The mark of the process in which a value was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Born(u32);
 
@@ -52,42 +52,42 @@ impl Born {
         Born(generation())
     }
 
-    /// Returns whether it was made in this process, and not in a process of which this one is a fork.
+    /// Returns true if the value with this mark was made in this process, not in a process from which this process
+    /// was forked.
     #[inline]
     pub fn is_here(self) -> bool {
         self.0 == generation()
     }
 
-    /// Returns it as a number, for an atomic; never 0.
+    /// Returns the mark as a number for an atomic. The number is never 0.
     pub fn number(self) -> u32 {
         self.0.wrapping_add(1).max(1)
     }
 }
 
-/// The process that built a runtime last, among this process and those of which it is a fork.
+/// The process that built a runtime last, among this process and the processes from which it was forked.
 static BUILT: AtomicU32 = AtomicU32::new(0);
 
-/// Tells that a runtime is built here.
+/// Records that this process builds a runtime.
 pub fn note_runtime() {
-    // Relaxed: the value serves a diagnosis.
+    // Relaxed: only a diagnosis uses the value.
     BUILT.store(Born::here().number(), Ordering::Relaxed);
 }
 
 /// Returns whether this process is the child of a process that had a runtime, and has built none itself. A wait
-/// without a limit here most probably waits for goroutines that don't exist in this process.
+/// without a limit in such a process most probably waits for goroutines of the parent, which do not run here.
 pub fn is_bereft() -> bool {
-    // Relaxed: the value serves a diagnosis.
+    // Relaxed: only a diagnosis uses the value.
     let built = BUILT.load(Ordering::Relaxed);
     built != 0 && built != Born::here().number()
 }
 
-/// A value that exists once per process, made when it is first asked for. The child of a fork makes its own,
-/// because locks in its copy of the parent's value may be held by threads that don't exist. That copy is
-/// leaked.
+/// A value of which each process has one, made when it is first asked for. The child of a fork makes its own value
+/// and leaks its copy of the parent's value. Locks in that copy may be held by threads that do not run in the child.
 pub struct OfProcess<T: 'static>(AtomicPtr<(Born, T)>);
 
 impl<T: Send + Sync + 'static> OfProcess<T> {
-    /// Returns a value that is yet to be made.
+    /// Returns an `OfProcess` whose value is not made yet.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         OfProcess(AtomicPtr::new(ptr::null_mut()))
@@ -110,7 +110,7 @@ impl<T: Send + Sync + 'static> OfProcess<T> {
     fn look(&self) -> (*mut (Born, T), Option<&'static T>) {
         // Acquire: pairs with the Release in `put`.
         let found = self.0.load(Ordering::Acquire);
-        // SAFETY: the pointer is null, or what `put` has leaked.
+        // SAFETY: the pointer is null, or it came from a box in `put`, which is never freed once it is stored here.
         let value = unsafe { found.as_ref() }.filter(|(born, _)| born.is_here());
         (found, value.map(|(_, value)| value))
     }
@@ -118,14 +118,16 @@ impl<T: Send + Sync + 'static> OfProcess<T> {
     #[cold]
     fn put(&self, before: *mut (Born, T), value: T) -> &'static T {
         let own = Box::into_raw(Box::new((Born::here(), value)));
-        // Release: publishes the value. Acquire: as in `look`, for the value that came first.
+        // Release: publishes the value. Acquire: pairs with the Release of the thread that stored its value first.
         match self.0.compare_exchange(before, own, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: the value was just leaked.
+            // SAFETY: `own` came from a box above. Now that it is stored, it is never freed.
             Ok(_) => &unsafe { &*own }.1,
             Err(first) => {
-                // SAFETY: no other thread has seen it.
+                // SAFETY: `own` came from a box above, and the exchange failed, so no other thread has seen the
+                // pointer.
                 drop(unsafe { Box::from_raw(own) });
-                // SAFETY: the thread that came first, in this process, leaked it.
+                // SAFETY: `first` came from a box in `put` of another thread of this process. It is stored, so it is
+                // never freed.
                 &unsafe { &*first }.1
             }
         }

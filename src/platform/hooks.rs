@@ -1,25 +1,25 @@
-//! Hooks: what this layer tells a checked run, and asks it. `explore` installs them with the first run of a
-//! process. Until then each hook does nothing, and time stands still. The backend that ships calls none of
-//! them.
+//! Hooks: the functions by which this layer tells a checked run what happens, and asks it for the time. `explore`
+//! installs the hooks at the first run of a process. Until then each hook does nothing, and time stands still. The
+//! backend that ships calls no hook.
 
 use super::{Arc, Parker};
 use std::sync::OnceLock;
 
-/// What a checked run does about a step of this layer.
+/// The functions of a checked run that this layer calls.
 #[derive(Debug)]
 pub struct Hooks {
     /// Counts one more step. Only loom's backend needs it.
     #[allow(dead_code)]
     pub step: fn(),
-    /// Tells that a goroutine goes to sleep, after which perhaps none can run.
+    /// Tells that a goroutine goes to sleep. After that, perhaps no goroutine can run.
     pub sleeps: fn(u32),
-    /// A goroutine can run again.
+    /// Tells that a goroutine can run again.
     pub wakes: fn(u32),
-    /// The wait of a goroutine has timed out, and is told so.
+    /// Tells that the wait of the calling goroutine has timed out.
     pub timed_out: fn(),
     /// Returns the time, in nanoseconds.
     pub now: fn() -> u64,
-    /// Makes the wait of a parker expire at a time; returns the alarm's number, or `None` outside of a run.
+    /// Makes the wait of a parker expire at a time. Returns the alarm's number, or `None` outside of a run.
     pub set_alarm: fn(Arc<Parker>, u64) -> Option<u64>,
     /// Tells that an alarm is no longer needed.
     pub unset_alarm: fn(u64),
@@ -32,7 +32,7 @@ pub fn install(hooks: Hooks) {
     let _ = HOOKS.set(hooks);
 }
 
-/// Returns the hooks, if a run was ever begun.
+/// Returns the hooks, or `None` if no run has begun yet in this process.
 pub(super) fn hooks() -> Option<&'static Hooks> {
     HOOKS.get()
 }

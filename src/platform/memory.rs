@@ -5,25 +5,25 @@ use std::mem::MaybeUninit;
 
 /// Returns the size of a page.
 pub fn page_size() -> usize {
-    // SAFETY: takes no pointer.
+    // SAFETY: `sysconf` takes no pointer.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).expect("sysconf: Linux has a page size")
 }
 
-/// Asks for the memory behind `place` at once, which is cheaper than page by page at the first touch
-/// (measured: docs/goroutine.md). A hint, which an older kernel than Linux 5.14 does not understand.
+/// Asks for all pages of `place` at once, which is cheaper than one page at each first access (measured:
+/// docs/goroutine.md). The call is a hint. A kernel older than Linux 5.14 does not understand it.
 pub fn populate<T>(place: &mut [MaybeUninit<T>]) {
     let (range, page) = (place.as_mut_ptr_range(), page_size());
     let start = range.start.addr().next_multiple_of(page);
     let end = range.end.addr() / page * page;
     if start < end && !cfg!(miri) {
         let from = range.start.with_addr(start).cast();
-        // SAFETY: the pages lie within `place`, whose bytes stay as they are.
+        // SAFETY: the pages lie within `place`, and the call does not change their bytes.
         unsafe { libc::madvise(from, end - start, libc::MADV_POPULATE_WRITE) };
     }
 }
 
-/// How much of a thread's stack `std`, its first frames and the C library's description of the thread take.
+/// The part of a thread's stack that `std`, its first frames and the C library's description of the thread use.
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 const FIRST_FRAMES: usize = 32 << 10;
 
@@ -36,10 +36,10 @@ pub fn taken_of_stacks() -> usize {
         _: usize,
         sum: *mut libc::c_void,
     ) -> libc::c_int {
-        // SAFETY: the loader passes its description of a module, and `sum` is the caller's.
+        // SAFETY: the loader passes a valid description of a module, and `sum` points to the caller's variable.
         let (info, sum) = unsafe { (&*info, &mut *sum.cast::<usize>()) };
         for index in 0..usize::from(info.dlpi_phnum) {
-            // SAFETY: the module has so many headers.
+            // SAFETY: the loader's description says how many program headers the module has at this address.
             let header = unsafe { &*info.dlpi_phdr.add(index) };
             if header.p_type == libc::PT_TLS {
                 *sum += header.p_memsz as usize + header.p_align as usize;
@@ -49,7 +49,7 @@ pub fn taken_of_stacks() -> usize {
     }
     let mut sum = 0_usize;
     if !cfg!(miri) {
-        // SAFETY: `add` has the loader's type, and gets what it expects.
+        // SAFETY: `add` has the type that the loader calls, and `sum` is the `usize` that `add` expects.
         unsafe { libc::dl_iterate_phdr(Some(add), (&raw mut sum).cast()) };
     }
     sum + FIRST_FRAMES

@@ -62,13 +62,13 @@ pub use std::sync::{Arc, OnceLock, Weak};
 /// empty.
 pub const SPEC: bool = MODELLED || cfg!(feature = "spec");
 
-/// What `std` says of a lock if its holder panicked.
+/// The message for a poisoned lock, that is, a lock whose holder panicked.
 pub mod poison {
     pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 }
 
-/// Process-wide words that no model explores: registries of signal handlers and kernel facts, which exist once
-/// per process and outlive every modelled execution.
+/// Atomics that no model explores, for registries of signal handlers and for kernel facts. A process has these once,
+/// and they outlive every modelled execution.
 pub mod unmodelled {
     #[cfg(selvedge_isolated)]
     pub use std::sync::atomic::AtomicU8;
@@ -78,8 +78,8 @@ pub mod unmodelled {
     pub use std::sync::{Mutex, MutexGuard};
 }
 
-/// Returns whether the calling thread is unwinding. The count behind this belongs to the kernel thread, so
-/// nothing may switch goroutines while it is true.
+/// Returns whether the calling thread is unwinding. The count behind this belongs to the kernel thread, so no code
+/// may switch goroutines while the function returns true.
 #[inline]
 pub fn panicking() -> bool {
     std::thread::panicking()

@@ -1,13 +1,14 @@
 //! Parker: puts one kernel thread to sleep until another thread gives it a permit.
-//! park: lock, wait while there is no permit, take it.   unpark: lock, give the permit, unlock; notify if it
-//! sleeps. Under the lock, the woken thread would run into the lock and go back to sleep, which costs 12 µs of
-//! 17.
-//! park_by: as park, but the caller chooses what sleeps, and leaves a notifier, which unpark then calls.
-//! [K1] A permit given before `park` makes it return at once. [K2] Permits don't add up: there is at most one.
+//! park: lock, wait while there is no permit, take it.   unpark: lock, give the permit, unlock; then notify if the
+//! thread sleeps. If unpark notified under the lock, the woken thread would find the lock taken and go back to sleep,
+//! which costs 12 µs of 17.
+//! park_by: as park, but the caller chooses how to sleep. It leaves a notifier, which unpark then calls.
+//! [K1] A permit that was given before `park` makes `park` return at once. [K2] Permits do not add up, so there is at
+//! most one.
 //! [K3] What happened before `unpark` is seen after the `park` that took its permit.
 //! [K4] A thread that waits elsewhere, and has left a notifier there, is woken by a permit.
-//! It is one mutex and one condition variable, the same in every backend: loom's own `park` would create
-//! happens-before edges that C11 doesn't promise.
+//! A parker is one mutex and one condition variable in every backend. loom's own `park` would create happens-before
+//! edges that C11 does not promise.
 //! A parker may stand for a goroutine of a checked program, in which each goroutine is a model thread. Then the
 //! run log is told which goroutine waits, and time-outs are events of the model.
 //! Checked by: verification/loom/parker.rs, verification/loom/poller.rs.
@@ -17,9 +18,9 @@ use super::{Arc, Condvar, MODELLED, Mutex};
 use std::fmt::Debug;
 use std::time::Duration;
 
-/// Ends the wait of a thread that sleeps elsewhere than in its parker. Never blocks.
+/// Ends the wait of a thread that does not sleep in its parker. Never blocks.
 pub trait Notifier: Send + Sync + Debug {
-    /// Ends the wait.
+    /// Ends the wait of the thread.
     fn notify(&self);
 }
 
@@ -27,15 +28,15 @@ pub trait Notifier: Send + Sync + Debug {
 struct State {
     permit: bool,
     asleep: bool,
-    /// The thread sleeps in a place where this notifier ends its wait.
+    /// Ends the wait of a thread that sleeps elsewhere, if it does.
     notifier: Option<Arc<dyn Notifier>>,
-    /// The alarm that it waits for, and the alarm that went off last; see `virtual_time`.
+    /// The alarm that the thread waits for, and the alarm that went off last; see `virtual_time`.
     awaited: u64,
     expired: u64,
 }
 
-/// A kernel thread's permit. One thread parks. Any thread unparks, and keeps the parker alive until the call
-/// returns, because it has a reference count of the parker, or of the runtime that the parker is part of.
+/// A kernel thread's permit. One thread parks. Any thread unparks. The unparking thread keeps the parker alive until
+/// the call returns, by a reference count of the parker or of the runtime that contains the parker.
 #[derive(Debug)]
 pub struct Parker {
     state: Mutex<State>,
@@ -105,7 +106,7 @@ impl Parker {
             return self.park_in_virtual_time(limit);
         }
         let mut state = self.state.lock();
-        // A limit of zero is no wait, also where a checker's time stands still.
+        // With a limit of zero the call does not wait, also where a checker's time stands still.
         if !state.permit && !limit.is_zero() {
             state.asleep = true;
             state = self.wake.wait_timeout(state, limit).0;
@@ -114,8 +115,8 @@ impl Parker {
         std::mem::take(&mut state.permit)
     }
 
-    /// Works like [`park`](Self::park), where `wait` sleeps instead, until the notifier is called, or for a shorter
-    /// time. Returns true if it took a permit. If the permit is there already, it does not call `wait`. [K4]
+    /// Works like [`park`](Self::park), but `wait` sleeps, until the notifier is called or for a shorter time.
+    /// Returns true if it took a permit. If a permit was given before, `wait` is not called. [K4]
     pub fn park_by(&self, notifier: &Arc<dyn Notifier>, wait: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         // mutant: sleep though there is a permit: replace !state.permit with true
@@ -130,7 +131,7 @@ impl Parker {
         std::mem::take(&mut state.permit)
     }
 
-    /// Gives the permit; never blocks for long, and makes no system call if no thread sleeps. [K2]
+    /// Gives the permit. Never blocks for long, and makes no system call if no thread sleeps. [K2]
     pub fn unpark(&self) {
         let mut state = self.state.lock();
         // mutant: drop permit
@@ -139,7 +140,7 @@ impl Parker {
             self.tell_wakes();
         }
         let (asleep, notifier) = (state.asleep, state.notifier.take());
-        // The woken thread needs the lock. The parker outlives this call: see the type.
+        // The woken thread needs the lock. The parker outlives this call: the type's documentation says why.
         drop(state);
         // mutant: drop wake
         if asleep {
@@ -177,14 +178,14 @@ impl Parker {
         permit
     }
 
-    /// The alarm of a timed park goes off.
+    /// Lets a timed park end because its alarm goes off.
     pub fn expire(&self, alarm: u64) {
         let mut state = self.state.lock();
         state.expired = alarm;
         if state.awaited == alarm {
             self.tell_wakes();
         }
-        // This comes last, because until here this thread runs and may wake it.
+        // This call comes last, because until here this thread runs and may wake the goroutine.
         if let Some(hooks) = hooks() {
             (hooks.timed_out)();
         }

@@ -1,4 +1,4 @@
-//! `ppoll`: a kernel thread waits for descriptors, with a limit that the kernel keeps exactly.
+//! `ppoll`: blocks a kernel thread until a descriptor is ready, with a limit that the kernel keeps exactly.
 //! Checked by: proptests/net/.
 
 use std::io;
@@ -14,7 +14,7 @@ pub fn ppoll(fds: &mut [libc::pollfd], limit: Option<Duration>) -> io::Result<us
     });
     let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
     let (place, count) = (fds.as_mut_ptr(), fds.len() as libc::nfds_t);
-    // SAFETY: the descriptors' place, and a time that outlives the call.
+    // SAFETY: the pointer and the length come from the slice `fds`, and the time limit is in this frame.
     match unsafe { libc::ppoll(place, count, limit, ptr::null()) } {
         ready @ 0.. => Ok(ready as usize),
         _ => Err(io::Error::last_os_error()),

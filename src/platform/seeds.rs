@@ -1,5 +1,5 @@
 //! Seeds: numbers for choices that need no secrecy, from the random bytes that the kernel gives each program at
-//! its start. So a sandbox can take away one system call fewer.
+//! its start. They need no system call that a sandbox could take away.
 //! Source: SplitMix64, by Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (OOPSLA
 //! 2014).
 //! Checked by: unit tests here.
@@ -8,7 +8,7 @@ use super::fork::Born;
 use super::unmodelled::{AtomicU64, Ordering};
 use std::ptr;
 
-/// The step of SplitMix64: odd, so that all numbers come before the first comes again.
+/// The step of SplitMix64. It is odd, so that all numbers are produced before the first number is repeated.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -24,14 +24,14 @@ pub(super) fn next() -> u64 {
 }
 
 fn first() -> u64 {
-    // SAFETY: takes no pointer; 0 if the kernel doesn't say.
+    // SAFETY: `getauxval` takes no pointer, and returns 0 if the kernel did not provide the entry.
     let place = unsafe { libc::getauxval(libc::AT_RANDOM) } as usize;
     if place == 0 {
         // The address of the program is random, too.
         return mix((&raw const NEXT).addr() as u64) | 1;
     }
     let bytes = ptr::with_exposed_provenance::<[u64; 2]>(place);
-    // SAFETY: the kernel provides sixteen bytes, which stay for the life of the process.
+    // SAFETY: the pointer is that of the sixteen bytes that the kernel provides for the life of the process.
     let [one, other] = unsafe { bytes.read_unaligned() };
     mix(one ^ mix(other)) | 1
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// Whether a checker runs this build.
 pub const MODELLED: bool = true;
 
-/// A constructor that is `const` in the backend that ships. A model has no statics: they would
-/// outlive an execution.
+/// Defines a constructor that is `const` in the backend that ships, but not here. A model has no statics, because a
+/// static would outlive an execution.
 macro_rules! const_fn {
     ($($function:tt)*) => { $($function)* };
 }
@@ -16,7 +16,7 @@ pub(crate) use const_fn;
 /// A thread's own statics.
 pub(crate) use shuttle::thread_local;
 
-/// Takes the second of two groups of items: this is the backend of a model.
+/// Expands to the second of two groups of items, because this is the backend of a model.
 macro_rules! shipping_or_model {
     ({ $($shipping:item)* } { $($model:item)* }) => { $($model)* };
 }
@@ -43,20 +43,20 @@ pub mod cell {
             UnsafeCell(std::cell::UnsafeCell::new(value))
         }
 
-        /// The value.
+        /// Returns the value.
         pub fn into_inner(self) -> T {
             self.0.into_inner()
         }
     }
 
     impl<T: ?Sized> UnsafeCell<T> {
-        /// Shared access.
+        /// Calls a closure with a pointer for shared access.
         #[inline(always)]
         pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
             f(self.0.get())
         }
 
-        /// Exclusive access.
+        /// Calls a closure with a pointer for exclusive access.
         #[inline(always)]
         pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
@@ -82,7 +82,7 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Works like [`lock`](Self::lock): nothing is counted in a model.
+    /// Works like [`lock`](Self::lock), because nothing is counted in a model.
     pub fn lock_counting(&self, _: &crate::platform::Counter) -> MutexGuard<'_, T> {
         self.lock()
     }
@@ -103,7 +103,7 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Waits until notified: time does not pass in a model. A wait for no time at all is over.
+    /// Waits until notified, because time does not pass in a model. Returns at once if the limit is zero.
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -141,17 +141,17 @@ pub mod thread {
     pub struct JoinHandle(shuttle::thread::JoinHandle<()>);
 
     impl JoinHandle {
-        /// Blocks until the thread has ended; true means that it did not panic.
+        /// Blocks until the thread has ended. Returns true if it did not panic.
         pub fn join(self) -> bool {
             self.0.join().is_ok()
         }
 
-        /// Whether it is the calling thread.
+        /// Returns whether the handle is that of the calling thread.
         pub fn is_caller(&self) -> bool {
             self.0.thread().id() == shuttle::thread::current().id()
         }
 
-        /// Works like [`join`](Self::join), unless that would wait; a model can't say, and gives the handle back.
+        /// Returns the handle: a model cannot tell whether [`join`](Self::join) would wait.
         pub fn try_join(self) -> Result<(), Self> {
             Err(self)
         }
@@ -162,7 +162,7 @@ pub mod thread {
         shuttle::thread::Builder::new().name(name).spawn(f).map(JoinHandle)
     }
 
-    /// Works like [`spawn`]: a model thread has the stack that the checker gives it.
+    /// Works like [`spawn`], because the checker decides the size of a model thread's stack.
     pub fn spawn_on(
         _: usize,
         name: String,
@@ -177,12 +177,12 @@ pub mod thread {
     }
 }
 
-/// What exists in modelled builds alone.
+/// A value that only modelled builds hold.
 #[derive(Debug)]
 pub struct ModelOnly<T>(T);
 
 impl<T> ModelOnly<T> {
-    /// In a modelled build there is one.
+    /// Returns `value`, because this is a modelled build.
     pub fn new(value: T) -> Option<Self> {
         Some(ModelOnly(value))
     }
@@ -193,21 +193,21 @@ impl<T> ModelOnly<T> {
     }
 }
 
-/// One turn of a busy wait.
+/// Runs one turn of a busy wait.
 pub fn spin_hint() {
     shuttle::hint::spin_loop();
 }
 
 pub mod clock {
-    //! Time stands still in a model, but for a user's program, where it is a part of the model.
+    //! The time of a model. It stands still, except in a user's program, where it is a part of the model.
 
-    /// Zero, or the virtual time of a user's program.
+    /// Returns zero, or the virtual time of a user's program.
     pub fn now() -> u64 {
         crate::platform::hooks::hooks().map_or(0, |hooks| (hooks.now)())
     }
 }
 
-/// Models are deterministic.
+/// Returns the same seed each time, because models are deterministic.
 pub fn seed() -> u64 {
     0x9E37_79B9_7F4A_7C15
 }
@@ -222,38 +222,39 @@ pub mod tls {
         static PARKER: RefCell<Option<Arc<Parker>>> = RefCell::new(None);
     }
 
-    /// Nothing: a model's thread-locals are asked for anew each time.
+    /// Does nothing, because the thread-locals of a model are looked up at each access.
     pub fn opaque() {}
 
-    /// The word of the model thread that runs now.
+    /// Returns the pointer that `set_worker` stored for the model thread that runs now.
     #[inline(never)]
     pub fn worker() -> *const () {
         WORKER.with(Cell::get)
     }
 
-    /// Sets the calling model thread's word.
+    /// Sets the pointer that `worker` returns for the calling model thread.
     ///
     /// # Safety
-    /// It must be null, or what it points to must stay valid until the thread sets another word, or ends.
+    /// `word` must be null, or the memory that it points to must stay valid until the thread sets another pointer or
+    /// ends.
     #[inline(never)]
     pub unsafe fn set_worker(word: *const ()) {
         WORKER.with(|w| w.set(word));
     }
 
-    /// In a model no goroutine has thread-locals of its own.
+    /// Does nothing, because in a model no goroutine has thread-locals of its own.
     ///
     /// # Safety
-    /// None to keep.
+    /// The caller need not guarantee anything.
     pub unsafe fn follow(_: *const crate::platform::unmodelled::AtomicPtr<()>) {}
-    /// No model forks.
+    /// Does nothing, because no model forks.
     pub fn orphan() {}
 
-    /// As `orphan`.
+    /// Returns false, because no model forks.
     pub fn is_orphan() -> bool {
         false
     }
 
-    /// The calling model thread's own parker.
+    /// Returns the calling model thread's own parker.
     #[inline(never)]
     pub fn parker() -> Option<Arc<Parker>> {
         let known = PARKER.with(|parker| parker.borrow().clone());
@@ -269,7 +270,7 @@ pub mod tls {
         PARKER.with(|own| own.replace(Some(parker)));
     }
 
-    /// The id of the goroutine that the calling model thread is; 0 for none.
+    /// Returns the id of the goroutine that the calling model thread stands for, or 0 if it stands for none.
     pub fn goroutine() -> u32 {
         PARKER.with(|parker| parker.borrow().as_ref().map_or(0, |parker| parker.goroutine()))
     }

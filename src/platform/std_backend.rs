@@ -6,7 +6,8 @@ use std::time::Duration;
 /// Whether a checker runs this build.
 pub const MODELLED: bool = false;
 
-/// A constructor that is `const` where the backend's own are: only then can it stand in a `static`.
+/// Defines a constructor that is `const` where the backend's own constructors are, so that the value can be a
+/// `static`.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
 }
@@ -15,7 +16,7 @@ pub(crate) use const_fn;
 /// A thread's own statics.
 pub(crate) use std::thread_local;
 
-/// Takes the first of two groups of items: this is the backend that ships.
+/// Expands to the first of two groups of items, because this is the backend that ships.
 macro_rules! shipping_or_model {
     ({ $($shipping:item)* } { $($model:item)* }) => { $($shipping)* };
 }
@@ -42,20 +43,20 @@ pub mod cell {
             UnsafeCell(std::cell::UnsafeCell::new(value))
         }
 
-        /// The value.
+        /// Returns the value.
         pub fn into_inner(self) -> T {
             self.0.into_inner()
         }
     }
 
     impl<T: ?Sized> UnsafeCell<T> {
-        /// Shared access.
+        /// Calls a closure with a pointer for shared access.
         #[inline(always)]
         pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
             f(self.0.get())
         }
 
-        /// Exclusive access.
+        /// Calls a closure with a pointer for exclusive access.
         #[inline(always)]
         pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
@@ -63,7 +64,7 @@ pub mod cell {
     }
 }
 
-/// `std`'s mutex without poisoning: the runtime's critical sections run no user code.
+/// `std`'s mutex without poisoning, because the runtime's critical sections run no user code.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -102,7 +103,7 @@ impl Condvar {
         Condvar(std::sync::Condvar::new())
     }
 
-    /// Waits; may wake spuriously.
+    /// Waits until notified. May return without a notification.
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         self.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -139,21 +140,23 @@ pub mod thread {
     pub struct JoinHandle(std::thread::JoinHandle<()>);
 
     impl JoinHandle {
-        /// Blocks until the thread has ended and its thread-locals are destroyed. Returns true if it did not
-        /// panic. If the thread itself calls it, it does not wait.
+        /// Blocks until the thread has ended and its thread-locals are destroyed. Returns true if the thread did not
+        /// panic. Does not wait if the thread calls this on its own handle.
         pub fn join(self) -> bool {
-            // SAFETY: takes no pointer; both threads are there, or wait to be joined.
+            // SAFETY: `pthread_equal` takes no pointer. Both threads are valid, because one is the caller and the
+            // other was not joined yet.
             let is_own =
                 unsafe { libc::pthread_equal(libc::pthread_self(), self.0.as_pthread_t()) };
             is_own != 0 || self.0.join().is_ok()
         }
 
-        /// Works like [`join`](Self::join), unless it would wait: then it returns the handle.
+        /// Works like [`join`](Self::join) if that would not wait, and otherwise returns the handle.
         pub fn try_join(self) -> Result<(), Self> {
-            // SAFETY: a thread that was neither joined nor detached.
+            // SAFETY: the handle is that of a thread that was neither joined nor detached, so its `pthread_t` is
+            // valid.
             match unsafe { libc::pthread_tryjoin_np(self.0.as_pthread_t(), std::ptr::null_mut()) } {
                 0 => {
-                    // The thread is joined, so the end of the handle must not detach it.
+                    // The thread is joined now, so dropping the handle must not detach it.
                     let _ = self.0.into_pthread_t();
                     Ok(())
                 }
@@ -161,11 +164,11 @@ pub mod thread {
             }
         }
 
-        /// Returns whether it is the calling thread, also while that thread destroys its thread-locals, when
-        /// `std::thread::current` may panic.
+        /// Returns whether the handle is that of the calling thread. This works also while the thread destroys its
+        /// thread-locals, when `std::thread::current` may panic.
         pub fn is_caller(&self) -> bool {
             use std::os::unix::thread::JoinHandleExt;
-            // SAFETY: always succeeds, and touches no memory.
+            // SAFETY: `pthread_self` takes no argument and always succeeds.
             self.0.as_pthread_t() == unsafe { libc::pthread_self() }
         }
     }
@@ -191,23 +194,24 @@ pub mod thread {
     }
 }
 
-/// What exists in modelled builds alone: here there is none, and code about it is compiled away.
+/// A value that only modelled builds hold. In this build there is no such value, so code that uses it is removed by
+/// the compiler.
 #[derive(Debug)]
 pub struct ModelOnly<T>(std::convert::Infallible, std::marker::PhantomData<T>);
 
 impl<T> ModelOnly<T> {
-    /// There is none.
+    /// Returns `None`, because this is not a modelled build.
     pub fn new(_: T) -> Option<Self> {
         None
     }
 
-    /// Never called.
+    /// Returns the value of a modelled build. It is never called in this build.
     pub fn get(&self) -> &T {
         match self.0 {}
     }
 }
 
-/// One iteration of a busy wait.
+/// Runs one iteration of a busy wait.
 #[inline]
 pub fn spin_hint() {
     std::hint::spin_loop();
@@ -218,7 +222,7 @@ pub mod clock {
     use std::sync::OnceLock;
     use std::time::Instant;
 
-    /// Nanoseconds since the process first asked.
+    /// Returns nanoseconds since the first call in this process.
     pub fn now() -> u64 {
         static START: OnceLock<Instant> = OnceLock::new();
         START.get_or_init(Instant::now).elapsed().as_nanos() as u64
@@ -239,65 +243,67 @@ pub mod tls {
     use std::ptr;
 
     thread_local! {
-        /// Points to the word that says which worker this is: `OWN_WORKER` on a worker's thread. On a
-        /// goroutine's block it is a word above the stack, which changes when the goroutine moves.
+        /// Points to the variable that says which worker runs on this thread. On a worker's thread that is
+        /// `OWN_WORKER`. In the thread-local block of a goroutine it is a variable above the stack, which changes
+        /// when the goroutine moves.
         static WORKER: Cell<*const AtomicPtr<()>> = const { Cell::new(ptr::null()) };
         static OWN_WORKER: AtomicPtr<()> = const { AtomicPtr::new(ptr::null_mut()) };
         static ORPHAN: Cell<bool> = const { Cell::new(false) };
         static PARKER: Arc<Parker> = Arc::new(Parker::new());
     }
 
-    /// A statement that the optimizer can't look into. Without it an outlined read is still hoisted, since LLVM
-    /// proves that the read has no effects.
+    /// Executes nothing, but the optimizer cannot see this. A function that reads a thread-local calls it, because
+    /// LLVM would otherwise prove that the function has no effects, and hoist or merge the calls.
     #[inline(always)]
     pub fn opaque() {
         #[cfg(not(miri))]
-        // SAFETY: it contains no instruction.
+        // SAFETY: the `asm!` block is empty, so it executes nothing.
         unsafe {
             std::arch::asm!("", options(nostack, preserves_flags));
         }
     }
 
-    /// Returns the word of the thread that runs *now*. A goroutine may be on another kernel thread after each
-    /// suspension, and LLVM takes a thread-local's address for constant within a function. So the read is
-    /// outlined and opaque.
+    /// Returns the worker of the kernel thread that runs *now*. A goroutine may be on another kernel thread after
+    /// each suspension, but LLVM assumes that a thread-local's address is constant within a function. So the read is
+    /// in a function of its own, behind `opaque`.
     #[inline(never)]
     pub fn worker() -> *const () {
         opaque();
         let place = WORKER.with(Cell::get);
-        // SAFETY: the pointer is null, or valid by the duties of `set_worker` and `follow`.
+        // SAFETY: `place` is null, or the caller of `set_worker` or `follow` guarantees that it is valid.
         let Some(place) = (unsafe { place.as_ref() }) else { return ptr::null() };
-        // Relaxed: the kernel thread that reads it wrote it.
+        // Relaxed: the kernel thread that reads the variable wrote it.
         place.load(Ordering::Relaxed)
     }
 
-    /// Sets the calling thread's word.
+    /// Sets the pointer that `worker` returns for the calling thread.
     ///
     /// # Safety
-    /// It must be null, or what it points to must stay valid until the thread sets another word, or ends.
+    /// `word` must be null, or the memory that it points to must stay valid until the thread sets another pointer or
+    /// ends.
     #[inline(never)]
     pub unsafe fn set_worker(word: *const ()) {
         opaque();
         OWN_WORKER.with(|own| {
-            // Relaxed: read by this thread alone.
+            // Relaxed: only this thread reads the variable.
             own.store(word.cast_mut(), Ordering::Relaxed);
             WORKER.with(|w| w.set(if word.is_null() { ptr::null() } else { own }));
         });
     }
 
-    /// Makes `worker` return what stands at `place` from now on, for a goroutine's own thread-locals.
+    /// Makes `worker` return the value at `place` from now on, for a goroutine's own thread-locals.
     ///
     /// # Safety
-    /// `place` must stay valid until these thread-locals are renewed, or `follow` is called again. It must say
-    /// which worker runs the goroutine whenever a worker does.
+    /// `place` must stay valid until these thread-locals are renewed, or `follow` is called again. While a worker
+    /// runs the goroutine, the value at `place` must be that worker.
     #[inline(never)]
     pub unsafe fn follow(place: *const AtomicPtr<()>) {
         opaque();
         WORKER.with(|w| w.set(place));
     }
 
-    /// Tells that this is the one thread of the child of a `fork`. It is no worker there, and what it runs is
-    /// no goroutine. Allocates nothing.
+    /// Records that this is the only thread of the child of a `fork`. In the child the thread is no worker, and the
+    /// code that it runs is no goroutine. Allocates nothing.
     #[inline(never)]
     pub fn orphan() {
         opaque();
@@ -306,17 +312,17 @@ pub mod tls {
         }
     }
 
-    /// Returns whether the calling thread runs a goroutine of the process of which this one is a fork.
+    /// Returns whether the calling thread runs a goroutine of the process from which this process was forked.
     #[inline(never)]
     pub fn is_orphan() -> bool {
         opaque();
         ORPHAN.with(Cell::get)
     }
 
-    /// For models, in which a thread may stand for a goroutine.
+    /// Does nothing. Only in a model may a thread stand for a goroutine.
     pub fn set_parker(_: Arc<Parker>) {}
 
-    /// As `set_parker`: none here does.
+    /// Returns 0, because in this build no thread stands for a goroutine.
     pub fn goroutine() -> u32 {
         0
     }

@@ -1,24 +1,24 @@
-//! Tour: executes a fence on every thread of the process, by running on every processor once. It is needed only
-//! once, when `membarrier` is taken away: see `fence`.
+//! Tour: executes a fence on every thread of the process, by running on every processor once. It is needed only once,
+//! when `membarrier` is taken away. `fence` says more.
 //!
-//! The calling thread moves from processor to processor by its affinity, and back. Where it runs, no other
-//! thread does: a thread that ran there was switched out, and a context switch is a full fence for the thread
-//! that leaves and for the thread that comes. A thread that runs on no processor was switched out before. A
-//! thread that moves between two processors meanwhile is switched out, too. So for each thread there is a point
-//! in its program such that we see what it stored before that point, and after the point it sees what we stored
-//! before the tour.
+//! The calling thread moves from processor to processor by its affinity, and back. On the processor where it runs, no
+//! other thread runs: a thread that ran there was switched out, and a context switch is a full fence for the thread
+//! that leaves and for the thread that comes. A thread that runs on no processor was switched out before. A thread
+//! that moves between two processors meanwhile is switched out, too. So each thread has a point in its program with
+//! two properties. The calling thread sees what that thread stored before the point. After the point, that thread
+//! sees what the caller stored before the tour.
 //!
-//! Rejected: changing the rights of a page, so that the kernel interrupts every processor to flush it:
-//! some processors flush those of others without an interrupt (aarch64; AMD's INVLPGB, Linux 6.15).
-//! A signal to each thread: it makes their system calls fail with EINTR, runs on goroutines' stacks, and
-//! waits for ever for a thread that blocks it. Waiting for so long that any store must have been seen:
-//! no processor promises how long that is.
+//! Rejected: changing the rights of a page, so that the kernel interrupts every processor to flush it. Some
+//! processors flush the entries of others without an interrupt (aarch64; AMD's INVLPGB, Linux 6.15).
+//! Rejected: a signal to each thread. It makes their system calls fail with EINTR, runs on goroutines' stacks, and
+//! waits for ever if a thread blocks the signal.
+//! Rejected: waiting until any store must have been seen. No processor promises how long that is.
 //! Checked by: proptests/fence.rs.
 
 use super::unmodelled::{Ordering, fence};
 use std::io;
 
-/// How many processors a kernel can be built for, at most.
+/// The greatest number of processors for which a kernel can be built.
 const MOST: usize = 8192;
 const WORD: usize = u64::BITS as usize;
 
@@ -26,13 +26,14 @@ const WORD: usize = u64::BITS as usize;
 #[derive(Clone, Copy)]
 struct Set([u64; MOST / WORD]);
 
-/// Returns once every other thread of the process has made a full fence since the call, or ran nowhere.
+/// Returns once every other thread of the process has executed a full fence since the call, or has been on no
+/// processor.
 ///
 /// # Errors
 /// Returns an error if the kernel refuses to move the calling thread, or to say where the others may run, or if
 /// one of them may run where the calling thread may not.
 pub fn everywhere() -> io::Result<()> {
-    // SeqCst: what the caller has stored comes before the first context switch.
+    // SeqCst: what the caller has stored is visible before the first context switch.
     fence(Ordering::SeqCst);
     let own = Set::of_thread(0)?;
     let visited = visit();
@@ -75,7 +76,7 @@ impl Set {
     fn of_thread(id: libc::pid_t) -> io::Result<Set> {
         let mut set = Set([0; MOST / WORD]);
         let (bytes, place) = (size_of_val(&set.0), set.0.as_mut_ptr());
-        // SAFETY: the call gets a place for the answer, and its size.
+        // SAFETY: the pointer and the size are those of the variable that receives the result.
         let rc = unsafe { libc::syscall(libc::SYS_sched_getaffinity, id, bytes, place) };
         if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(set) }
     }
@@ -83,7 +84,7 @@ impl Set {
     /// Moves the calling thread: it runs on one of these processors when this returns.
     fn impose(&self) -> io::Result<()> {
         let (bytes, place) = (size_of_val(&self.0), self.0.as_ptr());
-        // SAFETY: the call gets a set, and its size.
+        // SAFETY: the pointer and the size are those of the set, which the call only reads.
         let rc = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, bytes, place) };
         if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }

@@ -12,13 +12,13 @@
 //! Source: Kawachiya, Koseki and Onodera, "Lock Reservation: Java Locks Can Mostly Do Without Atomic
 //! Operations" (OOPSLA 2002). The fence by `membarrier` is that of `fence`.
 //!
-//! A worker is identified by its address, which one thread has at a time. The next thread with that address (a
-//! new thread of the same worker slot, or a worker of another runtime in the same memory) has seen the end of
-//! the last one.
+//! A worker is identified by its address. Only one thread has that address at a time. The next thread with the same
+//! address is a new thread of the same worker slot, or a worker of another runtime in the same memory. What the last
+//! thread did happened before.
 //!
-//! Where the light fence would be a full fence, no worker becomes an owner. If the light fence becomes a full
-//! one later, because `membarrier` is taken away, an owner learns it at its next lock, and revokes its own
-//! bias.
+//! Where the light fence would be a full fence, no worker becomes an owner. The light fence may become a full fence
+//! later, because `membarrier` is taken away. Then an owner learns of the change at its next lock, and revokes its
+//! own bias.
 //! [K12] is an invariant of the biased lock.
 //! Checked by: verification/loom/latch.rs, proptests/latch.rs.
 #![allow(unsafe_code)]
@@ -27,31 +27,31 @@ use crate::platform::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::platform::cell::UnsafeCell;
 use crate::platform::{MODELLED, fence};
 
-/// One in so many locks looks which worker locks.
+/// Every so many locks, the lock checks which worker takes it.
 const ASKED_EVERY: u32 = if MODELLED { 1 } else { 64 };
-/// After so many locks, all looked-at ones by the same worker, that worker becomes the owner.
+/// After so many locks, if every check found the same worker, that worker becomes the owner.
 const GRANTED_AFTER: u32 = if MODELLED { 1 } else { 1024 };
 
-/// Set beside a worker's address, it means that this worker may become the owner. Alone, it means that no lock
-/// has been looked at yet.
+/// Together with a worker's address, this bit means that the worker may become the owner. Alone, it means that no
+/// check was made yet.
 const CANDIDATE: usize = 1;
-/// There is no owner, and there never will be.
+/// The lock has no owner, and never will have one.
 const REVOKED: usize = 2;
 
-/// See the module.
+/// The bias of a lock; see the module's documentation.
 pub(crate) struct Bias {
     /// The owner's address, or one of the constants above. It is written while `locked` is held.
     owner: AtomicUsize,
-    /// The owner holds the lock, or is about to check whether it may.
+    /// True if the owner holds the lock, or is about to check whether it may.
     held: AtomicBool,
-    /// The holder holds the lock by `held`, not by `locked`. It is written by a thread that holds both.
+    /// True if the holder holds the lock by `held`, not by `locked`. Only a thread that holds both writes it.
     on: AtomicBool,
-    /// How often the lock was taken, until it has an owner or never can have one. Accessed while `locked` is
-    /// held.
+    /// The number of times that the lock was taken, until it has an owner or never can have one. Accessed only while
+    /// `locked` is held.
     locks: UnsafeCell<u32>,
 }
 
-/// What a thread finds after it has flipped `locked`.
+/// What a thread finds after it has set `locked`.
 #[must_use]
 pub(crate) enum Found {
     /// The lock has no owner.
@@ -75,15 +75,16 @@ impl Bias {
     /// Returns whether the calling worker owns the lock, unless it has just lost the bias.
     #[inline]
     pub(crate) fn belongs_to(&self, worker: usize) -> bool {
-        // Relaxed: this reads what this worker has written, or that the bias has ended.
+        // Relaxed: this load returns what this worker has written, or that the bias has ended.
         self.owner.load(Ordering::Relaxed) == worker
     }
 
-    /// Called by the owner, or by the worker that was the owner. Returns false if it is the owner no longer:
-    /// then it must release `held`.
+    /// Enters the critical section for the owner, or for the worker that was the owner. Returns false if the worker
+    /// is no longer the owner; then the worker must release `held`.
     #[inline]
     pub(crate) fn enter(&self, worker: usize) -> bool {
-        // Relaxed, both: the first is this worker's own word, and the fence orders the second.
+        // Relaxed, both: the first word is this worker's own, and the fence makes the first access visible before the
+        // second.
         debug_assert!(MODELLED || !self.held.load(Ordering::Relaxed), "the owner does not hold it");
         self.held.store(true, Ordering::Relaxed);
         // Pairs with the heavy fence in `revoke`: we see the revocation, or the revoker sees us. [K12]
@@ -100,24 +101,25 @@ impl Bias {
         &self.held
     }
 
-    /// Called by the holder: returns whether it holds the lock by `held`. For other threads the answer is a
+    /// Returns whether the holder holds the lock by `held`. The holder calls this. For other threads the result is a
     /// hint.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        // Relaxed: this holder wrote it before.
+        // Relaxed: only a thread that holds the lock writes the word, so the next holder sees it.
         self.on.load(Ordering::Relaxed)
     }
 
-    /// Called while `locked` is held.
+    /// Returns whether the lock never has an owner again. Must be called while `locked` is held.
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
-        // Relaxed: it is written while `locked` is held.
+        // Relaxed: the owner is written only while `locked` is held.
         self.owner.load(Ordering::Relaxed) == REVOKED
     }
 
-    /// Called while `locked` is held, unless the bias has ended.
+    /// Returns what `worker` has found after it set `locked`. Must be called while `locked` is held, unless the bias
+    /// has ended.
     pub(crate) fn found_by(&self, worker: usize) -> Found {
-        // Relaxed: it is written while `locked` is held.
+        // Relaxed: the owner is written only while `locked` is held.
         let owner = self.owner.load(Ordering::Relaxed);
         if owner & CANDIDATE == 0 {
             self.revoke();
@@ -135,8 +137,8 @@ impl Bias {
             self.owner.store(next, Ordering::Relaxed);
             return Found::Nothing;
         }
-        // Relaxed, all: a thread that revokes the bias does so while it holds `locked`, which is released after
-        // this.
+        // Relaxed, all: a thread that revokes the bias does so while it holds `locked`. The caller releases `locked`
+        // after these stores, so that thread sees them.
         self.held.store(true, Ordering::Relaxed);
         self.on.store(true, Ordering::Relaxed);
         self.owner.store(worker, Ordering::Relaxed);
@@ -145,7 +147,7 @@ impl Bias {
 
     fn count(&self) -> u32 {
         self.locks.with_mut(|locks| {
-            // SAFETY: the caller holds `locked`.
+            // SAFETY: the caller holds `locked`, and the counter is accessed only while `locked` is held.
             let locks = unsafe { &mut *locks };
             *locks = locks.wrapping_add(1);
             *locks
@@ -153,7 +155,7 @@ impl Bias {
     }
 
     fn revoke(&self) {
-        // Relaxed: the fence orders it.
+        // Relaxed: the heavy fence below makes the store visible before the next load.
         // mutant: the owner may enter still: replace self.owner.store(REVOKED, Ordering::Relaxed) with ()
         self.owner.store(REVOKED, Ordering::Relaxed);
         // Both sides must use the same kind of fence.
@@ -162,16 +164,16 @@ impl Bias {
         fence::heavy();
     }
 
-    /// Called by the thread that has revoked the bias. Returns whether the owner has left the critical section
-    /// for good.
+    /// Returns whether the owner has left the critical section for good. Only the thread that has revoked the bias
+    /// calls this.
     pub(crate) fn owner_is_out(&self) -> bool {
         // Acquire: pairs with the Release of the owner's unlock. [K12]
         !self.held.load(Ordering::Acquire)
     }
 
-    /// Called by the thread that has revoked the bias, once the owner is out.
+    /// Ends the bias. The thread that has revoked it calls this once the owner has left the critical section.
     pub(crate) fn end(&self) {
-        // Relaxed: the next holder sees it through `locked`.
+        // Relaxed: the next holder sees the store, because the Release of `locked` follows it.
         // mutant: drop end of the bias
         self.on.store(false, Ordering::Relaxed);
     }

@@ -6,11 +6,12 @@
 //!
 //! A mutex of one word pays a second read-modify-write, because the step that clears the word must also learn
 //! whether a thread sleeps. Here these are two steps, and the thread that is about to sleep pays for the fence
-//! between them: a microsecond beside a sleep. The waiters have no order: any thread may take the lock first.
+//! between them: a microsecond, which is little beside a sleep. Waiters do not queue, so any thread may take the lock
+//! first.
 //!
 //! A biased lock that one worker alone has locked often enough becomes that worker's own (`bias`). The worker
 //! then pays no read-modify-write at all. The first other thread revokes the bias for good: it flips `locked`,
-//! and waits until the owner is out before it goes on.
+//! and waits until the owner has left the critical section before it continues.
 //! In models of the code above it, this lock is the checker's own mutex.
 //!
 //! [K12] The lock has one holder at a time, and the holder sees what the last holder did.
@@ -26,13 +27,13 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-/// How often `lock` looks before it sleeps: this takes some microseconds.
+/// How many times `lock` tries before it sleeps. These attempts take some microseconds.
 const LOOKS: u32 = 16;
-/// See `doze`.
+/// The longest sleep in `doze`, whose documentation says why it is limited.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// See the module. The order of the fields puts what many threads only read into another cache line than what
-/// each of them writes.
+/// The lock; see the module's documentation. The order of the fields separates what many threads only read from what
+/// each of them writes, so that they are in different cache lines.
 #[repr(C)]
 pub struct BiasedLock<T> {
     bias: Bias,
@@ -40,13 +41,14 @@ pub struct BiasedLock<T> {
     wake: Condvar,
     value: UnsafeCell<T>,
     locked: AtomicBool,
-    /// How many threads sleep, or are about to. It is written under the lock of `sleepers`.
+    /// How many threads sleep, or are about to sleep. Written only under the lock of `sleepers`.
     waiting: AtomicU32,
 }
 
-// SAFETY: only the holder touches the value, which passes from holder to holder. [K12]
+// SAFETY: only the holder of the lock accesses the value, and one holder's accesses happen before the next holder's.
+// [K12]
 unsafe impl<T: Send> Sync for BiasedLock<T> {}
-// SAFETY: as above.
+// SAFETY: a lock that is sent takes its value along, and `T` is Send.
 unsafe impl<T: Send> Send for BiasedLock<T> {}
 
 impl<T> BiasedLock<T> {
@@ -71,7 +73,8 @@ impl<T> BiasedLock<T> {
     ///   suspends.
     #[inline]
     pub unsafe fn lock(&self) -> BiasedLockGuard<'_, T> {
-        // SAFETY: the caller keeps the duties of this function, and the word is that of the calling thread.
+        // SAFETY: the caller keeps the contract of `lock`. The address is that of the worker on the calling thread,
+        // and no other thread has this worker at the same time.
         unsafe { self.lock_as(tls::worker().addr()) }
     }
 
@@ -79,7 +82,7 @@ impl<T> BiasedLock<T> {
     /// address is null.
     ///
     /// # Safety
-    /// - The caller must keep the duties of [`lock`](Self::lock).
+    /// - The caller must keep the safety contract of [`lock`](Self::lock).
     /// - Unless the address is null, no other thread may call with this address until this thread makes no more
     ///   such calls, and what this thread did must happen before what the other thread does.
     #[inline]
@@ -97,7 +100,7 @@ impl<T> BiasedLock<T> {
     fn lock_own(&self, worker: usize) -> bool {
         let is_in = self.bias.enter(worker);
         if !is_in {
-            // The thread that has revoked the bias may wait for this.
+            // A thread that has revoked the bias may wait for `held` to be cleared.
             // mutant: nobody is told: replace self.release(self.bias.held(), fence::light) with ()
             self.release(self.bias.held(), fence::light);
         }
@@ -111,8 +114,8 @@ impl<T> BiasedLock<T> {
         }
     }
 
-    /// What a thread does that has flipped `locked`, before it holds the lock. Out of line, so that owners
-    /// don't pay for it.
+    /// Takes the rest of the steps of a thread that has set `locked` and does not hold the lock yet. The function is
+    /// not inlined, so that owners do not pay for it.
     #[inline(never)]
     fn ask_bias(&self, worker: usize) {
         match self.bias.found_by(worker) {
@@ -133,15 +136,15 @@ impl<T> BiasedLock<T> {
 
     #[cold]
     fn lock_slow(&self) {
-        // This load is left out in models, because a load just before an exchange hides from loom what races
-        // with the exchange.
+        // Models do without this load, because loom cannot see a race with an exchange if a load comes just before
+        // it.
         if !MODELLED && self.locks_soon() {
             return;
         }
         self.sleep_until(|| self.try_lock());
     }
 
-    /// Called when the owner has lost the bias, but may be in its critical section.
+    /// Waits for the former owner, which has lost the bias but may be in its critical section.
     #[cold]
     fn await_owner(&self) {
         let looks = if MODELLED { 1 } else { LOOKS };
@@ -158,16 +161,17 @@ impl<T> BiasedLock<T> {
         self.bias.end();
     }
 
-    /// Waits until `done` returns true. `done` may have effects. The thread that makes it true then calls
+    /// Waits until `done` returns true. `done` may have effects. The thread whose action makes it true then calls
     /// `release`.
     fn sleep_until(&self, done: impl Fn() -> bool) {
-        // This comes before the first sleep, and not before the first runtime, because locks exist without a
-        // runtime.
+        // The fence is prepared before the first sleep. The first runtime would be too late, because locks can be
+        // used without a runtime.
         fence::prepare();
         let mut sleepers = self.sleepers.lock();
         self.count(1);
         loop {
-            // Pairs with the light fence in `release`: we see that it is done, or the other side sees us. [K13]
+            // Pairs with the light fence in `release`: either this thread sees that `done` is true, or the releasing
+            // thread sees this waiter. [K13]
             // mutant: drop heavy fence
             fence::heavy();
             if done() {
@@ -180,9 +184,9 @@ impl<T> BiasedLock<T> {
         drop(sleepers);
     }
 
-    /// Sleeps until it is woken. If the light fence has become a full one, an owner may have been in its
-    /// critical section meanwhile, and may leave it without a fence. Then the owner does not see us, so we look
-    /// again after a while.
+    /// Sleeps until it is woken. If the light fence has become a full fence meanwhile, an owner may leave its
+    /// critical section without a fence, because it entered before the change. Such an owner does not see this
+    /// waiter, so the waiter looks again after a while.
     fn doze<'a>(&self, sleepers: MutexGuard<'a, ()>) -> MutexGuard<'a, ()> {
         if fence::has_changed() {
             self.wake.wait_timeout(sleepers, LOOK_AGAIN).0
@@ -200,7 +204,8 @@ impl<T> BiasedLock<T> {
     }
 
     fn count(&self, more: u32) {
-        // Relaxed: it is written under the lock of `sleepers`, and the fences order what `unlock` must see.
+        // Relaxed: the count is written under the lock of `sleepers`, and the fences make it visible to `unlock` in
+        // time.
         let waiting = self.waiting.load(Ordering::Relaxed).wrapping_add(more);
         self.waiting.store(waiting, Ordering::Relaxed);
     }
@@ -208,7 +213,7 @@ impl<T> BiasedLock<T> {
     #[inline]
     fn unlock(&self) {
         if self.bias.is_on() {
-            // Called by the owner, which found the fence asymmetric when it entered. See `doze`.
+            // The owner calls this. It found the fence asymmetric when it entered; `doze` handles a later change.
             self.release(self.bias.held(), fence::light_if_asymmetric);
         } else {
             self.release(&self.locked, fence::light);
@@ -222,7 +227,7 @@ impl<T> BiasedLock<T> {
         // Pairs with the heavy fence in `sleep_until`. [K13]
         // mutant: drop light fence
         light();
-        // Relaxed: the fence orders it.
+        // Relaxed: the light fence above makes our store visible before this load.
         // mutant: nobody is woken: replace self.waiting.load(Ordering::Relaxed) with 0
         if self.waiting.load(Ordering::Relaxed) != 0 {
             self.wake_sleepers();
@@ -236,7 +241,7 @@ impl<T> BiasedLock<T> {
         // mutant: drop lock of the sleepers
         drop(self.sleepers.lock());
         if self.bias.is_on() {
-            // All are woken, because not all of them wait for the same word.
+            // All threads are woken, because not all of them wait for the same word.
             // mutant: one is woken, perhaps another: replace self.wake.notify_all() with self.wake.notify_one()
             self.wake.notify_all();
         } else {
@@ -269,8 +274,7 @@ impl<T> Deref for BiasedLockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, so that no other thread touches the value as long as the guard is borrowed.
-        // [K12]
+        // SAFETY: the guard holds the lock, so no other thread accesses the value while the guard is borrowed. [K12]
         self.0.value.with(|value| unsafe { &*value })
     }
 }
@@ -278,7 +282,8 @@ impl<T> Deref for BiasedLockGuard<'_, T> {
 impl<T> DerefMut for BiasedLockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and the guard is borrowed exclusively.
+        // SAFETY: the guard holds the lock, and is borrowed exclusively, so this is the only reference to the value.
+        // [K12]
         self.0.value.with_mut(|value| unsafe { &mut *value })
     }
 }

@@ -1,15 +1,15 @@
 //! Fifo: a queue of values in blocks, used by one owner. No value moves, and an operation touches only the
 //! value that comes or goes.
-//! push: to the end of the last block.   pop: from the first block, which is reused once it is empty.
+//! push: write at the end of the last block.   pop: take from the first block, which is reused once it is empty.
 //! Checked by: proptests/injector.rs; under the lock of the global queue by verification/loom/injector.rs.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 
-/// How many values a block holds: a block of pointers is then a page.
+/// How many values a block holds. With this number, a block of pointers is as large as a page.
 const BLOCK: usize = 512;
 
-/// See the module.
+/// A queue of values; see the module's documentation.
 #[derive(Debug)]
 pub(super) struct Fifo<T> {
     blocks: VecDeque<Vec<T>>,
@@ -41,7 +41,8 @@ impl<T: Copy> Fifo<T> {
         let value = *first.get(self.taken)?;
         self.taken += 1;
         if self.taken == first.len() {
-            // This holds also if the block is the last and has room: the next value then begins a block.
+            // This is correct also if the block is the last one and is not full, because the next value then begins a
+            // new block.
             self.taken = 0;
             self.spare = self.blocks.pop_front().expect("it was looked at");
             self.spare.clear();

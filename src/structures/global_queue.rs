@@ -23,20 +23,21 @@ use std::ptr::NonNull;
 /// How many items are taken under one lock, at most.
 pub const BATCH: usize = 32;
 
-/// A shared FIFO of items. Dropping it forgets the items.
+/// A shared FIFO of items. Dropping the queue forgets the items.
 #[derive(Debug)]
 pub struct GlobalQueue<T> {
     items: CachePadded<Mutex<Fifo<NonNull<T>>>>,
-    /// It is written under the lock alone. [J4] It has a cache line of its own, because idle workers watch it.
+    /// The number of items, written only under the lock. [J4] It has a cache line of its own, because idle workers
+    /// watch it.
     len: CachePadded<AtomicUsize>,
     /// How often another thread held the lock.
     contended: Counter,
 }
 
-// SAFETY: each item is handed on whole, and the callers of the pushes promise that it may be used on any
-// thread.
+// SAFETY: a queue gives each item to one thread, and the callers of the pushes guarantee that the item may be used on
+// any thread.
 unsafe impl<T> Sync for GlobalQueue<T> {}
-// SAFETY: as above.
+// SAFETY: threads access the items only under the lock, and `len` is an atomic.
 unsafe impl<T> Send for GlobalQueue<T> {}
 
 impl<T> GlobalQueue<T> {
@@ -58,7 +59,7 @@ impl<T> GlobalQueue<T> {
         let mut items = self.items.lock_counting(&self.contended);
         items.push(item);
         // Relaxed: the lock publishes the item [J2]. The count is a hint, which the caller's own fence(SeqCst)
-        // makes firm [J4]. It is an RMW, as for every word with several writers.
+        // makes firm [J4]. The count is an RMW, as is every write to a word with several writers.
         // mutant: drop count
         self.len.fetch_add(1, Ordering::Relaxed);
     }
@@ -80,7 +81,7 @@ impl<T> GlobalQueue<T> {
         self.len.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Takes the item that has waited longest. `None` is as firm as [`is_empty`](Self::is_empty).
+    /// Takes the item that has waited longest. A `None` is as firm as a true from [`is_empty`](Self::is_empty).
     pub fn pop(&self) -> Option<NonNull<T>> {
         if self.is_empty() {
             return None;
@@ -93,9 +94,8 @@ impl<T> GlobalQueue<T> {
         Some(item)
     }
 
-    /// Takes up to `max` items, at most 32, under one lock, and passes them to `into`, the oldest first, after
-    /// the lock is free again. Returns how many items it took. `into` must not panic, because the rest of the
-    /// batch would be forgotten.
+    /// Takes up to `max` items, at most 32, under one lock. After unlocking, passes them to `into`, the oldest first.
+    /// Returns how many items it took. `into` must not panic, because the remaining items would be forgotten.
     pub fn pop_batch(&self, max: usize, into: &mut impl FnMut(NonNull<T>)) -> usize {
         if max == 0 || self.is_empty() {
             return 0;
@@ -108,18 +108,18 @@ impl<T> GlobalQueue<T> {
 
     /// Returns whether no item waits. This is a hint and costs one Relaxed load.
     ///
-    /// After a `fence(SeqCst)` of the caller, the answer `true` is firm: each item whose pusher went through a
-    /// `fence(SeqCst)` after its push, earlier in the one order of all such fences, has been popped. [J4]
-    /// Nothing else follows: an item may have come since, and `false` may be out of date.
+    /// If the caller executed a `fence(SeqCst)` before, the result `true` is firm: each item has been popped if its
+    /// pusher executed a `fence(SeqCst)` after the push, and that fence is earlier in the total order of such fences.
+    /// [J4] Nothing else follows: an item may have come since, and `false` may be out of date.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns how many items wait. This is a hint, as [`is_empty`](Self::is_empty).
+    /// Returns how many items wait. The result is a hint, as that of [`is_empty`](Self::is_empty).
     #[inline]
     pub fn len(&self) -> usize {
-        // Relaxed: no data depends on it. See `is_empty` for what a fence adds.
+        // Relaxed: no data depends on the value. The documentation of `is_empty` says what a fence adds.
         self.len.load(Ordering::Relaxed)
     }
 

@@ -1,18 +1,20 @@
-//! Heap: deadlines in order, each cancellable by its ticket. It is plain memory, which its user must lock.
+//! Heap: deadlines in order. Each deadline can be cancelled by its ticket. The heap uses no atomics, so its user must
+//! lock it.
 //! push: append, sift up.   pop_due: take the first entry, sift the last one down.   cancel: fill the hole.
 //! Each node has four children. An entry has 16 bytes, so that the children share a cache line or two. A table,
 //! indexed by ticket, says where each entry is, so that nothing outside of the heap is touched.
 //!
-//! [N1] No entry goes before its parent, so the first is the nearest; ties go by the order of pushes.
+//! [N1] No entry is earlier than its parent, so the first entry is the earliest. Equal deadlines are in the order of
+//! pushes.
 //! [N2] `places[slot]` is where the entry of `slot` is, and `items[slot]` is its item.
-//! push, pop_due and cancel take O(log n) steps. A push that finds the vectors full moves them.
+//! push, pop_due and cancel take O(log n) steps. If a push finds the vectors full, it also moves their contents.
 //! Checked by: proptests/heap.rs.
 
-/// The deadline that never comes.
+/// The deadline that is never reached.
 pub const NEVER: u64 = u64::MAX;
 
 const CHILDREN: usize = 4;
-/// An empty heap with room for more entries than this gives its memory back.
+/// An empty heap that has allocated more entries than this frees its memory.
 const KEPT: usize = 4096;
 const NO_SLOT: u32 = u32::MAX;
 
@@ -23,17 +25,17 @@ pub struct Ticket(u32);
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     deadline: u64,
-    /// The order of pushes, for ties. It wraps, and is right while fewer than 2^31 pushes lie between two
-    /// entries with the same deadline.
+    /// The number of the push, which orders equal deadlines. It wraps, so the order is right only while fewer than
+    /// 2^31 pushes lie between two entries with the same deadline.
     turn: u32,
     slot: u32,
 }
 
-/// See the module.
+/// A heap of deadlines; see the module's documentation.
 #[derive(Debug)]
 pub struct Heap<T> {
     entries: Vec<Entry>,
-    /// For a used slot: where its entry is. For a free slot: the next free slot.
+    /// For each used slot, the index of its entry. For each free slot, the next free slot.
     places: Vec<u32>,
     items: Vec<Option<T>>,
     free: u32,
@@ -99,7 +101,7 @@ impl<T: Copy + PartialEq> Heap<T> {
     /// left. No two entries at a time have equal items.
     pub fn cancel(&mut self, ticket: Ticket, item: T) -> bool {
         let slot = ticket.0;
-        // A slot that was taken again holds another item. [N2]
+        // A slot that was freed and used again holds another item. [N2]
         if self.items.get(slot as usize).copied().flatten() != Some(item) {
             return false;
         }

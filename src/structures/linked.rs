@@ -1,6 +1,6 @@
 //! Link: the word inside an item by which an intrusive queue chains the item, in one queue at a time.
-//! A queue has the link to itself from the push of the item to the hand-over of the item: nothing else reads or
-//! writes it, and the queue's own atomics or lock publish it together with the item.
+//! From the push of an item until the item leaves, only the queue may use its link: no other code reads or writes it,
+//! and the queue's own atomics or lock publish the link together with the item.
 //! Checked by: verification/loom/inbox.rs, verification/loom/injector.rs.
 
 use crate::platform::atomic::{AtomicPtr, Ordering};
@@ -9,10 +9,10 @@ use std::ptr;
 /// Something that can be linked into one intrusive queue at a time.
 ///
 /// # Safety
-/// - [`link`](Self::link) returns the same link of the same item each time, and no other item's.
-/// - Nothing but a queue of this module touches the link.
+/// - [`link`](Self::link) must return the same link for the same item each time, and a different link for each item.
+/// - Only a queue of this module may read or write the link.
 pub unsafe trait Linked: Sized {
-    /// This item's link.
+    /// Returns this item's link.
     fn link(&self) -> &Link<Self>;
 }
 
@@ -21,7 +21,7 @@ pub unsafe trait Linked: Sized {
 pub struct Link<T>(AtomicPtr<T>);
 
 impl<T> Link<T> {
-    /// A link of an item that is in no queue.
+    /// Makes a link for an item that is in no queue.
     pub fn new() -> Self {
         Link(AtomicPtr::new(ptr::null_mut()))
     }
@@ -35,7 +35,7 @@ impl<T> Link<T> {
 
     #[inline]
     pub(super) fn set(&self, next: *mut T) {
-        // Relaxed: see `get`. Published together with the item.
+        // Relaxed: `get` says why. The queue publishes the link together with the item.
         self.0.store(next, Ordering::Relaxed);
     }
 }

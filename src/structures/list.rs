@@ -7,7 +7,7 @@
 use super::linked::Linked;
 use std::ptr::{self, NonNull};
 
-/// A FIFO of linked items. Dropping it forgets the items, which belong to the code that pushed them.
+/// A FIFO of linked items. Dropping the list forgets the items, which belong to the code that pushed them.
 #[derive(Debug)]
 pub struct List<T: Linked> {
     first: *mut T,
@@ -15,7 +15,7 @@ pub struct List<T: Linked> {
     len: usize,
 }
 
-// SAFETY: a list touches its items by shared reference alone, which `Sync` allows on any thread.
+// SAFETY: a list uses its items only by shared reference, and they are `Sync`, so any thread may use the list.
 unsafe impl<T: Linked + Sync> Send for List<T> {}
 
 impl<T: Linked> List<T> {
@@ -30,7 +30,7 @@ impl<T: Linked> List<T> {
     /// - The caller must ensure that `item` is in no queue, and stays alive until it leaves this list.
     #[inline]
     pub unsafe fn push_back(&mut self, item: NonNull<T>) {
-        // SAFETY: the item is alive and in no queue, which is the caller's duty.
+        // SAFETY: the caller guarantees that `item` points to an item that is alive and in no queue.
         unsafe { item.as_ref() }.link().set(ptr::null_mut());
         self.attach(item.as_ptr(), item.as_ptr(), 1);
     }
@@ -38,10 +38,10 @@ impl<T: Linked> List<T> {
     /// Puts `item` before all others.
     ///
     /// # Safety
-    /// - The caller must keep the duties of [`push_back`](Self::push_back).
+    /// - The caller must keep the safety contract of [`push_back`](Self::push_back).
     #[inline]
     pub unsafe fn push_front(&mut self, item: NonNull<T>) {
-        // SAFETY: the item is alive and in no queue, which is the caller's duty.
+        // SAFETY: the caller guarantees that `item` points to an item that is alive and in no queue.
         unsafe { item.as_ref() }.link().set(self.first);
         self.first = item.as_ptr();
         if self.last.is_null() {
@@ -54,7 +54,8 @@ impl<T: Linked> List<T> {
     #[inline]
     pub fn pop_front(&mut self) -> Option<NonNull<T>> {
         let item = NonNull::new(self.first)?;
-        // SAFETY: an item of the list is alive, by the duty of the push. [L1]
+        // SAFETY: `first` points to an item of the list, and the caller of each push guarantees that its item stays
+        // alive. [L1]
         self.first = unsafe { item.as_ref() }.link().get();
         if self.first.is_null() {
             self.last = ptr::null_mut();
@@ -93,7 +94,8 @@ impl<T: Linked> List<T> {
     /// Links the chain `first ..= last`, which ends in null, behind the last item. [L1]
     fn attach(&mut self, first: *mut T, last: *mut T, len: usize) {
         match NonNull::new(self.last) {
-            // SAFETY: an item of the list is alive, which is the duty of the push.
+            // SAFETY: `last` points to an item of the list, and the caller of each push guarantees that its item
+            // stays alive. [L1]
             Some(end) => unsafe { end.as_ref() }.link().set(first),
             None => self.first = first,
         }

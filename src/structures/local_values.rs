@@ -1,9 +1,9 @@
 //! Locals (local values): the values that one goroutine, or one plain thread, keeps for itself. Each value is made at
-//! its first use, stays where it is, and is destroyed at the end; the value that was made last is destroyed
-//! first.
-//! reach: look for the key; if it is not there, reserve it, make the value, put it there.
-//! destroy: mark the last value that is alive as gone, drop it; repeat until none is alive.
-//! [Z2] A value is reached only by the goroutine (or thread) that it belongs to, and only while it is in place.
+//! its first use, does not move, and is destroyed at the end. Values are destroyed in the reverse order of their
+//! making.
+//! reach: look for the key; if it is not found, reserve it, make the value, store the value.
+//! destroy: mark the last value that is alive as gone, drop it; repeat until no value is alive.
+//! [Z2] Only the goroutine (or thread) that owns a value reaches it, and only from its making to its destruction.
 //! [Z3] Each value is dropped once, at the end of its goroutine or thread, and is not made again by what is
 //!      dropped then.
 //! Checked by: proptests/runtime/local.rs, verification/loom/local.rs.
@@ -21,7 +21,7 @@ pub type Key = NonNull<()>;
 /// Copies a value for a goroutine that inherits it.
 pub type Inherit = fn(&dyn Any) -> Box<dyn Any + Send>;
 
-/// See the module.
+/// The values of one goroutine or thread; see the module's documentation.
 #[derive(Default)]
 pub struct LocalValues {
     slots: RefCell<Vec<Slot>>,
@@ -48,9 +48,9 @@ enum State {
 pub enum Unreachable {
     /// The value has been destroyed, because the goroutine or thread ends.
     Gone,
-    /// The computation of the first value asks for the value itself.
+    /// The computation of the first value has asked for that same value.
     Making,
-    /// Values belong to another goroutine here: the caller is within `blocking`.
+    /// The caller is within `blocking`, where the thread's values may belong to another goroutine.
     Elsewhere,
 }
 
@@ -59,7 +59,7 @@ thread_local! {
     static OF_THREAD: Rc<LocalValues> = Rc::new(LocalValues::new());
 }
 
-/// Calls `f` with the calling thread's own values; `None` while its thread-locals are torn down.
+/// Returns the calling thread's own values, or `None` while its thread-locals are being destroyed.
 #[inline(never)]
 pub fn of_thread() -> Option<Rc<LocalValues>> {
     tls::opaque();
@@ -75,8 +75,8 @@ impl LocalValues {
     /// Begins a goroutine, on a thread of its own, with the values that it inherits.
     ///
     /// # Safety
-    /// The caller must ensure that nothing that `reach` has returned is used any more, because the values that
-    /// were here are dropped.
+    /// The caller must ensure that no value that `reach` has returned is used any more, because the values that were
+    /// here are dropped.
     pub unsafe fn adopt(&self, inherited: LocalValues) {
         self.slots.swap(&inherited.slots);
     }
@@ -87,7 +87,8 @@ impl LocalValues {
         struct Back<'a>(&'a LocalValues, LocalValues);
         impl Drop for Back<'_> {
             fn drop(&mut self) {
-                // SAFETY: `f` has returned, so nothing refers to one of its values any more.
+                // SAFETY: `f` has returned, so no reference to a value that `reach` returned within `f` is used any
+                // more.
                 unsafe { self.0.destroy() };
                 self.0.slots.swap(&self.1.slots);
             }
@@ -107,7 +108,7 @@ impl LocalValues {
         self.shut.get()
     }
 
-    /// Returns the value of `key`, made by `make` if there is none. It stays valid until `destroy`. [Z2]
+    /// Returns the value of `key`, made by `make` if there is none. The value stays valid until `destroy`. [Z2]
     pub fn reach(
         &self,
         key: Key,
@@ -137,8 +138,8 @@ impl LocalValues {
     fn put(&self, key: Key, value: Box<dyn Any>) -> NonNull<dyn Any> {
         let value = NonNull::from(Box::leak(value));
         let mut slots = self.slots.borrow_mut();
-        // This value counts as made last: the values that its making made come before it, and are destroyed
-        // after it.
+        // This value counts as made last. Values that were made while it was being made come before it, and are
+        // destroyed after it.
         let at = slots.iter().position(|slot| slot.key == key).expect("it was reserved");
         let mut slot = slots.remove(at);
         slot.state = State::Alive(value);
@@ -146,7 +147,7 @@ impl LocalValues {
         value
     }
 
-    /// Returns copies of the values that are to be inherited, if there are any. It calls their `clone`.
+    /// Returns copies of the values that are to be inherited, if there are any. Calls the `clone` of each such value.
     pub fn inherited(&self) -> Option<Box<LocalValues>> {
         let mut copies: Option<Box<LocalValues>> = None;
         let mut at = 0;
@@ -156,7 +157,8 @@ impl LocalValues {
             let Some((key, state, inherit)) = slot else { return copies };
             at += 1;
             let (State::Alive(value), Some(inherit)) = (state, inherit) else { continue };
-            // SAFETY: the value is alive, and ours. [Z2]
+            // SAFETY: `value` points to a value of these local values whose state is `Alive`, so it was not dropped.
+            // [Z2]
             let copy: Box<dyn Any> = inherit(unsafe { value.as_ref() });
             let value = NonNull::from(Box::leak(copy));
             let slot = Slot { key, state: State::Alive(value), inherit: Some(inherit) };
@@ -168,22 +170,23 @@ impl LocalValues {
     /// aborts the process, because other code may rely on the values that are left. [Z3] [Q2]
     ///
     /// # Safety
-    /// The caller must ensure that nothing that `reach` has returned is used any more, except by what is
-    /// dropped here.
+    /// The caller must ensure that no value that `reach` has returned is used any more, except by the destructors
+    /// that run here.
     pub unsafe fn destroy(&self) {
         while let Some(value) = self.take_last() {
-            // SAFETY: the pointer came from a box and is taken out once; the rest is the caller's promise.
+            // SAFETY: `value` came from a box, and `take_last` returns it only once. The caller guarantees that it is
+            // not used any more.
             let value = unsafe { Box::from_raw(value.as_ptr()) };
             call_or_abort("a goroutine-local value", || drop(value));
         }
     }
 
-    /// Works like [`destroy`](Self::destroy), but values that are used afterwards are made anew.
+    /// Works like [`destroy`](Self::destroy), but a value that is used afterwards is made again.
     ///
     /// # Safety
-    /// The caller must keep the duties of [`destroy`](Self::destroy).
+    /// The caller must keep the safety contract of [`destroy`](Self::destroy).
     pub unsafe fn end(&self) {
-        // SAFETY: this is the caller's promise.
+        // SAFETY: the caller guarantees what `destroy` requires.
         unsafe { self.destroy() };
         self.slots.borrow_mut().clear();
     }
@@ -198,15 +201,16 @@ impl LocalValues {
     }
 }
 
-/// This drops values that were never used, as of a goroutine that has not begun.
+/// Drops values that were never used, for example those of a goroutine that has not begun.
 impl Drop for LocalValues {
     fn drop(&mut self) {
-        // SAFETY: nothing refers to the values.
+        // SAFETY: `self` is borrowed exclusively and is being dropped, so no reference to its values is used any
+        // more.
         unsafe { self.destroy() };
     }
 }
 
-/// Takes the reservation back if making the value panics.
+/// Removes the reservation of a key if the making of its value panics.
 struct Reserved<'a> {
     locals: &'a LocalValues,
     key: Key,

@@ -1,11 +1,11 @@
-//! Model lock: what takes the place of the biased lock in models of the code above it. The biased lock itself
-//! has models of its own.
+//! Model lock: a mutex that replaces the biased lock in models of the code above it. The biased lock itself has
+//! models of its own.
 //! Checked by: verification/loom/latch.rs.
 #![allow(unsafe_code)]
 
 use crate::platform::{Mutex, MutexGuard};
 
-/// A mutex. The biased lock itself has its own models.
+/// A mutex in place of the biased lock.
 #[derive(Debug)]
 pub struct BiasedLock<T>(Mutex<T>);
 
@@ -18,7 +18,8 @@ impl<T> BiasedLock<T> {
     /// Blocks the model thread until it holds the lock.
     ///
     /// # Safety
-    /// The caller must keep the duties of the biased lock that ships, although this mutex needs none of them.
+    /// The caller must keep the safety contract of the biased lock that ships, although this mutex does not rely on
+    /// it.
     pub unsafe fn lock(&self) -> BiasedLockGuard<'_, T> {
         self.0.lock()
     }

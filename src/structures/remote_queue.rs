@@ -1,12 +1,12 @@
 //! Remote queue: many producers put items in, and the owner takes all items at once.
 //! push: link the item to the newest one, CAS it in as the newest.
-//! drain: read `newest`; if it is not null: swap it for null, reverse the chain, hand the items over.
+//! drain: read `newest`; if it is not null: swap it for null, reverse the chain, pass the items on.
 //!
 //! ```text
 //! newest ─► C ─► B ─► A ─► null      drain gives A, B, C
 //! ```
 //!
-//! [B1] An item leaves exactly once: one swap takes the whole chain, and takes it from all others.
+//! [B1] An item leaves exactly once, because one swap takes the whole chain, so that no other swap can take it.
 //! [B2] A thread that drains an item sees what its pusher wrote, for every item of the chain: all writes of
 //!      `newest` are RMWs, so each push heads a release sequence that reaches the swap.
 //! [B3] Items leave in the order in which their CASes succeeded.
@@ -40,7 +40,7 @@ impl<T: Linked> RemoteQueue<T> {
     /// - The caller must ensure that `item` is in no queue, stays alive until it is drained, and may be used on
     ///   any thread.
     pub unsafe fn push(&self, item: NonNull<T>) {
-        // SAFETY: the item is alive and in no queue, which is the caller's duty.
+        // SAFETY: the caller guarantees that `item` points to an item that is alive and in no queue.
         let link = unsafe { item.as_ref() }.link();
         // The queue is mostly empty, so this guesses null. A load first would only fetch the cache line twice
         // (and would hide from loom that the CAS races with an earlier load of the owner).
@@ -62,8 +62,9 @@ impl<T: Linked> RemoteQueue<T> {
         }
     }
 
-    /// Takes all items and passes each to `each`, the oldest first. Returns how many items it took. `each` must
-    /// not panic, because the rest would be forgotten. Returning 0 is as firm as [`is_empty`](Self::is_empty).
+    /// Takes all items and passes each to `each`, the oldest first. Returns how many items it took. `each` must not
+    /// panic, because the remaining items would be forgotten. A result of 0 is as firm as
+    /// [`is_empty`](Self::is_empty).
     #[inline]
     pub fn drain(&self, each: impl FnMut(NonNull<T>)) -> usize {
         if self.is_empty() {
@@ -74,11 +75,12 @@ impl<T: Linked> RemoteQueue<T> {
 
     /// Returns whether the queue is empty. This is a hint and costs one Relaxed load.
     ///
-    /// After a `fence(SeqCst)` of the caller, the answer `true` is firm: each item whose pusher went through a
-    /// `fence(SeqCst)` after its push, earlier in the one order of all such fences, has been drained. [B4]
+    /// If the caller executed a `fence(SeqCst)` before, the result `true` is firm: each item has been drained if its
+    /// pusher executed a `fence(SeqCst)` after the push, and that fence is earlier in the total order of such fences.
+    /// [B4]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        // Relaxed: the item is not read. See above for what a fence adds.
+        // Relaxed: the item is not read. The documentation above says what a fence adds.
         self.newest.load(Ordering::Relaxed).is_null()
     }
 
@@ -87,10 +89,10 @@ impl<T: Linked> RemoteQueue<T> {
         let mut chain = self.newest.swap(ptr::null_mut(), Ordering::Acquire);
         let mut items = List::new();
         while let Some(item) = NonNull::new(chain) {
-            // SAFETY: an item of the chain is alive, which is the duty of its push, and it is ours since the
-            // swap. [B1]
+            // SAFETY: `item` is an item of the chain, which is alive because the caller of `push` guarantees
+            // it. The swap took the chain, so no other thread uses its links. [B1]
             chain = unsafe { item.as_ref() }.link().get();
-            // SAFETY: as above, and the item has just left the chain.
+            // SAFETY: the item is alive, and it has just left the chain, so it is in no queue.
             unsafe { items.push_front(item) };
         }
         let n = items.len();
@@ -103,7 +105,8 @@ impl<T: Linked> RemoteQueue<T> {
 
 // SAFETY: the queue touches its items by shared reference alone, which `Sync` allows on any thread.
 unsafe impl<T: Linked + Sync> Send for RemoteQueue<T> {}
-// SAFETY: `newest` is written by RMW alone, and a chain has one holder. [B1]
+// SAFETY: `newest` is written only by RMW operations, and only the thread that swapped a chain out follows its links.
+// [B1]
 unsafe impl<T: Linked + Sync> Sync for RemoteQueue<T> {}
 
 impl<T: Linked> Default for RemoteQueue<T> {

@@ -19,10 +19,10 @@ pub(super) struct Ring<T> {
     slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
 }
 
-// SAFETY: a ring hands each item to one thread alone [D1], after its writer is done [D2]. So a ring may be
-// shared if its items may be sent.
+// SAFETY: a ring owns its items, which are Send.
 unsafe impl<T: Send> Send for Ring<T> {}
-// SAFETY: as above.
+// SAFETY: a ring gives each item to one thread alone [D1], after the write of the item has ended [D2]. So threads may
+// share a ring, because its items are Send.
 unsafe impl<T: Send> Sync for Ring<T> {}
 
 impl<T> Ring<T> {
@@ -35,13 +35,13 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Claims the oldest `share(items waiting)` items, at least one, if there are any and no other batch is
-    /// being copied. [D5]
+    /// Claims the oldest `share(items waiting)` items, at least one item. Returns `None` if no item waits or another
+    /// batch is being copied. [D5]
     pub(super) fn claim(&self, share: impl Fn(u32) -> u32) -> Option<Claim<'_, T>> {
         // Relaxed: a stale head only makes the CAS fail.
         let mut head = Head(self.head.load(Ordering::Relaxed));
         loop {
-            // Acquire: pairs with the Release in `Owner::publish`, so that the slots below `tail`
+            // Acquire: pairs with the Release in `Local::publish`, so that the slots below `tail`
             // are seen as written. [D2]
             let tail = self.tail.load(Ordering::Acquire);
             // Signed, because the head may be newer than the tail that we see.
@@ -52,8 +52,8 @@ impl<T> Ring<T> {
                 return None;
             }
             let n = share(available as u32);
-            // Relaxed, both: the claim itself orders nothing. The Acquire of `tail` shows that the slots are
-            // written, and the release keeps them from being overwritten. [D1] [D5]
+            // Relaxed, both: no code relies on the claim to order other accesses. The Acquire of `tail` shows that
+            // the slots are written, and the release of the claim allows the owner to overwrite them. [D1] [D5]
             match self.head.compare_exchange_weak(
                 head.0,
                 head.claim_batch(n).0,
@@ -76,7 +76,8 @@ impl<T> Ring<T> {
     /// - `index` must be one of the `room` indices from `tail` on. [D4]
     #[inline]
     pub(super) unsafe fn write(&self, index: u32, item: T) {
-        // SAFETY: only the owner writes slots, and the last reader of this slot is done. [D4]
+        // SAFETY: the caller guarantees that it is the owner, which alone writes slots, and that this slot has no
+        // reader left. [D4]
         self.slot(index).with_mut(|slot| unsafe { (*slot).write(item) });
     }
 
@@ -88,7 +89,7 @@ impl<T> Ring<T> {
     /// - The caller must ensure that the slot isn't written again before this returns.
     #[inline]
     pub(super) unsafe fn read(&self, index: u32) -> T {
-        // SAFETY: the slot is written [D2], and the claim makes the caller its only reader. [D1]
+        // SAFETY: the caller guarantees that the slot is written [D2]; its claim makes it the only reader. [D1]
         self.slot(index).with(|slot| unsafe { (*slot).assume_init_read() })
     }
 
@@ -105,7 +106,7 @@ impl<T> Ring<T> {
 
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
-        // Relaxed: both ends are gone, and their end ordered everything before this.
+        // Relaxed: both ends are dropped, and everything that they did happened before this.
         let mut at = Head(self.head.load(Ordering::Relaxed)).claimed();
         let tail = self.tail.load(Ordering::Relaxed);
         while at != tail {
@@ -117,7 +118,7 @@ impl<T> Drop for Ring<T> {
     }
 }
 
-/// The claimed indices `at .. end` of a ring, whose items are to be moved out. Dropping it releases the slots.
+/// The claimed indices `at .. end` of a ring, whose items are to be moved out. Dropping the claim releases the slots.
 pub(super) struct Claim<'a, T> {
     ring: &'a Ring<T>,
     at: u32,
@@ -139,9 +140,9 @@ impl<T> Iterator for Claim<'_, T> {
             return None;
         }
         // SAFETY:
-        // - we have claimed the index, and read it once, since `at` moves on [D1];
-        // - `Ring::claim` saw it below `tail` [D2];
-        // - it is not written again before our drop releases it. [D4]
+        // - this claim holds the index, and reads it once, because `at` advances after the read [D1];
+        // - `Ring::claim` has read a `tail` above the index with Acquire [D2];
+        // - the slot is not written again before the drop of this claim releases it. [D4]
         let item = unsafe { self.ring.read(self.at) };
         self.at = self.at.wrapping_add(1);
         Some(item)
@@ -151,8 +152,8 @@ impl<T> Iterator for Claim<'_, T> {
 impl<T> Drop for Claim<'_, T> {
     fn drop(&mut self) {
         self.by_ref().for_each(drop);
-        // Release: pairs with the Acquire in `Owner::room`: our reads are over before the owner writes these
-        // slots again. [D4] The slots that the owner popped meanwhile are released too.
+        // Release: pairs with the Acquire in `Local::room`, so that our reads happen before the owner writes these
+        // slots again. [D4] This also releases the slots that the owner popped meanwhile.
         // mutant: drop release
         self.ring.head.fetch_and(Head::RELEASE_ALL, Ordering::Release);
     }
@@ -187,7 +188,7 @@ impl Head {
         self.claimed().wrapping_sub(self.unreleased())
     }
 
-    /// Counts one more index as claimed by the owner, which reads it before it can write it again.
+    /// Counts one more index as claimed by the owner, which reads the slot before it can write it again.
     #[inline]
     pub(super) fn pop_one(self) -> Self {
         let copying = u64::from(self.unreleased() != 0);

@@ -1,5 +1,6 @@
 //! Rng: a small seeded generator for the order in which victims are visited.
-//! It is fast and even, but not secret. The same seed gives the same sequence, so models stay deterministic.
+//! The generator is fast and even, but not secret. The same seed gives the same sequence, so models stay
+//! deterministic.
 //! Source: wyrand, Wang Yi (public domain): an odd step, then a folded 128-bit product.
 //! Checked by: proptests/rng.rs.
 #![forbid(unsafe_code)]

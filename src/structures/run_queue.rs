@@ -10,20 +10,20 @@
 //! ```
 //!
 //! push:  read head; if the ring is not full: write the slot, publish tail.
-//! pop:   CAS claimed + 1; read the slot. (The owner reads it, so `released` may move with it, unless a thief
-//! copies: then unreleased + 1, and the thief's release covers this slot too.)
-//! steal: if no batch is being copied: CAS claimed + n, unreleased = n; copy n slots out; release: unreleased =
-//! 0.
-//! If the ring is full, the owner steals half from itself and hands it over with the new item.
+//! pop:   CAS claimed + 1; read the slot. The owner reads the slot at once, so `released` may advance with `claimed`.
+//! While a thief copies, the owner increments `unreleased` instead, and the thief's release covers this slot too.
+//! steal: if no batch is being copied: CAS claimed + n, unreleased = n; copy n items; release: unreleased = 0.
+//! If the ring is full, the owner claims the older half and passes it on together with the new item.
 //!
 //! [D1] An item leaves exactly once: each index is claimed by one CAS, and only its claimer reads
 //!      the slot.
 //! [D2] A visible slot has been written: a thread that sees `tail` sees all slots below it.
-//! [D3] Items are claimed in the order of their pushes; a batch is handed on in that order.
+//! [D3] Items are claimed in the order of their pushes, and a batch is passed on in that order.
 //! [D4] A slot is overwritten only after its last reader is done: `tail - released ≤ capacity`.
 //! [D5] At most one batch (thief or overflow) copies at a time: `unreleased != 0` keeps others out.
-//! [D6] `Steal::is_empty`, after a fence(SeqCst), is firm for all that was pushed before it.
-//! Indices are u32 and wrap; they start at the last one, so that every run crosses the wrap-around.
+//! [D6] If `Steal::is_empty` returns true after a fence(SeqCst), each item that was pushed before that has been
+//! claimed.
+//! Indices are u32 and wrap. The first index is the last before the wrap-around, so that every run crosses it.
 //! Source: the run queues of Go (proc.go, `runqgrab`) and tokio (multi-thread `queue.rs`). There the head is a
 //! pair of indices. Here it is an index and a distance, which makes the release one wait-free `fetch_and`.
 //! The two ends are here; the ring and its claims are in ring.rs.
@@ -46,19 +46,20 @@ pub fn run_queue<T: Send>(capacity: usize) -> (Local<T>, Steal<T>) {
     (Local { ring: Arc::clone(&ring), tail: Cell::new(FIRST) }, Steal { ring })
 }
 
-/// The owner's end. It may move to another thread if the move orders its uses, but it has one user at a time.
+/// The owner's end. The end may move to another thread if each use happens before the next, but only one thread uses
+/// it at a time.
 pub struct Local<T> {
     ring: Arc<Ring<T>>,
-    /// What `Ring::tail` holds: the owner needs no atomic to know what it wrote itself.
+    /// The value of `Ring::tail`. The owner keeps it here, because it needs no atomic to know what it wrote itself.
     tail: Cell<u32>,
 }
 
 impl<T: Send> Local<T> {
     /// Puts `item` behind all others.
     ///
-    /// If the ring is full, it keeps neither `item` nor its older half: `overflow` gets both in one batch, the
-    /// oldest first and `item` last. While a thief is copying, which makes room, `overflow` gets `item` alone.
-    /// Items that `overflow` leaves in the iterator are dropped.
+    /// If the ring is full, it keeps neither `item` nor its older half. Then `overflow` receives both in one batch,
+    /// the oldest first and `item` last. While a thief is copying, which will free slots, `overflow` receives `item`
+    /// alone. Items that `overflow` leaves in the iterator are dropped.
     #[inline]
     pub fn push(&self, item: T, overflow: impl FnOnce(&mut dyn Iterator<Item = T>)) {
         let tail = self.tail.get();
@@ -66,8 +67,8 @@ impl<T: Send> Local<T> {
             return self.push_full(item, overflow);
         }
         // SAFETY:
-        // - we are the owner;
-        // - there is room, so this slot has no reader left. [D4]
+        // - this end is the owner's, and only the owner writes slots;
+        // - `room` returned more than zero, so the slot at `tail` has no reader left. [D4]
         unsafe { self.ring.write(tail, item) };
         self.publish(tail.wrapping_add(1));
     }
@@ -82,9 +83,9 @@ impl<T: Send> Local<T> {
             if head.claimed() == tail {
                 return None;
             }
-            // Relaxed, both: we read what we wrote ourselves, and only our own later push can
-            // overwrite it, so this CAS publishes nothing. As an RMW it keeps the release sequence
-            // of the thieves' releases alive for `room`. [D1] [D4]
+            // Relaxed, both: the owner reads an item that it wrote itself, and only its own later push can overwrite
+            // the slot, so this CAS publishes nothing. Because the CAS is an RMW, it continues the release sequence
+            // of the thieves' releases, on which `room` relies. [D1] [D4]
             // mutant: pop beside a thief that copies: replace head.pop_one() with Head(head.0.wrapping_add(1 << 32))
             match self.ring.head.compare_exchange_weak(
                 head.0,
@@ -93,16 +94,16 @@ impl<T: Send> Local<T> {
                 Ordering::Relaxed,
             ) {
                 // SAFETY:
-                // - our CAS claimed this index, so no other thread reads it [D1];
-                // - it is below `tail`, so we wrote it [D2];
-                // - only our own next push could write it again. [D4]
+                // - the CAS above claimed this index, so no other thread reads the slot [D1];
+                // - the index is below `tail`, so the owner has written the slot [D2];
+                // - only the owner's next push could write the slot again. [D4]
                 Ok(_) => return Some(unsafe { self.ring.read(head.claimed()) }),
                 Err(now) => head = Head(now),
             }
         }
     }
 
-    /// Returns how many items wait. Thieves may take some of them meanwhile.
+    /// Returns how many items wait. Thieves may take some of the items meanwhile.
     #[inline]
     pub fn len(&self) -> usize {
         // Relaxed: the value is a hint, and no data depends on it.
@@ -110,7 +111,8 @@ impl<T: Send> Local<T> {
         self.tail.get().wrapping_sub(head.claimed()) as usize
     }
 
-    /// Returns whether no item waits. Only thieves could make a `false` out of date.
+    /// Returns whether no item waits. If the result is false, thieves may have taken all items meanwhile; true stays
+    /// correct.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -147,8 +149,8 @@ impl<T: Send> Local<T> {
     #[cold]
     fn push_full(&self, item: T, overflow: impl FnOnce(&mut dyn Iterator<Item = T>)) {
         let half = self.ring.capacity() / 2;
-        // `None` while a thief copies. [D5] The claim stands until `overflow` has taken the last of
-        // it, so even a push from within `overflow` can't overwrite what it has yet to give. [D4]
+        // `claim` returns `None` while a thief copies. [D5] The claim is released after `overflow` has taken its last
+        // item. So even a push from within `overflow` cannot overwrite a slot that the claim still has to read. [D4]
         let oldest = self.ring.claim(|available| available.min(half));
         overflow(&mut oldest.into_iter().flatten().chain(iter::once(item)));
     }
@@ -163,19 +165,19 @@ impl<T: Send> Steal<T> {
     /// Moves half of the items, rounded up, to the thief's own run queue, but never more than fit there, and
     /// returns the oldest of them to run at once.
     ///
-    /// `None` means that every item seen was already claimed, *or that another batch is being copied* [D5]. To
-    /// tell the two apart, ask [`is_empty`](Self::is_empty). Stealing from the thief's own queue is allowed and
-    /// only changes the order.
+    /// `None` means that every item seen was already claimed, *or that another batch is being copied* [D5]. The
+    /// caller can call [`is_empty`](Self::is_empty) to tell the two apart. Stealing from the thief's own queue is
+    /// allowed, and changes only the order.
     pub fn steal_half(&self, into: &Local<T>) -> Option<T> {
-        // SAFETY: the closure does nothing.
+        // SAFETY: the closure does nothing, so it neither uses `into` nor unwinds.
         unsafe { self.steal_half_seen(into, |_, _| ()) }
     }
 
-    /// Works like [`steal_half`](Self::steal_half). It calls `seen` for each item that was claimed, in order, before
-    /// the item is published again, with true for the item that is returned.
+    /// Works like [`steal_half`](Self::steal_half), and calls `seen` for each item that was claimed, in order, before
+    /// the item is published again. The second argument is true for the item that is returned.
     ///
     /// # Safety
-    /// `seen` must not use `into`, whose room was measured before, and must not unwind.
+    /// `seen` must not use `into`, because its free slots were counted before, and must not unwind.
     #[inline]
     pub unsafe fn steal_half_seen(&self, into: &Local<T>, seen: impl Fn(&T, bool)) -> Option<T> {
         let mut tail = into.tail.get();
@@ -188,12 +190,12 @@ impl<T: Send> Steal<T> {
             for item in claim.by_ref() {
                 seen(&item, false);
                 // SAFETY:
-                // - the thread that has `into` is its owner, and `Owner` is not Sync;
-                // - the claim is no longer than the room of `into`, and one item stays out. [D4]
+                // - `into` is a `Local`, which is not Sync, so this thread is its only user;
+                // - the claim has at most one item more than `into` has free slots, and one item is returned. [D4]
                 unsafe { into.ring.write(tail, item) };
                 tail = tail.wrapping_add(1);
             }
-            drop(claim); // first give the victim its slots back
+            drop(claim); // the slots are released to the victim first
             into.publish(tail);
         }
         first
@@ -207,8 +209,8 @@ impl<T: Send> Steal<T> {
     /// Returns how many items wait. This is a hint.
     #[inline]
     pub fn len(&self) -> usize {
-        // Relaxed, both, and `head` first: a stale head errs towards "not empty", and `is_empty` says what a
-        // stale tail means.
+        // Relaxed, both, and `head` first: a stale head makes the result too large rather than too small. The
+        // documentation of `is_empty` says what a stale tail means.
         let head = Head(self.ring.head.load(Ordering::Relaxed));
         let tail = self.ring.tail.load(Ordering::Relaxed);
         let waiting = tail.wrapping_sub(head.claimed()) as i32;
@@ -217,10 +219,10 @@ impl<T: Send> Steal<T> {
 
     /// Returns whether no item waits. This is a hint and costs two Relaxed loads.
     ///
-    /// After a `fence(SeqCst)` of the caller, the answer `true` is firm: each item whose pusher went through a
-    /// `fence(SeqCst)` after its push, earlier in the one order of all such fences, has been claimed. [D6] An
-    /// item that a thief has claimed and not yet published in its own run queue is in neither queue, but that
-    /// thief is awake and will handle it.
+    /// If the caller executed a `fence(SeqCst)` before, the result `true` is firm: each item has been claimed if its
+    /// pusher executed a `fence(SeqCst)` after the push, and that fence is earlier in the total order of such fences.
+    /// [D6] An item that a thief has claimed and not yet published in its own run queue is in neither queue. That
+    /// thief is awake and will handle the item.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,5 +1,5 @@
-//! Slot: a place for one item. Its owner puts an item in, and any thread takes it. It may have one owner after
-//! another, and each hands it over to the next in order.
+//! Slot: holds at most one item. Its owner puts an item in, and any thread takes it. The slot may have one owner
+//! after another, if each owner's uses happen before those of the next.
 //! put: swap the item in; the caller gets what was there before.   take: if it is not null: swap null in.
 //!
 //! [P3] An item leaves exactly once.
@@ -10,7 +10,7 @@ use crate::observe::fault;
 use crate::platform::atomic::{AtomicPtr, Ordering};
 use std::ptr::{self, NonNull};
 
-/// A place for one item. Dropping it forgets the item.
+/// A slot for one item. Dropping the slot forgets the item.
 #[derive(Debug)]
 pub struct Slot<T>(AtomicPtr<T>);
 
@@ -23,8 +23,8 @@ impl<T> Slot<T> {
     /// Puts `item` in, and returns the item that it displaces.
     #[inline]
     pub fn put(&self, item: NonNull<T>) -> Option<NonNull<T>> {
-        // Release: pairs with the Acquire in `take`. The displaced item needs no ordering, because this owner
-        // put it in, or an earlier owner, which has handed the slot over. [P4]
+        // Release: pairs with the Acquire in `take`. The displaced item needs no ordering: this owner put it in, or
+        // an earlier owner did, and what that owner did happened before. [P4]
         NonNull::new(self.0.swap(item.as_ptr(), Ordering::Release))
     }
 
@@ -44,7 +44,7 @@ impl<T> Slot<T> {
     /// Returns whether the slot is empty. This is a hint.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        // Relaxed: a hint.
+        // Relaxed: the result is only a hint.
         self.0.load(Ordering::Relaxed).is_null()
     }
 }

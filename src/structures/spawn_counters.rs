@@ -1,13 +1,12 @@
-//! Spawn counters: how many goroutines have begun and how many have ended, counted in many places.
-//! begin: count.   end: count, later, perhaps elsewhere.   total: read all that ended first, then all that
-//! began.
+//! Spawn counters: how many goroutines have begun and how many have ended, counted in several counters.
+//! begin: count.   end: count, later, perhaps in another counter.   total: read all ends first, then all beginnings.
 //!
-//! [T4] Of a total, no more have ended than have begun.
+//! [T4] In a total, the number of ends is at most the number of beginnings.
 //! Checked by: verification/loom/tally.rs.
 
 use crate::platform::atomic::{AtomicU64, Ordering};
 
-/// The counts of one place. Only its owner writes it, or any thread does by the methods of `shared`.
+/// One pair of counts. Only its owner writes it, or any thread does through the methods of `shared`.
 #[derive(Debug, Default)]
 pub struct SpawnCounters {
     begun: AtomicU64,
@@ -20,37 +19,37 @@ impl SpawnCounters {
         SpawnCounters { begun: AtomicU64::new(0), ended: AtomicU64::new(0) }
     }
 
-    /// Counts a beginning, by the owner. It must be called before another thread can see what begins.
+    /// Counts a beginning. Only the owner calls this, before another thread can see the goroutine that begins.
     #[inline]
     pub fn begin(&self) {
-        // Relaxed: only the owner writes it, and the Release of the end, which comes after, publishes it.
+        // Relaxed: only the owner writes the counter, and the Release of the later end publishes the value.
         self.begun.store(self.begun.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Counts an end, by the owner. The beginning happened before this.
+    /// Counts an end. Only the owner calls this. The beginning must happen before the call.
     #[inline]
     pub fn end(&self) {
-        // Relaxed: only the owner writes it. Release: pairs with the Acquire in `total`. [T4]
+        // Relaxed: only the owner writes the counter. Release: pairs with the Acquire in `total`. [T4]
         self.ended.store(self.ended.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// As `begin`, by any thread.
+    /// Works like `begin`, for any thread.
     pub fn begin_shared(&self) {
-        // Relaxed: as in `begin`.
+        // Relaxed: the Release of the later end publishes the value, as for `begin`.
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// As `end`, by any thread.
+    /// Works like `end`, for any thread.
     pub fn end_shared(&self) {
         // Release: pairs with the Acquire in `total`. [T4]
         self.ended.fetch_add(1, Ordering::Release);
     }
 
-    /// Returns how many have begun and ended in all these places.
+    /// Returns how many goroutines have begun and ended in all these counters.
     pub fn total<'a>(places: impl Iterator<Item = &'a SpawnCounters> + Clone) -> (u64, u64) {
-        // Acquire: pairs with the Release in `end`: the beginnings of what ended are seen. [T4]
+        // Acquire: pairs with the Release in `end`, so that the beginning of each counted end is seen. [T4]
         let ended = places.clone().map(|tally| tally.ended.load(Ordering::Acquire)).sum();
-        // Relaxed: the Acquire above orders it for all that matter.
+        // Relaxed: the Acquire above makes visible all the beginnings that the result needs.
         let begun = places.map(|tally| tally.begun.load(Ordering::Relaxed)).sum();
         (begun, ended)
     }

@@ -35,7 +35,7 @@ use std::time::Duration;
 /// The greatest number of tasks that are woken before the lock is taken again.
 const BATCH: usize = 64;
 
-/// See the module.
+/// The alarm; see the module's documentation.
 #[derive(Debug)]
 pub struct Alarm {
     state: Mutex<State>,
@@ -47,13 +47,13 @@ struct State {
     /// The items are keys of `tasks`. An entry is in both, or in neither.
     heap: Heap<u64>,
     tasks: BTreeMap<u64, Task>,
-    /// The number of entries so far. The number of an entry is not used again.
+    /// The number of entries so far. No two entries have the same number.
     armed: u64,
     /// The time until which the thread sleeps. It is 0 while the thread is awake or being woken.
     sleeps_until: u64,
 }
 
-/// Names an entry, which may have left the alarm.
+/// Identifies an entry, which may have left the alarm.
 #[derive(Clone, Copy, Debug)]
 pub struct Armed {
     number: u64,
@@ -71,7 +71,7 @@ impl Alarm {
         }
     }
 
-    /// Wakes `task` once, at `deadline`. The new entry replaces `before`, if that is still there. [Z4]
+    /// Wakes `task` once, at `deadline`. The new entry replaces the entry `before`, if that has not left. [Z4]
     pub fn arm(&self, before: Option<Armed>, deadline: u64, task: impl Into<Task>) -> Armed {
         let task = task.into();
         let mut state = self.state.lock();
@@ -81,8 +81,8 @@ impl Alarm {
         let ticket = state.heap.push(deadline, number);
         state.tasks.insert(number, task);
         if deadline < state.sleeps_until {
-            // One wake-up is enough: for an `arm` that comes before the thread has the lock again, the thread
-            // counts as awake.
+            // One wake-up is enough: until the thread has locked again, it counts as awake, so another `arm` need not
+            // wake it.
             state.sleeps_until = 0;
             // mutant: drop wake of the alarm
             self.wake.notify_one();
@@ -170,7 +170,7 @@ fn of_the_process() -> &'static Alarm {
 #[track_caller]
 fn start() -> &'static Alarm {
     static STARTING: OfProcess<unmodelled::Mutex<()>> = OfProcess::new();
-    // One starter at a time, because a second alarm would have a useless thread.
+    // Only one thread starts the alarm at a time, because a second alarm would have a useless thread.
     let starting = STARTING.get_or_init(unmodelled::Mutex::default);
     let turn = starting.lock().unwrap_or_else(PoisonError::into_inner);
     if ALARM.get().is_none() {
@@ -186,7 +186,8 @@ fn start() -> &'static Alarm {
             }
         };
         if let Err(error) = thread::spawn("selvedge-alarm".to_owned(), life) {
-            // The lock is released first, because the panic hook may await a time, too. [Q3]
+            // The lock is released first, because the panic hook may also await a time, and would then lock again.
+            // [Q3]
             drop(turn);
             panic!(
                 "the thread that wakes futures at their time can't be started: {error}; raise the \

@@ -10,9 +10,9 @@ use std::time::Duration;
 /// A point in time of the clock that goroutines see. This is the machine's monotonic clock, or, if the program is
 /// simulated, the clock of the simulation.
 ///
-/// It has the operations of [`std::time::Instant`], and each of the two types converts into the other. The range is
-/// 292 years before and after the start of the process. [`Instant::FAR_FUTURE`], the end of the range, is never
-/// reached.
+/// The type has the operations of [`std::time::Instant`], and each of the two types converts into the other. The
+/// range is 292 years before and after the start of the process. The end of the range, [`Instant::FAR_FUTURE`], is
+/// never reached.
 ///
 /// ```
 /// use selvedge::time::Instant;
@@ -74,12 +74,12 @@ impl Instant {
         self.checked_add(duration).unwrap_or(Instant::FAR_FUTURE)
     }
 
-    /// Converts from the scheduler's form of a deadline.
+    /// Converts a deadline from the scheduler's type.
     pub(crate) fn from_nanos(nanos: u64) -> Instant {
         i64::try_from(nanos).map_or(Instant::FAR_FUTURE, Instant)
     }
 
-    /// Converts to the scheduler's form of a deadline.
+    /// Converts this deadline to the scheduler's type.
     pub(crate) fn nanos(self) -> u64 {
         match self {
             Instant::FAR_FUTURE => u64::MAX,
@@ -131,8 +131,9 @@ impl SubAssign<Duration> for Instant {
     }
 }
 
-/// Converts by the distance from now, exact to within the time between two readings of the clock. In a model or a
-/// simulation, `std`'s clock is still the machine's clock, so make deadlines there from [`Instant::now`].
+/// Converts by the distance from the current time, exact to within the time between two readings of the clock. In a
+/// model or a simulation, the clock of `std` is still the machine's clock, so make deadlines there from
+/// [`Instant::now`].
 impl From<std::time::Instant> for Instant {
     fn from(instant: std::time::Instant) -> Instant {
         let (now, here) = (std::time::Instant::now(), Instant::now());

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The arm by which a cancelled token completes a wait.
 pub const CANCELLED: u32 = u32::MAX / 2;
 
-/// How long a caller is ready to wait.
+/// The limit of a wait: a deadline, a token, both or neither.
 #[derive(Clone, Copy, Default)]
 pub struct WaitLimit<'a> {
     deadline: Option<u64>,
@@ -35,18 +35,18 @@ impl<'a> WaitLimit<'a> {
     /// No limit.
     pub const NONE: WaitLimit<'static> = WaitLimit { deadline: None, token: None };
 
-    /// Makes a limit: until the scheduler's clock reaches `deadline`.
+    /// Makes a limit that ends a wait when the scheduler's clock reaches `deadline`.
     pub fn until(deadline: u64) -> Self {
         WaitLimit { deadline: Some(deadline), token: None }
     }
 
-    /// Makes a limit: for this duration from now on.
+    /// Makes a limit that ends a wait after this duration, counted from now.
     pub fn after(limit: Duration) -> Self {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         WaitLimit::until(clock::now().saturating_add(nanos))
     }
 
-    /// Makes a limit: until `token` is cancelled.
+    /// Makes a limit that ends a wait when `token` is cancelled.
     pub(crate) fn token(token: &'a Token) -> Self {
         WaitLimit { deadline: None, token: Some(token) }
     }
@@ -76,13 +76,13 @@ impl<'a> WaitLimit<'a> {
     /// limit.
     ///
     /// # Panics
-    /// Panics as [`Wait::of_caller`] does.
+    /// Panics if [`Wait::of_caller`] panics.
     pub fn begin(self, place: &'static Location<'static>) -> Wait {
         let who = Wait::caller(self.is_unlimited());
         self.begin_with(who.unwrap_or_else(|| Wait::refuse(place)))
     }
 
-    /// Like [`begin`](Self::begin), for a caller that [`Wait::caller`] has returned.
+    /// Works like [`begin`](Self::begin), for a caller that [`Wait::caller`] has returned.
     #[inline]
     pub(crate) fn begin_with(self, who: ParkedRef) -> Wait {
         match self {
@@ -91,14 +91,15 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Blocks the caller until `wait` is completed or the limit is reached. In the latter case no waker will
-    /// complete the wait any more. The caller must not hold the lock of any list.
+    /// Blocks the caller until `wait` is completed or the limit is reached. Once the limit is reached, no waker
+    /// completes the wait any more. The caller must not hold the lock of any list.
     pub fn wait(self, wait: &Wait, place: &'static Location<'static>) -> Outcome {
         let Some(token) = self.token else { return self.wait_for(wait, place, self.deadline) };
         // This check comes first, because nothing may unwind once the node is linked.
         park::check_may_suspend(place);
         let node = Node::new(wait, CANCELLED, ptr::null_mut());
-        // SAFETY: the node is unlinked below, and `wait_for` does not unwind.
+        // SAFETY: the node is in no list, and `delist` unlinks it below, because `wait_for` does not unwind. So node
+        // and wait do not move while the node is linked.
         if !unsafe { token.enlist(&node) } && wait.cancel_wait() {
             return Outcome::Cancelled;
         }
@@ -118,8 +119,8 @@ impl<'a> WaitLimit<'a> {
         }
     }
 
-    /// Parks the caller until `ready` returns true, or the limit is reached. `ready` is called after each wake-up,
-    /// and whatever makes it true must unpark the caller. Inside `no_suspend`, panics before it parks.
+    /// Parks the caller until `ready` returns true, or the limit is reached. `ready` is called after each wake-up.
+    /// The code that makes `ready` return true must unpark the caller. Panics before parking inside `no_suspend`.
     pub(crate) fn park_until(
         self,
         place: &'static Location<'static>,
@@ -127,7 +128,8 @@ impl<'a> WaitLimit<'a> {
     ) -> Outcome {
         let wait = Wait::of_caller(place);
         let node = Node::new(&wait, CANCELLED, ptr::null_mut());
-        // SAFETY: the node is unlinked below, and nothing in between unwinds, because `ready` is our own code.
+        // SAFETY: the node is in no list, and `delist` unlinks it below. Nothing in between unwinds, because `ready`
+        // is our own code. So node and wait do not move while the node is linked.
         if self.token.is_some_and(|token| unsafe { !token.enlist(&node) }) {
             return Outcome::Cancelled;
         }

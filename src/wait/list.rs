@@ -1,5 +1,5 @@
-//! List: the waiters for one thing, first in first out. The list is a part of what the thing's lock guards. It
-//! links nodes that lie in the waiters' frames, so waiting allocates nothing.
+//! List: the waiters for one thing, first in first out. The lock of that thing also guards the list. The list links
+//! nodes that are in the waiters' frames, so waiting allocates nothing.
 //! link, unlink, claim: O(1); `claim` also drops nodes of waits that have ended elsewhere.
 //! [X3] A node is unlinked before its frame ends.
 //! Checked by: verification/loom/wait.rs.
@@ -17,15 +17,16 @@ pub struct Node {
     linked: Cell<bool>,
     previous: Cell<*const Node>,
     next: Cell<*const Node>,
-    /// The address of the message slot, where a value passes between waiter and waker. The list's owner knows its
-    /// type.
+    /// The address of the message slot, through which a value passes between waiter and waker. The list's owner knows
+    /// the type of the value.
     packet: *mut (),
     _pinned: PhantomPinned,
 }
 
-// SAFETY: the links are accessed only under the list's lock, and the message slot as the wait's state says.
+// SAFETY: threads access the links only under the list's lock. The wait's state says which thread may access the
+// message slot.
 unsafe impl Send for Node {}
-// SAFETY: as above.
+// SAFETY: a shared node gives access to the same links and the same slot, under the same lock and state.
 unsafe impl Sync for Node {}
 
 impl Node {
@@ -55,7 +56,7 @@ pub struct List {
     len: usize,
 }
 
-// SAFETY: the nodes are Send and Sync, and are linked only while they exist. [X3]
+// SAFETY: the nodes are Send and Sync, and each node stays alive while it is linked. [X3]
 unsafe impl Send for List {}
 
 impl List {
@@ -77,9 +78,10 @@ impl List {
     /// Returns true if a waiter on this list has a message slot.
     pub fn has_packet(&self) -> bool {
         let mut next = self.head;
-        // SAFETY: a linked node exists, and so does its wait. [X3]
+        // SAFETY: `next` is null or points to a linked node, and a node and its wait stay alive while the node is
+        // linked. [X3]
         while let Some(node) = unsafe { next.as_ref() } {
-            // SAFETY: as above.
+            // SAFETY: `node` is linked, so its wait is alive. [X3]
             if !node.packet.is_null() && unsafe { (*node.wait).is_waiting() } {
                 return true;
             }
@@ -94,14 +96,14 @@ impl List {
     /// - The node must be in no list. One lock must guard this list, and the node must be given only to
     ///   [`unlink`](Self::unlink) of this list.
     /// - Node and wait must not move until `unlink` has unlinked the node, or the waker that claimed the wait has
-    ///   completed it. Until then the goroutine or thread that waits must not end.
+    ///   completed it. Until then the waiting goroutine or thread must not end.
     /// - An untimed wait must have no other node on any list.
     pub unsafe fn link(&mut self, node: &Node) {
         debug_assert!(!node.linked.get(), "a node is linked once");
         node.linked.set(true);
         node.previous.set(self.tail);
         node.next.set(ptr::null());
-        // SAFETY: a linked node exists. [X3]
+        // SAFETY: `tail` is null or points to a linked node, and a node stays alive while it is linked. [X3]
         match unsafe { self.tail.as_ref() } {
             Some(tail) => tail.next.set(node),
             None => self.head = node,
@@ -113,13 +115,13 @@ impl List {
     /// Links a node before all others, for a waiter that has waited before and continues to wait.
     ///
     /// # Safety
-    /// As for [`link`](Self::link).
+    /// The caller must keep the safety contract of [`link`](Self::link).
     pub unsafe fn link_first(&mut self, node: &Node) {
         debug_assert!(!node.linked.get(), "a node is linked once");
         node.linked.set(true);
         node.previous.set(ptr::null());
         node.next.set(self.head);
-        // SAFETY: a linked node exists. [X3]
+        // SAFETY: `head` is null or points to a linked node, and a node stays alive while it is linked. [X3]
         match unsafe { self.head.as_ref() } {
             Some(head) => head.previous.set(node),
             None => self.tail = node,
@@ -130,7 +132,7 @@ impl List {
 
     /// Returns the message slot of the first node. The wait of that node may have ended elsewhere.
     pub fn first(&self) -> Option<*mut ()> {
-        // SAFETY: a linked node exists. [X3]
+        // SAFETY: `head` is null or points to a linked node, and a node stays alive while it is linked. [X3]
         unsafe { self.head.as_ref() }.map(|head| head.packet)
     }
 
@@ -140,12 +142,13 @@ impl List {
             return false;
         }
         let (previous, next) = (node.previous.get(), node.next.get());
-        // SAFETY: linked nodes exist, and so do their neighbours. [X3]
+        // SAFETY: `node` was linked, so `previous` is null or points to a linked node. A node stays alive while it is
+        // linked. [X3]
         match unsafe { previous.as_ref() } {
             Some(previous) => previous.next.set(next),
             None => self.head = next,
         }
-        // SAFETY: as above.
+        // SAFETY: `next` is null or points to a linked node, for the same reason. [X3]
         match unsafe { next.as_ref() } {
             Some(next) => next.previous.set(previous),
             None => self.tail = previous,
@@ -157,11 +160,11 @@ impl List {
     /// Unlinks the first node and claims its wait for the caller, which must complete it. Returns `None` if there
     /// is no node, or if the wait of the first node has ended.
     pub fn claim_first(&mut self) -> Option<Claim> {
-        // SAFETY: a linked node exists. [X3]
+        // SAFETY: `head` is null or points to a linked node, and a node stays alive while it is linked. [X3]
         let node = unsafe { self.head.as_ref() }?;
         self.unlink(node);
-        // SAFETY: the wait exists as long as the node does, because the waiter must take our lock to unlink the
-        // node, or to learn that the node is unlinked.
+        // SAFETY: `node.wait` stays alive as long as the node. The waiter must take the lock that the caller holds
+        // before it can unlink the node, or learn that the node is unlinked.
         unsafe { (*node.wait).claim() }.then_some(Claim { node })
     }
 
@@ -184,15 +187,15 @@ impl Default for List {
     }
 }
 
-/// A claimed wait. The wait exists until it is completed, which must be done under the list's lock.
+/// A claimed wait. The wait stays alive until it is completed, which must be done under the list's lock.
 #[must_use = "a claimed wait must be fired"]
 pub struct Claim {
     node: *const Node,
 }
 
-// SAFETY: the claimed wait exists, whichever thread completes it; node and wait are Sync.
+// SAFETY: the claimed wait stays alive until it is completed, by any thread, and node and wait are Sync.
 unsafe impl Send for Claim {}
-// SAFETY: a shared claim gives access only to the message slot's address.
+// SAFETY: a shared claim gives access only to the address of the message slot.
 unsafe impl Sync for Claim {}
 
 impl Claim {
@@ -201,7 +204,8 @@ impl Claim {
     /// # Safety
     /// The wait must be on no list. Node and wait must not move until the claim is completed.
     pub unsafe fn of_own(node: &Node) -> Claim {
-        // SAFETY: the caller's frame has just made the wait.
+        // SAFETY: `node.wait` is alive, because the caller guarantees that node and wait do not move until the claim
+        // is completed.
         if !unsafe { (*node.wait).claim() } {
             broken("of_own", "WAITING", "a wait that has ended");
         }
@@ -210,15 +214,17 @@ impl Claim {
 
     /// Returns the message slot of the node, which now belongs to the caller. [X1]
     pub fn packet(&self) -> *mut () {
-        // SAFETY: the wait is claimed, so the waiter still waits. [X1]
+        // SAFETY: `node` is alive, because its wait is claimed, and the waiter waits until the claim is completed.
+        // [X1]
         unsafe { (*self.node).packet }
     }
 
-    /// Completes the wait. The message slot belongs to the waiter again. [X2] The returned handle must stay with
-    /// the calling thread or goroutine; see [`WakeHandle::wake`].
+    /// Completes the wait. After that, the message slot belongs to the waiter again. [X2] The returned handle must
+    /// stay with the calling thread or goroutine; see [`WakeHandle::wake`].
     #[inline]
     pub fn complete(self) -> WakeHandle {
-        // SAFETY: the wait is claimed, so node and wait exist until the state is FIRED. [X4]
+        // SAFETY: the wait is claimed, so node and wait stay alive until the state is FIRED, after which they are not
+        // used. [X4]
         unsafe {
             let node = &*self.node;
             (*node.wait).complete(node.arm)

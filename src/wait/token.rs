@@ -30,7 +30,7 @@ const COMPLETE: u32 = 4;
 pub(crate) struct Token {
     /// Bits that are set and never cleared.
     word: AtomicU32,
-    /// By the scheduler's clock. Not later than the parent's deadline.
+    /// The deadline by the scheduler's clock. It is not later than the parent's deadline.
     deadline: Option<u64>,
     place: Option<Place>,
     pub(crate) children: Mutex<Children>,
@@ -75,7 +75,8 @@ impl Token {
             (one, other) => one.or(other),
         };
         let mut children = self.children.lock();
-        // Relaxed: read under the lock, and the child needs nothing that came before the cancelling.
+        // Relaxed: the flags are read under the lock, and the child needs nothing that happened before the
+        // cancelling.
         let word = self.word.load(Ordering::Relaxed);
         if word != 0 {
             return Arc::new(Token::new(word | COMPLETE, deadline, None));
@@ -109,7 +110,8 @@ impl Token {
     fn cancel_alone(&self, all: &mut Vec<Arc<Token>>) {
         let why = if self.has_expired(clock::now()) { EXPIRED } else { CANCELLED };
         let children = self.children.lock();
-        // Release: pairs with the Acquire in `flags`, so that what the canceller did before is seen.
+        // Release: pairs with the Acquire in `flags`, so that what happened before the cancelling is visible to the
+        // reader.
         self.word.fetch_or(why, Ordering::Release);
         // mutant: drop word to those below
         all.extend(children.alive());
@@ -142,7 +144,8 @@ impl Token {
         self.deadline
     }
 
-    /// Returns the time at which the token is cancelled, as far as is known now: 0 if it is already cancelled.
+    /// Returns the time at which the token is cancelled, as far as is known now. Returns 0 if the token is already
+    /// cancelled.
     pub(crate) fn due(&self) -> Option<u64> {
         if self.flags() != 0 { Some(0) } else { self.deadline }
     }
@@ -165,17 +168,18 @@ impl Token {
     /// [Y1]
     ///
     /// # Safety
-    /// As for [`List::link`], and the caller must call `delist` before node or wait is dropped.
+    /// The caller must keep the safety contract of [`List::link`], and must call `delist` before node or wait is
+    /// dropped.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn enlist(&self, node: &Node) -> bool {
         let mut waiters = self.waiters.lock();
-        // The check is under the lock: if the token is not cancelled now, its canceller has not yet taken the
-        // waiters.
+        // The lock is held during this check. If the token is not cancelled now, its canceller has not yet taken the
+        // waiters, and will complete this wait too.
         // mutant: wait under what is cancelled: replace self.flags() != 0 with false
         if self.flags() != 0 {
             return false;
         }
-        // SAFETY: the caller keeps the contract of `link`.
+        // SAFETY: the caller guarantees what `link` requires of the node and its wait.
         unsafe { waiters.link(node) };
         true
     }
@@ -192,8 +196,8 @@ impl Drop for Token {
         let mut place = self.place.take();
         while let Some(Place { parent, index }) = place {
             parent.children.lock().remove(index);
-            // If this was the last reference to the parent, the parent is dropped here, and its own position is
-            // released in the next round.
+            // If this was the last reference to the parent, the parent is dropped here. The next round of the loop
+            // then unlinks the parent from its own parent.
             place = Arc::into_inner(parent).and_then(|mut parent| parent.place.take());
         }
     }
@@ -210,7 +214,7 @@ pub(crate) struct Children {
 
 pub(crate) enum Slot {
     Taken(Weak<Token>),
-    /// The next vacant slot, or the length that the table had when this slot became vacant.
+    /// The next vacant slot, or the length of the table when this slot became vacant.
     Vacant(usize),
 }
 

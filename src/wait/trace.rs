@@ -1,7 +1,7 @@
 //! Trace: one line in each public operation, so that a failed run can be described in terms of goroutines, channels
 //! and locks. If nothing is checked or simulated, the cost is one read of a flag.
-//! `op` or `select` is called when the operation begins; `says` or `chooses` when its result is worth a
-//! report; `made` when a thing is created.
+//! `op` or `select` is called when the operation begins, `says` or `chooses` when its result is worth a report, and
+//! `made` when a thing is created.
 //! Nothing here is a step of a model, and no lock is held while it runs. In a simulation, another goroutine may run
 //! at `op`, `plain`, `polls` and a `select` that waits.
 //! Checked by: proptests/model/main.rs.
@@ -42,7 +42,7 @@ pub fn op<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, pl
     }
 }
 
-/// Like [`op`], for an operation that never suspends.
+/// Works like [`op`], for an operation that never suspends.
 #[inline]
 pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T, place: Place) {
     if is_on() {
@@ -50,7 +50,7 @@ pub fn brief<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T,
     }
 }
 
-/// Like [`op`], for an operation that never suspends and does not know its caller's location.
+/// Works like [`op`], for an operation that never suspends and does not know its caller's location.
 #[inline]
 pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T) {
     if is_on() {
@@ -58,7 +58,7 @@ pub fn quick<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
     }
 }
 
-/// Like [`op`], for an operation on nothing that has a number.
+/// Works like [`op`], for an operation on nothing that has a number.
 #[inline]
 pub fn plain(verb: &'static str, place: Place) {
     if is_on() {
@@ -67,7 +67,7 @@ pub fn plain(verb: &'static str, place: Place) {
     }
 }
 
-/// Like [`op`], in a future, which does not know the location of the code that polls it. Other goroutines may run
+/// Works like [`op`], in a future, which does not know the location of the code that polls it. Other goroutines may run
 /// first.
 #[inline]
 #[track_caller]
@@ -78,7 +78,7 @@ pub fn polls<T: ?Sized>(verb: &'static str, kind: &'static str, thing: *const T)
     }
 }
 
-/// Like [`quick`], for an operation on nothing that has a number.
+/// Works like [`quick`], for an operation on nothing that has a number.
 #[inline]
 pub fn alone(verb: &'static str) {
     if is_on() {
@@ -86,7 +86,7 @@ pub fn alone(verb: &'static str) {
     }
 }
 
-/// Like [`op`], for an operation on a goroutine.
+/// Works like [`op`], for an operation on a goroutine.
 #[inline]
 pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Option<Place>) {
     if is_on() {
@@ -95,10 +95,11 @@ pub fn on_goroutine(verb: &'static str, goroutine: Option<u64>, place: Option<Pl
     }
 }
 
-/// What an arm of a select does, and the kind and the address of the thing.
+/// What a select's arm does, and the kind and the address of the thing that it uses.
 pub type Told = (&'static str, &'static str, *const ());
 
-/// Like [`op`], for the things of a select's arms. If not `wait`, like [`brief`].
+/// Works like [`op`], for the things of a select's arms. If `wait` is false, no other goroutine runs first, as in
+/// [`brief`].
 #[inline]
 pub fn select(wait: bool, arms: impl Iterator<Item = Told>, place: Place) {
     if is_on() {

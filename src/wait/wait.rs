@@ -19,21 +19,21 @@ const GIVEN_UP: u32 = 2;
 /// The wait is completed. The number of the arm is added to this value.
 const FIRED: u32 = 3;
 
-/// One wait of one caller, on any number of lists. It lies in the caller's frame.
+/// One wait of one caller, on any number of lists. The wait is in the caller's frame.
 pub struct Wait {
     state: AtomicU32,
     /// The wait is on exactly one list and is untimed. Unlinking its node is therefore the claim, and no
     /// compare-exchange is needed. [X1]
     is_steadfast: bool,
-    /// The waiter to wake. Taken by the waker that claims the wait.
+    /// The waiter to wake. The waker that claims the wait takes this reference.
     who: UnsafeCell<Option<ParkedRef>>,
 }
 
-// SAFETY: once the state is CLAIMED, only the claimer accesses `who`; before that, only the waiter does. The waiter
+// SAFETY: once the state is CLAIMED, only the claimer accesses `who`. Before that, only the waiter does, and it
 // changes `who` only under the lock of the one list that it waits on.
 unsafe impl Sync for Wait {}
 
-// SAFETY: as above, and `ParkedRef` is Send.
+// SAFETY: `ParkedRef` is Send, and the other fields are an atomic and a flag that does not change.
 unsafe impl Send for Wait {}
 
 /// How a wait ended.
@@ -47,9 +47,9 @@ pub enum Ended {
     TimedOut,
 }
 
-/// The wake-ups to perform after a lock is released, mostly none or one. The function that completes the waits
-/// keeps this value in its own frame, and performs the wake-ups before it returns, so the runtime still exists
-/// then.
+/// The wake-ups to perform after a lock is released, mostly none or one. The function that completes the waits keeps
+/// this value in its own frame, and performs the wake-ups before it returns. So the runtime is still alive at that
+/// time.
 #[derive(Default)]
 #[must_use]
 pub struct Wakes {
@@ -82,7 +82,8 @@ impl Wakes {
 
     #[inline(never)]
     fn wake_some(&mut self, first: WakeHandle) {
-        // SAFETY: the handle was made in this frame; see the type's documentation.
+        // SAFETY: the function that keeps this value in its frame made `first`, so the waiter's runtime is still
+        // alive. The type's documentation says why.
         unsafe { first.wake() };
         if !self.rest.is_empty() {
             self.wake_rest();
@@ -91,14 +92,15 @@ impl Wakes {
 
     #[cold]
     fn wake_rest(&mut self) {
-        // SAFETY: as in `wake_some`.
+        // SAFETY: the function that keeps this value in its frame made each handle, so the waiters' runtime is still
+        // alive.
         std::mem::take(&mut *self.rest).into_iter().for_each(|wake| unsafe { wake.wake() });
     }
 }
 
-/// If a panic comes before the wake-ups (a wait inside `no_suspend`), the waiters of completed waits are woken all
-/// the same, because nothing else would wake them. After that nothing is left to drop, so the fields are
-/// `ManuallyDrop`. This spares each channel operation the code for dropping them.
+/// Wakes the waiters of completed waits also if a panic comes before the wake-ups (a wait inside `no_suspend`),
+/// because nothing else would wake these waiters. After that nothing is left to drop, so the fields are
+/// `ManuallyDrop`. Then channel operations contain no code that drops the fields.
 impl Drop for Wakes {
     #[inline]
     fn drop(&mut self) {
@@ -115,7 +117,7 @@ impl Wait {
         Wait::of(park::sleeper_about_to_wait(false).unwrap_or_else(|| park::refuse_to_wait(place)))
     }
 
-    /// Like [`of_caller`](Self::of_caller), for a wait that has one node and is never cancelled. This spares its
+    /// Works like [`of_caller`](Self::of_caller), for a wait that has one node and is never cancelled. This spares its
     /// waker two read-modify-writes.
     ///
     /// # Panics
@@ -199,20 +201,20 @@ impl Wait {
         self.state.load(Ordering::Acquire).checked_sub(FIRED)
     }
 
-    /// Returns true if the wait is neither claimed nor cancelled. The answer is a hint, unless the caller excludes
+    /// Returns true if the wait is neither claimed nor cancelled. The result is a hint, unless the caller prevents
     /// changes.
     pub fn is_waiting(&self) -> bool {
-        // Relaxed: nothing that the state guards is read.
+        // Relaxed: the caller reads nothing that the state guards.
         self.state.load(Ordering::Relaxed) == WAITING
     }
 
-    /// Ends the wait and returns true, unless a waker has claimed it. If false, the waker has completed the wait or
-    /// is about to.
+    /// Ends the wait and returns true, unless a waker has claimed it. If the result is false, the waker has completed
+    /// the wait or is about to complete it.
     pub fn cancel_wait(&self) -> bool {
         if self.is_steadfast {
             broken("cancel_wait", "a wait that may be cancelled", "an untimed one");
         }
-        // Relaxed: the waiter's next steps are under the locks of the lists, or touch nothing shared.
+        // Relaxed: the waiter's next steps are under the locks of the lists, or access nothing that is shared.
         // mutant: give up what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -221,7 +223,8 @@ impl Wait {
     /// lock. The caller must hold the lock of the one list that this wait is on, which wakers hold while they
     /// complete it. The wait must not be completed yet.
     pub(crate) fn set_task(&self, task: Task) -> Option<ParkedRef> {
-        // SAFETY: only a waker that holds the same lock would take `who`. See `Sync`.
+        // SAFETY: no other thread accesses `who`, because a waker takes it only under the list's lock, which the
+        // caller holds.
         self.who.with_mut(|own| unsafe { (*own).replace(ParkedRef::task(task)) })
     }
 
@@ -230,8 +233,8 @@ impl Wait {
         if self.is_steadfast {
             return true;
         }
-        // Relaxed: the claimer holds the list's lock. Under this lock the waiter has linked the node, after it had
-        // filled the message slot. On failure another waker has claimed the wait, or it was cancelled.
+        // Relaxed: the claimer holds the list's lock. The waiter filled the message slot before it linked the node
+        // under this lock. If the exchange fails, another waker has claimed the wait, or it was cancelled.
         // mutant: claim what is claimed: replace WAITING with self.state.load(Ordering::Relaxed)
         self.state.compare_exchange(WAITING, CLAIMED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -239,18 +242,19 @@ impl Wait {
     /// Completes the wait through `arm`. The caller must have claimed it. The frame of the wait may be gone when
     /// this returns. [X4]
     pub(super) fn complete(&self, arm: u32) -> WakeHandle {
-        // SAFETY: the claim is ours, so no other thread accesses `who`. [X1]
+        // SAFETY: the caller has claimed the wait, so no other thread accesses `who`. [X1]
         let who = self.who.with_mut(|who| unsafe { (*who).take() });
         let who = who.expect("a wait that is not completed has a waiter");
-        // SAFETY: the wait was not completed before, so the waiter still waits; a `WakeHandle` stays with its
-        // waker.
+        // SAFETY: the wait was not completed before, so the goroutine or thread of `who` still waits. The caller
+        // keeps the returned handle on its thread or goroutine.
         let wake = unsafe { who.into_wake() };
         if self.is_steadfast {
-            // Release: as below. A store, because no other thread writes the word of an untimed wait.
+            // Release: pairs with the Acquire in `fired`. This is a store, because no other thread writes the state
+            // of an untimed wait.
             self.state.store(FIRED + arm, Ordering::Release);
         } else {
-            // Release: pairs with the Acquire in `fired`, so that the message slot is seen. [X2] A swap, because
-            // threads that claim or cancel write the word, too.
+            // Release: pairs with the Acquire in `fired`, so that the message slot is seen. [X2] This is a swap,
+            // because threads that claim or cancel also write the state.
             let before = self.state.swap(FIRED + arm, Ordering::Release);
             if before != CLAIMED {
                 broken("complete", "CLAIMED", &before.to_string());

@@ -1,26 +1,26 @@
-//! Locks held: which goroutine has which lock, and since when, so that a report of a deadlock can say for which
-//! goroutine another waits.
+//! Locks held: which goroutine holds which lock, and since when. With this, a report of a deadlock can say for which
+//! goroutine another goroutine waits.
 //! Checked by: proptests/model/stories.rs.
 
 use super::{Object, Place, Run, State, What, with};
 
-/// A goroutine has a lock.
+/// A lock and the goroutine that holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder {
     /// The lock.
     pub object: Object,
     /// The goroutine.
     pub who: u32,
-    /// Where it took the lock.
+    /// The location where the goroutine took the lock.
     pub place: Place,
 }
 
-/// Tells that `who` has `object` from now on.
+/// Records that goroutine `who` holds `object` from now on.
 pub fn holds(who: u32, object: Option<Object>, place: Place) {
     with(|log| log.run.held.extend(object.map(|object| Holder { object, who, place })));
 }
 
-/// Tells that `object` is no longer held: by `who`, or, if the guard has moved, by the goroutine that had it.
+/// Records that `object` is no longer held by `who`, or, if the guard has moved, by the goroutine that held it.
 pub fn lets_go(who: u32, object: Option<Object>) {
     with(|log| {
         let held = &mut log.run.held;
@@ -33,7 +33,7 @@ pub fn lets_go(who: u32, object: Option<Object>) {
 }
 
 impl Run {
-    /// Returns the goroutine that has the lock for which that goroutine waits.
+    /// Returns the goroutine that holds the lock for which that goroutine waits.
     pub fn holders_before(&self, who: u32) -> impl Iterator<Item = &Holder> {
         let record = self.goroutines.get((who as usize).wrapping_sub(1));
         let waits = record.filter(|record| record.state == State::Waiting);
@@ -44,7 +44,7 @@ impl Run {
         self.held.iter().filter(move |holder| Some(holder.object) == object)
     }
 
-    /// Says in words that a goroutine waits for a lock that it has itself.
+    /// Returns a sentence for a goroutine that waits for a lock that it holds itself.
     pub(super) fn waits_for_itself(&self) -> Option<String> {
         let ids = 1..=self.goroutines.len() as u32;
         let (id, own) = ids

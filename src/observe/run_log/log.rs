@@ -1,4 +1,4 @@
-//! Log: what happens in one checked run, as it happens; and what ends the run.
+//! Log: records what happens in one checked run, while it happens, and what ends the run.
 
 use super::place;
 use super::place::with;
@@ -9,34 +9,34 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 pub(super) struct RunLog {
-    /// Which run of all in this process.
+    /// The number of this run among all runs of the process.
     pub(super) number: u64,
     rules: Rules,
     tell: Sender<Record>,
     pub(super) run: Run,
     running: usize,
-    /// Waits that a time-out will end.
+    /// The number of waits that a time-out will end.
     timed: usize,
     threads: u32,
-    /// How many steps were taken so far.
+    /// The number of steps so far.
     steps: usize,
     objects: HashMap<usize, Object>,
     counts: HashMap<&'static str, u32>,
-    /// What a checker's own panic means. It is told as soon as the checker's hook has returned.
+    /// The meaning of a checker's own panic. The failure is told as soon as the checker's hook has returned.
     verdict: Option<(Kind, String)>,
     /// Panics that the hook saw, and that have not ended a goroutine yet.
     panics: Vec<(String, String)>,
-    /// Runtimes that the program has built: whether a panic in each aborts.
+    /// For each runtime that the program has built: whether a panic in it aborts.
     pub(super) runtimes: Vec<bool>,
 }
 
 /// How many kernel threads have an open log.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns whether any kernel thread of the process has a log. This is a hint that saves the others a look.
+/// Returns whether any kernel thread of the process has a log. This hint saves the other threads a lookup.
 #[inline]
 pub fn any_open() -> bool {
-    // Relaxed: the thread that has one sees its own store.
+    // Relaxed: a thread that has a log sees its own store.
     OPEN.load(Ordering::Relaxed) != 0
 }
 
@@ -45,16 +45,16 @@ pub fn is_open() -> bool {
     any_open() && with(|_| ()).is_some()
 }
 
-/// Where a run tells of its failure, and where that is heard; nothing comes if it has none.
+/// Makes the channel on which a run tells of its failure. If the run has no failure, nothing is sent.
 pub fn ear() -> (Sender<Record>, Receiver<Record>) {
     channel()
 }
 
-/// Begins a run on this kernel thread. The receiver at the other end of `tell` hears of its failure.
+/// Begins a run on this kernel thread. If the run fails, the failure is sent to `tell`.
 pub fn open(rules: Rules, tell: Sender<Record>) {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     let log = RunLog {
-        // Relaxed: a number.
+        // Relaxed: the number only has to be unique.
         number: RUNS.fetch_add(1, Ordering::Relaxed),
         rules,
         tell,
@@ -83,7 +83,7 @@ pub fn close() -> Option<Run> {
     Some(log.run)
 }
 
-/// Counts one more model thread; fails the run if the checker can't run so many.
+/// Counts one more model thread. Fails the run if the checker cannot run so many threads.
 pub fn thread(what: &str) {
     let refused = with(|log| {
         log.threads += 1;
@@ -101,7 +101,7 @@ pub fn thread(what: &str) {
     }
 }
 
-/// Tells that a goroutine was spawned; returns its id.
+/// Records that a goroutine was spawned. Returns its id.
 pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
     with(|log| {
         let runtime = log.goroutine(by).map_or(0, |record| record.runtime);
@@ -123,7 +123,7 @@ pub fn spawned(by: u32, name: Option<&str>, place: Option<Place>) -> u32 {
     .unwrap_or(0)
 }
 
-/// Tells that a goroutine begins a public operation.
+/// Records that a goroutine begins a public operation.
 pub fn op(who: u32, what: What, place: Option<Place>) {
     step();
     with(|log| {
@@ -134,13 +134,13 @@ pub fn op(who: u32, what: What, place: Option<Place>) {
     });
 }
 
-/// Returns what is said of an execution without an end.
+/// Returns the message for an execution that does not end.
 pub(crate) const TOO_MANY_STEPS: &str = "an execution took more steps than it may: a loop that waits for \
     nobody? Let it park, or raise the limit with `Check::steps`";
 
-/// Counts one more step of the run, which may be one too many. That is told here, where nothing unwinds yet and
-/// no lock is held. A checker's own limit is met in a panic hook, and a stopped thread would keep the hook's
-/// lock.
+/// Counts one more step of the run, and fails the run if there are too many. The failure is told here, where nothing
+/// unwinds yet and no lock is held. A checker's own limit would be met in a panic hook, and a thread that stops there
+/// would keep the hook's lock.
 pub fn step() {
     raise_deferred_failure();
     let beyond = with(|log| {
@@ -152,17 +152,17 @@ pub fn step() {
     }
 }
 
-/// Tells how the operation ended, if that is worth a word.
+/// Records how the operation ended, if that is worth a report.
 pub fn says(who: u32, outcome: &'static str) {
     with(|log| log.note(who, What::Says(outcome)));
 }
 
-/// Tells which of the things that a select waits for was first, and what is done to it.
+/// Records which of a select's things was first, and what is done to it.
 pub fn chooses(who: u32, object: Option<Object>, part: &'static str) {
     with(|log| log.note(who, What::Chooses(object, part)));
 }
 
-/// Tells that a thing was made at `address`: a later thing at the same address is another.
+/// Records that a thing was made at `address`, so that it is not taken for an earlier thing at this address.
 pub fn made(kind: &'static str, address: usize) {
     with(|log| log.number(kind, address));
 }
@@ -175,7 +175,8 @@ pub fn object(kind: &'static str, address: usize) -> Option<Object> {
     })
 }
 
-/// Tells that a goroutine is about to wait until another wakes it. Does not return if none can. [K8]
+/// Records that a goroutine is about to wait until another goroutine wakes it. Does not return if no goroutine can
+/// run. [K8]
 pub fn sleeps(who: u32) {
     raise_deferred_failure();
     let stuck = with(|log| {
@@ -187,13 +188,13 @@ pub fn sleeps(who: u32) {
     }
 }
 
-/// Tells that a goroutine of a simulation waits until another wakes it, or its time has come.
+/// Records that a goroutine of a simulation waits until another goroutine wakes it, or its deadline has passed.
 pub fn waits(who: u32) {
     with(|log| log.waits(who));
 }
 
-/// Tells that no goroutine of a simulation can run, and that time will not change this: the run is over. Does
-/// not return if a goroutine waits. [K8]
+/// Records that no goroutine of a simulation can run, and that the passing of time will not change this, so the run
+/// is over. Does not return if a goroutine waits. [K8]
 pub fn at_rest() {
     let waiting = with(|log| log.run.goroutines.iter().any(|one| one.state != State::Ended));
     match waiting {
@@ -203,7 +204,7 @@ pub fn at_rest() {
     }
 }
 
-/// Tells that a goroutine was woken, or that its time has come.
+/// Records that a goroutine was woken, or that its deadline has passed.
 pub fn wakes(who: u32) {
     with(|log| {
         let Some(record) = log.goroutine(who) else { return };
@@ -215,8 +216,8 @@ pub fn wakes(who: u32) {
     });
 }
 
-/// Tells that its closure has returned. Does not return if the goroutines left wait for ever. Returns true if
-/// it was the last. [K8]
+/// Records that the goroutine's closure has returned. Does not return if the other goroutines wait for ever. Returns
+/// true if this was the last goroutine. [K8]
 pub fn ended(who: u32) -> bool {
     raise_deferred_failure();
     let end = with(|log| {
@@ -231,22 +232,22 @@ pub fn ended(who: u32) -> bool {
     }
 }
 
-/// Works like [`ended`], in a simulation, which goes on.
+/// Works like [`ended`], in a simulation, which then continues.
 pub fn ends(who: u32) {
     with(|log| log.ends(who));
 }
 
-/// Tells that a wait that time can end begins, or is over.
+/// Records that a wait that time can end begins, or is over.
 pub fn timed(begins: bool) {
     with(|log| log.timed = if begins { log.timed + 1 } else { log.timed - 1 });
 }
 
-/// Tells that time has passed.
+/// Records that time has passed.
 pub fn time(nanos: u64) {
     with(|log| log.note(0, What::Time(nanos)));
 }
 
-/// Tells that so many messages were dropped with their channel.
+/// Records that so many messages were dropped with their channel.
 pub fn lost(object: Option<Object>, count: usize) {
     if count > 0 && with(|log| log.rules.forbid_lost_values) == Some(true) {
         let (kind, number) = object.unwrap_or(("channel", 0));
@@ -255,27 +256,27 @@ pub fn lost(object: Option<Object>, count: usize) {
     }
 }
 
-/// Tells that the panic hook saw a panic.
+/// Records that the panic hook saw a panic.
 pub fn saw_panic(message: &str, place: String) -> bool {
     with(|log| log.panics.push((message.to_owned(), place))).is_some()
 }
 
-/// Fails the run because of a checker's own panic. It is noted in the checker's hook, where a kernel thread
-/// that stops would keep the hook's lock. It is told at the next step of any goroutine, or where the panic is
-/// caught. Returns false if a panic is noted already: then the code that unwinds has met the checker again, and
-/// can't be stopped any more.
+/// Fails the run because of a checker's own panic. The panic is noted in the checker's hook, but a kernel thread that
+/// stops there would keep the hook's lock. So the failure is told at the next step of any goroutine, or where the
+/// panic is caught. Returns false if a panic is noted already. In that case code that unwinds has called the checker
+/// again, and the run cannot be stopped any more.
 pub fn defer_failure(kind: Kind, message: String) -> bool {
     with(|log| log.verdict.replace((kind, message)).is_none()) == Some(true)
 }
 
-/// Tells what was noted. Does not return if there was anything.
+/// Tells the failure that was noted. Does not return if one was noted.
 pub fn raise_deferred_failure() {
     if let Some((kind, message)) = with(|log| log.verdict.take()).flatten() {
         fail(kind, message);
     }
 }
 
-/// Tells that a goroutine's closure has panicked.
+/// Records that a goroutine's closure has panicked.
 pub fn panicked(who: u32, message: &str) {
     let seen = with(|log| {
         let seen = log.panics.iter().rposition(|(seen, _)| seen == message)?;
@@ -288,8 +289,8 @@ pub fn panicked(who: u32, message: &str) {
     runtimes::note_panic(who, text, message);
 }
 
-/// Works like [`panicked`], where only the hook has seen the message: in a simulation no goroutine runs between a panic
-/// and the end of its goroutine. Returns the message.
+/// Works like [`panicked`], where only the hook has seen the message. In a simulation no goroutine runs between a
+/// panic and the end of its goroutine. Returns the message.
 pub fn died(who: u32) -> String {
     let (message, place) = with(|log| log.panics.pop()).flatten().unwrap_or_default();
     runtimes::note_panic(who, format!("{message} at {place}"), &message);

@@ -1,10 +1,10 @@
-//! Run log: what a checked run of a user's program remembers: which goroutines are alive, what each of them
-//! does and where, and what happened in which order. It belongs to the one kernel thread on which all of a
-//! run's goroutines take turns. It is no part of the model: no checker sees it.
+//! Run log: the record of a checked run of a user's program. It says which goroutines are alive, what each of them
+//! does and at which location, and what happened in which order. The log belongs to the one kernel thread on which
+//! all goroutines of a run take turns. The log is not a part of the model, so no checker sees it.
 //!
 //! open; then spawned, op, sleeps, wakes, ended, in the order of the run; fail, or close.
 //! In a simulation: ends and waits, which raise no failure; at_rest, which does.
-//! [K8] A run in which no goroutine can go on is reported by the step that made it so, before any checker
+//! [K8] If no goroutine can continue, the run is reported by the step that made it so, before any checker
 //!      unwinds anything. The kernel thread then stops for good, and its stacks stay as they are.
 //! Checked by: proptests/model/main.rs.
 

@@ -1,6 +1,6 @@
-//! Where a run's log is found. In a model all goroutines take turns on one kernel thread and share its
-//! thread-locals, and the log is one of these. In a simulation each goroutine has thread-locals of its own, and
-//! the log is found by the one worker that runs them all.
+//! Finds the log of a run. In a model all goroutines take turns on one kernel thread and share its thread-locals, and
+//! the log is one of these. In a simulation each goroutine has thread-locals of its own, so the log is found by the
+//! one worker that runs them all.
 
 use super::RunLog;
 use crate::platform::{MODELLED, tls};
@@ -19,7 +19,8 @@ fn by_worker<R>(f: impl FnOnce(&mut BTreeMap<usize, Arc<Mutex<RunLog>>>) -> R) -
     f(&mut BY_WORKER.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Calls `f` with the caller's log. Returns `None` if there is none, or if the caller is within such a call.
+/// Calls `f` with the caller's log. Returns `None` if there is no log, or if the caller is within such a call
+/// already.
 #[inline(never)]
 pub(super) fn with<R>(f: impl FnOnce(&mut RunLog) -> R) -> Option<R> {
     if MODELLED {

@@ -1,10 +1,10 @@
-//! Record: what a log holds of a run: which goroutines took part, and what happened.
+//! Record: the contents of a log, which are the goroutines that took part in a run and the events of the run.
 //! Checked by: proptests/model/main.rs.
 
 use super::Holder;
 use std::panic::Location;
 
-/// Where something happened in the user's program.
+/// The location in the user's program at which something happened.
 pub type Place = &'static Location<'static>;
 
 /// What is wrong with a run.
@@ -16,91 +16,91 @@ pub enum Kind {
     Panic,
     /// A goroutine waits after the end of the program.
     Leak,
-    /// A message was dropped with its channel.
+    /// A message was dropped with its channel, before any goroutine received it.
     LostValue,
     /// The run is beyond what the checker can do.
     Limit,
 }
 
-/// A thing that goroutines share, by kind and by number.
+/// Identifies a thing that goroutines share by its kind and its number.
 pub type Object = (&'static str, u32);
 
 /// What a goroutine did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// Began an operation.
+    /// The goroutine began an operation.
     Op(&'static str, Option<Object>),
-    /// As `Op`, on several things, each with what is to be done to it.
+    /// The goroutine began an operation on several things. Each thing is listed with what would be done to it.
     Select(&'static str, Vec<(Object, &'static str)>),
-    /// The operation is to be done on this thing.
+    /// The operation will be done on this thing.
     Chooses(Option<Object>, &'static str),
-    /// The operation ended in this way.
+    /// The operation ended with this result.
     Says(&'static str),
-    /// It waits for the operation to end.
+    /// The goroutine waits for the operation to end.
     Waits,
-    /// It waits no longer.
+    /// The goroutine no longer waits.
     GoesOn,
-    /// Panicked.
+    /// The goroutine panicked.
     Panics(String),
-    /// Its closure has returned.
+    /// The goroutine's closure has returned.
     Ends,
-    /// So many nanoseconds have passed, which no goroutine did.
+    /// So many nanoseconds have passed. This is an event of the clock, not of a goroutine.
     Time(u64),
 }
 
 /// One entry of the history.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The goroutine's id; 0 for the clock.
+    /// The goroutine's id, or 0 for the clock.
     pub who: u32,
-    /// What it did.
+    /// What the goroutine did.
     pub what: What,
-    /// Where it did so.
+    /// The location in the user's program.
     pub place: Option<Place>,
 }
 
 /// A goroutine of the run.
 #[derive(Clone, Debug)]
 pub struct GoroutineRecord {
-    /// Its name, if it has one.
+    /// The goroutine's name, if it has one.
     pub name: Option<String>,
-    /// Where it was spawned; the first goroutine was not spawned.
+    /// The location where the goroutine was spawned. The first goroutine has none, because it was not spawned.
     pub spawned: Option<Place>,
-    /// Whether it runs, waits or has ended.
+    /// Whether the goroutine runs, waits or has ended.
     pub state: State,
-    /// The operation that it is in.
+    /// The operation that the goroutine has begun and not ended.
     pub doing: Option<Event>,
-    /// The number of the runtime that it was spawned in; 0 if that is the program's own.
+    /// The number of the runtime in which the goroutine was spawned, or 0 for the program's own runtime.
     pub runtime: u32,
 }
 
 /// The state of a goroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It runs, or could.
+    /// The goroutine runs or can run.
     Running,
-    /// It waits for another goroutine.
+    /// The goroutine waits for another goroutine.
     Waiting,
-    /// Its closure has returned.
+    /// The goroutine's closure has returned.
     Ended,
 }
 
-/// A whole run, as far as it went.
+/// A run, up to its end or its failure.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     /// The goroutine with id `n` is at `n - 1`.
     pub goroutines: Vec<GoroutineRecord>,
-    /// What happened, without the `forgotten` first steps.
+    /// The history, without its first `forgotten` steps.
     pub events: Vec<Event>,
-    /// How much of the history is no longer kept.
+    /// The number of steps at the start of the history that are no longer kept.
     pub forgotten: usize,
     /// Locks that are held.
     pub held: Vec<Holder>,
-    /// A number that two runs share if the same happened in both.
+    /// A digest of the history. Two runs in which the same happened have the same digest.
     pub digest: u64,
 }
 
-/// At least so many steps of the history are kept.
+/// The number of steps of the history that are kept, at least.
 const KEPT: usize = 1 << 14;
 const FNV_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01B3;
@@ -145,21 +145,21 @@ impl Run {
 /// A run that failed.
 #[derive(Debug)]
 pub struct Record {
-    /// How.
+    /// The kind of the failure.
     pub kind: Kind,
-    /// In a sentence.
+    /// A sentence that describes the failure.
     pub message: String,
-    /// What had happened.
+    /// The run up to the failure.
     pub run: Run,
 }
 
-/// What the user asked to be a failure, or not.
+/// The user's choice of what counts as a failure, and the limits of the checker.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
     /// Whether a message that is dropped with its channel is a failure.
     pub forbid_lost_values: bool,
-    /// As many model threads as the checker can run.
+    /// The greatest number of model threads that the checker can run.
     pub most_threads: Option<u32>,
-    /// Operations and turns of a run, where the log counts them.
+    /// The greatest number of operations and turns in a run, if the log counts them.
     pub most_steps: Option<usize>,
 }

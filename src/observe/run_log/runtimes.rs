@@ -4,29 +4,29 @@
 
 use super::{Place, State, What, with};
 
-/// A runtime that a program has built, by the numbers of the run and its own.
+/// A runtime that a program has built, identified by the number of the run and by its number in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuntimeId {
-    /// Which run of all in this process.
+    /// The number of the run among all runs of this process.
     pub run: u64,
-    /// Which of that run's runtimes.
+    /// The number of the runtime among the runtimes of that run.
     pub number: u32,
 }
 
 /// A goroutine that has not ended.
 #[derive(Clone, Debug)]
 pub struct Left {
-    /// Its id.
+    /// The goroutine's id.
     pub id: u32,
-    /// Its name, if it has one.
+    /// The goroutine's name, if it has one.
     pub name: Option<String>,
-    /// Whether it waits for another goroutine.
+    /// Whether the goroutine waits for another goroutine.
     pub waits: bool,
-    /// Where its current operation is in the program.
+    /// The location of the goroutine's current operation in the program.
     pub place: Option<Place>,
 }
 
-/// Tells that the program builds a runtime, in which a panic aborts or does not. Returns `None` outside of a
+/// Records that the program builds a runtime, and whether a panic in this runtime aborts. Returns `None` outside of a
 /// run.
 pub fn runtime(aborts: bool) -> Option<RuntimeId> {
     with(|log| {
@@ -40,7 +40,8 @@ pub fn this_run() -> Option<u64> {
     with(|log| log.number)
 }
 
-/// Tells that `who` belongs to that runtime from now on; returns the number of the runtime before.
+/// Records that goroutine `who` belongs to that runtime from now on. Returns the number of the runtime that it
+/// belonged to before.
 pub fn belongs(who: u32, runtime: u32) -> u32 {
     let change = |record: &mut crate::observe::run_log::GoroutineRecord| {
         std::mem::replace(&mut record.runtime, runtime)
@@ -48,7 +49,7 @@ pub fn belongs(who: u32, runtime: u32) -> u32 {
     with(|log| log.goroutine(who).map(change)).flatten().unwrap_or(0)
 }
 
-/// Returns how many goroutines that runtime has had, and those of them that have not ended.
+/// Returns how many goroutines that runtime has had, and which of these goroutines have not ended.
 pub fn left_of(runtime: u32) -> (u64, Vec<Left>) {
     with(|log| {
         let own = || log.run.goroutines.iter().zip(1..).filter(|(one, _)| one.runtime == runtime);
@@ -64,13 +65,13 @@ pub fn left_of(runtime: u32) -> (u64, Vec<Left>) {
     .unwrap_or_default()
 }
 
-/// Returns whether a panic of `who` would abort the process.
+/// Returns whether a panic of goroutine `who` would abort the process.
 pub(super) fn aborts(log: &mut crate::observe::run_log::RunLog, who: u32) -> bool {
     let runtime = log.goroutine(who).map_or(0, |record| record.runtime);
     runtime.checked_sub(1).is_some_and(|at| log.runtimes[at as usize])
 }
 
-/// Notes a panic. Does not return where that would abort the process.
+/// Records a panic. Does not return if the panic would abort the process.
 pub(super) fn note_panic(who: u32, text: String, message: &str) {
     crate::observe::run_log::raise_deferred_failure();
     let aborts = with(|log| {

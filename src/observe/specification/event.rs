@@ -14,48 +14,47 @@ pub enum Place {
     Next(u32),
     /// The global queue.
     GlobalQueue,
-    /// The bound queue of a worker: goroutines bound to it.
+    /// The bound queue of a worker, which holds goroutines that are bound to the worker.
     BoundQueue(u32),
-    /// The remote queue of a worker: goroutines bound to it that others made runnable.
+    /// The remote queue of a worker, which holds bound goroutines that other threads made runnable.
     RemoteQueue(u32),
 }
 
 /// What happens to a goroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The goroutine exists, under this number.
+    /// The goroutine exists from now on, under this number.
     Spawned(u64),
-    /// From now on it resumes on this worker alone, or on any.
+    /// The goroutine resumes only on this worker from now on, or on any worker.
     Home(Option<u32>),
-    /// It is about to be put into that queue.
+    /// The goroutine is about to be put into that queue.
     Queued(Place),
-    /// It was taken from that queue.
+    /// The goroutine was taken from that queue.
     Taken(Place),
-    /// The worker is about to switch to its stack.
+    /// The worker is about to switch to the goroutine's stack.
     Resumed(u32),
-    /// It has called `park`.
+    /// The goroutine has called `park`.
     Parks(&'static Location<'static>),
-    /// It is about to switch away from its stack.
+    /// The goroutine is about to switch away from its stack.
     Suspends(&'static Location<'static>),
-    /// Its switch is finished. The worker tells so on its own stack, or the goroutine that runs next tells so
-    /// on its stack, if the goroutine passed on to it directly.
-    /// stack.
+    /// The goroutine's switch is finished. The worker tells so on its own stack. If the goroutine passed on directly
+    /// to the next goroutine, that next goroutine tells so on its stack.
     Left { worker: u32, parks: bool },
-    /// A thread or goroutine is about to give it a permit.
+    /// A thread or goroutine is about to give a permit to the goroutine.
     Unparks,
-    /// The giver of a permit has done all that follows from it.
+    /// A thread or goroutine has given a permit, and has done all that follows from it.
     UnparkAction,
-    /// The deadline of its park is about to ready it.
+    /// The deadline of the goroutine's park is about to make it runnable.
     Expires,
-    /// That deadline found nothing to ready.
+    /// The deadline of the goroutine's park did not make it runnable.
     Expired,
-    /// It has consumed its permit.
+    /// The goroutine has consumed its permit.
     Permit,
     /// A blocking section begins, or ends.
     Blocks(bool),
-    /// Its stack and its result are no longer needed.
+    /// The goroutine's stack and its result are no longer needed.
     Exited,
-    /// Its result was taken.
+    /// The goroutine's result was taken.
     Joined,
 }
 
@@ -64,33 +63,33 @@ pub enum Event {
 pub enum Doing {
     /// A kernel thread has taken the worker's slot.
     Seated(u32),
-    /// It chooses the next goroutine.
+    /// The worker chooses the next goroutine.
     Decides { worker: u32, processor: u32 },
-    /// It has found nothing else, so the goroutine that yields goes on.
+    /// The worker has found nothing else, so the goroutine that yields continues.
     Stays(u32),
-    /// It counts as a sleeper, and will look once more.
+    /// The worker counts as a sleeper, and will look for work once more.
     AboutToSleep(u32),
-    /// It has looked, and sleeps.
+    /// The worker has looked for work, and sleeps.
     Sleeps(u32),
-    /// It waits in line for a processor.
+    /// The worker waits in line for a processor.
     Queues(u32),
-    /// It has learnt that its processor was retaken.
+    /// The worker has learnt that its processor was retaken.
     Returned(u32),
-    /// Its kernel thread ends, or never existed.
+    /// The worker's kernel thread ends, or never existed.
     Vacated(u32),
     /// The processor belongs to that worker, or to none.
     Held { processor: u32, by: Option<u32> },
     /// The processor is among the idle ones.
     Idle(u32),
-    /// It was taken from a worker in user code. `hog` is true if the goroutine there is CPU-bound.
+    /// The processor was taken from a worker in user code. `hog` is true if the goroutine there is CPU-bound.
     Retaken { worker: u32, processor: u32, cpu_bound: bool },
-    /// So many processors may be held at a time.
+    /// At most so many processors may be held at a time.
     Active(u32),
-    /// Work may have to wait for the monitor because a thread start is pending, or no longer.
+    /// A thread start is pending, so that work may have to wait for the monitor, or is no longer pending.
     Starved(bool),
     /// The runtime is about to stop.
     Stopping,
-    /// Its last worker has stopped.
+    /// The last worker of the runtime has stopped.
     Stopped,
 }
 

@@ -63,7 +63,7 @@ impl History {
         }
     }
 
-    /// Nothing is known of a goroutine that was not spawned: a model of a part may have none.
+    /// Nothing is known of a goroutine that was not spawned, because the model of a part may spawn none.
     fn record(&mut self, key: Key) -> &mut Record {
         self.goroutines.entry(key).or_default()
     }
@@ -125,7 +125,7 @@ impl History {
         Ok(())
     }
 
-    /// The deadline's work is done.
+    /// Records that the deadline's work is done.
     fn expired(&mut self, key: Key) {
         let expires = std::mem::take(&mut self.record(key).permits.expires);
         self.expiring -= usize::from(expires);
@@ -204,8 +204,8 @@ impl History {
         self.home(key, None)
     }
 
-    /// The worker has gone on, so the goroutine whose park it last handled is parked, unless another thread has
-    /// unparked it. Then no permit is left over. [S3]
+    /// Called when the worker has continued. The goroutine whose park the worker last handled is parked then, unless
+    /// another thread has unparked it. A parked goroutine has no permit. [S3]
     pub(super) fn settle_last(&mut self, worker: u32) -> Result<(), Breach> {
         let Some((key, left)) = self.worker(worker).settles.take() else { return Ok(()) };
         if self.record(key).left == left { self.permit_is_not_lost(key) } else { Ok(()) }
@@ -217,7 +217,7 @@ impl History {
         if record.at != Where::Parked || !record.permits.is_lost() || self.stopping {
             return Ok(());
         }
-        // Until its worker has gone on, the worker may still find the permit.
+        // Until its worker has continued, the worker may still find the permit.
         if worker.is_some_and(|id| self.worker(id).settles == Some((key, left))) {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! History: all that was told, in the order of telling, and the end of the process when a rule was broken.
+//! History: the events that were told, in the order of telling, and the report that ends the process when a rule was
+//! broken.
 //! Checked by: src/observe/specification/tests.rs.
 
 use super::bounded_wait::Line;
@@ -20,16 +21,16 @@ pub(super) struct Breach {
     pub(super) worker: Option<u32>,
 }
 
-/// Where a goroutine is.
+/// The state of a goroutine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Where {
-    /// Runnable, and in the hands of a thread at work: a new goroutine, or one between two queues.
+    /// The goroutine is runnable and in the hands of a thread at work: it is new, or between two queues.
     #[default]
     InHands,
     Queued(Place),
-    /// Its stack is in use.
+    /// The goroutine's stack is in use.
     Running(u32),
-    /// Off its stack after `park`; not runnable until a thread queues it.
+    /// The goroutine is off its stack after `park`. It is not runnable until a thread queues it.
     Parked,
     Ended,
 }
@@ -42,19 +43,19 @@ pub(super) struct Record {
     pub(super) home: Option<u32>,
     pub(super) joined: bool,
     pub(super) permits: Permits,
-    /// When it was last queued.
+    /// The time at which the goroutine was last queued.
     pub(super) queued: u64,
-    /// When it last left its stack.
+    /// The time at which the goroutine last left its stack.
     pub(super) left: u64,
-    /// The worker that resumed it last.
+    /// The worker that resumed the goroutine last.
     pub(super) worker: Option<u32>,
     pub(super) history: VecDeque<(u64, Event)>,
 }
 
-/// See the module.
+/// The state of the specification; see the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// How many events were told so far.
+    /// The number of events that were told so far.
     pub(super) now: u64,
     pub(super) goroutines: HashMap<Key, Record>,
     pub(super) workers: Vec<workers::Worker>,
@@ -64,7 +65,7 @@ pub(super) struct History {
     pub(super) acting: usize,
     /// Runnable goroutines that are in no queue.
     pub(super) in_hands: usize,
-    /// Goroutines that their deadline is about to make runnable.
+    /// Goroutines that are about to become runnable by their deadline.
     pub(super) expiring: usize,
     /// How many goroutines have not ended.
     pub(super) live: usize,
@@ -75,7 +76,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Reports that the invariant is broken by, or for, this goroutine.
+    /// Reports that the invariant does not hold for this goroutine.
     pub(super) fn breach(
         &self,
         invariant: &'static str,
@@ -89,7 +90,7 @@ impl History {
         Err(Breach { invariant, what, goroutine: Some(goroutine), worker })
     }
 
-    /// Reports the same for a worker.
+    /// Reports that the invariant does not hold for this worker.
     pub(super) fn breach_of(
         &self,
         invariant: &'static str,
@@ -113,7 +114,7 @@ impl History {
         }
     }
 
-    /// Prints the breach and what led to it, and ends the process.
+    /// Prints the breach and the events before it, and ends the process.
     #[cold]
     pub(super) fn report(&self, breach: &Breach) -> ! {
         let mut text = String::new();

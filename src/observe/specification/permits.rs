@@ -1,11 +1,12 @@
 //! Permits: a permit is consumed at most once and never lost. [S3]
 //!
-//! An unpark and a consumption are each a single read-modify-write of the state word. They are told beside it:
-//! an unpark as an interval around its read-modify-write, and a consumption after its own, and after the `park`
-//! that it ends has begun. So the rules say what holds wherever in those intervals the instant lies:
+//! An unpark and a consumption are each a single read-modify-write of the state word, but they are told separately.
+//! An unpark is told as an interval around its read-modify-write. A consumption is told after its read-modify-write,
+//! and after the beginning of the `park` that it ends. So the rules must be valid wherever in those intervals the
+//! read-modify-write is:
 //! - For each consumption there is an unpark that has not ended, or that ended after the `park` of the
 //!   consumption before it began.
-//! - A parked goroutine, with no unpark in progress and no deadline about to ready it, has had no unpark that
+//! - A parked goroutine, with no unpark in progress and no deadline about to make it runnable, has had no unpark that
 //!   began after its last consumption.
 //!
 //! Checked by: src/observe/specification/tests.rs.
@@ -13,25 +14,25 @@
 /// What is known of a goroutine's permit.
 #[derive(Debug, Default)]
 pub(super) struct Permits {
-    /// How many unparks have begun and not ended.
+    /// The number of unparks that have begun and not ended.
     in_progress: usize,
-    /// Its deadline is about to ready it.
+    /// Whether the goroutine's deadline is about to make it runnable.
     pub(super) expires: bool,
-    /// When the unpark that ended last has ended.
+    /// The time at which the last unpark to end has ended.
     ended: u64,
-    /// An unpark that has ended began when its permit was not consumed, and no consumption came since.
+    /// Whether an unpark that has ended began when its permit was not consumed, with no consumption since.
     pending: bool,
-    /// When the last unpark that may still be consumed began.
+    /// The time at which the last unpark that may still be consumed began.
     begun: u64,
-    /// When the current `park` began, and the `park` that consumed last.
+    /// The time at which the current `park` began, and that of the `park` that consumed last.
     parks: u64,
     consumed_by: u64,
-    /// When the last consumption was told.
+    /// The time at which the last consumption was told.
     consumed: u64,
 }
 
 impl Permits {
-    /// The permits of a goroutine spawned at `now`.
+    /// Returns the permits of a goroutine that is spawned at `now`.
     pub(super) fn new(now: u64) -> Self {
         Permits { parks: now, consumed_by: now, consumed: now, ..Permits::default() }
     }
@@ -62,7 +63,7 @@ impl Permits {
         given
     }
 
-    /// Returns whether a parked goroutine has a permit all the same. [S3]
+    /// Returns whether a parked goroutine has a permit, which [S3] forbids.
     pub(super) fn is_lost(&self) -> bool {
         self.in_progress == 0 && !self.expires && self.pending
     }

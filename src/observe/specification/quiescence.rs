@@ -1,6 +1,6 @@
-//! Quiescence: what holds whenever no thread is at work on the queues. Then each worker is on a goroutine's
-//! stack, asleep, or in line for a processor; no wake-up is in flight; and no plain thread or goroutine is
-//! within a call that could publish or wake. All work that was due has then been done.
+//! Quiescence: what must hold whenever no thread is at work on the queues. Then each worker is on a goroutine's
+//! stack, asleep, or in line for a processor. No wake-up is in flight, and no plain thread or goroutine is within a
+//! call that could publish or wake. All work that was due has been done by then.
 //! [E1] [I1] [I2] [I5]; and at the end [E1].
 //! Checked by: src/observe/specification/tests.rs.
 
@@ -21,7 +21,7 @@ impl History {
         self.calm()
     }
 
-    /// Checks the rules; it is called whenever a thread has ceased to be at work.
+    /// Checks the rules. Called whenever a thread has stopped being at work.
     pub(super) fn calm(&self) -> Result<(), Breach> {
         let at_work = |at| matches!(at, At::RuntimeGuard | At::AboutToSleep);
         if self.stopping || self.acting > 0 || self.workers.iter().any(|w| at_work(w.at)) {

@@ -5,7 +5,7 @@ use super::history::{Breach, History};
 use crate::platform::SPEC;
 use crate::platform::unmodelled::Mutex;
 
-/// A goroutine, as the specification knows it: by the address of its cell.
+/// Identifies a goroutine for the specification by the address of its cell.
 pub type Key = usize;
 
 /// One runtime's specification.
@@ -51,7 +51,7 @@ impl Spec {
         }
     }
 
-    /// See [`Acting`].
+    /// Returns an [`Acting`] value for the caller.
     #[inline(always)]
     pub fn acting(&self) -> Acting<'_> {
         if SPEC {
@@ -60,7 +60,7 @@ impl Spec {
         Acting { spec: self, unparks: None }
     }
 
-    /// Works like [`acting`](Self::acting): the goroutine is given a permit.
+    /// Works like [`acting`](Self::acting), for a caller that gives the goroutine a permit.
     #[inline(always)]
     pub fn unparking(&self, goroutine: Key) -> Acting<'_> {
         let mut acting = self.acting();

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 /// A goroutine.
 const G: usize = 64;
-/// Another.
+/// Another goroutine.
 const H: usize = 128;
 
 /// One step of a history.
@@ -33,7 +33,7 @@ fn take(book: &mut History, step: Step) -> Result<(), Breach> {
     }
 }
 
-/// Two processors, of which worker 0 holds the first; worker 1 sleeps.
+/// Begins a history with two processors. Worker 0 holds the first processor, and worker 1 sleeps.
 fn book() -> History {
     let mut book = History::default();
     let doings = [
@@ -58,7 +58,7 @@ fn holds(steps: impl IntoIterator<Item = Step>) -> History {
     book
 }
 
-/// The last step, and no earlier one, breaks the invariant.
+/// Checks that the last step, and no earlier step, breaks the invariant.
 #[track_caller]
 fn breaks(invariant: &str, steps: impl IntoIterator<Item = Step>) {
     let mut steps: Vec<_> = steps.into_iter().collect();
@@ -72,12 +72,12 @@ fn left(parks: bool) -> Event {
     Left { worker: 0, parks }
 }
 
-/// Spawned, and put into the first run queue.
+/// The steps by which a goroutine is spawned and put into the first run queue.
 fn born() -> Vec<Step> {
     vec![g(Spawned(1)), g(Queued(Place::RunQueue(0)))]
 }
 
-/// On the stack of worker 0.
+/// The steps by which a goroutine gets on its stack, run by worker 0.
 fn running() -> Vec<Step> {
     let mut steps = born();
     steps.extend([g(Taken(Place::RunQueue(0))), g(Resumed(0))]);
@@ -186,7 +186,7 @@ fn a_permit_is_consumed_once() {
     holds(given());
     breaks("[S3]", then(running(), [g(Parks(place)), g(Permit)]));
     breaks("[S3]", then(given(), [g(Parks(place)), g(Permit)]));
-    // A permit that was given while it consumed may be for the next park.
+    // A permit may be for the next park if it was given while the goroutine consumed another.
     holds(then(
         running(),
         [g(Parks(place)), g(Unparks), g(Permit), g(UnparkAction), g(Parks(place)), g(Permit)],
@@ -199,13 +199,13 @@ fn a_permit_is_not_lost() {
     let parks = || [g(Parks(place)), g(left(true))];
     let given = || then(running(), [g(Unparks), g(UnparkAction)]);
     breaks("[S3]", then(then(given(), parks()), [decides()]));
-    // It is not parked yet: its worker may still find the permit, and does.
+    // The goroutine is not parked yet, because its worker may still find the permit, and does.
     holds(then(then(given(), parks()), [g(Queued(Place::RunQueue(0))), decides()]));
-    // The permit was given while it parks, and the unpark ended without effect after that.
+    // The permit was given while the goroutine parks, and after that the unpark ended without effect.
     let late = then(running(), [g(Unparks)]);
     let late = then(then(late, parks()), [decides(), g(UnparkAction)]);
     breaks("[S3]", late);
-    // A deadline has readied it, and the permit came second.
+    // A deadline has made the goroutine runnable, and the permit came after that.
     let timed = then(then(running(), parks()), [decides(), Step::Act, g(Expires)]);
     let timed =
         then(timed, [g(Unparks), g(UnparkAction), g(Queued(Place::GlobalQueue)), Step::Done]);

@@ -1,5 +1,5 @@
-//! What may happen to workers and processors. It is told under the lock of the idle-worker registry, except for
-//! a worker's own decisions and its last step before it sleeps.
+//! What may happen to workers and processors. These events are told under the lock of the idle-worker registry,
+//! except for a worker's own decisions and its last step before it sleeps.
 //! [E4] [I3] [I4] [A1] [F2].
 //! Checked by: src/observe/specification/tests.rs.
 
@@ -10,21 +10,21 @@ use super::event::{Doing, Place};
 use super::history::{Breach, History, Where};
 use std::collections::VecDeque;
 
-/// Where a worker is.
+/// The state of a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum At {
     /// The worker has no kernel thread.
     #[default]
     Vacant,
-    /// It is at work in the runtime, or about to learn that it was given a processor.
+    /// The worker is at work in the runtime, or about to learn that it was given a processor.
     RuntimeGuard,
-    /// It is on a goroutine's stack.
+    /// The worker is on a goroutine's stack.
     User,
-    /// It is a sleeper that will look for work once more.
+    /// The worker is a sleeper that will look for work once more.
     AboutToSleep,
-    /// It is a sleeper that has looked.
+    /// The worker is a sleeper that has looked for work.
     Asleep,
-    /// It is in line for a processor.
+    /// The worker is in line for a processor.
     Queueing,
 }
 
@@ -32,25 +32,25 @@ pub(super) enum At {
 pub(super) struct Worker {
     pub(super) at: At,
     pub(super) processor: Option<u32>,
-    /// Its processor was retaken because its goroutine is CPU-bound, and it has not waited for a processor
-    /// since.
+    /// The worker's processor was retaken because its goroutine is CPU-bound, and the worker has not waited for a
+    /// processor since.
     cpu_bound: bool,
-    /// Started goroutines that are bound to it.
+    /// The number of started goroutines that are bound to the worker.
     pub(super) homed: usize,
     pub(super) bound_queue: Line,
     pub(super) remote: Line,
-    /// The goroutine whose park it last handled, and when, until the worker goes on.
+    /// The goroutine whose park the worker last handled, and the time of that, until the worker continues.
     pub(super) settles: Option<(Key, u64)>,
     pub(super) history: VecDeque<(u64, Doing)>,
 }
 
-/// What a processor belongs to.
+/// The holder of a processor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Holder {
     #[default]
     Nobody,
     Worker(u32),
-    /// The thread that retook it.
+    /// The processor belongs to the thread that retook it.
     Retaker,
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Holder {
 pub(super) struct Processor {
     pub(super) holder: Holder,
     pub(super) idle: bool,
-    /// It was retaken when it last changed hands.
+    /// Whether the processor was retaken when it last changed hands.
     pub(super) retaken: bool,
     pub(super) run_queue: Line,
     pub(super) next: Line,
@@ -126,7 +126,7 @@ impl History {
     /// [E4] [F2]
     fn decides(&mut self, id: u32, processor: u32) -> Result<(), Breach> {
         self.settle_last(id)?;
-        // A goroutine that is about to pass on to the next decides in its worker's place.
+        // If a goroutine is about to pass on to the next goroutine, it decides in place of its worker.
         self.worker(id).at = At::RuntimeGuard;
         if self.processor(processor).holder != Holder::Worker(id) && !self.stopping {
             let what = format!("worker {id} chooses for processor {processor}, which it lacks");
@@ -145,7 +145,7 @@ impl History {
         }
     }
 
-    /// Finds a goroutine that has waited too long, at a decision of a worker for a processor.
+    /// Returns a goroutine that has waited too long, at a decision of a worker for a processor.
     fn overdue(&mut self, id: u32, processor: u32) -> Option<(Key, Place)> {
         let goroutines = &self.goroutines;
         let is_there = |place: Place| {
@@ -182,7 +182,7 @@ impl History {
         self.calm()
     }
 
-    /// The kernel thread that a goroutine is bound to never ends. [A1]
+    /// Checks that a kernel thread does not end while a goroutine is bound to it. [A1]
     fn vacated(&mut self, id: u32) -> Result<(), Breach> {
         self.waits(id, At::Vacant);
         let homed = self.worker(id).homed;
