@@ -32,7 +32,8 @@ const BATCH: usize = 32;
 
 /// The longest time by which the timekeeper comes after a deadline, in nanoseconds, without the kernel's own delay.
 pub const LONGEST_LAG: u64 = 5_000_000;
-/// The shortest such time. A worker that fires its own timers does so within this time.
+/// The shortest time by which the timekeeper comes after a deadline. A worker that fires its own timers does so
+/// within this time.
 const SHORTEST_LAG: u64 = 100_000;
 
 /// See the module.

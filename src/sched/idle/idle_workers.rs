@@ -1,5 +1,5 @@
-//! Idle workers: which workers sleep, which wait for a processor, and which worker holds which processor. The data
-//! and the small steps on it.
+//! Idle workers: which workers sleep, which wait for a processor, and which worker holds which processor. This file
+//! holds the data and the small steps on it.
 
 use super::retake_gate::RetakeGate;
 use crate::observe::broken;
@@ -153,7 +153,7 @@ pub struct IdleWorkers {
     pub(crate) sleeps: Counter,
     /// How often a worker that slept or queued was woken.
     pub(crate) wakes: Counter,
-    /// The specification, which is told of events here and in the runtime as a whole.
+    /// The specification. The registry and the rest of the runtime report their events to it.
     pub(crate) spec: Spec,
 }
 
@@ -242,7 +242,7 @@ impl IdleWorkers {
         if fault("two holders") {
             lists.idle.push(proc);
         }
-        // Relaxed: under the lock, as are all changes to the count of idle processors.
+        // Relaxed: the count of idle processors changes only under the lock, which orders the changes.
         self.counts.fetch_sub(IDLE, Ordering::Relaxed);
         // mutant: drop wake of the monitor
         self.wake_monitor(lists);

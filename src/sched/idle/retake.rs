@@ -53,7 +53,7 @@ impl IdleWorkers {
     }
 
     /// Calls `look` while worker `id` is in user code and cannot leave it, so that `look` may read what the worker
-    /// runs. Returns `None` without calling it if the worker is inside the runtime.
+    /// runs. Returns `None` without calling `look` if the worker is inside the runtime.
     pub fn observe<R>(&self, id: WorkerId, look: impl FnOnce() -> R) -> Option<R> {
         let _lists = self.lists.lock();
         let gate = &self.slot(id).gate;
@@ -76,7 +76,7 @@ impl IdleWorkers {
         matches!(self.slot(id).state.load(Ordering::Relaxed), BLOCKED | RETURNED)
     }
 
-    /// Returns true if the slot has no thread. The answer is final once the runtime has stopped.
+    /// Returns true if the slot has no thread. The result no longer changes once the runtime has stopped.
     pub fn is_vacant(&self, id: WorkerId) -> bool {
         let _lists = self.lists.lock();
         // Relaxed: written under this lock.
@@ -130,7 +130,7 @@ impl IdleWorkers {
         (2 * lists.active as usize).max(4)
     }
 
-    /// Releases `proc`, which the caller must own: it has revoked it, or its thread could not go on. [I5]
+    /// Releases `proc`, which the caller must own: it has revoked it, or its thread could not continue. [I5]
     pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
         let wake = self.release_processor(&mut lists, proc);
@@ -179,7 +179,7 @@ impl IdleWorkers {
         let kept: Vec<ProcId> = lists.idle.iter().copied().filter(|p| *p < processors).collect();
         let dropped = lists.idle.len() - kept.len();
         lists.idle = kept;
-        // Relaxed: under the lock, as are all changes to the count of idle processors.
+        // Relaxed: the count of idle processors changes only under the lock, which orders the changes.
         self.counts.fetch_sub(dropped as u32 * IDLE, Ordering::Relaxed);
         for proc in before..processors {
             // A processor that its holder has not yet released stays with that holder.

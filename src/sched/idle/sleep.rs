@@ -1,4 +1,5 @@
-//! The steps of a worker that found no work: search, sleep, queue, end. Protocol and invariants: see the module.
+//! The steps of a worker that found no work: search, sleep, queue, end. The module documentation of `idle`
+//! describes the protocol and the invariants.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs.
 
 use super::idle_workers::*;
@@ -81,7 +82,8 @@ impl IdleWorkers {
         if (home || sources.runs_stealable() && sources.has_stealable() && !fault("lost wake-up"))
             && let Some(awake) = self.self_wake(id, home)
         {
-            // The work that was seen may belong to an unfinished steal, so let that thread finish it.
+            // The work that was seen may belong to an unfinished steal, so this worker lets the stealing thread
+            // finish it.
             thread::yield_now();
             return awake;
         }
@@ -225,7 +227,8 @@ impl IdleWorkers {
         }
         // mutant: drop token given back
         if word & 2 != 0 {
-            // Relaxed: under the lock; the monitor, or the sleeper below, takes over the search.
+            // Relaxed: the count is changed under the lock, and the monitor, or the sleeper below, takes over the
+            // search.
             self.counts.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
         let wake = self.release_processor(&mut lists, (word >> 2) - 1);
