@@ -1,7 +1,7 @@
 //! Monitor: a thread that finds workers which make no progress, and gives their processors to other workers.
 //!
-//! If a worker's tick does not change while the worker is in user code, the first of these cases that applies is
-//! taken:
+//! If a worker's tick does not change while the worker is in user code, the monitor acts by the first of these
+//! cases that applies:
 //! - The worker is in an announced section: its processor is retaken as soon as work waits.
 //! - The worker is blocked in the kernel (its CPU clock does not advance, and the kernel says that the thread
 //!   sleeps): the same, but only after `BLOCKED_AFTER`.
@@ -37,7 +37,7 @@ const LONG_SECTION: u64 = 1_000_000;
 #[derive(Clone, Copy, Default)]
 struct Watch {
     ticks: u32,
-    /// When the current tick was first seen.
+    /// The time at which the monitor first saw the current tick.
     since: u64,
     /// The thread's CPU clock at that time.
     cpu_since: u64,
@@ -224,10 +224,10 @@ pub(crate) fn retake(shared: &Shared, id: WorkerId, proc: ProcId, cpu_bound: boo
     if !shared.idle.try_revoke(id, proc, cpu_bound) {
         return false;
     }
-    // Relaxed: this is a count.
+    // Relaxed: no code relies on this count to order other memory accesses.
     shared.counters.retakes.fetch_add(1, Ordering::Relaxed);
     let processor = &shared.processors[proc as usize];
-    // SAFETY: this call has revoked the processor, and releases it below. [H1]
+    // SAFETY: this call has revoked `processor`, so no other thread owns it until the call releases it below. [H1]
     let held = unsafe { processor.held() };
     if proc >= shared.idle.active() {
         // mutant: drop hand-over of the queues
@@ -255,7 +255,7 @@ pub(crate) fn retake_all(shared: &Shared) -> usize {
 fn free_next(shared: &Shared, proc: ProcId) {
     let _acting = shared.idle.spec.acting();
     if let Some(next) = shared.processors[proc as usize].take_next() {
-        // SAFETY: it was just taken from `run_next`, so it is in no queue.
+        // SAFETY: the goroutine `next` was taken from `run_next` just now, so `next` is in no queue.
         unsafe { shared.inject(next) };
         shared.perform_wake(shared.idle.notify());
     }
@@ -275,13 +275,14 @@ fn report_if_due(
         return;
     }
     let look = || {
-        // SAFETY: the worker stays in this goroutine while the lock of the registry is held.
+        // SAFETY: `current` points to the goroutine that the worker runs. `observe` holds the lock of the registry,
+        // and while it does, the worker cannot leave that goroutine.
         let goroutine = unsafe { worker.current().as_ref() }?;
         Some((goroutine.id(), goroutine.name().map(str::to_owned)))
     };
     let Some((id, name)) = shared.idle.observe(worker.id, look).flatten() else { return };
     watch.next_report = 2 * elapsed;
-    // Relaxed: this is a count.
+    // Relaxed: no code relies on this count to order other memory accesses.
     shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
     if let Some(hook) = hook {
         let elapsed = Duration::from_nanos(elapsed);

@@ -36,7 +36,7 @@ struct Inner {
     total: usize,
     /// Goroutines that were spawned and have not ended. Counted only if the limit is exact.
     alive: usize,
-    /// The number of cells that were still in use when the runtime ended. `None` before that.
+    /// The number of cells that are still in use after the runtime has ended. `None` before that.
     closed: Option<usize>,
 }
 

@@ -1,5 +1,5 @@
-//! The state of a scope: its children, and the parent that waits for them. It lies in the parent's stack
-//! frame.
+//! The state of a scope: its children, and the parent that waits for them. The state lies in the parent's
+//! stack frame.
 //!
 //! - `add_child` is called before the spawn.
 //! - `child_ended` is called after the child's result is stored, or dropped if it is unclaimed.
@@ -28,8 +28,8 @@ pub(crate) struct ScopeState {
 /// The membership of one child in its scope.
 pub(crate) struct ScopeToken(NonNull<ScopeState>);
 
-// SAFETY: all children share the scope state. It consists of atomics and of a wake handle, which is only
-// copied.
+// SAFETY: a token points to the scope state, which all children share. The scope state consists of atomics
+// and of a wake handle, which the children only copy.
 unsafe impl Send for ScopeToken {}
 
 impl ScopeState {
@@ -93,10 +93,11 @@ impl ScopeState {
 
 impl ScopeToken {
     /// Removes the child from its scope. Called by the child, or by the thread that drops its closure.
-    /// `runtime` is the child's runtime. It is null in a model.
+    /// `runtime` is the child's runtime, or null in a model.
     pub(crate) fn child_ended(self, runtime: *const Shared, unclaimed_panic: bool) {
         let scope = self.0.as_ptr();
-        // SAFETY: the scope state is in place until the child has left. A raw pointer is used instead of a
+        // SAFETY: `scope` points to the scope state, which stays valid until the child has left (the
+        // contract of `add_child`). A raw pointer is used instead of a
         // reference, because the scope state may be gone before this function returns.
         unsafe {
             if unclaimed_panic {

@@ -130,7 +130,7 @@ impl IdleWorkers {
         (2 * lists.active as usize).max(4)
     }
 
-    /// Releases `proc`, which the caller must own: it has revoked it, or its thread could not continue. [I5]
+    /// Releases `proc`, which the caller must own, for example because the caller has revoked it. [I5]
     pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
         let wake = self.release_processor(&mut lists, proc);
