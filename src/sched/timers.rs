@@ -134,7 +134,7 @@ impl<T: Copy + PartialEq> Timers<T> {
     /// Returns the nearest deadline of one heap, as a hint.
     #[inline]
     pub fn nearest_of(&self, number: usize) -> u64 {
-        // Relaxed: a hint. The timekeeper's own read is ordered by its fence.
+        // Relaxed: the value is a hint. The timekeeper's own read is ordered by its fence.
         self.shard(number).nearest.load(Ordering::Relaxed)
     }
 

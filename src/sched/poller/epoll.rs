@@ -20,7 +20,7 @@ const SPARE_OURS: &str = "close none but your own file descriptors (close_range,
                           daemonizing library), and have the sandbox allow epoll_wait and write; or do \
                           either before the first runtime is built";
 const MILLI: Duration = Duration::from_millis(1);
-/// The most events taken from the kernel in one call.
+/// The greatest number of events that one call takes from the kernel.
 const BATCH: usize = 256;
 
 /// The poller of a runtime and the sockets registered with it.

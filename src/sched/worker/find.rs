@@ -41,7 +41,7 @@ const LINGER: u32 = 1024;
 pub(crate) enum AtHand {
     Found(Ptr),
     Nothing,
-    /// The worker's loop must make this decision.
+    /// The worker's loop must choose the next goroutine.
     Due,
 }
 
@@ -110,7 +110,8 @@ impl Worker {
         self.take_share(held, true)
     }
 
-    /// Returns the next goroutine of the processor or of the worker: that in `run_next`, or a queued one.
+    /// Returns the next goroutine of the processor or of the worker, which is the goroutine in `run_next`
+    /// or a queued goroutine.
     /// Also returns whether it came from the run queue.
     #[inline(always)]
     fn find_own(&self, held: ProcessorGuard<'_>) -> (Option<Ptr>, bool) {
@@ -168,7 +169,7 @@ impl Worker {
         first
     }
 
-    /// Searches for work on other processors. Only a limited number of workers do so at a time. Spins
+    /// Searches for work on other processors. Only a limited number of workers search at a time. Spins
     /// before it gives up, if that is worthwhile.
     pub(crate) fn search(&self, held: ProcessorGuard<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
@@ -196,7 +197,8 @@ impl Worker {
         self.spin_before_park(held, searching)
     }
 
-    /// Spins for about as long as a wake-up costs. It polls this worker's remote queue and, at every 16th
+    /// Spins for about as long as a wake-up costs. Meanwhile the worker polls its remote queue and, at
+    /// every 16th
     /// iteration, the queues from which it can steal. The worker keeps its processor, so other workers
     /// still count it as busy. [I1]
     fn spin_before_park(&self, held: ProcessorGuard<'_>, searching: &mut bool) -> Option<Ptr> {
@@ -276,7 +278,7 @@ impl Worker {
                     goroutine.note(Event::Queued(held.run_queue()));
                 }
             };
-            // SAFETY: `moved` only reports to the specification, which does not touch the run queue.
+            // SAFETY: `moved` does not touch the run queue, because it only reports to the specification.
             let stolen = held
                 .local(|local| unsafe { victim.stealer.steal_half_seen(&local.run_queue, moved) });
             if stolen.is_some() {
