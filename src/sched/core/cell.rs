@@ -36,7 +36,7 @@ pub(crate) struct Ptr(NonNull<Goroutine>);
 // SAFETY: the shared fields of the cell that a `Ptr` points to are Sync. The owner's fields pass to the
 // next owner through the run queues, which synchronize both owners.
 unsafe impl Send for Ptr {}
-// SAFETY: as above.
+// SAFETY: a shared `Ptr` gives access to the same fields, under the same rules.
 unsafe impl Sync for Ptr {}
 
 impl Ptr {
@@ -124,7 +124,7 @@ struct Name(Box<str>);
 // SAFETY: only the one worker that runs the goroutine touches `own` [S1]. The join word and the reference
 // count say which side may touch the cells that they guard [G2]. The other fields are atomic.
 unsafe impl Sync for Goroutine {}
-// SAFETY: as above.
+// SAFETY: no field depends on the thread, and the rules above say which thread may touch a field.
 unsafe impl Send for Goroutine {}
 
 // SAFETY: a goroutine is in at most one run queue, or its cell is in the pool's list of free cells.
@@ -221,7 +221,7 @@ impl Goroutine {
     /// is dropped.
     #[inline(always)]
     pub(crate) fn unparking(&self) -> Acting<'_> {
-        // SAFETY: as above.
+        // SAFETY: `shared` points to the runtime of this cell, which a cell in use keeps allocated.
         unsafe { &*self.shared }.idle.spec.unparking(self.key())
     }
 
@@ -388,7 +388,7 @@ pub(crate) struct Completed {
 fn tell(end: End<WakeHandle>) -> Completed {
     let ran_waker = end.joiner.as_ref().is_some_and(WakeHandle::is_task);
     if let Some(joiner) = end.joiner {
-        // SAFETY: the caller keeps the runtime in place while it ends a goroutine. A joiner that is known
+        // SAFETY: the caller keeps the runtime allocated while it ends a goroutine. A joiner that is known
         // by its id belongs to the same runtime.
         // mutant: drop wake of the joiner
         unsafe { joiner.wake() };

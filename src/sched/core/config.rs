@@ -40,7 +40,7 @@ pub(crate) struct Config {
     pub(crate) run_queue_capacity: usize,
     /// How long a worker keeps its processor while other workers queue for one.
     pub(crate) slice_nanos: u64,
-    /// For a simulation: its seed, and the largest number of steps.
+    /// The seed of a simulation and its largest number of steps. `None` outside a simulation.
     pub(crate) simulated: Option<(u64, u64)>,
 }
 

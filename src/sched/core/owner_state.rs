@@ -17,7 +17,7 @@ pub(crate) struct Attributes {
 }
 
 /// The state that belongs to the worker that runs the goroutine, or to the goroutine itself while it runs.
-/// Its fields are laid out in the written order.
+/// The fields of this struct are laid out in the written order.
 #[repr(C)]
 pub(crate) struct OwnerState {
     pub(crate) fiber: std::cell::UnsafeCell<Option<Fiber>>,

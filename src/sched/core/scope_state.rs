@@ -7,7 +7,7 @@
 //! [G4] The scope's wait returns only after every child has left, so that no child refers to the parent's
 //! frame any more. For this reason a child copies the parent's wake handle before it leaves.
 //! [G7] When a child has left, the parent may already have ended, and the parent's runtime with it. A child
-//! on the same runtime keeps that runtime in place, and knows the parent by its id. A child on another
+//! on the same runtime keeps that runtime allocated, and knows the parent by its id. A child on another
 //! runtime counts a reference to the parent before it leaves.
 //! Checked by: verification/loom/join.rs, src/api/scope_tests.rs, proptests/runtime/lifecycle.rs.
 
@@ -57,7 +57,7 @@ impl ScopeState {
     /// Adds a child. The child must leave later.
     ///
     /// # Safety
-    /// The scope state must stay in place until every child has left.
+    /// The scope state must stay valid, at the same address, until every child has left.
     pub(crate) unsafe fn add_child(&self) -> ScopeToken {
         // Relaxed: the caller is the parent, which counts its own children, or a child that the parent
         // waits for.

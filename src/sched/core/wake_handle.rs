@@ -75,7 +75,7 @@ pub struct WakeHandle(Tagged);
 
 impl WakeHandle {
     /// Returns a wake handle for the calling goroutine or thread. The waker must be in the runtime
-    /// `shared`, or must keep that runtime in place by other means.
+    /// `shared`, or must keep that runtime allocated by other means.
     #[inline]
     pub(crate) fn of_caller(shared: *const Shared) -> WakeHandle {
         WakeHandle(match current_goroutine() {
@@ -209,7 +209,8 @@ impl Tagged {
     }
 
     /// Makes a handle for a goroutine by its id. The waker must be in the goroutine's runtime, or must keep
-    /// it in place. The runtime keeps the cell allocated, even if another goroutine uses it later.
+    /// that runtime allocated. The runtime keeps the cell allocated, even if another goroutine uses it
+    /// later.
     #[inline]
     fn by_id(goroutine: Ptr) -> Self {
         let id = ptr::without_provenance(goroutine.id() as usize);

@@ -115,7 +115,7 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
 
     unsafe fn run(payload: *mut Payload) -> bool {
         // SAFETY: by the order of the vtable's calls the closure is stored and was not run. It is taken once, and
-        // the outcome is written to the same place.
+        // the outcome is written to the same memory.
         unsafe {
             let stage = Self::stage(payload);
             let closure = ManuallyDrop::take(&mut (*stage).closure);

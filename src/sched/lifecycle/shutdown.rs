@@ -5,7 +5,7 @@
 //! [T1] After `stop` no goroutine is resumed.  [T2] Every joiner gets a result or an error.
 //! [T3] The memory of a suspended goroutine's stack and of its kernel thread is not freed.  [T6] of `leavers`.
 //! [T5] `stop` returns whatever foreign code does meanwhile, if the destructors that it calls or waits for return.
-//! It waits for no goroutine in user code and for no hook, and it does not join the thread on which it runs.
+//! `stop` waits for no goroutine in user code and for no hook, and it does not join the thread on which it runs.
 //! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs, verification/shuttle/shutdown.rs,
 //! proptests/runtime/lifecycle.rs.
 

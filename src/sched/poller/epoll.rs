@@ -97,7 +97,8 @@ impl<W> Drop for Registration<W> {
         // The socket is deregistered explicitly because the kernel forgets it only when its last duplicate is
         // closed. The call fails only if foreign code has closed the descriptor.
         if !self.sockets.born.is_here() {
-            // This is the child of a fork. The parent's socket must stay registered, and the lock below may be held
+            // The process is the child of a fork. The parent's socket must stay registered, and the lock below may
+            // be held
             // by a thread that exists only in the parent.
             return;
         }

@@ -66,8 +66,9 @@ impl Worker {
         found
     }
 
-    /// Returns the next goroutine, if there is one in the worker's own queues. Called by a goroutine that would
-    /// pass control to it (`run`). If the worker's loop has more to do at this decision, returns `Due`.
+    /// Returns the next goroutine, if there is one in the worker's own queues. Called by a goroutine that
+    /// would pass control to the returned goroutine (`run`). Returns `Due` if the worker's loop has more to
+    /// do at this decision.
     #[inline(always)]
     pub(crate) fn find_at_hand(&self, held: ProcessorGuard<'_>) -> AtHand {
         let is_due = held.local(|local| {
@@ -311,7 +312,8 @@ impl ProcessorLocal {
 }
 
 /// Takes one goroutine to run from the global queue, and moves a fair share of the others to the run queue.
-/// Also returns how many were taken in total. If the global queue is long, a worker that has work of its
+/// Also returns how many goroutines were taken in total. If the global queue is long, a worker that has
+/// work of its
 /// own takes only one: most goroutines in a long queue have not begun, and the more goroutines begin, the
 /// more stacks are needed.
 fn from_global_queue(

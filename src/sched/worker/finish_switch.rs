@@ -70,8 +70,7 @@ impl Worker {
         let joiner = goroutine.abandon();
         if let Some(joiner) = joiner {
             // SAFETY: the worker's thread holds a count of the runtime, so the runtime stays allocated. A
-            // joiner that is known by its id belongs to
-            // that runtime.
+            // joiner that is known by its id belongs to that runtime.
             unsafe { joiner.wake() };
         }
         std::mem::forget(RuntimeGuard::enter(self));
