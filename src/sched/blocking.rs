@@ -1,4 +1,5 @@
-//! Blocking: runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread while the
+//! A blocking call runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread while
+//! the
 //! goroutine is parked.
 //!
 //! In place, `f` holds up the goroutines bound to the same worker. It also keeps the processor until the monitor

@@ -2,14 +2,14 @@
 //!
 //! If a worker's tick does not change while the worker is in user code, the monitor acts by the first of these
 //! cases that applies:
-//! - The worker is in an announced section: its processor is retaken as soon as work waits.
+//! - The worker is in an announced section. Its processor is retaken as soon as work waits.
 //! - The worker is blocked in the kernel (its CPU clock does not advance, and the kernel says that the thread
-//!   sleeps): the same, but only after `BLOCKED_AFTER`.
-//! - The goroutine is CPU-bound: the processor is retaken after `HOG_AFTER` while work waits. The number of such
+//!   sleeps). Its processor is retaken as soon as work waits, but only after `BLOCKED_AFTER`.
+//! - The goroutine is CPU-bound. The processor is retaken after `HOG_AFTER` while work waits. The number of such
 //!   goroutines at a time is limited to twice the number of processors, or to four if that is more.
 //!
 //! Goroutines bound to such a worker wait for it, and the watchdog reports the goroutine that holds them up.
-//! While nothing runs, the monitor sleeps until a processor is acquired. The retake itself: [H1], [I5].
+//! While nothing runs, the monitor sleeps until a processor is acquired. The invariants of the retake are [H1] and [I5].
 //! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, verification/shuttle/fair.rs,
 //! proptests/runtime/blocking.rs.
 
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_micros(20);
 const LONGEST: Duration = Duration::from_millis(5);
-/// The longest period while only blocked goroutines are left.
+/// The longest pause between two scans while only blocked goroutines are left.
 const DROWSY: Duration = Duration::from_millis(50);
 const BLOCKED_AFTER: u64 = 500_000;
 const HOG_AFTER: u64 = 10_000_000;
@@ -63,7 +63,7 @@ pub(crate) struct Monitor<'a> {
     holds: Vec<Option<ProcId>>,
     period: Duration,
     trimmer: Trimmer,
-    /// When the monitor last looked for newly loaded libraries.
+    /// The time at which the monitor last looked for newly loaded libraries.
     caught_up: u64,
 }
 
@@ -261,8 +261,8 @@ fn free_next(shared: &Shared, proc: ProcId) {
     }
 }
 
-/// Reports a goroutine that holds up goroutines bound to its worker: first after `HOG_AFTER`, and then whenever the
-/// time has doubled.
+/// Reports a goroutine that holds up goroutines bound to its worker. The first report comes after `HOG_AFTER`, and
+/// another one whenever the time has doubled.
 fn report_if_due(
     shared: &Shared,
     hook: Option<&Watchdog>,

@@ -1,4 +1,4 @@
-//! Timers: the deadlines of parked goroutines, and how the timekeeper waits for the nearest one.
+//! Timers hold the deadlines of parked goroutines. The timekeeper waits for the nearest deadline.
 //!
 //! arm (a goroutine that is about to park): lock a heap, push, publish the heap's nearest deadline; if that is
 //! nearer than before, fence, read `waits_until`; if the timekeeper sleeps beyond the deadline plus the lag, claim
@@ -69,7 +69,7 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// Returns a number such that heaps from this number on were never used.
     pub fn reach(&self) -> usize {
-        // Relaxed: as in `nearest_of`.
+        // Relaxed: the value is a hint, as in `nearest_of`.
         self.reach.load(Ordering::Relaxed)
     }
 
@@ -151,8 +151,8 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// Wakes the timekeeper if it sleeps for longer than until `deadline` plus the lag. [W1]
     fn prompt(&self, deadline: u64) {
-        // SeqCst: pairs with the fence in `wait`: either we see how long the timekeeper sleeps, or its second read
-        // sees our deadline. [W1]
+        // SeqCst: pairs with the fence in `wait`: either this call sees how long the timekeeper sleeps, or the
+        // timekeeper's second read sees this deadline. [W1]
         fence(Ordering::SeqCst);
         // Relaxed, here and below: ordered by the fence; the parker orders the rest.
         let seen = self.waits_until.load(Ordering::Relaxed);
@@ -170,7 +170,7 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// Returns the time at which the timekeeper checks that a timer for `deadline` was fired.
     fn late(&self, deadline: u64) -> u64 {
-        // Relaxed: any value that the lag ever had will do. Saturating, so that `NEVER` stays `NEVER`.
+        // Relaxed: any value that the lag ever had will do. The addition saturates, so that `NEVER` stays `NEVER`.
         deadline.saturating_add(self.lag.load(Ordering::Relaxed))
     }
 
@@ -197,7 +197,7 @@ impl<T: Copy + PartialEq> Timers<T> {
     pub fn wait(&self, now: impl Fn() -> u64) {
         let mut until = self.late(self.nearest());
         loop {
-            // Relaxed: ordered by the fence. A swap, because goroutines that arm write the word, too.
+            // Relaxed: ordered by the fence. This is a swap because goroutines that arm write the word, too.
             self.waits_until.swap(until, Ordering::Relaxed);
             // SeqCst: pairs with the fence in `prompt`. [W1]
             fence(Ordering::SeqCst);

@@ -23,7 +23,7 @@ pub(crate) struct Job(pub(crate) AnyJob);
 // closure has run, so the pointer stays valid.
 unsafe impl Send for Job {}
 
-/// No helper thread exists that can take the job, and none can be started.
+/// No helper thread can take the job, and no further one can be started.
 pub(crate) struct NoHelper;
 
 /// The helper threads of a runtime.

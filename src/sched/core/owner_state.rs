@@ -1,5 +1,5 @@
 //! The part of a cell that belongs to the worker that runs the goroutine, or to the goroutine itself while
-//! it runs. Also the attributes that a spawn gives to a goroutine.
+//! it runs. This file also defines the attributes that a spawn gives to a goroutine.
 
 use super::scope_state::ScopeToken;
 use super::stacks::StackKind;

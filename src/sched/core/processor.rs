@@ -26,7 +26,7 @@ pub(crate) struct Processor {
     pub(crate) id: ProcId,
     pub(crate) stealer: Steal<Ptr>,
     /// The goroutine that was unparked last and runs next. Putting a goroutine here wakes no worker. The
-    /// monitor makes sure that it is not left here.
+    /// monitor makes sure that the goroutine does not stay here for long.
     run_next: Slot<Goroutine>,
     /// Goroutines that were spawned and that ended on this processor.
     pub(crate) spawn_counters: SpawnCounters,

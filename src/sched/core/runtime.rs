@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) helpers: Helpers,
     pub(crate) counters: Counters,
     pub(crate) timers: Timers<Ptr>,
-    /// Made when a goroutine first waits for a socket.
+    /// The sockets, once a goroutine has waited for one.
     pub(crate) sockets: OnceLock<Arc<Sockets>>,
     next_id: AtomicU64,
     /// A thread or goroutine waits until the last goroutine has ended.
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     /// The handles of the workers' threads, by worker number, followed by those of the other threads: see
     /// `Attendant`.
     pub(crate) threads: Mutex<Vec<Option<thread::JoinHandle>>>,
-    /// Present until the monitor's thread has taken it.
+    /// The watchdog function, until the monitor's thread has taken it.
     pub(crate) watchdog: Mutex<Option<Watchdog>>,
     pub(crate) leavers: Leavers,
 }
@@ -202,7 +202,7 @@ impl Shared {
         self.perform_wake(self.idle.remove_helper(|| self.has_stealable_work()));
     }
 
-    /// Tries again what a failed start of a thread left undone.
+    /// Tries again to start a thread, if an earlier start has failed.
     pub(crate) fn relieve(&self) {
         let _acting = self.idle.spec.acting();
         self.perform_wake(self.idle.relieve(|| self.has_stealable_work()));

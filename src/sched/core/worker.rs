@@ -73,8 +73,8 @@ pub(crate) struct Thread {
 // `wiring`, `hint` and `slept_briefly`. The other fields are atomic or locked. The pointers lead to the
 // runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
-// SAFETY: all fields of a `Worker` may move to another thread, and the pointers lead to the runtime, which
-// outlives its workers.
+// SAFETY: only the worker's own thread touches the fields that are not synchronized, and the pointers lead
+// to the runtime, which outlives its workers.
 unsafe impl Send for Worker {}
 
 impl Worker {

@@ -1,4 +1,4 @@
-//! Task: a goroutine's closure, and later its result, in the same memory.
+//! A task is a goroutine's closure, and later its result, in the same memory.
 //! write: store the closure inline if it fits, otherwise in a box.  run: take the closure out, call it, store the
 //! result.
 //! The types are erased: a cell has a `Payload`, and the `Vtable` for the types that are stored in it.

@@ -1,4 +1,4 @@
-//! Retake: the monitor, a resize and stop take and give processors from outside.
+//! Retake is how the monitor, a resize and `stop` take and give processors from outside.
 //!
 //! try_revoke: under the lock, close the gate of a worker in user code; its processor is then the caller's.
 //! release: give the processor to the first queueing worker; if there is none, put it into the idle list and wake a

@@ -1,4 +1,4 @@
-//! Shutdown: drain a runtime, or stop it and report which goroutines have not ended.
+//! Shutdown drains a runtime, or stops it and reports which goroutines have not ended.
 //! drain: wait until the last goroutine has ended.   stop: every worker releases its processor at its next
 //! decision; goroutines that have not begun are dropped, suspended goroutines are leaked, and their joiners learn
 //! that there will be no result.

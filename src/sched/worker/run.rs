@@ -169,8 +169,8 @@ impl RuntimeGuard<'_> {
         let worker = self.worker();
         std::mem::forget(self);
         match worker.successor(why) {
-            // SAFETY: `next` was taken out of a queue just now, so it belongs to this worker. `next_after`
-            // returns only goroutines that have begun.
+            // SAFETY: `next` was taken out of a queue just now, so it belongs to this worker. `successor`
+            // returns only goroutines that have begun or were prepared.
             Next::Other(next) => unsafe { worker.pass(goroutine, why, next) },
             Next::Itself => {
                 worker.shared().idle.spec.see(Doing::Stays(worker.id));
