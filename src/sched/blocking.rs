@@ -1,6 +1,5 @@
 //! A blocking call runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread while
-//! the
-//! goroutine is parked.
+//! the goroutine is parked.
 //!
 //! In place, `f` holds up the goroutines bound to the same worker. It also keeps the processor until the monitor
 //! retakes it, which may take a millisecond on a busy machine. So if a goroutine's last call was long, it goes to a

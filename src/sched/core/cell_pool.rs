@@ -71,8 +71,7 @@ impl Pool {
         }
         if shared.stack_pool.is_strained() {
             // A cell that is in use is counted here until `admit` counts its goroutine among those with
-            // other
-            // stacks.
+            // other stacks.
             let need = (inner.out() + 1).saturating_sub(shared.alive_elsewhere());
             shared.stack_pool.secure(need).map_err(SpawnRefusal::Stack)?;
         }

@@ -2,15 +2,13 @@
 //!
 //! The child has one thread. In the child, a runtime of the parent has no threads. A goroutine that the
 //! child spawns there would never run, and a goroutine that the child joins there would never end. If the
-//! forking
-//! thread ran a goroutine, the child's thread is a plain thread on that goroutine's stack
+//! forking thread ran a goroutine, the child's thread is a plain thread on that goroutine's stack
 //! (`platform::fork`).
 //!
 //! So the following operations check [`Born`] first, outside the hot paths: a spawn by a thread that is not
-//! a worker, a join
-//! that would wait, a wake-up from outside, and `shutdown`. A plain thread that would wait without a limit is
-//! checked, too: if the parent had a runtime and the child has none, the wait reports an error, because it
-//! would never end.
+//! a worker, a join that would wait, a wake-up from outside, and `shutdown`. A plain thread that would wait
+//! without a limit is checked, too: if the parent had a runtime and the child has none, the wait reports an
+//! error, because it would never end.
 //!
 //! Checked by: proptests/environment/fork.rs.
 #![forbid(unsafe_code)]

@@ -2,8 +2,8 @@
 //! and the runtime. This folder also decides where a goroutine goes when it becomes runnable.
 //!
 //! The files of this folder import each other in a circle, and that is intended, because a cell points at
-//! its
-//! runtime, and the runtime owns the workers, the processors and the cells. The circle stays inside this
+//! its runtime, and the runtime owns the workers, the processors and the cells. The circle stays inside
+//! this
 //! folder: `verification/house/layers.rs` forbids circles between folders.
 //!
 //! Order of reading:

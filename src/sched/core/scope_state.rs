@@ -97,8 +97,8 @@ impl ScopeToken {
     pub(crate) fn child_ended(self, runtime: *const Shared, unclaimed_panic: bool) {
         let scope = self.0.as_ptr();
         // SAFETY: `scope` points to the scope state, which stays valid until the child has left (the
-        // contract of `add_child`). A raw pointer is used instead of a
-        // reference, because the scope state may be gone before this function returns.
+        // contract of `add_child`). A raw pointer is used instead of a reference, because the scope state
+        // may be gone before this function returns.
         unsafe {
             if unclaimed_panic {
                 // Relaxed: published by the Release below.

@@ -9,8 +9,7 @@
 //! [K10] The choices are a function of the seed and of what the program does. They depend on no address, no
 //! real time and no other thread.
 //! [K11] The clock never goes back. The clock advances only when no goroutine can run, and only to the
-//! nearest
-//! deadline.
+//! nearest deadline.
 //! Checked by: proptests/model/simulate.rs.
 
 use super::cell::{Goroutine, Ptr};
@@ -147,8 +146,7 @@ pub(crate) fn draw() -> Option<u64> {
 }
 
 /// Records that a goroutine has ended. `panicked` says whether it ended by a panic, and `unheard` whether
-/// no other
-/// goroutine will receive that panic.
+/// no other goroutine will receive that panic.
 #[inline]
 pub(crate) fn ends(goroutine: Ptr, panicked: bool, unheard: bool) {
     if run_log::any_open() {

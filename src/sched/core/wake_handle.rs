@@ -68,8 +68,7 @@ impl ParkedRef {
 
 /// A goroutine, thread or task that must be woken. The decision was made under a lock, and the wake-up
 /// follows after that lock is released. The wait may have ended meanwhile. A goroutine of the waker's own
-/// runtime is known by its id. Any other goroutine
-/// is counted.
+/// runtime is known by its id. Any other goroutine is counted.
 #[must_use]
 pub struct WakeHandle(Tagged);
 

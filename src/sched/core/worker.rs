@@ -116,8 +116,7 @@ impl Worker {
     pub(crate) fn held(&self) -> Option<ProcessorGuard<'_>> {
         let proc = self.proc.get()?;
         // SAFETY: the idle-worker registry has assigned processor `proc` to this worker, and no thread has
-        // retaken it since. The caller is on
-        // this thread, inside the runtime. [H1]
+        // retaken it since. The caller is on this thread, inside the runtime. [H1]
         Some(unsafe { self.shared().processors[proc as usize].held() })
     }
 

@@ -61,8 +61,7 @@ pub enum BeginPark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnparkAction {
     /// Nothing, because the goroutine runs, another waker has made it runnable, or it has ended. An ended goroutine
-    /// stays
-    /// `ACTIVE`, and its permits have no effect.
+    /// stays `ACTIVE`, and its permits have no effect.
     Nothing,
     /// Put the goroutine into a run queue. [S2]
     Enqueue,

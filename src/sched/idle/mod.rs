@@ -1,9 +1,8 @@
 //! Idle-worker registry: records which worker has which processor, and which workers sleep.
 //!
 //! One lock guards the lists. A thread takes the lock only to sleep, to wake a worker, to queue for a processor or
-//! to retake
-//! one. The fast paths read one packed word, `counts`, which holds the number of idle processors and of searching
-//! workers (the idle counts).
+//! to retake one. The fast paths read one packed word, `counts`, which holds the number of idle processors and of
+//! searching workers (the idle counts).
 //!
 //! notify (after publishing work): fence, read `counts`; if a processor is idle and no worker searches,
 //!     take the processor from the list and assign it, with a searching token, to a sleeping worker.

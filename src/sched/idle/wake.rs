@@ -52,8 +52,7 @@ impl IdleWorkers {
     }
 
     /// Returns the index, in the list of sleepers, of the worker that has slept for the shortest time, among those
-    /// that run
-    /// stealable goroutines. Any other sleeper would only release its processor again.
+    /// that run stealable goroutines. Any other sleeper would only release its processor again.
     pub(super) fn last_free_sleeper(&self, lists: &Lists) -> Option<usize> {
         lists.sleepers.iter().rposition(|id| !self.slot(*id).is_alone())
     }

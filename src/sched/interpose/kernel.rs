@@ -235,8 +235,7 @@ pub(super) unsafe fn change_mask(
     change: unsafe fn([usize; 6]) -> Answer,
 ) -> Answer {
     // SAFETY: the caller guarantees that `set` is null or points to a set of signals. A set of the kernel has one
-    // bit for each signal, and
-    // is the first part of a set of the C library.
+    // bit for each signal, and is the first part of a set of the C library.
     let set = unsafe { set.cast::<Mask>().as_ref() }.map(|set| set & !OF_THE_C_LIBRARY);
     let (mut new, mut before) = ([0 as Mask; MASKS], [0 as Mask; MASKS]);
     new[0] = set.unwrap_or(0);

@@ -3,9 +3,9 @@
 //!
 //! The loader makes such variables in the blocks of its own threads before the library's first code runs, but the
 //! runtime makes them in goroutines' blocks only when `dlopen` returns. Therefore a goroutine lets a plain thread
-//! load the library, so that the
-//! library's first code finds its variables. The loader's search may depend on the module that the caller belongs
-//! to. In such a case the loader is called as usual, and the monitor catches up later.
+//! load the library, so that the library's first code finds its variables. The loader's search may depend on the
+//! module that the caller belongs to. In such a case the loader is called as usual, and the monitor catches up
+//! later.
 
 use super::is_goroutine;
 use super::real::{CLOSE, OPEN};

@@ -116,8 +116,7 @@ impl Shared {
         }
         for joiner in joiners {
             // SAFETY: the caller of `stop` holds a count of the runtime, so it stays allocated until `stop`
-            // returns. A joiner that is known only by its id belongs to
-            // this runtime.
+            // returns. A joiner that is known only by its id belongs to this runtime.
             // mutant: drop wake of the joiners
             unsafe { joiner.wake() };
         }

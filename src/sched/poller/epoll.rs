@@ -98,8 +98,7 @@ impl<W> Drop for Registration<W> {
         // closed. The call fails only if foreign code has closed the descriptor.
         if !self.sockets.born.is_here() {
             // The process is the child of a fork. The parent's socket must stay registered, and the lock below may
-            // be held
-            // by a thread that exists only in the parent.
+            // be held by a thread that exists only in the parent.
             return;
         }
         if let Some(registry) = &self.sockets.registry {

@@ -112,8 +112,7 @@ impl<S: Source, W> Poller<S, W> {
     /// Claims the word in order to wait. The claim fails in two cases. (a) A running thread polls (`POLLING`). Then
     /// this call records our slot in the word, and that thread reads it when it is done and wakes us. (b) A worker
     /// already waits. Then nothing is needed, because that worker, or a worker that it wakes, claims the word again
-    /// before it
-    /// sleeps. [N3]
+    /// before it sleeps. [N3]
     fn claim_wait(&self, id: WorkerId) -> bool {
         let mut seen = FREE;
         loop {

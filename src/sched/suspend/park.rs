@@ -3,9 +3,8 @@
 //!
 //! A goroutine must not switch while its kernel thread unwinds, because the panic count is a thread-local. During
 //! an unwind, a park blocks the kernel thread, with the goroutine still on it, and the monitor may take its
-//! processor. A
-//! goroutine that ends its own runtime parks in the same way, because a suspended goroutine of a stopping runtime
-//! would never be resumed. [T1] [T5]
+//! processor. A goroutine that ends its own runtime parks in the same way, because a suspended goroutine of a
+//! stopping runtime would never be resumed. [T1] [T5]
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
 pub(crate) use super::park_until::{park_until, sleep_until};

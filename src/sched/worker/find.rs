@@ -199,9 +199,8 @@ impl Worker {
     }
 
     /// Spins for about as long as a wake-up costs. Meanwhile the worker polls its remote queue and, at
-    /// every 16th
-    /// iteration, the queues from which it can steal. The worker keeps its processor, so other workers
-    /// still count it as busy. [I1]
+    /// every 16th iteration, the queues from which it can steal. The worker keeps its processor, so other
+    /// workers still count it as busy. [I1]
     fn spin_before_park(&self, held: ProcessorGuard<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
         if !self.may_spin() {

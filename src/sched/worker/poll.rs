@@ -118,8 +118,7 @@ impl Shared {
     }
 
     /// Returns the goroutine of this handle, and its id. The id is `None` if the handle is counted. Each
-    /// handle
-    /// that this runtime's poller returns is that of a goroutine of this runtime.
+    /// handle that this runtime's poller returns is that of a goroutine of this runtime.
     fn own_goroutine(&self, wake: &WakeHandle) -> (Ptr, Option<u64>) {
         match wake.goroutine() {
             Some(own) if ptr::eq(own.0.shared, self) => own,
