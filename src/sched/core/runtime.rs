@@ -321,7 +321,7 @@ impl Shared {
         // Pairs with the heavy fence in `start_draining`: either that side sees this count, or this side
         // sees that a thread waits.
         fence::light();
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         // mutant: drop word to who drains
         if self.draining.load(Ordering::Relaxed) {
             drop(self.drain.lock());
@@ -330,7 +330,7 @@ impl Shared {
     }
 
     pub(crate) fn start_draining(&self) {
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         // mutant: drop announcement
         self.draining.store(true, Ordering::Relaxed);
         fence::heavy();

@@ -139,7 +139,7 @@ impl Worker {
     /// Says whether the running goroutine has announced that it may block. Must be called on this worker's
     /// thread.
     pub(crate) fn show_section(&self, in_section: bool) {
-        // Relaxed: a hint for the monitor.
+        // Relaxed: the value is a hint for the monitor.
         self.section.store(in_section, Ordering::Relaxed);
     }
 
@@ -149,7 +149,7 @@ impl Worker {
     }
 
     pub(crate) fn ticks(&self) -> u32 {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.ticks.load(Ordering::Relaxed)
     }
 

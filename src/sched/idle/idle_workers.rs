@@ -202,7 +202,7 @@ impl IdleWorkers {
 
     /// Returns the number of slots that have, or had, a thread. No worker from this number on was ever used.
     pub fn used_slots(&self) -> u32 {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.used_slots.load(Ordering::Relaxed)
     }
 
@@ -265,7 +265,7 @@ impl IdleWorkers {
 
     pub(super) fn assign(&self, id: WorkerId, proc: ProcId, is_searching: bool) {
         self.hold(proc, id);
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(RUNNING, Ordering::Relaxed);
         let word = (proc + 1) << 2 | (is_searching as u32) << 1;
         // Release: pairs with the Acquire in `wait_for_assignment`.
@@ -273,7 +273,7 @@ impl IdleWorkers {
     }
 
     pub(super) fn enqueue(&self, lists: &mut Lists, id: WorkerId) {
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(QUEUEING, Ordering::Relaxed);
         lists.queueing.push_back(id);
         self.spec.see(Doing::Queues(id));

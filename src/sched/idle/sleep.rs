@@ -98,7 +98,7 @@ impl IdleWorkers {
     /// (`home`), it queues for a processor.
     pub fn self_wake(&self, id: WorkerId, home: bool) -> Option<WakeReason> {
         let mut lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         // mutant: drop look whether it was woken
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
             return None;
@@ -107,7 +107,7 @@ impl IdleWorkers {
             Some(proc) => {
                 // mutant: drop departure from the sleepers
                 lists.sleepers.retain(|sleeper| *sleeper != id);
-                // Relaxed: written under the lock.
+                // Relaxed: the field is written only under the lock.
                 self.slot(id).state.store(RUNNING, Ordering::Relaxed);
                 self.hold(proc, id);
                 // mutant: self_wake without a token: replace self.token() with false
@@ -141,7 +141,7 @@ impl IdleWorkers {
         if !fault("queue beside an idle processor")
             && let Some(proc) = self.acquire_idle(&mut lists)
         {
-            // Relaxed: written under the lock.
+            // Relaxed: the field is written only under the lock.
             self.slot(id).state.store(RUNNING, Ordering::Relaxed);
             self.hold(proc, id);
             drop(lists);
@@ -191,7 +191,7 @@ impl IdleWorkers {
 
     fn reap(&self, id: WorkerId) -> bool {
         let mut lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         // mutant: drop look whether it was woken
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED || lists.stopping {
             return false;
@@ -241,7 +241,7 @@ impl IdleWorkers {
     }
 
     fn vacate(&self, lists: &mut Lists, id: WorkerId) {
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(VACANT, Ordering::Relaxed);
         lists.vacant.push(id);
         self.spec.see(Doing::Vacated(id));
@@ -258,7 +258,7 @@ impl WorkerSlot {
     }
 
     pub(super) fn is_alone(&self) -> bool {
-        // Relaxed: as above.
+        // Relaxed: for the same reason as above.
         self.alone.load(Ordering::Relaxed)
     }
 

@@ -15,7 +15,7 @@ impl IdleWorkers {
         // SeqCst: pairs with the fences in `sleep` and `stop_searching`: either we see the idle processor and that
         // no worker searches, or the other side's recheck sees our work. [I1]
         fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         let seen = self.counts.load(Ordering::Relaxed);
         if idle(seen) == 0 || searching(seen) > 0 {
             WakeAction::Nothing
@@ -84,7 +84,7 @@ impl IdleWorkers {
         // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees the remote
         // queue. [I2]
         fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
             return WakeAction::Nothing;
         }
@@ -94,7 +94,7 @@ impl IdleWorkers {
     #[cold]
     fn wake_named(&self, id: WorkerId) -> WakeAction {
         let mut lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
             return WakeAction::Nothing;
         }

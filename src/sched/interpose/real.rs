@@ -97,10 +97,10 @@ impl Real {
         {
             // SAFETY: `name` is a C string that lives as long as the process.
             let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
-            // Relaxed: as above.
+            // Relaxed: for the same reason as above.
             self.found.store(found, Ordering::Relaxed);
         }
-        // Relaxed: as above.
+        // Relaxed: for the same reason as above.
         self.found.load(Ordering::Relaxed)
     }
 

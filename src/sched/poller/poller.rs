@@ -105,7 +105,7 @@ impl<S: Source, W> Poller<S, W> {
 
     /// Returns true if no thread polls or waits for the sockets.
     pub fn is_unattended(&self) -> bool {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.word.load(Ordering::Relaxed) == FREE
     }
 
