@@ -1,9 +1,9 @@
-//! Blocking: runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread while the
-//! goroutine is parked.
+//! A blocking call runs `f` in place if that holds up no other goroutine, and otherwise on a helper thread while
+//! the goroutine is parked.
 //!
 //! In place, `f` holds up the goroutines bound to the same worker. It also keeps the processor until the monitor
 //! retakes it, which may take a millisecond on a busy machine. So if a goroutine's last call was long, it goes to a
-//! helper, too. A goroutine that has made no call yet goes by the last call of its worker (the blocking hint).
+//! helper, too. For a goroutine that has made no call yet, the last call of its worker decides (the blocking hint).
 //!
 //! in place: mark the section, run `f` in user code, enter the runtime; if the monitor has retaken the
 //!     processor meanwhile, requeue. Otherwise the cost is two stores and an entry.
@@ -112,14 +112,15 @@ impl Released {
     /// Releases the worker's processor. Returns `None` if the worker has none, or if it could not be taken.
     fn by(worker: &Worker, goroutine: Ptr) -> Option<Self> {
         let proc = worker.proc.get()?;
-        // The goroutine is in user code, so any thread may take its processor, and so may this one.
+        // The goroutine is in user code, so any thread may take its processor, including the goroutine's own
+        // thread.
         retake(worker.shared(), worker.id, proc, false)
             .then(|| Released { goroutine, since: clock::now() })
     }
 }
 
-/// Runs before the end of the section. The section finds no processor, and would take even a short call for a long
-/// one.
+/// Runs before the end of the section. Otherwise the end of the section would find no processor, and would count
+/// even a short call as a long one.
 impl Drop for Released {
     fn drop(&mut self) {
         if clock::now().saturating_sub(self.since) < SHORT {
@@ -181,7 +182,8 @@ pub(crate) fn elsewhere<T: Send, F: FnOnce() -> T + Send>(
         waiter.unpark();
     };
     let job: *mut (dyn FnMut() + Send + '_) = &mut run;
-    // SAFETY: only the lifetime changes, and this frame waits for `done`. [Q1]
+    // SAFETY: the transmute changes only the lifetime of the pointer `job`. The closure lies in this frame, and the
+    // frame waits for `done`, which is set after the closure has run. [Q1]
     let job = Job(unsafe { std::mem::transmute::<*mut (dyn FnMut() + Send + '_), AnyJob>(job) });
     if submit(job).is_err() {
         return Err(f.take().expect("a refused job was not run"));

@@ -1,15 +1,15 @@
 //! Monitor: a thread that finds workers which make no progress, and gives their processors to other workers.
 //!
-//! If a worker's tick does not change while the worker is in user code, the first of these cases that applies is
-//! taken:
-//! - The worker is in an announced section: its processor is retaken as soon as work waits.
+//! If a worker's tick does not change while the worker is in user code, the monitor acts by the first of these
+//! cases that applies:
+//! - The worker is in an announced section. Its processor is retaken as soon as work waits.
 //! - The worker is blocked in the kernel (its CPU clock does not advance, and the kernel says that the thread
-//!   sleeps): the same, but only after `BLOCKED_AFTER`.
-//! - The goroutine is CPU-bound: the processor is retaken after `HOG_AFTER` while work waits. The number of such
+//!   sleeps). Its processor is retaken as soon as work waits, but only after `BLOCKED_AFTER`.
+//! - The goroutine is CPU-bound. The processor is retaken after `HOG_AFTER` while work waits. The number of such
 //!   goroutines at a time is limited to twice the number of processors, or to four if that is more.
 //!
 //! Goroutines bound to such a worker wait for it, and the watchdog reports the goroutine that holds them up.
-//! While nothing runs, the monitor sleeps until a processor is acquired. The retake itself: [H1], [I5].
+//! While nothing runs, the monitor sleeps until a processor is acquired. The invariants of the retake are [H1] and [I5].
 //! Checked by: verification/loom/retake.rs, verification/shuttle/blocking.rs, verification/shuttle/fair.rs,
 //! proptests/runtime/blocking.rs.
 
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_micros(20);
 const LONGEST: Duration = Duration::from_millis(5);
-/// The longest period while only blocked goroutines are left.
+/// The longest pause between two scans while only blocked goroutines are left.
 const DROWSY: Duration = Duration::from_millis(50);
 const BLOCKED_AFTER: u64 = 500_000;
 const HOG_AFTER: u64 = 10_000_000;
@@ -37,7 +37,7 @@ const LONG_SECTION: u64 = 1_000_000;
 #[derive(Clone, Copy, Default)]
 struct Watch {
     ticks: u32,
-    /// When the current tick was first seen.
+    /// The time at which the monitor first saw the current tick.
     since: u64,
     /// The thread's CPU clock at that time.
     cpu_since: u64,
@@ -63,7 +63,7 @@ pub(crate) struct Monitor<'a> {
     holds: Vec<Option<ProcId>>,
     period: Duration,
     trimmer: Trimmer,
-    /// When the monitor last looked for newly loaded libraries.
+    /// The time at which the monitor last looked for newly loaded libraries.
     caught_up: u64,
 }
 
@@ -224,10 +224,10 @@ pub(crate) fn retake(shared: &Shared, id: WorkerId, proc: ProcId, cpu_bound: boo
     if !shared.idle.try_revoke(id, proc, cpu_bound) {
         return false;
     }
-    // Relaxed: this is a count.
+    // Relaxed: no code relies on this count to order other memory accesses.
     shared.counters.retakes.fetch_add(1, Ordering::Relaxed);
     let processor = &shared.processors[proc as usize];
-    // SAFETY: this call has revoked the processor, and releases it below. [H1]
+    // SAFETY: this call has revoked `processor`, so no other thread owns it until the call releases it below. [H1]
     let held = unsafe { processor.held() };
     if proc >= shared.idle.active() {
         // mutant: drop hand-over of the queues
@@ -255,14 +255,14 @@ pub(crate) fn retake_all(shared: &Shared) -> usize {
 fn free_next(shared: &Shared, proc: ProcId) {
     let _acting = shared.idle.spec.acting();
     if let Some(next) = shared.processors[proc as usize].take_next() {
-        // SAFETY: it was just taken from `run_next`, so it is in no queue.
+        // SAFETY: the goroutine `next` was taken from `run_next` just now, so `next` is in no queue.
         unsafe { shared.inject(next) };
         shared.perform_wake(shared.idle.notify());
     }
 }
 
-/// Reports a goroutine that holds up goroutines bound to its worker: first after `HOG_AFTER`, and then whenever the
-/// time has doubled.
+/// Reports a goroutine that holds up goroutines bound to its worker. The first report comes after `HOG_AFTER`, and
+/// another one whenever the time has doubled.
 fn report_if_due(
     shared: &Shared,
     hook: Option<&Watchdog>,
@@ -275,13 +275,14 @@ fn report_if_due(
         return;
     }
     let look = || {
-        // SAFETY: the worker stays in this goroutine while the lock of the registry is held.
+        // SAFETY: `current` points to the goroutine that the worker runs. `observe` holds the lock of the registry,
+        // and while it does, the worker cannot leave that goroutine.
         let goroutine = unsafe { worker.current().as_ref() }?;
         Some((goroutine.id(), goroutine.name().map(str::to_owned)))
     };
     let Some((id, name)) = shared.idle.observe(worker.id, look).flatten() else { return };
     watch.next_report = 2 * elapsed;
-    // Relaxed: this is a count.
+    // Relaxed: no code relies on this count to order other memory accesses.
     shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
     if let Some(hook) = hook {
         let elapsed = Duration::from_nanos(elapsed);

@@ -1,4 +1,4 @@
-//! Timers: the deadlines of parked goroutines, and how the timekeeper waits for the nearest one.
+//! Timers hold the deadlines of parked goroutines. The timekeeper waits for the nearest deadline.
 //!
 //! arm (a goroutine that is about to park): lock a heap, push, publish the heap's nearest deadline; if that is
 //! nearer than before, fence, read `waits_until`; if the timekeeper sleeps beyond the deadline plus the lag, claim
@@ -32,7 +32,8 @@ const BATCH: usize = 32;
 
 /// The longest time by which the timekeeper comes after a deadline, in nanoseconds, without the kernel's own delay.
 pub const LONGEST_LAG: u64 = 5_000_000;
-/// The shortest such time. A worker that fires its own timers does so within this time.
+/// The shortest time by which the timekeeper comes after a deadline. A worker that fires its own timers does so
+/// within this time.
 const SHORTEST_LAG: u64 = 100_000;
 
 /// See the module.
@@ -68,7 +69,7 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// Returns a number such that heaps from this number on were never used.
     pub fn reach(&self) -> usize {
-        // Relaxed: as in `nearest_of`.
+        // Relaxed: the value is a hint, as in `nearest_of`.
         self.reach.load(Ordering::Relaxed)
     }
 
@@ -133,7 +134,7 @@ impl<T: Copy + PartialEq> Timers<T> {
     /// Returns the nearest deadline of one heap, as a hint.
     #[inline]
     pub fn nearest_of(&self, number: usize) -> u64 {
-        // Relaxed: a hint. The timekeeper's own read is ordered by its fence.
+        // Relaxed: the value is a hint. The timekeeper's own read is ordered by its fence.
         self.shard(number).nearest.load(Ordering::Relaxed)
     }
 
@@ -150,8 +151,8 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// Wakes the timekeeper if it sleeps for longer than until `deadline` plus the lag. [W1]
     fn prompt(&self, deadline: u64) {
-        // SeqCst: pairs with the fence in `wait`: either we see how long the timekeeper sleeps, or its second read
-        // sees our deadline. [W1]
+        // SeqCst: pairs with the fence in `wait`: either this call sees how long the timekeeper sleeps, or the
+        // timekeeper's second read sees this deadline. [W1]
         fence(Ordering::SeqCst);
         // Relaxed, here and below: ordered by the fence; the parker orders the rest.
         let seen = self.waits_until.load(Ordering::Relaxed);
@@ -169,7 +170,7 @@ impl<T: Copy + PartialEq> Timers<T> {
 
     /// Returns the time at which the timekeeper checks that a timer for `deadline` was fired.
     fn late(&self, deadline: u64) -> u64 {
-        // Relaxed: any value that the lag ever had will do. Saturating, so that `NEVER` stays `NEVER`.
+        // Relaxed: any value that the lag ever had will do. The addition saturates, so that `NEVER` stays `NEVER`.
         deadline.saturating_add(self.lag.load(Ordering::Relaxed))
     }
 
@@ -196,7 +197,7 @@ impl<T: Copy + PartialEq> Timers<T> {
     pub fn wait(&self, now: impl Fn() -> u64) {
         let mut until = self.late(self.nearest());
         loop {
-            // Relaxed: ordered by the fence. A swap, because goroutines that arm write the word, too.
+            // Relaxed: ordered by the fence. This is a swap because goroutines that arm write the word, too.
             self.waits_until.swap(until, Ordering::Relaxed);
             // SeqCst: pairs with the fence in `prompt`. [W1]
             fence(Ordering::SeqCst);

@@ -1,11 +1,11 @@
 //! A batch queues goroutines that were made runnable together. It performs one wake-up for each worker to
 //! which some of them are bound, and one for all goroutines that any worker may run.
 //!
-//! - `add` puts a goroutine that is bound to the calling worker in that worker's bound queue. It puts a
-//!   goroutine that is bound to another worker in that worker's remote queue. It keeps a stealable
-//!   goroutine aside.
-//! - `finish` wakes the last worker that got bound goroutines. It puts the stealable goroutines where every
-//!   worker looks.
+//! - `add` puts a goroutine that is bound to the calling worker in that worker's bound queue. A goroutine
+//!   that is bound to another worker goes into that worker's remote queue. A stealable goroutine is kept in
+//!   the batch.
+//! - `finish` wakes the last worker that got bound goroutines. Then `finish` puts the stealable goroutines
+//!   where every worker looks.
 //!
 //! Checked by: verification/loom/poller.rs, verification/loom/sleepers.rs, verification/shuttle/sockets.rs,
 //! verification/shuttle/timers.rs.
@@ -33,9 +33,10 @@ pub(crate) struct Batch<'a> {
 #[must_use]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Batched {
-    /// Some are in the bound queue of the calling worker.
+    /// Some goroutines of the batch are in the bound queue of the calling worker.
     pub(crate) home: bool,
-    /// Some are where every worker looks. The caller must still wake a worker for them. [I1]
+    /// Some goroutines of the batch are where every worker looks. The caller must still wake a worker for
+    /// them. [I1]
     pub(crate) stealable: bool,
 }
 
@@ -44,7 +45,7 @@ impl<'a> Batch<'a> {
         Batch { shared, here, stealable: List::new(), to_wake: None, home: false }
     }
 
-    /// Adds a goroutine. It was made runnable just now, so it is in no queue. [S2]
+    /// Adds a goroutine that was made runnable just now. Such a goroutine is in no queue. [S2]
     pub(crate) fn add(&mut self, goroutine: Ptr) {
         let Some(home) = goroutine.bound_to() else {
             // SAFETY: the goroutine was made runnable just now, so it is in no queue. [S2]
@@ -77,7 +78,8 @@ impl<'a> Batch<'a> {
             let each = std::iter::from_fn(|| self.stealable.pop_front().map(Ptr::from_raw));
             match self.here.and_then(|(_, held)| held) {
                 Some(held) => each.for_each(|goroutine| held.push(self.shared, goroutine)),
-                // SAFETY: the goroutines left the list, so they are in no queue.
+                // SAFETY: the iterator takes the goroutines out of the list of this batch, so they are in
+                // no queue.
                 None => unsafe { self.shared.inject_all(each) },
             }
         }

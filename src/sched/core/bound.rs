@@ -2,8 +2,8 @@
 //! queues them in the bound queue. Other threads put them in the remote queue, from which the worker moves
 //! them to the bound queue.
 //!
-//! [A1] is kept by the worker, see `worker`. The remote queue keeps [B1]. [I2] says which worker is woken
-//! for it.
+//! The worker keeps [A1], see `worker`. The remote queue keeps [B1]. [I2] says when a push to the remote
+//! queue wakes the worker.
 //! Checked by: verification/loom/inbox.rs, verification/loom/idle.rs, proptests/runtime/lifecycle.rs.
 
 use super::cell::Ptr;
@@ -31,15 +31,15 @@ impl Worker {
     }
 
     pub(crate) fn pop_bound(&self) -> Option<Ptr> {
-        // SAFETY: only this worker's thread touches its bound queue.
+        // SAFETY: the caller is this worker's thread, and no other thread touches the bound queue. [A1]
         let (popped, len) = unsafe {
             let ring = &mut *self.bound_queue.get();
             let popped = ring.pop_front();
             if ring.len() >= COLD
                 && let Some(next) = ring.front()
             {
-                // SAFETY: the goroutine is in this worker's bound queue, so it has begun and no other
-                // thread uses it.
+                // SAFETY: the goroutine `next` is in this worker's bound queue. So `next` has begun, and no
+                // other thread uses it.
                 Ptr::from_raw(next).prefetch_next();
             }
             (popped, ring.len())
@@ -84,7 +84,8 @@ impl Worker {
 
     /// Returns whether a goroutine that is bound to this worker is runnable.
     pub(crate) fn has_work_at_home(&self) -> bool {
-        // SAFETY: only this worker's thread calls this function.
+        // SAFETY: only this worker's thread calls this function, and no other thread touches the bound
+        // queue. [A1]
         !self.remote.is_empty() || unsafe { !(*self.bound_queue.get()).is_empty() }
     }
 

@@ -1,7 +1,7 @@
 //! The cell that represents a goroutine, from its spawn until its last handle is dropped.
 //!
-//! - Spawn: take a cell from the pool, write the closure into it, queue the cell.
-//! - Run: the result replaces the closure, in the same place.
+//! - Spawn: take a cell from the pool, write the closure into the cell, queue the cell.
+//! - Run: the result replaces the closure, in the same memory.
 //! - End: publish the result through the join word, and wake the joiner: [G2], [G5].
 //!
 //! [G1] A cell is recycled after its goroutine has ended and its last handle was dropped. Cells are
@@ -33,10 +33,10 @@ use std::ptr::{self, NonNull};
 #[repr(transparent)]
 pub(crate) struct Ptr(NonNull<Goroutine>);
 
-// SAFETY: the shared fields of a cell are Sync. Its owner's fields pass to the next owner through the run
-// queues.
+// SAFETY: the shared fields of the cell that a `Ptr` points to are Sync. The owner's fields pass to the
+// next owner through the run queues, which synchronize both owners.
 unsafe impl Send for Ptr {}
-// SAFETY: as above.
+// SAFETY: a shared `Ptr` gives access to the same fields, under the same rules.
 unsafe impl Sync for Ptr {}
 
 impl Ptr {
@@ -62,7 +62,7 @@ impl Ptr {
     /// The goroutine must have begun, and no other thread may run it.
     #[inline]
     pub(crate) unsafe fn prefetch_next(self) {
-        // SAFETY: the caller guarantees that no other thread uses the goroutine.
+        // SAFETY: no other thread runs the goroutine (the caller's contract), so none writes `fiber`.
         if let Some(fiber) = unsafe { &*self.own.fiber.get() } {
             fiber.prefetch();
         }
@@ -76,7 +76,8 @@ impl std::ops::Deref for Ptr {
     type Target = Goroutine;
 
     fn deref(&self) -> &Goroutine {
-        // SAFETY: cells are type-stable, and each holder of a `Ptr` keeps the runtime's memory in place.
+        // SAFETY: the pointer in a `Ptr` leads to a cell. Cells are type-stable, and each holder of a `Ptr`
+        // keeps the runtime's memory allocated.
         // [G1]
         unsafe { self.0.as_ref() }
     }
@@ -123,7 +124,7 @@ struct Name(Box<str>);
 // SAFETY: only the one worker that runs the goroutine touches `own` [S1]. The join word and the reference
 // count say which side may touch the cells that they guard [G2]. The other fields are atomic.
 unsafe impl Sync for Goroutine {}
-// SAFETY: as above.
+// SAFETY: no field depends on the thread, and the rules above say which thread may touch a field.
 unsafe impl Send for Goroutine {}
 
 // SAFETY: a goroutine is in at most one run queue, or its cell is in the pool's list of free cells.
@@ -163,7 +164,8 @@ impl Goroutine {
         }
     }
 
-    /// Makes a vacant cell a goroutine with two references: its own, and that of its join handle.
+    /// Makes a vacant cell a goroutine with two references. The goroutine holds one, and its join handle
+    /// holds the other.
     ///
     /// # Safety
     /// The caller must have taken the cell from the pool just now, and must have written the body into it.
@@ -176,14 +178,17 @@ impl Goroutine {
         // SAFETY: only the caller can reach the cell, and its last goroutine has ended.
         unsafe { self.join.reset() };
         self.place.store(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: only the caller can reach the cell.
+        // SAFETY: the caller guarantees that the cell comes from the pool, so no other thread accesses
+        // `vtable`.
         self.vtable.with_mut(|v| unsafe { *v = vtable });
         if let Some(own) = attributes.name {
-            // SAFETY: as above. The last goroutine's name was dropped when the cell was recycled.
+            // SAFETY: no other thread accesses `name`, because the cell comes from the pool. `recycle` has
+            // dropped the last goroutine's name.
             self.name.with_mut(|name| unsafe { *name = Some(Box::new(Name(own))) });
         }
         if attributes.scope.is_some() {
-            // SAFETY: as above. The last goroutine took its scope token out.
+            // SAFETY: no other thread accesses `scope`, because the cell comes from the pool. The last
+            // goroutine has taken its scope token.
             self.scope.with_mut(|scope| unsafe { *scope = attributes.scope });
         }
         self.own.pins.set(0);
@@ -200,14 +205,15 @@ impl Goroutine {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        // SAFETY: the name does not change while there is a reference.
+        // SAFETY: the caller holds a reference to the goroutine, and `name` is not written while a
+        // reference is held.
         self.name.with(|name| unsafe { (*name).as_deref() }).map(|name| &*name.0)
     }
 
     /// Reports an event of this goroutine to the specification.
     #[inline(always)]
     pub(crate) fn note(&self, event: Event) {
-        // SAFETY: a cell that is out of the pool keeps its runtime's memory in place.
+        // SAFETY: `shared` points to the cell's runtime, which a cell in use keeps allocated.
         unsafe { &*self.shared }.idle.spec.note(self.key(), event);
     }
 
@@ -215,7 +221,7 @@ impl Goroutine {
     /// is dropped.
     #[inline(always)]
     pub(crate) fn unparking(&self) -> Acting<'_> {
-        // SAFETY: as above.
+        // SAFETY: `shared` points to the runtime of this cell, which a cell in use keeps allocated.
         unsafe { &*self.shared }.idle.spec.unparking(self.key())
     }
 
@@ -226,20 +232,21 @@ impl Goroutine {
 
     /// Takes the token of the scope that waits for this goroutine. Returns it at most once.
     pub(crate) fn take_scope(&self) -> Option<ScopeToken> {
-        // SAFETY: called once, by the goroutine itself or by the thread that drops its closure.
+        // SAFETY: only the goroutine itself, or the thread that drops its closure, calls this function. So
+        // no other thread accesses `scope`.
         self.scope.with_mut(|scope| unsafe { (*scope).take() })
     }
 
     pub(crate) fn vtable(&self) -> &'static Vtable {
-        // SAFETY: the table does not change while there is a reference.
+        // SAFETY: the caller holds a reference to the goroutine, and `vtable` is not written while a
+        // reference is held.
         self.vtable.with(|vtable| unsafe { *vtable })
     }
 
     /// Returns the worker that the goroutine is bound to, if it has begun and is anchored or pinned. [A1]
     #[inline]
     pub(crate) fn bound_to(&self) -> Option<u32> {
-        // Relaxed: written before the goroutine parked. The Acquire of the state word made the write
-        // visible here.
+        // Relaxed: the write came before the park. The Acquire of the state word makes it visible here.
         let home = self.home.load(Ordering::Relaxed);
         (home != STEALABLE).then_some(home)
     }
@@ -264,7 +271,8 @@ impl Goroutine {
     /// Returns whether the goroutine has begun to run and has a stack. May be called by its worker, or when
     /// no worker runs.
     pub(crate) fn has_begun(&self) -> bool {
-        // SAFETY: the caller is the only thread that uses this goroutine.
+        // SAFETY: the caller is this goroutine's worker, or no worker runs. So no other thread accesses
+        // `fiber`.
         unsafe { (*self.own.fiber.get()).is_some() }
     }
 
@@ -287,7 +295,7 @@ impl Goroutine {
     /// inside the runtime.
     pub(crate) fn is_alive(&self) -> bool {
         // Relaxed: the workers' retake gates and the lock of the idle-worker registry made their writes
-        // visible here. A goroutine in user code may end just now: both answers are then correct, and its
+        // visible here. A goroutine in user code may end just now. Then both results are correct, and its
         // name stays valid, because the goroutine keeps its reference until it enters the runtime.
         self.refs.load(Ordering::Relaxed) > 0 && (self.join.is_pending() || self.has_begun())
     }
@@ -325,12 +333,13 @@ impl Goroutine {
         if self.own.locals.get().is_null() {
             self.own.locals.set(Box::into_raw(Box::new(LocalValues::new())));
         }
-        // SAFETY: made just now or earlier. `end_locals` frees it when no code uses it any more.
+        // SAFETY: `locals` points to a box that this function made, now or in an earlier call. Only
+        // `end_locals` frees the box, when no code uses it any more.
         unsafe { &*self.own.locals.get() }
     }
 
-    /// Returns whether the goroutine has local values. Also true if it had some and their destructors have
-    /// run.
+    /// Returns whether the goroutine has local values. Also returns true if the destructors of all values
+    /// have run.
     #[inline]
     pub(crate) fn has_locals(&self) -> bool {
         !self.own.locals.get().is_null()
@@ -342,10 +351,12 @@ impl Goroutine {
     pub(crate) fn end_locals(&self) {
         let locals = self.own.locals.get();
         if !locals.is_null() {
-            // SAFETY: the body, which used the values, has returned or will never run.
+            // SAFETY: `locals` is not null, so it points to the values. The body, which used the values,
+            // has returned or will never run.
             unsafe { (*locals).destroy() };
             self.own.locals.set(ptr::null_mut());
-            // SAFETY: made by `Box::into_raw`, and no other code can find it any more.
+            // SAFETY: `locals` was returned by `Box::into_raw`, and the cell no longer contains the
+            // pointer, so no other code frees it.
             drop(unsafe { Box::from_raw(locals) });
         }
     }
@@ -359,7 +370,7 @@ impl Goroutine {
         if (SPEC || cfg!(debug_assertions)) && self.has_locals() {
             broken("recycle", "no goroutine-local values", "those of the last goroutine");
         }
-        // SAFETY: there is no other reference.
+        // SAFETY: the last reference is gone, so no other thread accesses `name`.
         self.name.with_mut(|name| drop(unsafe { (*name).take() }));
     }
 }
@@ -377,7 +388,7 @@ pub(crate) struct Completed {
 fn tell(end: End<WakeHandle>) -> Completed {
     let ran_waker = end.joiner.as_ref().is_some_and(WakeHandle::is_task);
     if let Some(joiner) = end.joiner {
-        // SAFETY: the caller keeps the runtime in place while it ends a goroutine. A joiner that is known
+        // SAFETY: the caller keeps the runtime allocated while it ends a goroutine. A joiner that is known
         // by its id belongs to the same runtime.
         // mutant: drop wake of the joiner
         unsafe { joiner.wake() };

@@ -36,7 +36,7 @@ struct Inner {
     total: usize,
     /// Goroutines that were spawned and have not ended. Counted only if the limit is exact.
     alive: usize,
-    /// After the runtime has ended: the number of cells that are still out.
+    /// The number of cells that are still in use after the runtime has ended. `None` before that.
     closed: Option<usize>,
 }
 
@@ -70,8 +70,8 @@ impl Pool {
             return Err(SpawnRefusal::Limit);
         }
         if shared.stack_pool.is_strained() {
-            // A cell that is out is counted here until `admit` counts its goroutine among those with other
-            // stacks.
+            // A cell that is in use is counted here until `admit` counts its goroutine among those with
+            // other stacks.
             let need = (inner.out() + 1).saturating_sub(shared.alive_elsewhere());
             shared.stack_pool.secure(need).map_err(SpawnRefusal::Stack)?;
         }
@@ -88,14 +88,14 @@ impl Pool {
         Ok(first)
     }
 
-    /// Calls `f` with the number of cells that are out. No cell is taken during the call.
+    /// Calls `f` with the number of cells that are in use or cached. No cell is taken during the call.
     pub(crate) fn with_out<R>(&self, f: impl FnOnce(usize) -> R) -> R {
         let inner = self.inner.lock();
         f(inner.out())
     }
 
-    /// Counts one live goroutine less, because a goroutine is about to end. After this, its joiner can rely on
-    /// room for another goroutine. [G3]
+    /// Counts one live goroutine less, because a goroutine is about to end. After that, its joiner can
+    /// spawn another goroutine without reaching the limit. [G3]
     pub(crate) fn note_ending(&self) {
         if self.is_exact() {
             self.inner.lock().alive -= 1;
@@ -109,7 +109,7 @@ impl Pool {
         }
     }
 
-    /// Takes cells back. Returns true if the runtime has ended and no cell is out any more.
+    /// Takes cells back. Returns true if the runtime has ended and no cell is in use any more.
     #[must_use]
     pub(crate) fn give(&self, cells: impl Iterator<Item = Ptr>) -> bool {
         let mut inner = self.inner.lock();
@@ -126,7 +126,7 @@ impl Pool {
     }
 
     /// Closes the pool after the runtime has ended and all caches were given back. Returns the number of
-    /// cells that are still out.
+    /// cells that are still in use.
     pub(crate) fn close(&self) -> usize {
         let mut inner = self.inner.lock();
         let out = inner.out();

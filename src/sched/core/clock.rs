@@ -1,4 +1,5 @@
-//! The time, and seeds for random choices. A simulation provides both itself.
+//! This file provides the time and seeds for random choices. A simulation replaces both by values of its
+//! own.
 //! Checked by: proptests/runtime/timers.rs, verification/shuttle/.
 
 use super::simulation;
@@ -13,8 +14,8 @@ pub(crate) fn now() -> u64 {
     }
 }
 
-/// Returns a seed for random choices. It differs at each call, but in a simulation the simulation's seed
-/// determines it.
+/// Returns a seed for random choices. Each call returns another seed. In a simulation, the simulation's
+/// seed determines the returned seed.
 pub(crate) fn seed() -> u64 {
     simulation::draw().unwrap_or_else(platform::seed)
 }

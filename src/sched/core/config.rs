@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Says which thread-locals a goroutine uses, and where it may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// A goroutine has its own thread-locals and resumes on any worker. In a model it shares those of its
-    /// thread.
+    /// A goroutine has its own thread-locals and resumes on any worker. In a model, a goroutine shares the
+    /// thread-locals of its thread.
     Isolated,
     /// A goroutine uses the thread-locals of the worker that first ran it, and resumes only on that worker.
     Anchored,
@@ -22,7 +22,8 @@ pub(crate) struct Config {
     pub(crate) processors: u32,
     pub(crate) max_processors: u32,
     pub(crate) layout: SlotLayout,
-    /// Makes thread-locals for goroutines. `None` if goroutines share those of their kernel thread.
+    /// Makes thread-locals for goroutines. `None` if goroutines share the thread-locals of their kernel
+    /// thread.
     pub(crate) blocks: Option<&'static Blocks>,
     /// Whether a stack may be used if the kernel refuses to guard it.
     pub(crate) may_lack_guards: bool,
@@ -39,7 +40,7 @@ pub(crate) struct Config {
     pub(crate) run_queue_capacity: usize,
     /// How long a worker keeps its processor while other workers queue for one.
     pub(crate) slice_nanos: u64,
-    /// For a simulation: its seed, and the largest number of steps.
+    /// The seed of a simulation and its largest number of steps. `None` outside a simulation.
     pub(crate) simulated: Option<(u64, u64)>,
 }
 

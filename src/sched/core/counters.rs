@@ -21,7 +21,7 @@ pub(crate) struct Counters {
 impl Counters {
     /// Counts a goroutine that panicked, if no thread will ask for its result.
     pub(crate) fn count_panic(&self) {
-        // Relaxed: only a count.
+        // Relaxed: no code relies on this count to order other memory accesses.
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
 }

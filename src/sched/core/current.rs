@@ -1,4 +1,4 @@
-//! Entering the runtime, and finding the current worker and goroutine. While a `RuntimeGuard` exists, the
+//! Entering the runtime, and finding the current worker and goroutine. While a `RuntimeGuard` is held, the
 //! worker's processor cannot be retaken. The protocol and the invariant [H1] are those of the retake gate
 //! (`idle/retake_gate.rs`). Only an outlined function, which is opaque to the compiler, reads the
 //! thread-local word. Its value must not be kept across a switch.
@@ -23,8 +23,8 @@ pub(crate) const PARK: usize = 2;
 /// keep it across a switch.
 #[inline]
 pub(crate) fn current_worker<'a>() -> Option<&'a Worker> {
-    // SAFETY: the word is null, or points to the worker of this thread. The thread keeps the runtime in
-    // place.
+    // SAFETY: the thread-local word is null, or points to the worker of this thread. The thread holds a
+    // count of the runtime, so the worker stays allocated.
     unsafe { tls::worker().cast::<Worker>().as_ref() }
 }
 
@@ -73,7 +73,7 @@ impl<'a> RuntimeGuard<'a> {
         self.worker.held()
     }
 
-    /// Caches a recycled cell. Returns false if this worker has no room for it.
+    /// Caches a recycled cell. Returns false if this worker's cache is full.
     pub(crate) fn recycle(&self, cell: Ptr) -> bool {
         self.held().is_some_and(|held| held.keep_cell(self.worker.shared(), cell))
     }

@@ -1,14 +1,14 @@
 //! Reports an error to code that continues in the child of a `fork` and uses the parent's runtime there.
 //!
-//! The child has one thread. A runtime of the parent is only memory in the child: a goroutine that is
-//! spawned there would never run, and a goroutine that is joined there would never end. If the forking
-//! thread ran a goroutine, the child's thread is a plain thread on that goroutine's stack
+//! The child has one thread. In the child, a runtime of the parent has no threads. A goroutine that the
+//! child spawns there would never run, and a goroutine that the child joins there would never end. If the
+//! forking thread ran a goroutine, the child's thread is a plain thread on that goroutine's stack
 //! (`platform::fork`).
 //!
-//! So these operations ask [`Born`] first, off the hot paths: a spawn by a thread that is not a worker, a join
-//! that would wait, a wake-up from outside, and `shutdown`. A plain thread that would wait without a limit is
-//! checked, too: if the parent had a runtime and the child has none, the wait reports an error, because it
-//! would never end.
+//! So the following operations check [`Born`] first, outside the hot paths: a spawn by a thread that is not
+//! a worker, a join that would wait, a wake-up from outside, and `shutdown`. A plain thread that would wait
+//! without a limit is checked, too: if the parent had a runtime and the child has none, the wait reports an
+//! error, because it would never end.
 //!
 //! Checked by: proptests/environment/fork.rs.
 #![forbid(unsafe_code)]
@@ -49,8 +49,8 @@ pub(crate) fn check_wait(what: &str) {
     }
 }
 
-/// Like [`check_wait`], but ends the process. For callers that must not unwind, because other threads refer
-/// to the caller's stack.
+/// Like [`check_wait`], but ends the process. A caller must use this function if it must not unwind because
+/// other threads refer to its stack.
 #[inline]
 pub(crate) fn check_wait_without_fail(what: &str) {
     if fork::is_bereft() {

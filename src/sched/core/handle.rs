@@ -7,12 +7,12 @@ use super::cell::{Goroutine, Ptr};
 pub(crate) struct Ref(Ptr);
 
 impl Ref {
-    /// Takes ownership of a reference that is already counted.
+    /// Makes a `Ref` from a reference that is already counted.
     pub(crate) fn adopt(ptr: Ptr) -> Self {
         Ref(ptr)
     }
 
-    /// Counts one more reference. The caller must hold a live one.
+    /// Counts one more reference. The caller must hold a reference.
     pub(crate) fn new(ptr: Ptr) -> Self {
         // mutant: drop reference
         ptr.add_reference();

@@ -19,10 +19,11 @@ pub(crate) type AnyJob = *mut (dyn FnMut() + Send + 'static);
 /// A closure on the stack of a goroutine or thread that waits until it has run.
 pub(crate) struct Job(pub(crate) AnyJob);
 
-// SAFETY: the closure is Send, and its owner waits until it has run.
+// SAFETY: the pointer in a `Job` leads to a closure that is Send. The closure's owner waits until the
+// closure has run, so the pointer stays valid.
 unsafe impl Send for Job {}
 
-/// No helper thread exists that can take the job, and none can be started.
+/// No helper thread can take the job, and no further one can be started.
 pub(crate) struct NoHelper;
 
 /// The helper threads of a runtime.
@@ -48,7 +49,8 @@ struct State {
 impl Job {
     /// Runs the job, on behalf of the goroutine or thread that waits for it. Never unwinds.
     pub(crate) fn run(self) {
-        // SAFETY: the owner of the closure waits until the job has run, and there is only one `Job` of it.
+        // SAFETY: the pointer leads to a closure. Its owner waits until the job has run, and only one `Job`
+        // refers to it, so no other code uses the closure now.
         // [Q1]
         unsafe { (*self.0)() };
     }
@@ -69,7 +71,8 @@ impl Helpers {
     pub(crate) fn submit(&self, shared: &Shared, job: Job, may_wait: bool) -> Result<(), NoHelper> {
         let mut state = self.state.lock();
         let mut at_once = state.idle > state.jobs.len();
-        // Under the lock, so that a helper that is counted really exists for each other caller.
+        // The helper is counted and started under the lock, so that every other caller finds each counted
+        // helper started.
         if !at_once && shared.idle.add_helper() {
             at_once = state.start(shared);
             if !at_once {
@@ -81,7 +84,8 @@ impl Helpers {
             return Err(NoHelper);
         }
         state.jobs.push_back(job);
-        // Before the notification, because otherwise the helper would first wait for the lock.
+        // The lock is released before the notification, because otherwise the helper would first wait for
+        // the lock.
         drop(state);
         // mutant: drop wake of a helper
         self.wake.notify_one();
@@ -144,8 +148,8 @@ impl Helpers {
         }
     }
 
-    /// Blocks the thread until each remaining helper runs a job. Must be called after `stop`. It does not
-    /// wait for jobs, because a job may never end.
+    /// Blocks the thread until each remaining helper runs a job. Must be called after `stop`. The call does
+    /// not wait for jobs to end, because a job may never end.
     pub(crate) fn await_idle(&self) {
         let mut state = self.state.lock();
         while state.threads > state.busy {

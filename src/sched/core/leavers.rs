@@ -17,7 +17,7 @@ impl Leavers {
         Leavers(Mutex::new(Vec::new()))
     }
 
-    /// Adds a thread that leaves or has left. It runs nothing of the runtime any more.
+    /// Adds a thread that leaves or has left. Such a thread runs no code of the runtime any more.
     pub(crate) fn add(&self, leaver: thread::JoinHandle) {
         let mut leavers = self.0.lock();
         let before = std::mem::take(&mut *leavers);
@@ -28,7 +28,8 @@ impl Leavers {
     /// Blocks the calling thread until all threads that left are gone, except the calling thread itself.
     /// [T6]
     pub(crate) fn join(&self) {
-        // Without the lock, because a destructor on one of these threads may call this type again.
+        // The handles are taken out first and joined without the lock, because a destructor on one of these
+        // threads may call this type again.
         let leavers = std::mem::take(&mut *self.0.lock());
         leavers.into_iter().for_each(|leaver| {
             leaver.join();

@@ -1,8 +1,9 @@
 //! The objects of the scheduler, which point at each other: the goroutine's cell, the processor, the worker
 //! and the runtime. This folder also decides where a goroutine goes when it becomes runnable.
 //!
-//! The files of this folder import each other in a circle, and that is intended: a cell points at its
-//! runtime, and the runtime owns the workers, the processors and the cells. The circle stays inside this
+//! The files of this folder import each other in a circle, and that is intended, because a cell points at
+//! its runtime, and the runtime owns the workers, the processors and the cells. The circle stays inside
+//! this
 //! folder: `verification/house/layers.rs` forbids circles between folders.
 //!
 //! Order of reading:
@@ -12,7 +13,7 @@
 //! 3. `current`: how code enters the runtime and finds its worker and goroutine.
 //! 4. `ready`, `bound`, `batch`: where a runnable goroutine is queued, and which worker is woken.
 //! 5. `handle`, `wake_handle`, `scope_state`: how others refer to a goroutine, wake it, and wait for it.
-//! 6. `cell_pool`, `stacks`, `trim`: where cells and stacks come from, and when memory goes back to the
+//! 6. `cell_pool`, `stacks`, `trim`: where cells and stacks come from, and when memory is returned to the
 //!    kernel.
 //! 7. When needed: `wired` (a goroutine has changed its kernel thread), `helper_queue` and `leavers`
 //!    (helper threads, and threads that have left), `forked` (the child of a `fork`), `simulation` and

@@ -1,5 +1,5 @@
 //! The part of a cell that belongs to the worker that runs the goroutine, or to the goroutine itself while
-//! it runs. Also the attributes that a spawn gives to a goroutine.
+//! it runs. This file also defines the attributes that a spawn gives to a goroutine.
 
 use super::scope_state::ScopeToken;
 use super::stacks::StackKind;
@@ -17,7 +17,7 @@ pub(crate) struct Attributes {
 }
 
 /// The state that belongs to the worker that runs the goroutine, or to the goroutine itself while it runs.
-/// Its fields are laid out in the written order.
+/// The fields of this struct are laid out in the written order.
 #[repr(C)]
 pub(crate) struct OwnerState {
     pub(crate) fiber: std::cell::UnsafeCell<Option<Fiber>>,

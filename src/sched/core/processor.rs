@@ -26,7 +26,7 @@ pub(crate) struct Processor {
     pub(crate) id: ProcId,
     pub(crate) stealer: Steal<Ptr>,
     /// The goroutine that was unparked last and runs next. Putting a goroutine here wakes no worker. The
-    /// monitor makes sure that it is not left here.
+    /// monitor makes sure that the goroutine does not stay here for long.
     run_next: Slot<Goroutine>,
     /// Goroutines that were spawned and that ended on this processor.
     pub(crate) spawn_counters: SpawnCounters,
@@ -54,9 +54,9 @@ pub(crate) struct ProcessorLocal {
     last_id: u64,
 }
 
-// SAFETY: only the owner touches `local` [P1]. The other fields are atomic or made for sharing.
+// SAFETY: only the owner touches `local` [P1]. All other fields are atomic or made for sharing.
 unsafe impl Sync for Processor {}
-// SAFETY: as above, and everything in it is Send.
+// SAFETY: everything in a `Processor` is Send, and only the owner touches `local`. [P1]
 unsafe impl Send for Processor {}
 
 /// A processor that the holder of this guard owns. [P1]
@@ -118,7 +118,8 @@ impl<'a> ProcessorGuard<'a> {
     /// Calls `f` with the owner's part. `f` must not call this function again.
     #[inline]
     pub(crate) fn local<R>(self, f: impl FnOnce(&mut ProcessorLocal) -> R) -> R {
-        // SAFETY: only the owner gets a `ProcessorGuard` [P1], and calls of this function are not nested.
+        // SAFETY: only the owner gets a `ProcessorGuard` [P1], and `f` does not call this function. So
+        // `local` has no other reference while `f` runs.
         self.0.local.with_mut(|local| f(unsafe { &mut *local }))
     }
 
@@ -166,7 +167,8 @@ impl<'a> ProcessorGuard<'a> {
     }
 
     /// Moves all goroutines to the global queue, because the processor is about to be retired or released.
-    /// The caller has the same duty as with `flush_next`.
+    /// As after `flush_next`, the caller must notify, or release the processor in a way that rechecks the
+    /// queues.
     pub(crate) fn drain(self, shared: &Shared) {
         // mutant: drop flush of run_next
         self.flush_next(shared);

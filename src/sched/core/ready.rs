@@ -77,7 +77,8 @@ pub(crate) unsafe fn spawn<T: Send, F: FnOnce() -> T + Send>(
         return Err((SpawnRefusal::Stack(error), f));
     }
     let id = held.map_or_else(|| shared.take_ids(1), |held| held.next_id(shared));
-    // SAFETY: the cell is vacant, and only this thread can reach it until it is queued.
+    // SAFETY: this thread took `cell` from the pool, so the cell is vacant, and no other thread can reach
+    // it until it is queued.
     unsafe {
         cell.body.with_mut(|body| Task::<F, T>::write(body, f));
         cell.init(id, attributes, Task::<F, T>::VTABLE);
@@ -112,8 +113,8 @@ pub(crate) fn unpark(goroutine: &Ref) {
 /// goroutine has ended. Never suspends.
 ///
 /// # Safety
-/// The caller must be on a worker of that goroutine's runtime. This keeps the cell in place, whichever
-/// goroutine uses it now.
+/// The caller must be on a worker of that goroutine's runtime. The runtime keeps the cell allocated, even
+/// if another goroutine uses it now.
 #[inline]
 pub(crate) unsafe fn unpark_if(goroutine: Ptr, id: u64) {
     if SPEC && goroutine.id() != id {
@@ -134,7 +135,8 @@ fn apply(goroutine: Ptr, action: UnparkAction) {
         UnparkAction::WakeInPlace => {
             // If the goroutine is not bound, it has already consumed its permit and resumed.
             let Some(home) = goroutine.bound_to() else { return };
-            // SAFETY: a cell that is out of the pool keeps its runtime's memory in place.
+            // SAFETY: `shared` points to the runtime of `goroutine`. A cell that is in use keeps its
+            // runtime's memory allocated.
             let shared = unsafe { &*goroutine.shared };
             if !shared.is_here() {
                 return;
@@ -146,7 +148,8 @@ fn apply(goroutine: Ptr, action: UnparkAction) {
 }
 
 fn ready(goroutine: Ptr) {
-    // SAFETY: the cell of a parked goroutine is out of the pool, so it keeps its runtime's memory in place.
+    // SAFETY: `shared` points to the runtime of `goroutine`. The cell of a parked goroutine is in use, so
+    // it keeps its runtime's memory allocated.
     let shared = unsafe { &*goroutine.shared };
     match goroutine.bound_to().filter(|_| !fault("away from home")) {
         Some(home) => ready_bound(shared, goroutine, home),

@@ -1,4 +1,5 @@
-//! One runtime, as its threads see it. It is in an `Arc`. Each thread of the runtime holds a count of it.
+//! One runtime, as its threads see it. A runtime is in an `Arc`. Each thread of the runtime holds a count
+//! of it.
 //! After the runtime has ended, the cells that still have references hold one count together.
 //! Checked by: verification/loom/shutdown.rs, verification/shuttle/, proptests/runtime/lifecycle.rs.
 
@@ -48,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) helpers: Helpers,
     pub(crate) counters: Counters,
     pub(crate) timers: Timers<Ptr>,
-    /// Made when a goroutine first waits for a socket.
+    /// The sockets, once a goroutine has waited for one.
     pub(crate) sockets: OnceLock<Arc<Sockets>>,
     next_id: AtomicU64,
     /// A thread or goroutine waits until the last goroutine has ended.
@@ -59,7 +60,7 @@ pub(crate) struct Shared {
     /// The handles of the workers' threads, by worker number, followed by those of the other threads: see
     /// `Attendant`.
     pub(crate) threads: Mutex<Vec<Option<thread::JoinHandle>>>,
-    /// Present until the monitor's thread has taken it.
+    /// The watchdog function, until the monitor's thread has taken it.
     pub(crate) watchdog: Mutex<Option<Watchdog>>,
     pub(crate) leavers: Leavers,
 }
@@ -122,7 +123,7 @@ impl Shared {
             config,
         };
         Arc::get_mut(&mut place).expect("nobody else has it yet").write(value);
-        // SAFETY: the value was written just now.
+        // SAFETY: the code above has written the whole value.
         unsafe { place.assume_init() }
     }
 
@@ -149,7 +150,7 @@ impl Shared {
             if may_start && self.start_worker(id).is_ok() {
                 return;
             }
-            // Relaxed: only a count.
+            // Relaxed: no code relies on this count to order other memory accesses.
             self.counters.failed_starts.fetch_add(u64::from(may_start), Ordering::Relaxed);
             // mutant: a failed start is forgotten: replace self.idle.start_failed(id) with WakeAction::Nothing
             wake = self.idle.start_failed(id);
@@ -201,7 +202,7 @@ impl Shared {
         self.perform_wake(self.idle.remove_helper(|| self.has_stealable_work()));
     }
 
-    /// Tries again what a failed start of a thread left undone.
+    /// Tries again to start a thread, if an earlier start has failed.
     pub(crate) fn relieve(&self) {
         let _acting = self.idle.spec.acting();
         self.perform_wake(self.idle.relieve(|| self.has_stealable_work()));
@@ -209,7 +210,8 @@ impl Shared {
 
     /// Returns one more counted reference to this runtime.
     pub(crate) fn counted(&self) -> Arc<Shared> {
-        // SAFETY: a `Shared` is always in an `Arc`, and the caller has access through one of its counts.
+        // SAFETY: `self` is always in an `Arc`. The caller reached it through a count of that `Arc`, so the
+        // count is not zero.
         unsafe {
             Arc::increment_strong_count(self);
             Arc::from_raw(self)
@@ -220,9 +222,11 @@ impl Shared {
     /// runtime. In the child of a fork it leaks the cells, because a thread that does not exist there may
     /// have held the pool's lock.
     pub(crate) fn give_cells(this: *const Shared, cells: impl Iterator<Item = Ptr>) {
-        // SAFETY: a cell that is out of the pool keeps the runtime's memory in place.
+        // SAFETY: `this` points to the runtime of these cells. A cell that is in use keeps its runtime's
+        // memory allocated.
         if unsafe { (*this).is_here() && (*this).pool.give(cells) } {
-            // SAFETY: `close` left one count of the runtime to the cells that were out.
+            // SAFETY: when the runtime ended, `close` left one count of it to the cells in use. The last of
+            // these cells came back just now, so this call drops that count.
             drop(unsafe { Arc::from_raw(this) });
         }
     }
@@ -257,7 +261,8 @@ impl Shared {
     pub(crate) unsafe fn inject(&self, goroutine: Ptr) {
         goroutine.note(Event::Queued(Place::GlobalQueue));
         self.counters.injected.more(1);
-        // SAFETY: the caller guarantees the conditions. A cell that is out stays alive.
+        // SAFETY: the caller guarantees that the goroutine is in no queue. Its cell stays allocated while
+        // it is in use.
         unsafe { self.global_queue.push(goroutine.raw()) };
     }
 
@@ -272,7 +277,8 @@ impl Shared {
             count += 1;
             goroutine.raw()
         });
-        // SAFETY: the caller guarantees the conditions. Cells that are out stay alive.
+        // SAFETY: the caller guarantees that the goroutines are in no queue. Their cells stay allocated
+        // while they are in use.
         unsafe { self.global_queue.push_batch(&mut batch) };
         self.counters.injected.more(count);
     }
@@ -315,7 +321,7 @@ impl Shared {
         // Pairs with the heavy fence in `start_draining`: either that side sees this count, or this side
         // sees that a thread waits.
         fence::light();
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         // mutant: drop word to who drains
         if self.draining.load(Ordering::Relaxed) {
             drop(self.drain.lock());
@@ -324,7 +330,7 @@ impl Shared {
     }
 
     pub(crate) fn start_draining(&self) {
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         // mutant: drop announcement
         self.draining.store(true, Ordering::Relaxed);
         fence::heavy();

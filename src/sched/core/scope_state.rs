@@ -1,5 +1,5 @@
-//! The state of a scope: its children, and the parent that waits for them. It lies in the parent's stack
-//! frame.
+//! The state of a scope: its children, and the parent that waits for them. The state lies in the parent's
+//! stack frame.
 //!
 //! - `add_child` is called before the spawn.
 //! - `child_ended` is called after the child's result is stored, or dropped if it is unclaimed.
@@ -7,7 +7,7 @@
 //! [G4] The scope's wait returns only after every child has left, so that no child refers to the parent's
 //! frame any more. For this reason a child copies the parent's wake handle before it leaves.
 //! [G7] When a child has left, the parent may already have ended, and the parent's runtime with it. A child
-//! on the same runtime keeps that runtime in place, and knows the parent by its id. A child on another
+//! on the same runtime keeps that runtime allocated, and knows the parent by its id. A child on another
 //! runtime counts a reference to the parent before it leaves.
 //! Checked by: verification/loom/join.rs, src/api/scope_tests.rs, proptests/runtime/lifecycle.rs.
 
@@ -28,8 +28,8 @@ pub(crate) struct ScopeState {
 /// The membership of one child in its scope.
 pub(crate) struct ScopeToken(NonNull<ScopeState>);
 
-// SAFETY: all children share the scope state. It consists of atomics and of a wake handle, which is only
-// copied.
+// SAFETY: a token points to the scope state, which all children share. The scope state consists of atomics
+// and of a wake handle, which the children only copy.
 unsafe impl Send for ScopeToken {}
 
 impl ScopeState {
@@ -57,7 +57,7 @@ impl ScopeState {
     /// Adds a child. The child must leave later.
     ///
     /// # Safety
-    /// The scope state must stay in place until every child has left.
+    /// The scope state must stay valid, at the same address, until every child has left.
     pub(crate) unsafe fn add_child(&self) -> ScopeToken {
         // Relaxed: the caller is the parent, which counts its own children, or a child that the parent
         // waits for.
@@ -93,11 +93,12 @@ impl ScopeState {
 
 impl ScopeToken {
     /// Removes the child from its scope. Called by the child, or by the thread that drops its closure.
-    /// `runtime` is the child's runtime. It is null in a model.
+    /// `runtime` is the child's runtime, or null in a model.
     pub(crate) fn child_ended(self, runtime: *const Shared, unclaimed_panic: bool) {
         let scope = self.0.as_ptr();
-        // SAFETY: the scope state is in place until the child has left. A raw pointer is used instead of a
-        // reference, because the scope state may be gone before this function returns.
+        // SAFETY: `scope` points to the scope state, which stays valid until the child has left (the
+        // contract of `add_child`). A raw pointer is used instead of a reference, because the scope state
+        // may be gone before this function returns.
         unsafe {
             if unclaimed_panic {
                 // Relaxed: published by the Release below.

@@ -8,8 +8,8 @@
 //!
 //! [K10] The choices are a function of the seed and of what the program does. They depend on no address, no
 //! real time and no other thread.
-//! [K11] The clock never goes back. It leaps only when no goroutine can run, and only to the nearest
-//! deadline.
+//! [K11] The clock never goes back. The clock advances only when no goroutine can run, and only to the
+//! nearest deadline.
 //! Checked by: proptests/model/simulate.rs.
 
 use super::cell::{Goroutine, Ptr};
@@ -22,7 +22,8 @@ use crate::structures::Rng;
 use std::panic::Location;
 use std::ptr;
 
-/// The time at which a run starts. It is far enough from zero for an instant before the run.
+/// The time at which a run starts. The time is far enough from zero that an instant before the run can be
+/// expressed.
 pub(crate) const START: u64 = 1_000_000_000_000;
 /// A goroutine takes less than this number of nanoseconds of virtual time until it suspends.
 const STEP: u32 = 2_000;
@@ -144,8 +145,8 @@ pub(crate) fn draw() -> Option<u64> {
     here().map(|simulation| simulation.0.lock().rng.next())
 }
 
-/// Records that a goroutine has ended. `panicked` says whether by a panic, and `unheard` whether no other
-/// goroutine will receive that panic.
+/// Records that a goroutine has ended. `panicked` says whether it ended by a panic, and `unheard` whether
+/// no other goroutine will receive that panic.
 #[inline]
 pub(crate) fn ends(goroutine: Ptr, panicked: bool, unheard: bool) {
     if run_log::any_open() {

@@ -107,7 +107,7 @@ impl Shared {
         max_goroutines + (2 * cell_pool::CHUNK + FIBER_CACHE + 1) * max_processors as usize
     }
 
-    /// Makes a stack pool with room for every goroutine's stack.
+    /// Makes a stack pool that is large enough for every goroutine's stack.
     pub(crate) fn make_stack_pool(
         config: &Config,
         entry: Entry,
@@ -144,7 +144,7 @@ impl Shared {
         Ok(place.get_or_init(|| stack_pool))
     }
 
-    /// Returns all existing stack pools with their numbers. The runtime's own pool is the first.
+    /// Returns all stack pools that were made, with their numbers. The runtime's own pool is the first.
     pub(crate) fn stack_pools(&self) -> impl Iterator<Item = (usize, &Arc<StackPool>)> {
         let sized = self.stacks.sized.iter().map(|sized| sized.stack_pool.get());
         let all = std::iter::once(Some(&self.stack_pool)).chain(sized);
@@ -182,7 +182,7 @@ impl Shared {
     /// Uncounts a goroutine that was admitted and has ended.
     fn renounce_stack(&self, kind: StackKind) {
         if let Some(size) = kind.size() {
-            // Relaxed: only a count.
+            // Relaxed: no code relies on this count to order other memory accesses.
             self.stacks.sized[size].alive.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -231,7 +231,8 @@ impl Shared {
         let kind = goroutine.own.stack.get();
         let stack_pool = self.pool_of(kind).expect("the stack came from there");
         if kind.is_measured() {
-            // SAFETY: the caller guarantees that the fiber is suspended and was this goroutine's.
+            // SAFETY: the caller guarantees that `fiber` is suspended and was this goroutine's. So no code
+            // runs on its stack.
             let used = unsafe { stack_pool.repaint(&fiber) };
             self.stacks.note(goroutine.name(), used, stack_pool.layout().usable(), 0);
         }

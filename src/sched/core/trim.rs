@@ -81,7 +81,7 @@ impl Shared {
     /// slots stay open as goroutines rely on. [C5]
     fn release_stacks(&self, number: usize, stack_pool: &StackPool) {
         let is_strained = stack_pool.is_strained();
-        // Dropped, and so unmapped, after the pool's lock is released.
+        // The segments in `_free` are dropped, and so unmapped, after the pool's lock is released.
         let _free = match number.checked_sub(1) {
             None => self.pool.with_out(|out| {
                 let least = || out.saturating_sub(self.alive_elsewhere());
@@ -93,7 +93,7 @@ impl Shared {
         };
     }
 
-    /// Reports that a goroutine waits for a stack. It prints at most one message in `SELDOM` nanoseconds.
+    /// Reports that a goroutine waits for a stack. At most one message is printed in `SELDOM` nanoseconds.
     pub(crate) fn report_postponed(&self, goroutine: Ptr, error: &StackError) {
         const SELDOM: u64 = 10_000_000_000;
         static LAST: AtomicU64 = AtomicU64::new(0);
@@ -103,7 +103,7 @@ impl Shared {
         if last != 0 && now.saturating_sub(last) < SELDOM {
             return;
         }
-        // Relaxed: as above.
+        // Relaxed: no other memory access depends on the time that is stored here.
         LAST.store(now, Ordering::Relaxed);
         let _ = writeln!(
             std::io::stderr(),

@@ -66,15 +66,15 @@ impl ParkedRef {
     }
 }
 
-/// A goroutine, thread or task to wake after the lock is released under which this was decided. The wait
-/// may have ended meanwhile. A goroutine of the waker's own runtime is known by its id. Any other goroutine
-/// is counted.
+/// A goroutine, thread or task that must be woken. The decision was made under a lock, and the wake-up
+/// follows after that lock is released. The wait may have ended meanwhile. A goroutine of the waker's own
+/// runtime is known by its id. Any other goroutine is counted.
 #[must_use]
 pub struct WakeHandle(Tagged);
 
 impl WakeHandle {
     /// Returns a wake handle for the calling goroutine or thread. The waker must be in the runtime
-    /// `shared`, or must keep that runtime in place by other means.
+    /// `shared`, or must keep that runtime allocated by other means.
     #[inline]
     pub(crate) fn of_caller(shared: *const Shared) -> WakeHandle {
         WakeHandle(match current_goroutine() {
@@ -104,8 +104,8 @@ impl WakeHandle {
         if self.0.tag() == GOROUTINE {
             return WakeHandle(Tagged::counted(self.0.goroutine()));
         }
-        // SAFETY: the original keeps what it owns, because this temporary is not dropped. Only a count is
-        // added.
+        // SAFETY: the value that `owned` returns is not dropped here, so `self` keeps its references. This
+        // code only adds a count.
         match &*ManuallyDrop::new(unsafe { self.0.owned() }) {
             Owned::Parked(Unparker::Thread(parker)) => {
                 WakeHandle(Tagged::of_thread(Arc::clone(parker)))
@@ -137,14 +137,14 @@ impl WakeHandle {
     /// Wakes the goroutine, thread or task. Never unwinds. Suspends only if a task's waker does. [Q2]
     ///
     /// # Safety
-    /// The runtime in which the calling thread or goroutine was when it got this handle must still be
-    /// there. So the caller must call this before it leaves that runtime, and must not give the handle
+    /// The calling thread or goroutine must still be in the runtime in which it got this handle. So the
+    /// caller must call this before it leaves that runtime, and must not give the handle
     /// away.
     #[inline]
     pub unsafe fn wake(self) {
         if self.0.tag() == GOROUTINE {
-            // SAFETY: the caller may have moved to another worker meanwhile, but not to another runtime,
-            // and it keeps that runtime in place.
+            // SAFETY: the handle's pointer leads to a cell of the runtime in which the caller got the
+            // handle. The caller guarantees that it is still in that runtime, perhaps on another worker.
             unsafe { unpark_if(self.0.goroutine(), self.0.id()) }
         } else {
             self.wake_counted();
@@ -154,7 +154,7 @@ impl WakeHandle {
     #[cold]
     fn wake_counted(self) {
         let whom = ManuallyDrop::new(self.0);
-        // SAFETY: `whom` is never dropped, so what it owns is taken only once.
+        // SAFETY: `whom` is a handle that is never dropped, so its references are taken only here.
         match unsafe { whom.owned() } {
             Owned::Parked(waiter) => waiter.unpark(),
             Owned::Task(task) => task.wake(),
@@ -165,7 +165,7 @@ impl WakeHandle {
 
 /// Two words, so that the handle is passed in registers. As an enum it would take three words. The compiler
 /// would write them to the stack one by one and then copy them by a wider load, which must wait until the
-/// stores have left the store buffer. That wait takes longer than all else here (measured:
+/// stores have left the store buffer. That wait takes longer than all other steps of a wake-up (measured:
 /// docs/channels.md).
 struct Tagged {
     /// A pointer, with the tag in its lowest bits.
@@ -194,10 +194,11 @@ const _: () = assert!(align_of::<RawWakerVTable>() > TAGS);
 // An id is stored in a word that is otherwise a pointer.
 const _: () = assert!(size_of::<usize>() >= size_of::<u64>());
 
-// SAFETY: all that it stands for is Send: a pointer to a cell, a reference to a cell, a shared parker, a
-// waker.
+// SAFETY: both words stand for a pointer to a cell, a reference to a cell, a shared parker or a waker. All
+// of these are Send.
 unsafe impl Send for Tagged {}
-// SAFETY: a shared reference allows only reads, and all of these types are Sync.
+// SAFETY: a shared reference to a `Tagged` only reads its words, and all types that the words may stand for
+// are Sync.
 unsafe impl Sync for Tagged {}
 
 impl Tagged {
@@ -207,7 +208,8 @@ impl Tagged {
     }
 
     /// Makes a handle for a goroutine by its id. The waker must be in the goroutine's runtime, or must keep
-    /// it in place. This keeps the cell in place, whichever goroutine uses it later.
+    /// that runtime allocated. The runtime keeps the cell allocated, even if another goroutine uses it
+    /// later.
     #[inline]
     fn by_id(goroutine: Ptr) -> Self {
         let id = ptr::without_provenance(goroutine.id() as usize);
@@ -257,7 +259,8 @@ impl Tagged {
     /// # Safety
     /// The caller must call this at most once for each handle, and must then not drop the handle.
     unsafe fn owned(&self) -> Owned {
-        // SAFETY: the tag says what each pointer is, and the caller takes over what it owns.
+        // SAFETY: the tag says of which type the pointer is. The caller guarantees that it takes the
+        // references only once, and does not drop the handle.
         unsafe {
             match self.tag() {
                 COUNTED => Owned::Parked(Unparker::Goroutine(Ref::adopt(self.goroutine()))),
@@ -287,7 +290,7 @@ impl Drop for Tagged {
 impl Tagged {
     #[cold]
     fn drop_owned(&mut self) {
-        // SAFETY: the handle is being dropped, so no other code takes what it owns.
+        // SAFETY: `self` is being dropped, so no other code takes its references.
         drop(unsafe { self.owned() });
     }
 }

@@ -4,7 +4,7 @@
 //! - `wire` (the goroutine): the goroutine becomes bound to its worker, and the worker is *alone*.
 //! - A worker that is alone runs only goroutines that are bound to it. It gives its processor away when
 //!   none of them is runnable, or when other goroutines have waited for a slice.
-//! - `unwire` (the goroutine): the goroutine has taken its change back.
+//! - `unwire` (the goroutine): the goroutine has undone its change.
 //! - `reap_wired` (its worker, at the goroutine's end): the worker undoes the change if it can. Otherwise
 //!   the kernel thread ends, and another thread takes its place.
 //!
@@ -34,7 +34,7 @@ pub type Change = u8;
 pub const MASK: Change = 1;
 /// The alternate stack of signal handlers. It is restored at the latest when the goroutine ends.
 pub const STACK: Change = 2;
-/// Any other change. It cannot be undone.
+/// Any other change. Such a change cannot be undone.
 pub const FOR_GOOD: Change = 4;
 
 /// Says which goroutines a worker runs.
@@ -90,7 +90,7 @@ pub fn wire(change: Change) {
     worker.set_alone(true);
 }
 
-/// Notes that the calling goroutine has taken a change back.
+/// Notes that the calling goroutine has undone a change of its kernel thread.
 fn unwire(worker: &Worker, goroutine: Ptr, change: Change) {
     let left = goroutine.own.wired.get() & !change;
     goroutine.own.wired.set(left);
@@ -248,8 +248,9 @@ impl Worker {
     }
 }
 
-/// Returns whether the calling thread may start other threads. They would inherit what a wired goroutine
-/// has changed. In a model they inherit nothing, and there is no monitor that could start them instead.
+/// Returns whether the calling thread may start other threads. A new thread would inherit what a wired
+/// goroutine has changed. In a model, threads inherit nothing, and no monitor runs that could start them
+/// instead.
 pub(crate) fn may_start_threads() -> bool {
     MODELLED || !current_worker().is_some_and(Worker::is_alone)
 }

@@ -28,7 +28,7 @@ pub(crate) struct Worker {
     pub(crate) id: WorkerId,
     pub(crate) shared: *const Shared,
     slot: *const WorkerSlot,
-    /// Makes thread-locals for goroutines. `None` if goroutines share those of the worker.
+    /// Makes thread-locals for goroutines. `None` if goroutines share the thread-locals of the worker.
     blocks: Option<&'static Blocks>,
     /// The remote queue: goroutines that are bound to this worker and that another thread unparked.
     pub(crate) remote: RemoteQueue<Goroutine>,
@@ -73,7 +73,8 @@ pub(crate) struct Thread {
 // `wiring`, `hint` and `slept_briefly`. The other fields are atomic or locked. The pointers lead to the
 // runtime, which outlives its workers.
 unsafe impl Sync for Worker {}
-// SAFETY: as above.
+// SAFETY: only the worker's own thread touches the fields that are not synchronized, and the pointers lead
+// to the runtime, which outlives its workers.
 unsafe impl Send for Worker {}
 
 impl Worker {
@@ -114,8 +115,8 @@ impl Worker {
     #[inline]
     pub(crate) fn held(&self) -> Option<ProcessorGuard<'_>> {
         let proc = self.proc.get()?;
-        // SAFETY: `proc` was assigned by the idle-worker registry and was not taken since. The caller is on
-        // this thread, inside the runtime. [H1]
+        // SAFETY: the idle-worker registry has assigned processor `proc` to this worker, and no thread has
+        // retaken it since. The caller is on this thread, inside the runtime. [H1]
         Some(unsafe { self.shared().processors[proc as usize].held() })
     }
 
@@ -138,7 +139,7 @@ impl Worker {
     /// Says whether the running goroutine has announced that it may block. Must be called on this worker's
     /// thread.
     pub(crate) fn show_section(&self, in_section: bool) {
-        // Relaxed: a hint for the monitor.
+        // Relaxed: the value is a hint for the monitor.
         self.section.store(in_section, Ordering::Relaxed);
     }
 
@@ -148,7 +149,7 @@ impl Worker {
     }
 
     pub(crate) fn ticks(&self) -> u32 {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.ticks.load(Ordering::Relaxed)
     }
 
@@ -168,12 +169,12 @@ impl Worker {
     }
 
     pub(crate) fn slot(&self) -> &WorkerSlot {
-        // SAFETY: the runtime's idle-worker registry outlives its workers.
+        // SAFETY: `slot` points into the runtime's idle-worker registry, which outlives the workers.
         unsafe { &*self.slot }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
-        // SAFETY: the runtime outlives its workers.
+        // SAFETY: `shared` points to the runtime, which outlives its workers.
         unsafe { &*self.shared }
     }
 }

@@ -1,4 +1,4 @@
-//! Task: a goroutine's closure, and later its result, in the same memory.
+//! A task is a goroutine's closure, and later its result, in the same memory.
 //! write: store the closure inline if it fits, otherwise in a box.  run: take the closure out, call it, store the
 //! result.
 //! The types are erased: a cell has a `Payload`, and the `Vtable` for the types that are stored in it.
@@ -52,7 +52,7 @@ pub(crate) static NOTHING: Vtable = Vtable {
     drop_output: |_| {},
 };
 
-/// A closure, or its outcome in the same place. Both have the address of the union.
+/// A closure, or its outcome in the same memory. Both have the address of the union.
 #[repr(C)]
 union Stage<F, T> {
     closure: ManuallyDrop<F>,
@@ -81,10 +81,11 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
     pub(crate) unsafe fn write(payload: *mut Payload, closure: F) {
         let stage = Stage { closure: ManuallyDrop::new(closure) };
         if Self::FITS {
-            // SAFETY: `FITS` says that size and alignment suffice; the caller gives access to the payload.
+            // SAFETY: the caller guarantees that `payload` is valid and empty. `FITS` says that its size and
+            // alignment suffice.
             unsafe { payload.cast::<Stage<F, T>>().write(stage) };
         } else {
-            // SAFETY: a pointer fits; the caller gives access to the payload.
+            // SAFETY: the caller guarantees that `payload` is valid and empty. A pointer fits into it.
             unsafe { payload.cast::<*mut Stage<F, T>>().write(Box::into_raw(Box::new(stage))) };
         }
     }
@@ -94,7 +95,8 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
     /// # Safety
     /// `payload` must have been written by `write` of this type, and no other function called on it since.
     pub(crate) unsafe fn take_back(payload: *mut Payload) -> F {
-        // SAFETY: by the caller's contract the closure is there. It is read once, and its memory is then freed.
+        // SAFETY: the caller guarantees that `write` has stored a closure in `payload`, and that no other function
+        // has used it since. The closure is read once, and its memory is then freed.
         unsafe {
             let closure = ManuallyDrop::take(&mut (*Self::stage(payload)).closure);
             Self::free(payload);
@@ -106,14 +108,14 @@ impl<T, F: FnOnce() -> T> Task<F, T> {
         if Self::FITS {
             payload.cast()
         } else {
-            // SAFETY: `write` has stored the pointer of the box there.
+            // SAFETY: the closure does not fit, so `write` has stored the pointer of its box in `payload`.
             unsafe { payload.cast::<*mut Stage<F, T>>().read() }
         }
     }
 
     unsafe fn run(payload: *mut Payload) -> bool {
         // SAFETY: by the order of the vtable's calls the closure is stored and was not run. It is taken once, and
-        // the outcome is written to the same place.
+        // the outcome is written to the same memory.
         unsafe {
             let stage = Self::stage(payload);
             let closure = ManuallyDrop::take(&mut (*stage).closure);

@@ -1,4 +1,4 @@
-//! The join word: shared by a goroutine that ends and the holder of its join handle.
+//! The join word is shared by a goroutine that ends and the holder of its join handle.
 //! end: set DONE, or ABANDONED; take and wake the joiner if WAITED was set.
 //! join: write the joiner, set WAITED.   withdraw: clear WAITED; the joiner slot belongs to the handle again
 //!     unless the end came first.   detach: set DETACHED.
@@ -32,7 +32,8 @@ pub struct JoinWord<W> {
     joiner: UnsafeCell<Option<W>>,
 }
 
-// SAFETY: the word says which of the two sides may use the joiner slot. [G5]
+// SAFETY: the fields are atomic, except the joiner slot. The word says which of the two sides may use that slot.
+// [G5]
 unsafe impl<W: Send> Sync for JoinWord<W> {}
 
 /// What a joiner finds.
@@ -101,7 +102,8 @@ impl<W> JoinWord<W> {
         if before & (DONE | ABANDONED) != 0 || before & WAITED == 0 {
             return End { joiner: None, unclaimed };
         }
-        // SAFETY: WAITED says that the joiner is written, and that this side may take it. [G5]
+        // SAFETY: `before` contains WAITED, so the handle has written the joiner, and only this side may access it
+        // now. [G5]
         let joiner = self.joiner.with_mut(|joiner| unsafe { (*joiner).take() });
         End { joiner, unclaimed }
     }
@@ -119,7 +121,7 @@ impl<W> JoinWord<W> {
     /// The caller must be the only join handle. No other call of `join` or `withdraw` may be under way, on another
     /// thread or around this call, and neither `who` nor the destructor of a `W` may make such a call.
     pub unsafe fn join(&self, who: impl FnOnce() -> W) -> Joined {
-        // SAFETY: the caller has the same duties.
+        // SAFETY: the caller guarantees what `withdraw` requires, because both functions have the same contract.
         // mutant: register over another: replace self.withdraw() with self.joined()
         match unsafe { self.withdraw() } {
             Joined::Waiting => {}
@@ -139,7 +141,7 @@ impl<W> JoinWord<W> {
     /// Withdraws the registered joiner, if there is one. Returns the end state if the goroutine has already ended.
     ///
     /// # Safety
-    /// As for [`join`](Self::join).
+    /// The caller must do the same as for [`join`](Self::join).
     pub unsafe fn withdraw(&self) -> Joined {
         // Acquire: as in `joined`. WAITED itself is changed only by the join handle.
         let word = self.word.load(Ordering::Acquire);

@@ -1,4 +1,4 @@
-//! State word: says which thread owns a goroutine's stack, and whether the goroutine has a permit.
+//! The state word says which thread owns a goroutine's stack, and whether the goroutine has a permit.
 //! park: `take_permit`, or else suspend; the worker's stack then runs `begin_park`; after the resume, `end_park`.
 //! unpark: `unpark`, `unpark_if`; a waker that finds `PARKED` without a permit makes the goroutine runnable.
 //!
@@ -60,8 +60,8 @@ pub enum BeginPark {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnparkAction {
-    /// Nothing: the goroutine runs, another waker has made it runnable, or it has ended. An ended goroutine stays
-    /// `ACTIVE`, and its permits have no effect.
+    /// Nothing, because the goroutine runs, another waker has made it runnable, or it has ended. An ended goroutine
+    /// stays `ACTIVE`, and its permits have no effect.
     Nothing,
     /// Put the goroutine into a run queue. [S2]
     Enqueue,
@@ -141,8 +141,8 @@ impl StateWord {
             Ok(_) => BeginPark::Parked,
             Err(seen) if seen & STATE == PERMIT && fault("lost permit") => BeginPark::Parked,
             Err(seen) if seen & ASLEEP == 0 => {
-                // As if the goroutine had been made runnable while parked, the end of the park takes
-                // the permit. Relaxed: the queue publishes the goroutine, and no other thread makes it runnable.
+                // The end of the park takes the permit, as it does for a goroutine that was made runnable while
+                // parked. Relaxed: the queue publishes the goroutine, and no other thread makes it runnable.
                 // mutant: the permit is left: replace self.word.fetch_or(to, Ordering::Relaxed) with seen
                 self.word.fetch_or(to, Ordering::Relaxed);
                 // mutant: a permit is overlooked: replace BeginPark::Readied with BeginPark::Parked
@@ -201,7 +201,8 @@ impl StateWord {
         self.word.fetch_and(!STATE, Ordering::Acquire) & PERMIT != 0
     }
 
-    /// Called when the deadline of the goroutine's park has come. Makes it runnable without a permit. [S2] [S5]
+    /// Called when the deadline of the goroutine's park has come. Makes the goroutine runnable without a permit.
+    /// [S2] [S5]
     ///
     /// Must be called between the arming of the timer and the return of the park, or the return of the timer's
     /// cancelling.
@@ -253,13 +254,13 @@ impl StateWord {
 
     /// Returns true if the goroutine is parked and no waker has unparked it.
     pub fn is_parked(&self) -> bool {
-        // Relaxed: for a report.
+        // Relaxed: the value is only reported.
         self.word.load(Ordering::Relaxed) & STATE == PARKED
     }
 
     /// Returns true if the goroutine is parked in place, with its worker blocked.
     pub fn is_parked_in_place(&self) -> bool {
-        // Relaxed: for a report.
+        // Relaxed: the value is only reported.
         self.word.load(Ordering::Relaxed) & STATE == IN_PLACE
     }
 }
@@ -272,7 +273,7 @@ impl Default for StateWord {
 
 impl fmt::Debug for StateWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Relaxed: for a report.
+        // Relaxed: the value is only reported.
         f.write_str(&decode(self.word.load(Ordering::Relaxed)))
     }
 }

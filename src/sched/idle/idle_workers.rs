@@ -1,5 +1,5 @@
-//! Idle workers: which workers sleep, which wait for a processor, and which worker holds which processor. The data
-//! and the small steps on it.
+//! Idle workers: which workers sleep, which wait for a processor, and which worker holds which processor. This file
+//! holds the data and the small steps on it.
 
 use super::retake_gate::RetakeGate;
 use crate::observe::broken;
@@ -153,7 +153,7 @@ pub struct IdleWorkers {
     pub(crate) sleeps: Counter,
     /// How often a worker that slept or queued was woken.
     pub(crate) wakes: Counter,
-    /// The specification, which is told of events here and in the runtime as a whole.
+    /// The specification. The registry and the rest of the runtime report their events to it.
     pub(crate) spec: Spec,
 }
 
@@ -202,7 +202,7 @@ impl IdleWorkers {
 
     /// Returns the number of slots that have, or had, a thread. No worker from this number on was ever used.
     pub fn used_slots(&self) -> u32 {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.used_slots.load(Ordering::Relaxed)
     }
 
@@ -242,7 +242,7 @@ impl IdleWorkers {
         if fault("two holders") {
             lists.idle.push(proc);
         }
-        // Relaxed: under the lock, as are all changes to the count of idle processors.
+        // Relaxed: the count of idle processors changes only under the lock, which orders the changes.
         self.counts.fetch_sub(IDLE, Ordering::Relaxed);
         // mutant: drop wake of the monitor
         self.wake_monitor(lists);
@@ -265,7 +265,7 @@ impl IdleWorkers {
 
     pub(super) fn assign(&self, id: WorkerId, proc: ProcId, is_searching: bool) {
         self.hold(proc, id);
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(RUNNING, Ordering::Relaxed);
         let word = (proc + 1) << 2 | (is_searching as u32) << 1;
         // Release: pairs with the Acquire in `wait_for_assignment`.
@@ -273,7 +273,7 @@ impl IdleWorkers {
     }
 
     pub(super) fn enqueue(&self, lists: &mut Lists, id: WorkerId) {
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(QUEUEING, Ordering::Relaxed);
         lists.queueing.push_back(id);
         self.spec.see(Doing::Queues(id));

@@ -1,14 +1,14 @@
 //! Idle-worker registry: records which worker has which processor, and which workers sleep.
 //!
-//! One lock guards the lists. It is taken only to sleep, to wake a worker, to queue for a processor or to retake
-//! one. The fast paths read one packed word, `counts`, which holds the number of idle processors and of searching
-//! workers (the idle counts).
+//! One lock guards the lists. A thread takes the lock only to sleep, to wake a worker, to queue for a processor or
+//! to retake one. The fast paths read one packed word, `counts`, which holds the number of idle processors and of
+//! searching workers (the idle counts).
 //!
 //! notify (after publishing work): fence, read `counts`; if a processor is idle and no worker searches,
 //!     take the processor from the list and assign it, with a searching token, to a sleeping worker.
 //! sleep: release the processor, stop searching, register as a sleeper; fence; recheck every source.
 //! wake_bound (after pushing to a remote queue): fence, read that worker's state; wake it if it is parked.
-//! release_processor: give the processor to a queueing worker, if there is one; only otherwise is it idle.
+//! release_processor: give the processor to a queueing worker; if there is none, the processor becomes idle.
 //!
 //! The parts: `wake` is for threads that have published work, `sleep` for a worker without work, and `retake` for
 //! threads that take and give processors from outside: the monitor, a resize, and stop. `idle_workers` has the

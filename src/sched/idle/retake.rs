@@ -1,4 +1,4 @@
-//! Retake: the monitor, a resize and stop take and give processors from outside.
+//! Retake is how the monitor, a resize and `stop` take and give processors from outside.
 //!
 //! try_revoke: under the lock, close the gate of a worker in user code; its processor is then the caller's.
 //! release: give the processor to the first queueing worker; if there is none, put it into the idle list and wake a
@@ -24,7 +24,7 @@ impl IdleWorkers {
     /// [`release`](Self::release) it. [H1]
     pub fn try_revoke(&self, id: WorkerId, proc: ProcId, cpu_bound: bool) -> bool {
         let mut lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         let holder = self.holders[proc as usize].load(Ordering::Relaxed);
         // mutant: try_revoke from who has it no more: replace holder != id with false
         if holder != id
@@ -42,7 +42,7 @@ impl IdleWorkers {
         if !self.slot(id).gate.try_revoke() {
             return false;
         }
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         // mutant: drop note that it is blocked
         self.slot(id).state.store(BLOCKED, Ordering::Relaxed);
         self.spec.see(Doing::Retaken { worker: id, processor: proc, cpu_bound });
@@ -53,7 +53,7 @@ impl IdleWorkers {
     }
 
     /// Calls `look` while worker `id` is in user code and cannot leave it, so that `look` may read what the worker
-    /// runs. Returns `None` without calling it if the worker is inside the runtime.
+    /// runs. Returns `None` without calling `look` if the worker is inside the runtime.
     pub fn observe<R>(&self, id: WorkerId, look: impl FnOnce() -> R) -> Option<R> {
         let _lists = self.lists.lock();
         let gate = &self.slot(id).gate;
@@ -72,14 +72,14 @@ impl IdleWorkers {
 
     /// Returns true if the worker's processor was retaken and it does not yet wait for another one, as a hint.
     pub fn is_without(&self, id: WorkerId) -> bool {
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         matches!(self.slot(id).state.load(Ordering::Relaxed), BLOCKED | RETURNED)
     }
 
-    /// Returns true if the slot has no thread. The answer is final once the runtime has stopped.
+    /// Returns true if the slot has no thread. The result no longer changes once the runtime has stopped.
     pub fn is_vacant(&self, id: WorkerId) -> bool {
         let _lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         self.slot(id).state.load(Ordering::Relaxed) == VACANT
     }
 
@@ -87,7 +87,7 @@ impl IdleWorkers {
     pub fn leave(&self, id: WorkerId) {
         let mut lists = self.lists.lock();
         self.spec.see(Doing::Vacated(id));
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(VACANT, Ordering::Relaxed);
         lists.threads -= 1;
     }
@@ -97,7 +97,7 @@ impl IdleWorkers {
     pub fn when_stopped<R>(&self, then: impl FnOnce() -> R) -> Option<R> {
         let lists = self.lists.lock();
         debug_assert!(lists.stopping);
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         let stopped = |id| match self.slot(id).state.load(Ordering::Relaxed) {
             VACANT | BLOCKED => true,
             _ if fault("late resume") => true,
@@ -115,7 +115,7 @@ impl IdleWorkers {
         if !self.slot(id).gate.try_revoke() {
             return false;
         }
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(BLOCKED, Ordering::Relaxed);
         for holder in &self.holders {
             if holder.load(Ordering::Relaxed) == id {
@@ -130,7 +130,7 @@ impl IdleWorkers {
         (2 * lists.active as usize).max(4)
     }
 
-    /// Releases `proc`, which the caller must own: it has revoked it, or its thread could not go on. [I5]
+    /// Releases `proc`, which the caller must own, for example because the caller has revoked it. [I5]
     pub fn release(&self, proc: ProcId, shared_work: impl Fn() -> bool) -> WakeAction {
         let mut lists = self.lists.lock();
         let wake = self.release_processor(&mut lists, proc);
@@ -157,7 +157,7 @@ impl IdleWorkers {
         let taken = self.slot(id).gate.take_revocation();
         if taken {
             // A CPU-bound worker stays in `cpu_bound_workers` until it waits for a processor.
-            // Relaxed: written under the lock.
+            // Relaxed: the field is written only under the lock.
             // mutant: drop note that it is back
             self.slot(id).state.store(RETURNED, Ordering::Relaxed);
             self.spec.see(Doing::Returned(id));
@@ -179,7 +179,7 @@ impl IdleWorkers {
         let kept: Vec<ProcId> = lists.idle.iter().copied().filter(|p| *p < processors).collect();
         let dropped = lists.idle.len() - kept.len();
         lists.idle = kept;
-        // Relaxed: under the lock, as are all changes to the count of idle processors.
+        // Relaxed: the count of idle processors changes only under the lock, which orders the changes.
         self.counts.fetch_sub(dropped as u32 * IDLE, Ordering::Relaxed);
         for proc in before..processors {
             // A processor that its holder has not yet released stays with that holder.
@@ -214,7 +214,7 @@ impl IdleWorkers {
             .chain(lists.queueing.drain(..))
             .collect();
         for id in waiting {
-            // Relaxed: written under the lock.
+            // Relaxed: the field is written only under the lock.
             self.slot(id).state.store(RUNNING, Ordering::Relaxed);
             // Release: pairs with the Acquire in `wait_for_assignment`.
             self.slot(id).assign.swap(ASSIGNED_STOP, Ordering::Release);
@@ -246,7 +246,7 @@ impl IdleWorkers {
         if lists.stopping {
             return false;
         }
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         let nobody = |holder: &AtomicU32| holder.load(Ordering::Relaxed) == NOBODY;
         let nothing_runs = may_rest && self.holders.iter().all(nobody);
         let calm = !lists.start_pending && (0..self.used_slots()).all(|id| !self.is_without(id));
@@ -269,7 +269,7 @@ impl IdleWorkers {
     /// Returns true if the monitor sleeps for so long that a thread that blocks should prompt it.
     #[inline]
     pub fn monitor_is_lazy(&self) -> bool {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.monitor_is_lazy.load(Ordering::Relaxed)
     }
 
@@ -301,13 +301,13 @@ impl IdleWorkers {
 
     /// Returns the number of processors that may be held.
     pub fn active(&self) -> u32 {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.active.load(Ordering::Relaxed)
     }
 
     /// Returns the number of processors that no worker holds, as a hint.
     pub fn idle_processors(&self) -> u32 {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         idle(self.counts.load(Ordering::Relaxed))
     }
 

@@ -1,4 +1,4 @@
-//! Retake gate: decides between a worker that enters the runtime and a thread that takes its processor.
+//! The retake gate decides between a worker that enters the runtime and a thread that takes its processor.
 //! enter_runtime: store `inside`, light fence, read `retaken`.   exit_to_user: clear `inside`.
 //! try_revoke: store `retaken`, heavy fence, read `inside`; a worker inside keeps its processor.
 //! [H1] A processor has one owner: the processor of a worker inside the runtime is never revoked, and a worker that
@@ -89,13 +89,13 @@ impl RetakeGate {
 
     /// Returns true if the processor is taken. The caller must hold the registry's lock.
     pub fn is_taken(&self) -> bool {
-        // Relaxed: under the registry's lock.
+        // Relaxed: `retaken` is written only under the registry's lock, which the caller holds.
         self.retaken.load(Ordering::Relaxed)
     }
 
     /// Resets the gate, and returns true if the processor was taken. The caller must hold the registry's lock.
     pub fn take_revocation(&self) -> bool {
-        // Relaxed: under the registry's lock.
+        // Relaxed: `retaken` is written only under the registry's lock, which the caller holds.
         let taken = self.retaken.load(Ordering::Relaxed);
         // Release: pairs with the Acquire in `enter_runtime`.
         // mutant: drop end of the claim

@@ -1,4 +1,5 @@
-//! The steps of a worker that found no work: search, sleep, queue, end. Protocol and invariants: see the module.
+//! The steps of a worker that found no work: search, sleep, queue, end. The module documentation of `idle`
+//! describes the protocol and the invariants.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs.
 
 use super::idle_workers::*;
@@ -81,7 +82,8 @@ impl IdleWorkers {
         if (home || sources.runs_stealable() && sources.has_stealable() && !fault("lost wake-up"))
             && let Some(awake) = self.self_wake(id, home)
         {
-            // The work that was seen may belong to an unfinished steal, so let that thread finish it.
+            // The work that was seen may belong to an unfinished steal, so this worker lets the stealing thread
+            // finish it.
             thread::yield_now();
             return awake;
         }
@@ -96,7 +98,7 @@ impl IdleWorkers {
     /// (`home`), it queues for a processor.
     pub fn self_wake(&self, id: WorkerId, home: bool) -> Option<WakeReason> {
         let mut lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         // mutant: drop look whether it was woken
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
             return None;
@@ -105,7 +107,7 @@ impl IdleWorkers {
             Some(proc) => {
                 // mutant: drop departure from the sleepers
                 lists.sleepers.retain(|sleeper| *sleeper != id);
-                // Relaxed: written under the lock.
+                // Relaxed: the field is written only under the lock.
                 self.slot(id).state.store(RUNNING, Ordering::Relaxed);
                 self.hold(proc, id);
                 // mutant: self_wake without a token: replace self.token() with false
@@ -139,7 +141,7 @@ impl IdleWorkers {
         if !fault("queue beside an idle processor")
             && let Some(proc) = self.acquire_idle(&mut lists)
         {
-            // Relaxed: written under the lock.
+            // Relaxed: the field is written only under the lock.
             self.slot(id).state.store(RUNNING, Ordering::Relaxed);
             self.hold(proc, id);
             drop(lists);
@@ -189,7 +191,7 @@ impl IdleWorkers {
 
     fn reap(&self, id: WorkerId) -> bool {
         let mut lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         // mutant: drop look whether it was woken
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED || lists.stopping {
             return false;
@@ -225,7 +227,8 @@ impl IdleWorkers {
         }
         // mutant: drop token given back
         if word & 2 != 0 {
-            // Relaxed: under the lock; the monitor, or the sleeper below, takes over the search.
+            // Relaxed: the count is changed under the lock, and the monitor, or the sleeper below, takes over the
+            // search.
             self.counts.fetch_sub(SEARCHING, Ordering::Relaxed);
         }
         let wake = self.release_processor(&mut lists, (word >> 2) - 1);
@@ -238,7 +241,7 @@ impl IdleWorkers {
     }
 
     fn vacate(&self, lists: &mut Lists, id: WorkerId) {
-        // Relaxed: written under the lock.
+        // Relaxed: the field is written only under the lock.
         self.slot(id).state.store(VACANT, Ordering::Relaxed);
         lists.vacant.push(id);
         self.spec.see(Doing::Vacated(id));
@@ -255,7 +258,7 @@ impl WorkerSlot {
     }
 
     pub(super) fn is_alone(&self) -> bool {
-        // Relaxed: as above.
+        // Relaxed: for the same reason as above.
         self.alone.load(Ordering::Relaxed)
     }
 

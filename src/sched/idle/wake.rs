@@ -1,5 +1,5 @@
-//! The steps of threads that have published work, and wake a worker for it. Protocol and invariants: see the
-//! module.
+//! The steps of threads that have published work, and wake a worker for it. The module documentation of `idle`
+//! describes the protocol and the invariants.
 //! Checked by: verification/loom/idle.rs, verification/loom/handover.rs, verification/loom/relieve.rs,
 //! verification/loom/retake.rs, verification/shuttle/leave.rs.
 
@@ -15,7 +15,7 @@ impl IdleWorkers {
         // SeqCst: pairs with the fences in `sleep` and `stop_searching`: either we see the idle processor and that
         // no worker searches, or the other side's recheck sees our work. [I1]
         fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         let seen = self.counts.load(Ordering::Relaxed);
         if idle(seen) == 0 || searching(seen) > 0 {
             WakeAction::Nothing
@@ -51,8 +51,8 @@ impl IdleWorkers {
         self.take_slot_locked(lists).map(WakeAction::Start)
     }
 
-    /// Returns the place in the list of the sleeper that has slept for the shortest time, among those that run
-    /// stealable goroutines. Any other sleeper would only release its processor again.
+    /// Returns the index, in the list of sleepers, of the worker that has slept for the shortest time, among those
+    /// that run stealable goroutines. Any other sleeper would only release its processor again.
     pub(super) fn last_free_sleeper(&self, lists: &Lists) -> Option<usize> {
         lists.sleepers.iter().rposition(|id| !self.slot(*id).is_alone())
     }
@@ -84,7 +84,7 @@ impl IdleWorkers {
         // SeqCst: pairs with the fence in `sleep`: either we see PARKED, or the recheck there sees the remote
         // queue. [I2]
         fence(Ordering::SeqCst);
-        // Relaxed: ordered by the fence.
+        // Relaxed: the fence orders this access.
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
             return WakeAction::Nothing;
         }
@@ -94,7 +94,7 @@ impl IdleWorkers {
     #[cold]
     fn wake_named(&self, id: WorkerId) -> WakeAction {
         let mut lists = self.lists.lock();
-        // Relaxed: written under this lock.
+        // Relaxed: the field is written only under this lock.
         if self.slot(id).state.load(Ordering::Relaxed) != PARKED {
             return WakeAction::Nothing;
         }
@@ -102,8 +102,8 @@ impl IdleWorkers {
         lists.sleepers.retain(|sleeper| *sleeper != id);
         match self.acquire_idle(&mut lists) {
             Some(proc) => {
-                // With a token, because the worker may just have seen shared work in its recheck, and then runs its
-                // bound goroutines first. [I1]
+                // The worker also gets a searching token, because it may just have seen shared work in its recheck,
+                // and then runs its bound goroutines first. [I1]
                 // mutant: wake home without a token: replace self.token() with false
                 self.assign(id, proc, self.token());
                 WakeAction::Unpark(id)

@@ -76,9 +76,9 @@ pub(super) unsafe extern "C" fn nice(step: c_int) -> c_int {
     if found.is_null() {
         return nice_by_calls(step);
     }
-    // SAFETY: the C library's function of this name has this type.
+    // SAFETY: `found` is the address of the C library's function of this name, which has this type.
     let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
-    // SAFETY: this is the calling thread's own `errno`.
+    // SAFETY: `__errno_location` returns a valid pointer to the calling thread's own `errno`.
     let errno = unsafe { &mut *libc::__errno_location() };
     // `errno` is cleared first, because -1 may also be a valid answer.
     let before = std::mem::take(errno);
@@ -95,7 +95,7 @@ pub(super) unsafe extern "C" fn nice(step: c_int) -> c_int {
 
 /// Does what the C library's `nice` does, by the two system calls about priorities.
 fn nice_by_calls(step: c_int) -> c_int {
-    // SAFETY: this call takes no pointer. The kernel answers 20 minus the priority.
+    // SAFETY: this call takes no pointer. The kernel returns 20 minus the priority.
     let get =
         || unsafe { call(libc::SYS_getpriority, [libc::PRIO_PROCESS as usize, 0, 0, 0, 0, 0]) };
     let before = get();
@@ -156,7 +156,7 @@ pub(super) unsafe extern "C" fn capset(header: *mut c_void, data: *const c_void)
     }
 }
 
-/// The argument of a call that only asks, and changes nothing.
+/// The argument of a call that reads a value and changes nothing.
 const ASKS: c_uint = c_uint::MAX;
 
 pub(super) unsafe extern "C" fn setfsuid(id: c_uint) -> c_int {
@@ -203,7 +203,7 @@ pub(super) unsafe extern "C" fn sigaltstack(
         // SAFETY: the caller keeps the call's contract.
         return unsafe { ALTERNATE_STACK.call(libc::SYS_sigaltstack, arguments) }.returned_int();
     }
-    // SAFETY: `new` is not null, and valid by the caller's contract.
+    // SAFETY: `new` is not null, and the caller guarantees that it then points to a `stack_t`.
     let now = unsafe { new.read() };
     // SAFETY: a `stack_t` of zero bytes is valid.
     let mut before = unsafe { std::mem::zeroed::<libc::stack_t>() };
@@ -212,7 +212,7 @@ pub(super) unsafe extern "C" fn sigaltstack(
     let answer = unsafe { ALTERNATE_STACK.call(libc::SYS_sigaltstack, arguments) };
     if answer.is_ok() {
         if !old.is_null() {
-            // SAFETY: `old` is not null, and valid by the caller's contract.
+            // SAFETY: `old` is not null, and the caller guarantees that it is then valid for a write.
             unsafe { old.write(before) };
         }
         wired::note_stack(AlternateStack::new(now));
@@ -234,21 +234,21 @@ pub(super) unsafe fn change_mask(
     old: *mut libc::sigset_t,
     change: unsafe fn([usize; 6]) -> Answer,
 ) -> Answer {
-    // SAFETY: `set` is null or valid by the caller's contract. A set of the kernel has one bit for each signal, and
-    // is the first part of a set of the C library.
+    // SAFETY: the caller guarantees that `set` is null or points to a set of signals. A set of the kernel has one
+    // bit for each signal, and is the first part of a set of the C library.
     let set = unsafe { set.cast::<Mask>().as_ref() }.map(|set| set & !OF_THE_C_LIBRARY);
     let (mut new, mut before) = ([0 as Mask; MASKS], [0 as Mask; MASKS]);
     new[0] = set.unwrap_or(0);
     let place = if set.is_some() { new.as_ptr() } else { ptr::null() };
     let arguments =
         [how as usize, place.addr(), before.as_mut_ptr().addr(), size_of::<Mask>(), 0, 0];
-    // SAFETY: both sets lie in this frame.
+    // SAFETY: the pointers in `arguments` lead to two sets in this stack frame.
     let answer = unsafe { change(arguments) };
     if !answer.is_ok() {
         return answer;
     }
     if !old.is_null() {
-        // SAFETY: `old` is not null, and valid by the caller's contract.
+        // SAFETY: `old` is not null, and the caller guarantees that it is then valid for a write.
         unsafe { old.cast::<Mask>().write(before[0]) };
     }
     if let Some(set) = set
@@ -273,7 +273,7 @@ pub(super) unsafe extern "C" fn sigprocmask(
     set: *const libc::sigset_t,
     old: *mut libc::sigset_t,
 ) -> c_int {
-    // SAFETY: `change_mask` passes valid pointers.
+    // SAFETY: `change_mask` passes pointers to its own two sets, which stay valid during the call.
     let change = |arguments| unsafe { PROCESS_MASK.call(libc::SYS_rt_sigprocmask, arguments) };
     // SAFETY: the caller keeps the call's contract.
     unsafe { change_mask(how, set, old, change) }.returned_int()
@@ -284,7 +284,7 @@ pub(super) unsafe extern "C" fn pthread_sigmask(
     set: *const libc::sigset_t,
     old: *mut libc::sigset_t,
 ) -> c_int {
-    // SAFETY: `change_mask` passes valid pointers.
+    // SAFETY: `change_mask` passes pointers to its own two sets, which stay valid during the call.
     let change =
         |arguments| unsafe { THREAD_MASK.call_for_errno(libc::SYS_rt_sigprocmask, arguments) };
     // SAFETY: the caller keeps the call's contract.

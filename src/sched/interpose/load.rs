@@ -1,10 +1,11 @@
 //! `dlopen`: a library that is loaded while goroutines have blocks of thread-locals may need variables in these
 //! blocks.
 //!
-//! The loader makes such variables in the blocks of its own threads before the library's first code runs, but ours
-//! are made only when `dlopen` returns. Therefore a goroutine lets a plain thread load the library, so that the
-//! library's first code finds its variables. The loader's search may depend on the module that the caller belongs
-//! to. In such a case the loader is called as usual, and the monitor catches up later.
+//! The loader makes such variables in the blocks of its own threads before the library's first code runs, but the
+//! runtime makes them in goroutines' blocks only when `dlopen` returns. Therefore a goroutine lets a plain thread
+//! load the library, so that the library's first code finds its variables. The loader's search may depend on the
+//! module that the caller belongs to. In such a case the loader is called as usual, and the monitor catches up
+//! later.
 
 use super::is_goroutine;
 use super::real::{CLOSE, OPEN};
@@ -54,7 +55,7 @@ unsafe extern "C" fn way(path: *const c_char, flags: c_int, caller: *const c_voi
     if path.is_null() || flags & libc::RTLD_NOLOAD != 0 || !has_blocks() {
         return real;
     }
-    // SAFETY: `path` is not null, and a C string by the caller's contract.
+    // SAFETY: `path` is not null, and the caller guarantees that it is then a C string.
     let is_path = unsafe { !libc::strchr(path, b'/'.into()).is_null() };
     if is_path || is_ours(caller) { load_and_catch_up as *mut c_void } else { real }
 }
@@ -80,7 +81,8 @@ unsafe extern "C" fn load_and_catch_up(path: *const c_char, flags: c_int) -> *mu
             return handle;
         }
     }
-    // Also reached if the other thread failed, because the loader keeps the reason of a failure for each thread.
+    // The loader is called here also if the other thread failed, because the loader keeps the reason of a failure
+    // for each thread.
     // SAFETY: the caller keeps the contract of `dlopen`, and the loader's function has this type.
     let handle =
         in_loader(|| unsafe { std::mem::transmute::<*mut c_void, Open>(OPEN.find())(path, flags) });
@@ -104,7 +106,8 @@ fn in_loader<R>(f: impl FnOnce() -> R) -> R {
 unsafe fn load_elsewhere(path: *const c_char, flags: c_int) -> *mut c_void {
     struct Order(*const c_char, c_int, *mut c_void);
     extern "C" fn load(order: *mut c_void) -> *mut c_void {
-        // SAFETY: `order` lies in the frame of the starting thread, which waits for this thread.
+        // SAFETY: `order` points to an `Order` in the stack frame of the starting thread. That thread waits until
+        // this thread has ended, so the order stays valid.
         let order = unsafe { &mut *order.cast::<Order>() };
         // SAFETY: the caller of `load_elsewhere` keeps the contract of `dlopen`, and the loader's function has this
         // type.

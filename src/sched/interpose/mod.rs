@@ -1,10 +1,10 @@
-//! Interposition: functions of the C library that change or name the kernel thread of their caller. A program that
-//! links this library calls our functions under the same names. They do what the C library's functions do. In
-//! addition, a goroutine that changes its kernel thread by such a function is wired to that thread.
+//! Interposition replaces functions of the C library that change or name the kernel thread of their caller. A
+//! program that links this library calls our functions under the same names. They do what the C library's functions
+//! do. In addition, a goroutine that changes its kernel thread by such a function is wired to that thread.
 //!
 //! The names are *weak* definitions. If the program has a definition of its own, or another copy of this library,
 //! that definition counts, and there is no conflict. The C library itself never calls our functions, nor does code
-//! that makes system calls by itself; docs/thread-locals.md describes the consequences.
+//! that makes system calls by itself. The chapter docs/thread-locals.md describes the consequences.
 //! - `kernel`: functions that are bare system calls in the C library. In statically linked programs, the system
 //!   calls are made here.
 //! - `number`: `syscall`, which makes the same system calls by number.

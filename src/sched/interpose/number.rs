@@ -57,7 +57,7 @@ const SOMETIMES: &[c_long] = &[
     libc::SYS_rt_sigprocmask,
 ];
 
-/// One bit for each number. The bit is set if the number is watched.
+/// One bit for each number. The bit of a number is set if the number is watched.
 static WATCHED: [u64; NUMBERS / 64] = {
     let mut bits = [0; NUMBERS / 64];
     let lists = [ALWAYS, SOMETIMES];

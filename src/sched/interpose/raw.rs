@@ -1,6 +1,6 @@
 //! System calls that are made without the C library, because its `syscall` may be our function.
 
-/// The kernel's answer. A value from -4095 to -1 is an error.
+/// The value that the kernel returns. A value from -4095 to -1 is an error.
 #[derive(Clone, Copy)]
 pub(super) struct Answer(pub(super) isize);
 
@@ -9,7 +9,8 @@ pub(super) struct Answer(pub(super) isize);
 pub(super) unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Answer {
     let [a, b, c, d, e, f] = arguments;
     let answer;
-    // SAFETY: the caller keeps the call's contract, and the kernel changes only these registers.
+    // SAFETY: the caller guarantees the contract of the system call. The kernel changes only the registers
+    // that are named here.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -25,7 +26,7 @@ pub(super) unsafe fn call(number: libc::c_long, arguments: [usize; 6]) -> Answer
 impl Answer {
     /// Makes the answer that corresponds to the C library's `errno`.
     pub(super) fn of_errno() -> Answer {
-        // SAFETY: this is the calling thread's own `errno`.
+        // SAFETY: `__errno_location` returns a valid pointer to the calling thread's own `errno`.
         Answer(-(unsafe { *libc::__errno_location() } as isize))
     }
 
@@ -43,7 +44,7 @@ impl Answer {
         if self.is_ok() {
             return self.0;
         }
-        // SAFETY: this is the calling thread's own `errno`.
+        // SAFETY: `__errno_location` returns a valid pointer to the calling thread's own `errno`.
         unsafe { *libc::__errno_location() = self.errno() };
         -1
     }

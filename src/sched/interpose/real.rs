@@ -1,5 +1,5 @@
 //! The functions behind ours: those of the C library, or of another library that was put before it (`LD_PRELOAD`).
-//! In a statically linked program nothing can be looked up, so there are none.
+//! In a statically linked program no function can be looked up, so `find` returns null there.
 
 use super::raw;
 use super::raw::Answer;
@@ -95,12 +95,12 @@ impl Real {
         }
         #[cfg(not(target_feature = "crt-static"))]
         {
-            // SAFETY: `name` is a C string.
+            // SAFETY: `name` is a C string that lives as long as the process.
             let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
-            // Relaxed: as above.
+            // Relaxed: for the same reason as above.
             self.found.store(found, Ordering::Relaxed);
         }
-        // Relaxed: as above.
+        // Relaxed: for the same reason as above.
         self.found.load(Ordering::Relaxed)
     }
 
@@ -122,7 +122,7 @@ impl Real {
     /// Like [`call`](Self::call), for a function that returns the number of an error.
     ///
     /// # Safety
-    /// As for [`call`](Self::call).
+    /// The caller must do the same as for [`call`](Self::call).
     pub(super) unsafe fn call_for_errno(&self, number: c_long, arguments: [usize; 6]) -> Answer {
         // SAFETY: the caller keeps the function's contract.
         match unsafe { self.returned(arguments) } {
@@ -133,7 +133,7 @@ impl Real {
     }
 
     /// # Safety
-    /// As for [`call`](Self::call).
+    /// The caller must do the same as for [`call`](Self::call).
     unsafe fn returned(&self, [a, b, c, d, e, _]: [usize; 6]) -> Option<c_int> {
         // Integers and pointers are passed in the same registers, whether or not the function's type is variadic.
         type Function = unsafe extern "C" fn(usize, ...) -> c_int;
@@ -141,7 +141,8 @@ impl Real {
         if found.is_null() {
             return None;
         }
-        // SAFETY: the address is that of a function, which may be called in this way (see above).
+        // SAFETY: `found` is the address of a function. The function may be called as a variadic function, because
+        // the arguments are passed in the same registers.
         let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
         // SAFETY: the caller keeps the function's contract.
         Some(unsafe { function(a, b, c, d, e) })
@@ -160,7 +161,7 @@ pub(super) unsafe fn call_by_number(number: c_long, arguments: [usize; 6]) -> An
         return unsafe { raw::call(number, arguments) };
     }
     let [a, b, c, d, e, f] = arguments;
-    // SAFETY: the C library's function of this name has this type.
+    // SAFETY: `found` is the address of the C library's function of this name, which has this type.
     let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
     // SAFETY: the caller keeps the call's contract.
     match unsafe { function(number, a, b, c, d, e, f) } {

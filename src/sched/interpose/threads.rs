@@ -1,6 +1,7 @@
 //! Functions that take a thread's handle. A goroutine's own handle leads to its block of thread-locals, and the
 //! kernel does not know the number in it. So here this handle stands for the kernel thread that runs the goroutine.
-//! Where another goroutine runs cannot be said, so its handle is answered as that of no thread.
+//! Where another goroutine runs cannot be said, so our functions treat the handle of another goroutine as the
+//! handle of no thread.
 
 use super::raw;
 use super::raw::thread_id;
@@ -19,7 +20,7 @@ macro_rules! call {
         if found.is_null() {
             return $none;
         }
-        // SAFETY: the C library's function of this name has this type.
+        // SAFETY: `found` is the address of the C library's function of this name, which has this type.
         let function = unsafe { std::mem::transmute::<*mut c_void, $type>(found) };
         // SAFETY: the caller keeps the function's contract.
         unsafe { function($($argument),*) }
@@ -37,7 +38,8 @@ enum Who {
 /// # Safety
 /// The handle must be that of a thread that lives or was not joined, or that of a goroutine.
 unsafe fn who(thread: pthread_t) -> Who {
-    // SAFETY: the caller has the same duty.
+    // SAFETY: the caller guarantees that `thread` is the handle of a thread or of a goroutine, as this function
+    // requires.
     if unsafe { stack_of(thread as usize) }.is_none() {
         return Who::Thread;
     }
@@ -54,7 +56,8 @@ unsafe fn who(thread: pthread_t) -> Who {
 /// # Safety
 /// As for [`who`].
 unsafe fn resolve(thread: pthread_t) -> Result<pthread_t, c_int> {
-    // SAFETY: the caller has the same duty.
+    // SAFETY: the caller guarantees that `thread` is the handle of a thread or of a goroutine, as this function
+    // requires.
     match unsafe { who(thread) } {
         Who::Caller(own) => Ok(own),
         Who::Thread => Ok(thread),
@@ -64,7 +67,7 @@ unsafe fn resolve(thread: pthread_t) -> Result<pthread_t, c_int> {
 
 macro_rules! resolved {
     ($thread:expr) => {
-        // SAFETY: the caller passes a valid handle.
+        // SAFETY: the caller keeps the contract of the C library's function, so the handle is valid.
         match unsafe { resolve($thread) } {
             Ok(thread) => thread,
             Err(errno) => return errno,
@@ -72,14 +75,14 @@ macro_rules! resolved {
     };
 }
 
-/// For a goroutine's handle, answers with the stack that the goroutine's block names, and otherwise with the
-/// attributes of the caller's kernel thread, even if the handle is another goroutine's.
+/// For a goroutine's handle, returns the stack that the goroutine's block names. All other attributes are those of
+/// the caller's kernel thread, even if the handle is another goroutine's.
 pub(super) unsafe extern "C" fn getattr(
     thread: pthread_t,
     attributes: *mut libc::pthread_attr_t,
 ) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t, *mut libc::pthread_attr_t) -> c_int;
-    // SAFETY: the caller passes a valid handle.
+    // SAFETY: the caller keeps the contract of the C library's function, so the handle is valid.
     let Some((low, bytes)) = (unsafe { stack_of(thread as usize) }) else {
         return call!(GETATTR as Function, libc::ENOSYS, thread, attributes);
     };
@@ -91,7 +94,8 @@ pub(super) unsafe extern "C" fn getattr(
         errno => return errno,
     }
     let low = ptr::with_exposed_provenance_mut(low);
-    // SAFETY: the attributes were just initialized. The stack is the goroutine's, and this call does not access it.
+    // SAFETY: the attributes were initialized just above. The call stores the stack's address and size, and does
+    // not access the stack.
     unsafe {
         libc::pthread_attr_setguardsize(attributes, 0);
         libc::pthread_attr_setstack(attributes, low, bytes)
@@ -163,7 +167,7 @@ pub(super) unsafe extern "C" fn getcpuclockid(thread: pthread_t, clock: *mut clo
 
 pub(super) unsafe extern "C" fn kill(thread: pthread_t, signal: c_int) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t, c_int) -> c_int;
-    // SAFETY: the caller passes a valid handle.
+    // SAFETY: the caller keeps the contract of the C library's function, so the handle is valid.
     match unsafe { who(thread) } {
         Who::Thread => call!(KILL as Function, libc::ENOSYS, thread, signal),
         Who::Goroutine => libc::ESRCH,
@@ -189,7 +193,7 @@ pub(super) unsafe extern "C" fn sigqueue(
 /// A goroutine cannot be cancelled, because that would unwind the goroutine from outside.
 pub(super) unsafe extern "C" fn cancel(thread: pthread_t) -> c_int {
     type Function = unsafe extern "C" fn(pthread_t) -> c_int;
-    // SAFETY: the caller passes a valid handle.
+    // SAFETY: the caller keeps the contract of the C library's function, so the handle is valid.
     match unsafe { who(thread) } {
         Who::Thread => call!(CANCEL as Function, libc::ENOSYS, thread),
         _ => libc::ESRCH,
@@ -209,7 +213,7 @@ pub(super) unsafe extern "C-unwind" fn exit(value: *mut c_void) {
     }
     let found = EXIT.find();
     if !found.is_null() {
-        // SAFETY: the C library's function of this name has this type.
+        // SAFETY: `found` is the address of the C library's function of this name, which has this type.
         let function = unsafe { std::mem::transmute::<*mut c_void, Function>(found) };
         // SAFETY: the caller keeps the function's contract.
         unsafe { function(value) }

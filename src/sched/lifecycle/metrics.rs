@@ -1,4 +1,4 @@
-//! Metrics: the numbers that a runtime counts.
+//! Metrics are the numbers that a runtime counts.
 //! Checked by: proptests/runtime/metrics.rs.
 
 use crate::platform::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,7 @@ pub struct Metrics {
 
 impl Shared {
     pub(crate) fn metrics(&self) -> Metrics {
-        // Relaxed: these are counts.
+        // Relaxed: no code relies on these counts to order other memory accesses.
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (threads, queueing_workers) = self.idle.threads();
         let (spawned, finished) = self.totals();

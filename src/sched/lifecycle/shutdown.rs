@@ -1,11 +1,11 @@
-//! Shutdown: drain a runtime, or stop it and report which goroutines have not ended.
+//! Shutdown drains a runtime, or stops it and reports which goroutines have not ended.
 //! drain: wait until the last goroutine has ended.   stop: every worker releases its processor at its next
 //! decision; goroutines that have not begun are dropped, suspended goroutines are leaked, and their joiners learn
 //! that there will be no result.
 //! [T1] After `stop` no goroutine is resumed.  [T2] Every joiner gets a result or an error.
 //! [T3] The memory of a suspended goroutine's stack and of its kernel thread is not freed.  [T6] of `leavers`.
 //! [T5] `stop` returns whatever foreign code does meanwhile, if the destructors that it calls or waits for return.
-//! It waits for no goroutine in user code and for no hook, and it does not join the thread on which it runs.
+//! `stop` waits for no goroutine in user code and for no hook, and it does not join the thread on which it runs.
 //! Checked by: verification/loom/shutdown.rs, verification/loom/join.rs, verification/shuttle/shutdown.rs,
 //! proptests/runtime/lifecycle.rs.
 
@@ -38,13 +38,13 @@ pub struct Remaining {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RemainingState {
-    /// It had not begun. Its closure was dropped.
+    /// The goroutine had not begun. The runtime has dropped its closure.
     NotBegun,
-    /// It was parked.
+    /// The goroutine was parked.
     Parked,
-    /// It was runnable, and waited to run.
+    /// The goroutine was runnable, and waited to run.
     Runnable,
-    /// It was in user code. Its kernel thread continues to run it until it suspends or ends.
+    /// The goroutine was in user code. Its kernel thread continues to run it until it suspends or ends.
     Running,
 }
 
@@ -104,9 +104,10 @@ impl Shared {
         left.into_iter().map(|(_, remaining)| remaining).collect()
     }
 
-    /// Answers the joiners of the goroutines in `left`, drops goroutines that have not begun, and joins threads.
-    /// All of this calls foreign code, which may join any of these goroutines. Therefore each goroutine has its
-    /// answer before the first joiner is woken. [T2] [T5]
+    /// Tells the joiners of the goroutines in `left` that there will be no result, drops goroutines that have not
+    /// begun, and joins threads.
+    /// All of this calls foreign code, which may join any of these goroutines. Therefore each goroutine is marked
+    /// as abandoned before the first joiner is woken. [T2] [T5]
     fn tell_and_drop(&self, left: &[(Ptr, Remaining)]) {
         let mut joiners = Vec::new();
         for (goroutine, remaining) in left {
@@ -114,8 +115,8 @@ impl Shared {
             joiners.extend(self.abandon(*goroutine, remaining.state));
         }
         for joiner in joiners {
-            // SAFETY: the runtime exists until `stop` returns, and a joiner that is known only by its id belongs to
-            // this runtime.
+            // SAFETY: the caller of `stop` holds a count of the runtime, so it stays allocated until `stop`
+            // returns. A joiner that is known only by its id belongs to this runtime.
             // mutant: drop wake of the joiners
             unsafe { joiner.wake() };
         }
@@ -214,7 +215,8 @@ impl Shared {
 /// too. [Q2]
 fn drop_unbegun(goroutine: Ptr) {
     let body = goroutine.body.with_mut(|body| body);
-    // SAFETY: the closure was written at the spawn and never run, and no worker will run it. [T1]
+    // SAFETY: `body` points to the payload of the goroutine. The spawn wrote the closure into it, and no worker has
+    // run the closure or will run it. [T1]
     foreign::call(|| unsafe { (goroutine.vtable().drop_closure)(body) });
     goroutine.end_locals();
     if let Some(scope) = goroutine.take_scope() {

@@ -1,4 +1,4 @@
-//! Start: the threads that a runtime begins with.
+//! This file starts the threads with which a runtime begins.
 //! Checked by: proptests/runtime/lifecycle.rs, proptests/environment/.
 
 use crate::fiber::overflow;

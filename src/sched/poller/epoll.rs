@@ -20,7 +20,7 @@ const SPARE_OURS: &str = "close none but your own file descriptors (close_range,
                           daemonizing library), and have the sandbox allow epoll_wait and write; or do \
                           either before the first runtime is built";
 const MILLI: Duration = Duration::from_millis(1);
-/// The most events taken from the kernel in one call.
+/// The greatest number of events that one call takes from the kernel.
 const BATCH: usize = 256;
 
 /// The poller of a runtime and the sockets registered with it.
@@ -97,8 +97,8 @@ impl<W> Drop for Registration<W> {
         // The socket is deregistered explicitly because the kernel forgets it only when its last duplicate is
         // closed. The call fails only if foreign code has closed the descriptor.
         if !self.sockets.born.is_here() {
-            // This is the child of a fork. The parent's socket must stay registered, and the lock below may be held
-            // by a thread that exists only in the parent.
+            // The process is the child of a fork. The parent's socket must stay registered, and the lock below may
+            // be held by a thread that exists only in the parent.
             return;
         }
         if let Some(registry) = &self.sockets.registry {

@@ -1,4 +1,4 @@
-//! Poller: asks the kernel which sockets are ready, and decides which thread asks and when. A runtime makes its
+//! The poller asks the kernel which sockets are ready, and decides which thread asks and when. A runtime makes its
 //! poller when one of its goroutines first waits for a socket.
 //!
 //! block (a worker that is about to sleep): claim the word as the waiting thread; register the notifier

@@ -105,14 +105,14 @@ impl<S: Source, W> Poller<S, W> {
 
     /// Returns true if no thread polls or waits for the sockets.
     pub fn is_unattended(&self) -> bool {
-        // Relaxed: a hint.
+        // Relaxed: the value is a hint.
         self.word.load(Ordering::Relaxed) == FREE
     }
 
-    /// Claims the word in order to wait. If the claim fails: (a) a running thread polls (`POLLING`): this call
-    /// records our slot in the word, and that thread reads it when it is done and wakes us; (b) a worker already
-    /// waits: nothing is needed, because that worker, or a worker that it wakes, claims the word again before it
-    /// sleeps. [N3]
+    /// Claims the word in order to wait. The claim fails in two cases. (a) A running thread polls (`POLLING`). Then
+    /// this call records our slot in the word, and that thread reads it when it is done and wakes us. (b) A worker
+    /// already waits. Then nothing is needed, because that worker, or a worker that it wakes, claims the word again
+    /// before it sleeps. [N3]
     fn claim_wait(&self, id: WorkerId) -> bool {
         let mut seen = FREE;
         loop {

@@ -1,4 +1,4 @@
-//! Slots: the table of the handlers that are registered with the poller. Each key is used once.
+//! This file holds the table of the handlers that are registered with the poller. Each key is used once.
 //! insert: take a vacant slot.   remove: vacate the slot and change the key that it will have next.
 //! [N5] A key leads to the handler that it was made for, and to nothing once that handler is removed. So an event
 //! that arrives after the removal is dropped.

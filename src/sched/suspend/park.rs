@@ -1,10 +1,10 @@
 //! Suspend: `park`, `yield_now`, and the sections that restrict or change suspension (`no_suspend`, `pinned`,
 //! `in_place`).
 //!
-//! A goroutine must not switch while its kernel thread unwinds, because the panic count is a thread-local. A park
-//! then blocks the kernel thread, with the goroutine still on it, and the monitor may take its processor. A
-//! goroutine that ends its own runtime parks in the same way, because a suspended goroutine of a stopping runtime
-//! would never be resumed. [T1] [T5]
+//! A goroutine must not switch while its kernel thread unwinds, because the panic count is a thread-local. During
+//! an unwind, a park blocks the kernel thread, with the goroutine still on it, and the monitor may take its
+//! processor. A goroutine that ends its own runtime parks in the same way, because a suspended goroutine of a
+//! stopping runtime would never be resumed. [T1] [T5]
 //! Checked by: verification/loom/state.rs, proptests/runtime/lifecycle.rs.
 
 pub(crate) use super::park_until::{park_until, sleep_until};
@@ -251,7 +251,7 @@ pub(crate) fn pinned<R>(f: impl FnOnce() -> R) -> R {
 }
 
 fn may_move(goroutine: &Goroutine) -> bool {
-    // SAFETY: the goroutine is running, so its runtime exists.
+    // SAFETY: `shared` points to the goroutine's runtime, which stays allocated while the goroutine runs.
     unsafe { &*goroutine.shared }.config.placement != Placement::Anchored
 }
 

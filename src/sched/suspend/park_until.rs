@@ -1,8 +1,8 @@
-//! Park with a deadline: a goroutine parks until it is unparked or its deadline passes; and which thread fires the
-//! timers.
+//! Park with a deadline: a goroutine parks until it is unparked or its deadline passes. This file also decides
+//! which thread fires the timers.
 //!
-//! park_until: take a permit, or else arm a timer and suspend; after the resume, cancel the timer unless
-//!     it was the timer that woke us.
+//! park_until: take a permit, or else arm a timer and suspend; after the resume, cancel the timer unless the timer
+//! has woken the goroutine.
 //! fire: expire each goroutine that is due and put it into the queue where it waits to run; then wake workers.
 //! A worker serves its own heap: it sleeps until the next deadline there at most, and checks the heap at every 61st
 //! decision while it is busy. The timekeeper is a backup kernel thread. It fires timers that a blocked or busy
@@ -95,12 +95,12 @@ pub(crate) fn sleep_until(place: &'static Location<'static>, deadline: u64) {
 }
 
 fn timers_of(goroutine: &Goroutine) -> &Timers<Ptr> {
-    // SAFETY: the goroutine is running, so its runtime exists.
+    // SAFETY: `shared` points to the goroutine's runtime, which stays allocated while the goroutine runs.
     &unsafe { &*goroutine.shared }.timers
 }
 
-/// Blocks the kernel thread until its parker is given a permit or `deadline` has passed. Returns true if it was the
-/// permit.
+/// Blocks the kernel thread until its parker is given a permit or `deadline` has passed. Returns true if there was
+/// a permit.
 fn await_permit(parker: &Parker, deadline: u64) -> bool {
     loop {
         let left = Duration::from_nanos(deadline.saturating_sub(now()));

@@ -1,4 +1,4 @@
-//! Preempt: the points at which a simulation may switch to another goroutine, as the seed decides.
+//! This file has the points at which a simulation may switch to another goroutine, as the seed decides.
 //! Checked by: proptests/model/simulate.rs.
 
 use super::park::{suspend, unwinds};

@@ -20,7 +20,8 @@ pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
     loop {
         let goroutine = run::named(argument);
         goroutine.own.suspender.set(suspender);
-        // SAFETY: the goroutine is about to run, so its runtime is in place.
+        // SAFETY: `shared` points to the goroutine's runtime, which its worker keeps allocated while the
+        // goroutine runs.
         let blocks = unsafe { &*goroutine.shared }.stack_pool.blocks();
         if blocks.is_some() {
             find_worker_by(suspender);
@@ -35,7 +36,7 @@ pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
     }
 }
 
-/// Runs one goroutine from its first step to its end. It has its own stack frame, so that nothing of the
+/// Runs one goroutine from its first step to its end. The function is not inlined, so that nothing of the
 /// goroutine remains when the stack is reused.
 ///
 /// Foreign code runs in three places after the body: in the destructors of the goroutine-local values, in
@@ -44,15 +45,16 @@ pub(crate) fn fiber_main(suspender: &Suspender, mut argument: *mut ()) -> ! {
 /// cell can be recycled. [Z5]
 #[inline(never)]
 fn live(goroutine: Ptr, suspender: &Suspender, blocks: Option<&Blocks>) {
-    // SAFETY: the goroutine runs, so its runtime is in place.
+    // SAFETY: `shared` points to the goroutine's runtime, which stays allocated while the goroutine runs.
     let shared = unsafe { &*goroutine.shared };
     let body = goroutine.body.with_mut(|body| body);
-    // SAFETY: the body was written at the spawn, and a goroutine begins only once. [D1]
+    // SAFETY: `body` points to the payload of the goroutine. The spawn wrote the closure into it, and a
+    // goroutine begins only once, so no code has run the closure. [D1]
     let panicked = unsafe { (goroutine.vtable().run)(body) };
     if panicked && shared.config.abort_on_panic {
         abort(format_args!("goroutine {} panicked (panic policy)", goroutine.id()));
     }
-    // Before any other thread learns of the goroutine's end. [Z3]
+    // The values are destroyed before any other thread learns of the goroutine's end. [Z3]
     // mutant: drop end of the locals
     goroutine.end_locals();
     if let Some(blocks) = blocks {
@@ -72,7 +74,8 @@ fn live(goroutine: Ptr, suspender: &Suspender, blocks: Option<&Blocks>) {
     if unclaimed || ran_waker || goroutine.has_locals() {
         shared.pool.note_going_on();
         if unclaimed {
-            // SAFETY: no thread will ask for the result [G2], and the body has run.
+            // SAFETY: the body has run, so `body` holds the result. No thread will ask for it [G2], so this
+            // is the only use of it.
             let drop_it = || unsafe { (goroutine.vtable().drop_output)(body) };
             call_or_abort("the result of a goroutine", drop_it);
         }
@@ -91,7 +94,8 @@ fn live(goroutine: Ptr, suspender: &Suspender, blocks: Option<&Blocks>) {
 
 /// Makes the goroutine's own thread-locals lead to its worker from now on.
 fn find_worker_by(suspender: &Suspender) {
-    // SAFETY: the address is on the goroutine's stack, and the worker writes to it before each resume.
+    // SAFETY: the pointer that `resumer` returns leads to a word on the goroutine's stack. The worker
+    // writes its own address there before each resume.
     unsafe { tls::follow(suspender.resumer()) };
 }
 

@@ -41,7 +41,7 @@ const LINGER: u32 = 1024;
 pub(crate) enum AtHand {
     Found(Ptr),
     Nothing,
-    /// The worker's loop must make this decision.
+    /// The worker's loop must choose the next goroutine.
     Due,
 }
 
@@ -66,8 +66,9 @@ impl Worker {
         found
     }
 
-    /// Returns the next goroutine, if there is one in the worker's own queues. Called by a goroutine that would
-    /// pass control to it (`run`). If the worker's loop has more to do at this decision, returns `Due`.
+    /// Returns the next goroutine, if there is one in the worker's own queues. Called by a goroutine that
+    /// would pass control to the returned goroutine (`run`). Returns `Due` if the worker's loop has more to
+    /// do at this decision.
     #[inline(always)]
     pub(crate) fn find_at_hand(&self, held: ProcessorGuard<'_>) -> AtHand {
         let is_due = held.local(|local| {
@@ -110,7 +111,8 @@ impl Worker {
         self.take_share(held, true)
     }
 
-    /// Returns the next goroutine of the processor or of the worker: that in `run_next`, or a queued one.
+    /// Returns the next goroutine of the processor or of the worker, which is the goroutine in `run_next`
+    /// or a queued goroutine.
     /// Also returns whether it came from the run queue.
     #[inline(always)]
     fn find_own(&self, held: ProcessorGuard<'_>) -> (Option<Ptr>, bool) {
@@ -168,7 +170,7 @@ impl Worker {
         first
     }
 
-    /// Searches for work on other processors. Only a limited number of workers do so at a time. Spins
+    /// Searches for work on other processors. Only a limited number of workers search at a time. Spins
     /// before it gives up, if that is worthwhile.
     pub(crate) fn search(&self, held: ProcessorGuard<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
@@ -196,9 +198,9 @@ impl Worker {
         self.spin_before_park(held, searching)
     }
 
-    /// Spins for about as long as a wake-up costs. It polls this worker's remote queue and, at every 16th
-    /// iteration, the queues from which it can steal. The worker keeps its processor, so other workers
-    /// still count it as busy. [I1]
+    /// Spins for about as long as a wake-up costs. Meanwhile the worker polls its remote queue and, at
+    /// every 16th iteration, the queues from which it can steal. The worker keeps its processor, so other
+    /// workers still count it as busy. [I1]
     fn spin_before_park(&self, held: ProcessorGuard<'_>, searching: &mut bool) -> Option<Ptr> {
         let shared = self.shared();
         if !self.may_spin() {
@@ -276,7 +278,7 @@ impl Worker {
                     goroutine.note(Event::Queued(held.run_queue()));
                 }
             };
-            // SAFETY: `moved` only reports to the specification, which does not touch the run queue.
+            // SAFETY: `moved` does not touch the run queue, because it only reports to the specification.
             let stolen = held
                 .local(|local| unsafe { victim.stealer.steal_half_seen(&local.run_queue, moved) });
             if stolen.is_some() {
@@ -309,7 +311,8 @@ impl ProcessorLocal {
 }
 
 /// Takes one goroutine to run from the global queue, and moves a fair share of the others to the run queue.
-/// Also returns how many were taken in total. If the global queue is long, a worker that has work of its
+/// Also returns how many goroutines were taken in total. If the global queue is long, a worker that has
+/// work of its
 /// own takes only one: most goroutines in a long queue have not begun, and the more goroutines begin, the
 /// more stacks are needed.
 fn from_global_queue(

@@ -35,7 +35,8 @@ impl Worker {
         if why != EXIT && self.shared().is_stopping() {
             return self.abandon(goroutine);
         }
-        // Only here, because a wired goroutine never passes control to another goroutine.
+        // A wired goroutine is reaped only here, because a wired goroutine never passes control to another
+        // goroutine.
         if why == EXIT && goroutine.own.wired.get() != 0 {
             self.reap_wired(goroutine);
         }
@@ -68,8 +69,8 @@ impl Worker {
         // mutant: the joiner gets no word: replace goroutine.abandon() with None::<crate::sched::core::wake_handle::WakeHandle>
         let joiner = goroutine.abandon();
         if let Some(joiner) = joiner {
-            // SAFETY: the worker keeps the runtime in place. A joiner that is known by its id belongs to
-            // that runtime.
+            // SAFETY: the worker's thread holds a count of the runtime, so the runtime stays allocated. A
+            // joiner that is known by its id belongs to that runtime.
             unsafe { joiner.wake() };
         }
         std::mem::forget(RuntimeGuard::enter(self));
@@ -94,7 +95,7 @@ impl Worker {
                 shared.perform_wake(shared.idle.notify());
             }
         } else {
-            // SAFETY: the goroutine left its stack just now, so it is in no queue.
+            // SAFETY: `goroutine` left its stack on this worker just now, so it is in no queue.
             unsafe { shared.inject(goroutine) };
             // mutant: drop wake for who has no processor
             shared.perform_wake(shared.idle.notify());
@@ -127,7 +128,7 @@ impl Worker {
             goroutine.bind_to(Some(self.id));
             self.add_bound(1);
         }
-        // SAFETY: only this worker touches the field while it runs the goroutine.
+        // SAFETY: this worker is about to run `goroutine`, so no other thread touches its `fiber`. [S1]
         unsafe { *goroutine.own.fiber.get() = Some(fiber) };
         true
     }
@@ -153,12 +154,14 @@ impl Worker {
         if goroutine.bound_to().is_some() {
             self.add_bound(-1);
         }
-        // SAFETY: the goroutine has left its stack for good, so the stack belongs to this worker.
+        // SAFETY: `goroutine` has left its stack for good on this worker, so no other thread touches its
+        // `fiber`.
         let fiber = unsafe { (*goroutine.own.fiber.get()).take() }.expect("it has run");
         let held = self.held();
         match held {
             Some(held) => keep_fiber(shared, held, goroutine, fiber),
-            // SAFETY: the goroutine has left its stack for good. `prepare` gave it this stack.
+            // SAFETY: `fiber` is suspended, because the goroutine has left its stack for good. It was this
+            // goroutine's fiber since `prepare`.
             None => unsafe { shared.give_stack(goroutine, fiber) },
         }
         match held {
@@ -186,7 +189,8 @@ impl Worker {
 
 fn keep_fiber(shared: &Shared, held: ProcessorGuard<'_>, goroutine: Ptr, fiber: Fiber) {
     if goroutine.own.stack.get() != StackKind::PLAIN {
-        // SAFETY: the goroutine has left its stack for good. `prepare` gave it this stack.
+        // SAFETY: `fiber` is suspended, because the goroutine has left its stack for good. It was this
+        // goroutine's fiber since `prepare`.
         return unsafe { shared.give_stack(goroutine, fiber) };
     }
     held.local(|local| {

@@ -15,7 +15,8 @@ impl Worker {
     /// Runs the worker's kernel thread until the worker is stopped or reaped.
     pub(crate) fn main(&self) -> WakeReason {
         overflow::ensure_alternate_stack();
-        // SAFETY: this thread keeps the runtime, and so the worker, in place.
+        // SAFETY: the pointer leads to this worker. The thread holds a count of the runtime, so the worker
+        // stays allocated.
         unsafe { tls::set_worker(ptr::from_ref(self).cast()) };
         let this = Thread::this();
         *self.thread.lock() = Some(this);
@@ -37,7 +38,7 @@ impl Worker {
             *known = None;
         }
         drop(known);
-        // SAFETY: a null pointer is allowed.
+        // SAFETY: `set_worker` accepts a null pointer, which means that the thread has no worker.
         unsafe { tls::set_worker(ptr::null()) };
         awake
     }

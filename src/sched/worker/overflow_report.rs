@@ -6,7 +6,7 @@ use crate::fiber::overflow::Report;
 use crate::platform::{MODELLED, OnceLock, panicking};
 use crate::sched::core::current::current_goroutine;
 
-/// Installs the handler of stack overflows and the panic hook. Does so once in a process.
+/// Installs the handler of stack overflows and the panic hook. The installation happens once in a process.
 pub(crate) fn install() {
     overflow::install(describe);
     if !MODELLED {

@@ -1,8 +1,8 @@
 //! Polls sockets, and queues the goroutines whose sockets are ready, a whole batch at a time. Also decides
 //! when workers and the monitor poll.
 //!
-//! - A worker that sleeps (`block_at_sockets`) waits at the sockets. It takes goroutines that are bound to
-//!   it, or stealable, itself.
+//! - A worker that sleeps (`block_at_sockets`) waits at the sockets. Such a worker itself takes the
+//!   goroutines that are stealable or bound to it.
 //! - A worker between two goroutines (`look_at_sockets`) polls when its own queues are empty, before it
 //!   searches on other processors, and at every 61st decision.
 //! - The monitor (`see_to_sockets`) polls while all processors are busy. If a processor is idle, it sends a
@@ -27,7 +27,7 @@ use std::time::Duration;
 impl Worker {
     /// Waits at the sockets for at most `limit`, instead of sleeping. Returns `None` if there are no
     /// sockets or another thread waits there. Returns `Some(None)` if the worker was woken, if it woke only
-    /// others, or if the time is over.
+    /// other workers, or if the time is over.
     pub(crate) fn block_at_sockets(
         &self,
         parker: &Parker,
@@ -61,8 +61,8 @@ impl Worker {
 }
 
 impl Shared {
-    /// Polls the sockets for the monitor, if no worker waits there. This happens if all workers are busy,
-    /// or sleep since before a worker was needed at the sockets.
+    /// Polls the sockets for the monitor, if no worker waits there. No worker waits there if all workers
+    /// are busy, or if they fell asleep before the sockets were needed.
     pub(crate) fn see_to_sockets(&self) {
         let Some(sockets) = self.sockets.get().filter(|own| own.poller.is_unattended()) else {
             return;
@@ -117,8 +117,8 @@ impl Shared {
         batched
     }
 
-    /// Returns the goroutine of this handle, with its id or, if the handle is counted, without. Each handle
-    /// that this runtime's poller returns is that of a goroutine of this runtime.
+    /// Returns the goroutine of this handle, and its id. The id is `None` if the handle is counted. Each
+    /// handle that this runtime's poller returns is that of a goroutine of this runtime.
     fn own_goroutine(&self, wake: &WakeHandle) -> (Ptr, Option<u64>) {
         match wake.goroutine() {
             Some(own) if ptr::eq(own.0.shared, self) => own,

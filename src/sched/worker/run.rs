@@ -39,7 +39,7 @@ const _: () = assert!(align_of::<Worker>() > PASSED && align_of::<Goroutine>() >
 
 /// What runs after a goroutine that leaves its stack.
 enum Next {
-    /// This goroutine. Control can pass directly to it.
+    /// Control can pass directly to this goroutine.
     Other(Ptr),
     /// The same goroutine continues without a switch, because it yields and no other goroutine waits here.
     Itself,
@@ -63,16 +63,16 @@ impl Worker {
         goroutine.note(Event::Resumed(self.id));
         // mutant: drop departure to user code
         self.slot().gate.exit_to_user();
-        // SAFETY: the goroutine is in no queue and not parked, so it belongs to this worker. It has begun,
-        // so it has a fiber, and that fiber is suspended. [S1]
+        // SAFETY: `goroutine` is in no queue and not parked, so it belongs to this worker. `goroutine` has
+        // begun, so it has a fiber, and that fiber is suspended. [S1]
         let (why, at) = unsafe {
             let argument = goroutine.raw().as_ptr().cast();
             Fiber::go(fiber_of(goroutine), argument, self.own_thread_locals())
         };
         let back = NonNull::new(self.current().cast_mut()).expect("a goroutine has come back");
         let back = Ptr::from_raw(back);
-        // SAFETY: as above. `current` is the goroutine that this worker runs, so it is the one that
-        // suspended just now.
+        // SAFETY: `back` is the value of `current`, so it is the goroutine that suspended on this worker
+        // just now. It has begun, and still belongs to this worker.
         unsafe { (*fiber_of(back)).is_back(at, self.blocks()) };
         // Relaxed: as in `show`. The goroutine entered the runtime before it switched.
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
@@ -140,7 +140,7 @@ impl Worker {
     /// Finishes the switch of the goroutine that passed control to `goroutine` just now, and goes to user
     /// code. Runs on the stack of `goroutine`. The worker is inside the runtime and has a processor, so a
     /// runtime that stops sees later what is queued or parked here. So no goroutine needs to be abandoned
-    /// here. To abandon one would call foreign code on the wrong stack. [T1]
+    /// here. Abandoning a goroutine would call foreign code on the wrong stack. [T1]
     #[inline(never)]
     fn finish_predecessor(&self, goroutine: Ptr) {
         let (before, why) = self.passed.take().expect("a goroutine has passed on");
@@ -169,7 +169,8 @@ impl RuntimeGuard<'_> {
         let worker = self.worker();
         std::mem::forget(self);
         match worker.successor(why) {
-            // SAFETY: the goroutine was taken out of a queue, so it belongs to this worker. It has begun.
+            // SAFETY: `next` was taken out of a queue just now, so it belongs to this worker. `successor`
+            // returns only goroutines that have begun or were prepared.
             Next::Other(next) => unsafe { worker.pass(goroutine, why, next) },
             Next::Itself => {
                 worker.shared().idle.spec.see(Doing::Stays(worker.id));
@@ -187,7 +188,8 @@ impl RuntimeGuard<'_> {
 /// The goroutine must have begun, and must belong to the calling worker.
 #[inline(always)]
 unsafe fn fiber_of(goroutine: Ptr) -> *mut Fiber {
-    // SAFETY: the caller guarantees that the goroutine belongs to the calling worker.
+    // SAFETY: the caller guarantees that the goroutine belongs to the calling worker, so no other thread
+    // touches its `fiber`.
     let fiber = unsafe { &mut *goroutine.own.fiber.get() };
     fiber.as_mut().expect("it has begun")
 }
@@ -205,8 +207,8 @@ fn suspend(goroutine: Ptr, why: usize) -> *mut () {
 fn passed_by<'a>(argument: *mut ()) -> Option<&'a Worker> {
     let is_passed = argument.addr() & PASSED != 0;
     let worker = argument.map_addr(|address| address & !PASSED).cast::<Worker>();
-    // SAFETY: in this case it is the worker of the thread that switched just now. The thread keeps the
-    // runtime in place.
+    // SAFETY: with the bit set, `worker` points to the worker of this thread, which passed control just
+    // now. The thread holds a count of the runtime, so the worker stays allocated.
     is_passed.then(|| unsafe { &*worker })
 }
 

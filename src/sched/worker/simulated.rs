@@ -32,7 +32,7 @@ impl Worker {
                 fire_timers(self.shared(), now);
                 continue;
             }
-            // A statement of its own, so that the lock is released at once.
+            // The choice is a statement of its own, so that the lock is released at once.
             let chosen = simulation.0.lock().choose();
             if let Some(chosen) = chosen {
                 return Some(self.chosen(chosen, simulation));
