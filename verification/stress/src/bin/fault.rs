@@ -15,11 +15,11 @@
 //! | `panics` | nothing: panics with arrays in many frames, and uses the stack again |
 //! | `held` | nothing: leaves a goroutine suspended that holds a box |
 
-use selvedge::{BuildError, Runtime, blocking, go, park, yield_now};
+use selvedge::{BuildError, Runtime, go, park, yield_now};
 use std::hint::black_box;
 use std::panic::catch_unwind;
 use std::ptr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An address that may be sent: what is at it is the fault.
 #[derive(Clone, Copy)]
@@ -120,8 +120,11 @@ fn moved() {
     let thread = || unsafe { libc::gettid() };
     let first = thread();
     while thread() == first {
-        // Somebody else gets the processor, and with luck this goroutine later on.
-        blocking(|| std::thread::sleep(Duration::from_millis(1)));
+        // While this worker runs the other goroutine, another worker steals this one.
+        drop(go(|| {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(1) {}
+        }));
         yield_now();
     }
     // SAFETY: none: this is the fault.
